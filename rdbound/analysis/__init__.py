@@ -1,0 +1,1 @@
+"""Curves, BD-rate, gaps and intervals: pure functions of RD tables."""

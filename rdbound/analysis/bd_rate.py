@@ -1,0 +1,98 @@
+"""Bjøntegaard delta rate, with the checks that make it a number worth quoting."""
+
+from dataclasses import dataclass
+
+import bjontegaard
+import numpy as np
+
+from rdbound.analysis.bootstrap import interval
+from rdbound.analysis.curves import ImageCurves, Points, mean_curve
+
+__all__ = ["METHODS", "BDRate", "bd_rate", "compare"]
+
+METHODS = ("pchip", "akima", "cubic")
+_FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
+
+
+@dataclass(frozen=True)
+class BDRate:
+    """Average difference of rate at equal PSNR, in per cent of the anchor's.
+
+    ``interval`` is 95 % over images; None where only means are known.
+    ``images`` holds the value of each image, empty where only means are known.
+    """
+
+    value: float
+    interval: tuple[float, float] | None
+    images: dict[str, float]
+
+    def __str__(self) -> str:
+        basis = f"per image, {len(self.images)} images" if self.images else "on means"
+        if self.interval is None:
+            return f"{self.value:+.2f} % ({basis})"
+        low, high = self.interval
+        return f"{self.value:+.2f} % [{low:+.2f}, {high:+.2f}] ({basis})"
+
+
+def bd_rate(anchor: Points, test: Points, method: str = "pchip", name: str = "curve") -> float:
+    """BD-rate of ``test`` against ``anchor`` in per cent (Bjøntegaard 2001, VCEG-M33).
+
+    The integral runs over the common range of PSNR. Raises ValueError, giving
+    the ranges, where a curve is not monotone or too short, or where the common
+    range is less than half of the narrower curve's.
+    """
+    if method not in METHODS:
+        raise ValueError(f"unknown interpolation {method!r}: choose {', '.join(METHODS)}")
+    for label, points in (("anchor", anchor), (name, test)):
+        _check_curve(label, points, _FEWEST[method])
+    _check_overlap(name, anchor.psnr, test.psnr)
+    return float(
+        bjontegaard.bd_rate(
+            anchor.bpp,
+            anchor.psnr,
+            test.bpp,
+            test.psnr,
+            method=method,
+            require_matching_points=False,
+            min_overlap=0,
+        )
+    )
+
+
+def _check_curve(label: str, points: Points, fewest: int) -> None:
+    if len(points.bpp) < fewest:
+        raise ValueError(f"{label}: {len(points.bpp)} points; BD-rate needs at least {fewest}")
+    rising = (np.diff(points.bpp) > 0).all() and (np.diff(points.psnr) > 0).all()
+    if not rising or not np.isfinite([points.bpp, points.psnr]).all():
+        pairs = ", ".join(
+            f"({b:.4f}, {p:.2f})" for b, p in zip(points.bpp, points.psnr, strict=True)
+        )
+        raise ValueError(f"{label}: PSNR does not rise with the rate: (bpp, dB) = {pairs}")
+
+
+def _check_overlap(name: str, anchor: np.ndarray, test: np.ndarray) -> None:
+    common = min(anchor.max(), test.max()) - max(anchor.min(), test.min())
+    if common < 0.5 * min(np.ptp(anchor), np.ptp(test)):
+        raise ValueError(
+            f"{name}: {test.min():.2f}–{test.max():.2f} dB and the anchor's "
+            f"{anchor.min():.2f}–{anchor.max():.2f} dB overlap by less than half of the "
+            "narrower; BD-rate would be an extrapolation"
+        )
+
+
+def compare(anchor: ImageCurves, test: ImageCurves, method: str = "pchip") -> BDRate:
+    """Per image, then averaged, where both curves have per-image points; else on means.
+
+    Raises ValueError as :func:`bd_rate`, or where no image is common.
+    """
+    if not (anchor.per_image and test.per_image):
+        value = bd_rate(mean_curve(anchor), mean_curve(test), method, test.name)
+        return BDRate(value, None, {})
+    common = sorted(anchor.images.keys() & test.images.keys())
+    if not common:
+        raise ValueError(f"{test.name}: no image in common with {anchor.name}")
+    values = {
+        i: bd_rate(anchor.images[i], test.images[i], method, f"{test.name}, {i}") for i in common
+    }
+    array = np.array(list(values.values()))
+    return BDRate(float(array.mean()), interval(array), values)

@@ -1,0 +1,138 @@
+"""Trained models on disk: one safetensors file, its configuration in the header.
+
+The tensors are the weights by dotted name; a codec's integer tables travel
+with them, so that a stream depends on no arithmetic but the file's.
+"""
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file
+
+from rdbound.coding.codec import Tables, make_tables
+from rdbound.coding.tables import pack, unpack
+from rdbound.fingerprint import flat_weights
+from rdbound.models import LatentModel, make_model
+
+__all__ = ["Checkpoint", "load", "resolve", "save", "start_from", "zoo"]
+
+_TABLE = "tables."
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A model with what belongs to it.
+
+    Attributes:
+      model: the latent model.
+      spec: keywords of :func:`rdbound.models.make_model` that rebuild it.
+      tables: a codec's integer tables; None for a bound.
+      name: for tables and figures.
+    """
+
+    model: LatentModel
+    spec: dict
+    tables: Tables | None
+    name: str
+
+
+def save(path: Path, model: nnx.Module, spec: dict, dtype: str = "float32") -> Path:
+    """Write ``model`` with weights rounded to ``dtype`` and tables made from these.
+
+    ``spec`` is what :func:`make_model` rebuilds the model from.
+    """
+    weights = {name: value.astype(dtype) for name, value in flat_weights(model).items()}
+    model = _with_weights(model, weights)
+    tensors = dict(weights)
+    if model.form == "codec":
+        for name, group in make_tables(model).items():
+            tensors[f"{_TABLE}{name}"], tensors[f"{_TABLE}{name}.lengths"] = pack(group)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    save_file(tensors, path, metadata={"rdbound": json.dumps(spec)})
+    return path
+
+
+def load(path: str | Path) -> Checkpoint:
+    """Read a checkpoint: a file, or a name in the zoo.
+
+    Raises ValueError where there is none, or it is not one of rdbound's.
+    """
+    path = resolve(path)
+    spec, tensors = _read(path)
+    tables = {
+        name.removeprefix(_TABLE): unpack(value, tensors[f"{name}.lengths"])
+        for name, value in tensors.items()
+        if name.startswith(_TABLE) and not name.endswith(".lengths")
+    }
+    # The initial weights are not wanted: only shapes are computed.
+    abstract = nnx.eval_shape(lambda: make_model(**spec))
+    return Checkpoint(_with_weights(abstract, tensors), spec, tables or None, path.stem)
+
+
+def resolve(path: str | Path) -> Path:
+    """The file of a checkpoint given by path or by its name in the zoo."""
+    file = Path(path).expanduser()
+    if file.is_dir():
+        file = file / "model.safetensors"
+    if file.is_file():
+        return file
+    known = zoo()
+    if str(path) in known:
+        return known[str(path)]
+    raise ValueError(f"no checkpoint {path}: neither a file nor one of {', '.join(known)}")
+
+
+def zoo() -> dict[str, Path]:
+    """The shipped checkpoints by name."""
+    folder = Path(str(resources.files("rdbound") / "zoo"))
+    return {file.stem: file for file in sorted(folder.glob("*.safetensors"))}
+
+
+def start_from(model: nnx.Module, path: str | Path) -> nnx.Module:
+    """``model`` with the weights of a checkpoint wherever it has the same ones.
+
+    A codec can start from a bound: the parameters of its learned density that
+    a Gaussian prior lacks keep their initial values. Raises ValueError where
+    a weight of the checkpoint has no place, or another shape.
+    """
+    path = resolve(path)
+    _, tensors = _read(path)
+    weights = {k: v for k, v in tensors.items() if not k.startswith(_TABLE)}
+    own = flat_weights(model)
+    for name, value in weights.items():
+        if name not in own or own[name].shape != value.shape:
+            raise ValueError(
+                f"{path}: weight {name} {value.shape} has no place in this model; "
+                "start from a checkpoint of the same size and kind of rate"
+            )
+    return _with_weights(model, own | weights)
+
+
+def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
+    try:
+        with safe_open(path, framework="numpy") as file:
+            metadata = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ValueError(f"{path}: not a checkpoint ({error})") from None
+    if "rdbound" not in metadata:
+        raise ValueError(f"{path}: a safetensors file, but not written by rdbound")
+    return json.loads(metadata["rdbound"]), tensors
+
+
+def _with_weights(model: nnx.Module, weights: dict[str, np.ndarray]) -> nnx.Module:
+    """The model with its parameters replaced, as float32; it may be abstract."""
+    graphdef, state = nnx.split(model)
+    flat = []
+    for path, leaf in nnx.to_flat_state(state):
+        name = ".".join(map(str, path))
+        if name not in weights:
+            raise ValueError(f"the checkpoint lacks the weight {name}")
+        flat.append((path, leaf.replace(jnp.asarray(weights[name], jnp.float32))))
+    return nnx.merge(graphdef, nnx.from_flat_state(flat))

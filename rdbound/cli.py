@@ -1,0 +1,221 @@
+"""The command line. Every mistake of a user ends in one clear message and exit code 2."""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+__all__ = ["main"]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code."""
+    arguments = _parser().parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except ValueError as error:
+        for line in str(error).splitlines():
+            print(f"rdbound: error: {line}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"rdbound: error: {error.filename}: {error.strerror}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
+        return 130
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="rdbound", description="How far is a codec from the rate–distortion bound, and why?"
+    )
+    commands = parser.add_subparsers(title="commands", required=True, metavar="COMMAND")
+
+    def command(name: str, run, text: str) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=text, description=text)
+        sub.set_defaults(run=run)
+        return sub
+
+    sub = command("quickstart", _quickstart, "bound, codec and gaps of three photographs")
+    sub.add_argument("--output", default="runs/quickstart", help="run folder")
+    for name, run, text in (
+        ("train", _train, "train a model from a config"),
+        ("evaluate", _evaluate, "evaluate checkpoints into an RD table and a report"),
+    ):
+        sub = command(name, run, text)
+        sub.add_argument("config", help="YAML file")
+        sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
+    sub = command("gaps", _gaps, "the gaps of RD tables")
+    sub.add_argument("tables", nargs="+", help="rd.csv files")
+    sub.add_argument("--output", required=True, help="folder for gaps.csv and its figure")
+    sub.add_argument("--bound", help="name of the bound's model, where the tables hold several")
+    sub.add_argument("--codec", help="name of the codec's model, where the tables hold several")
+    _add_method(sub)
+    sub = command("bd-rate", _bd_rate, "BD-rate of a curve against a published one")
+    sub.add_argument("curve", help="an RD table, or a CSV with columns bpp, psnr [, image]")
+    sub.add_argument("--anchor", default="vtm-22.0")
+    sub.add_argument("--dataset", default="kodak")
+    _add_method(sub)
+    sub = command("compress", _compress, "an image into an .rdb file")
+    _add_files(sub)
+    sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
+    sub = command("decompress", _decompress, "an .rdb file into an image")
+    _add_files(sub)
+    command("models", _models, "the named models and their cost")
+    command("checkpoints", _checkpoints, "the shipped checkpoints")
+    command("references", _references, "the shipped published points and their sources")
+    return parser
+
+
+def _add_method(sub) -> None:
+    sub.add_argument("--method", default="pchip", choices=("pchip", "akima", "cubic"))
+
+
+def _add_files(sub) -> None:
+    sub.add_argument("input")
+    sub.add_argument("output")
+    sub.add_argument("--checkpoint", default="res-hyper-4-codec", help="file or name")
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
+
+
+def _quickstart(arguments) -> None:
+    from rdbound.quickstart import quickstart
+
+    quickstart(arguments.output, print)
+
+
+def _train(arguments) -> None:
+    from rdbound.workflows import train_run
+
+    _each_cell(arguments, train_run)
+
+
+def _evaluate(arguments) -> None:
+    from rdbound.workflows import evaluate_run
+
+    _each_cell(arguments, evaluate_run)
+
+
+def _each_cell(arguments, run) -> None:
+    from rdbound.config import cells, load_config
+
+    for cell in cells(load_config(arguments.config, arguments.overrides)):
+        run(cell, print)
+
+
+def _gaps(arguments) -> None:
+    from rdbound.table import read_table
+    from rdbound.workflows import gap_report
+
+    folder = Path(arguments.output)
+    _refuse_overwriting(folder / "gaps.csv", force=False)
+    rows = [row for table in arguments.tables for row in read_table(Path(table))]
+    for title, lines in gap_report(
+        rows, folder, arguments.bound, arguments.codec, arguments.method
+    ):
+        print(f"\n{title}\n", *lines, sep="\n")
+
+
+def _bd_rate(arguments) -> None:
+    from rdbound.analysis.bd_rate import compare
+    from rdbound.analysis.curves import from_reference, read_curves
+    from rdbound.reference import find
+
+    anchor = from_reference(find(arguments.dataset, arguments.anchor))
+    for curve in read_curves(Path(arguments.curve), arguments.dataset):
+        value = compare(anchor, curve, arguments.method)
+        print(f"{curve.name} against {anchor.name}, {arguments.dataset}: {value}, "
+              f"{arguments.method}")  # fmt: skip
+
+
+def _compress(arguments) -> None:
+    from rdbound.checkpoint import load
+    from rdbound.coding import Codec
+    from rdbound.sources.images import read_image
+
+    target = _refuse_overwriting(Path(arguments.output), arguments.force)
+    image = read_image(arguments.input)
+    checkpoint = load(arguments.checkpoint)
+    data = Codec(checkpoint.model, checkpoint.tables).compress(image, arguments.lmbda)
+    _write(target, data)
+    height, width = image.shape[:2]
+    print(f"{target}: {len(data)} bytes, {8 * len(data) / (height * width):.4f} bits per pixel")
+
+
+def _decompress(arguments) -> None:
+    import io
+
+    from PIL import Image
+
+    from rdbound.checkpoint import load
+    from rdbound.coding import BitstreamError, Codec
+
+    target = _refuse_overwriting(Path(arguments.output), arguments.force)
+    known = Image.registered_extensions()
+    if target.suffix.lower() not in known:
+        raise ValueError(f"{target}: no image format ends so; write for example {target.stem}.png")
+    checkpoint = load(arguments.checkpoint)
+    codec = Codec(checkpoint.model, checkpoint.tables)
+    try:
+        image = codec.decompress(Path(arguments.input).read_bytes())
+    except BitstreamError as error:
+        raise ValueError(f"{arguments.input}: {error}") from None
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format=known[target.suffix.lower()])
+    _write(target, buffer.getvalue())
+    print(f"{target}: {image.shape[1]}×{image.shape[0]} pixels")
+
+
+def _refuse_overwriting(path: Path, force: bool) -> Path:
+    if path.exists() and not force:
+        raise ValueError(f"{path} exists already; give another name" + (
+            " or --force" if path.suffix != ".csv" else ""))  # fmt: skip
+    return path
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all."""
+    part = path.with_name(path.name + ".part")
+    part.write_bytes(data)
+    os.replace(part, path)
+
+
+def _models(arguments) -> None:
+    from flax import nnx
+
+    from rdbound.models import MODELS, make_model
+    from rdbound.models.cost import cost
+
+    print(f"{'name':14}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
+    for name in MODELS:
+        if name == "mlp":
+            print(f"{'mlp':14}{'by options':>12}{'–':>10}{'–':>10}  (vectors)")
+            continue
+        model = nnx.eval_shape(lambda name=name: make_model(name, "bound", (0.0009, 0.0966)))
+        c = cost(model)
+        print(f"{name:14}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}")
+
+
+def _checkpoints(arguments) -> None:
+    from rdbound.checkpoint import zoo
+
+    for name, file in zoo().items():
+        print(f"{name}  {file.stat().st_size / 1e6:.1f} MB  card: {file.with_suffix('.md')}")
+
+
+def _references(arguments) -> None:
+    from rdbound.reference import SOURCES, curves
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("dataset", "method", "kind", "points", "basis", "source"))
+    for curve in sorted(curves().values(), key=lambda c: (c.dataset, c.kind, c.method)):
+        basis = "per image" if curve.per_image else "means"
+        source = SOURCES[curve.source]
+        writer.writerow((curve.dataset, curve.label, curve.kind, len(curve.points), basis, source))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,104 @@
+"""Integers through constriction's range coder, grouped by table, with escapes.
+
+``Writer`` and ``Reader`` mirror each other call by call.
+"""
+
+import constriction
+import numpy as np
+
+from rdbound.coding.tables import Table
+
+__all__ = ["LARGEST", "Reader", "Writer"]
+
+LARGEST = 2**30  # magnitudes of symbols stay below this
+
+_DIGIT = 16  # bits of one digit of a plainly coded integer
+
+
+def _digits(limit: int) -> list[int]:
+    """Sizes of the base-2^16 digits, lowest first, of integers below ``limit``."""
+    sizes = []
+    while limit > 2**_DIGIT:
+        sizes.append(2**_DIGIT)
+        limit = -(-limit // 2**_DIGIT)
+    return [*sizes, limit]
+
+
+class Writer:
+    """Collects symbols; ``finish`` returns the bytes."""
+
+    def __init__(self):
+        self._encoder = constriction.stream.queue.RangeEncoder()
+
+    def symbols(self, values: np.ndarray, groups: np.ndarray, tables: list[Table]) -> None:
+        """Write int32 ``values`` [n], each through the table that ``groups`` [n] names."""
+        order = np.argsort(groups, kind="stable")
+        ends = np.searchsorted(groups[order], np.arange(len(tables)), side="right")
+        for table, part in zip(tables, np.split(values[order], ends[:-1]), strict=True):
+            if len(part):
+                self._group(part, table)
+
+    def _group(self, values: np.ndarray, table: Table) -> None:
+        m = table.reach
+        escaped = np.abs(values) > m
+        coded = np.where(escaped, 2 * m + 1, values + m).astype(np.int32)
+        self._encoder.encode(coded, table.model)
+        for value in values[escaped]:
+            self.integer(int(value < 0), 2)
+            excess = abs(int(value)) - m
+            length = excess.bit_length()
+            self.integer(length, 32)
+            self.integer(excess, 1 << length)
+
+    def integer(self, value: int, limit: int) -> None:
+        """Write 0 ≤ value < limit, all values alike."""
+        for size in _digits(limit):
+            if size > 1:
+                uniform = constriction.stream.model.Uniform(size)
+                self._encoder.encode(np.array([value % 2**_DIGIT], np.int32), uniform)
+            value >>= _DIGIT
+
+    def finish(self) -> bytes:
+        """All that was written."""
+        words = self._encoder.get_compressed()
+        # The coder counts in 32-bit words; zero bytes at the end carry nothing.
+        return words.astype("<u4").tobytes().rstrip(b"\0")
+
+
+class Reader:
+    """Reads back what a :class:`Writer` wrote, in the same order."""
+
+    def __init__(self, data: bytes):
+        words = np.frombuffer(data + b"\0" * (-len(data) % 4), "<u4").astype(np.uint32)
+        self._decoder = constriction.stream.queue.RangeDecoder(words)
+
+    def symbols(self, groups: np.ndarray, tables: list[Table]) -> np.ndarray:
+        """Read int32 [n]; ``groups`` as in writing."""
+        order = np.argsort(groups, kind="stable")
+        counts = np.bincount(groups, minlength=len(tables))
+        parts = [self._group(int(n), table) for n, table in zip(counts, tables, strict=True) if n]
+        values = np.empty(len(groups), np.int32)
+        values[order] = np.concatenate(parts) if parts else []
+        return values
+
+    def _group(self, count: int, table: Table) -> np.ndarray:
+        m = table.reach
+        coded = np.asarray(self._decoder.decode(table.model, count), np.int32)
+        values = coded - m
+        for place in np.flatnonzero(coded == 2 * m + 1):
+            sign = -1 if self.integer(2) else 1
+            values[place] = sign * (m + self.integer(1 << self.integer(32)))
+        return values
+
+    def integer(self, limit: int) -> int:
+        """Read an integer below ``limit``."""
+        value = 0
+        for place, size in enumerate(_digits(limit)):
+            if size > 1:
+                uniform = constriction.stream.model.Uniform(size)
+                value += int(self._decoder.decode(uniform, 1)[0]) << (_DIGIT * place)
+        return value
+
+    def exhausted(self) -> bool:
+        """False where data is certainly left over."""
+        return self._decoder.maybe_exhausted()

@@ -1,0 +1,63 @@
+"""The size of a model: parameters, and multiply–accumulates per pixel."""
+
+import math
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rdbound.models.base import LatentModel
+
+__all__ = ["Cost", "cost"]
+
+SIDE = 256
+
+
+class Cost(NamedTuple):
+    """``parameters``; MAC per pixel of ``encoder`` (infer) and ``decoder`` (priors, synthesis)."""
+
+    parameters: int
+    encoder: float
+    decoder: float
+
+
+def cost(model: LatentModel) -> Cost:
+    """Count on a 256×256 image, from the traced program; nothing is run.
+
+    ``model`` may be abstract (``nnx.eval_shape``). Matrix products and
+    convolutions count; activations and the entropy coder do not.
+    """
+    graphdef, state = nnx.split(model)
+    image = jax.ShapeDtypeStruct((SIDE, SIDE, 3), jnp.float32)
+    lmbda = jax.ShapeDtypeStruct((), jnp.float32)
+
+    def encode(state, x, lmbda):
+        return nnx.merge(graphdef, state).infer(x, lmbda)
+
+    def decode(state, latents, lmbda):
+        model = nnx.merge(graphdef, state)
+        priors = [model.prior(level, latents[:level], lmbda) for level in range(len(latents))]
+        return priors, model.synthesize(latents, lmbda)
+
+    latents = tuple(q.mu for q in jax.eval_shape(encode, state, image, lmbda))
+    parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
+    encoder = _macs(jax.make_jaxpr(encode)(state, image, lmbda).jaxpr)
+    decoder = _macs(jax.make_jaxpr(decode)(state, latents, lmbda).jaxpr)
+    return Cost(parameters, encoder / SIDE**2, decoder / SIDE**2)
+
+
+def _macs(jaxpr) -> int:
+    total = 0
+    for equation in jaxpr.eqns:
+        total += sum(_macs(inner) for inner in jax.core.jaxprs_in_params(equation.params))
+        out = equation.outvars[0].aval
+        if equation.primitive.name == "dot_general":
+            (contracted, _), _ = equation.params["dimension_numbers"]
+            shape = equation.invars[0].aval.shape
+            total += math.prod(out.shape) * math.prod(shape[d] for d in contracted)
+        elif equation.primitive.name == "conv_general_dilated":
+            kernel = equation.invars[1].aval.shape
+            features = equation.params["dimension_numbers"].rhs_spec[0]
+            total += math.prod(out.shape) * math.prod(kernel) // kernel[features]
+    return total

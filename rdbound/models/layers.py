@@ -1,0 +1,124 @@
+"""Layers of the convolutional models. Arrays are one datum: [H, W, C], no batch."""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+__all__ = [
+    "Down",
+    "FasterBlock",
+    "Modulation",
+    "RateEmbedding",
+    "Up",
+    "depth_to_space",
+    "leaky_relu",
+    "space_to_depth",
+]
+
+
+def leaky_relu(x) -> jax.Array:
+    """max(x, 0.01·x)."""
+    return jnp.maximum(x, 0.01 * x)
+
+
+def space_to_depth(x, factor: int) -> jax.Array:
+    """[H, W, C] → [H/f, W/f, f²C]."""
+    h, w, c = x.shape
+    x = x.reshape(h // factor, factor, w // factor, factor, c)
+    return x.transpose(0, 2, 1, 3, 4).reshape(h // factor, w // factor, factor * factor * c)
+
+
+def depth_to_space(x, factor: int) -> jax.Array:
+    """[H, W, f²C] → [fH, fW, C], the inverse of :func:`space_to_depth`."""
+    h, w, c = x.shape
+    x = x.reshape(h, w, factor, factor, c // (factor * factor))
+    return x.transpose(0, 2, 1, 3, 4).reshape(h * factor, w * factor, -1)
+
+
+class Down(nnx.Module):
+    """A strided convolution whose kernel equals its stride, [H, W, C] → [H/f, W/f, D].
+
+    Computed as space-to-depth and a dense layer: the same function, with a
+    backward pass that is a matrix product.
+    """
+
+    def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
+        self.factor = factor
+        self.dense = nnx.Linear(width_in * factor**2, width_out, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x):
+        """Apply the layer."""
+        return self.dense(space_to_depth(x, self.factor))
+
+
+class Up(nnx.Module):
+    """A dense layer and depth-to-space, [H, W, C] → [fH, fW, D]."""
+
+    def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
+        self.factor = factor
+        self.dense = nnx.Linear(width_in, width_out * factor**2, dtype=dtype, rngs=rngs)
+
+    def __call__(self, x):
+        """Apply the layer."""
+        return depth_to_space(self.dense(x), self.factor)
+
+
+class RateEmbedding(nnx.Module):
+    """log λ as a vector: sinusoids of its place in the trained range, then an MLP.
+
+    After Duan et al. 2023 (arXiv 2302.08899, §4.3). ``lmbda_range`` is mapped
+    to [0, 1]; a λ outside it extrapolates.
+    """
+
+    def __init__(self, lmbda_range, width: int, *, rngs: nnx.Rngs, frequencies: int = 8):
+        self.lmbda_range = lmbda_range
+        self.frequencies = frequencies
+        self.hidden = nnx.Linear(2 * frequencies + 1, 2 * width, rngs=rngs)
+        self.out = nnx.Linear(2 * width, width, rngs=rngs)
+
+    def __call__(self, lmbda):
+        """Scalar λ → [width]."""
+        low, high = self.lmbda_range
+        place = jnp.log(lmbda / low) / jnp.log(high / low)
+        angles = place * jnp.pi * 2.0 ** jnp.arange(-1, self.frequencies - 1)
+        features = jnp.concatenate([place[None], jnp.sin(angles), jnp.cos(angles)])
+        return leaky_relu(self.out(leaky_relu(self.hidden(features))))
+
+
+class Modulation(nnx.Module):
+    """x·(1 + s(e)) + b(e) with s and b linear in the rate embedding e, zero at first."""
+
+    def __init__(self, embedding: int, width: int, *, rngs: nnx.Rngs):
+        self.dense = nnx.Linear(embedding, 2 * width, kernel_init=nnx.initializers.zeros, rngs=rngs)
+
+    def __call__(self, x, e):
+        """``x`` [..., width], ``e`` [embedding]."""
+        scale, shift = jnp.split(self.dense(e).astype(x.dtype), 2)
+        return x * (1.0 + scale) + shift
+
+
+class FasterBlock(nnx.Module):
+    """Residual block of FasterNet (Chen et al. 2023, fig. 4), without normalization.
+
+    A 3×3 convolution on the first quarter of the channels, a 1×1 convolution
+    that doubles the width, one activation, a 1×1 convolution back. In
+    variable-rate models the expanded features are modulated by the embedding.
+    """
+
+    def __init__(self, width: int, embedding: int = 0, *, dtype=None, rngs: nnx.Rngs):
+        self.part = width // 4
+        self.spatial = nnx.Conv(self.part, self.part, (3, 3), dtype=dtype, rngs=rngs)
+        self.expand = nnx.Linear(width, 2 * width, dtype=dtype, rngs=rngs)
+        # A zero last layer starts the block at the identity, which is what
+        # lets a deep stack train without normalization.
+        zeros = nnx.initializers.zeros
+        self.reduce = nnx.Linear(2 * width, width, dtype=dtype, kernel_init=zeros, rngs=rngs)
+        self.modulate = Modulation(embedding, width, rngs=rngs) if embedding else None
+
+    def __call__(self, x, e=None):
+        """[H, W, width] → [H, W, width]."""
+        mixed = self.spatial(x[..., : self.part])
+        h = jnp.concatenate([mixed, x[..., self.part :]], axis=-1)
+        if self.modulate is not None:
+            h = self.modulate(h, e)
+        return x + self.reduce(leaky_relu(self.expand(h)))

@@ -1,0 +1,1 @@
+"""Leaf numerics: Gaussian divergences, bin probabilities, rounding and its relaxations."""

@@ -1,0 +1,72 @@
+"""PSNR and MS-SSIM of images."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["MS_SSIM_SMALLEST", "ms_ssim", "psnr"]
+
+MS_SSIM_SMALLEST = 161
+"""The shortest side that five scales of an 11-tap window allow."""
+
+_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+
+
+def psnr(mse: float, peak: float = 255.0) -> float:
+    """10·log₁₀(peak² / mse) in dB; infinite where mse is 0."""
+    return float("inf") if mse == 0 else float(10.0 * np.log10(peak**2 / mse))
+
+
+def _window() -> np.ndarray:
+    taps = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
+    return (taps / taps.sum()).astype(np.float32)
+
+
+def _blur(x):
+    """[C, H, W] → [C, H − 10, W − 10], the separable Gaussian window without padding."""
+    taps = _window()
+    h, w = x.shape[1] - 10, x.shape[2] - 10
+    x = sum(taps[i] * x[:, i : i + h, :] for i in range(11))
+    return sum(taps[i] * x[:, :, i : i + w] for i in range(11))
+
+
+def _similarities(x, y):
+    """(luminance · contrast · structure, contrast · structure), each [C]."""
+    c1, c2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
+    mu_x, mu_y = _blur(x), _blur(y)
+    var_x = _blur(x * x) - mu_x**2
+    var_y = _blur(y * y) - mu_y**2
+    cov = _blur(x * y) - mu_x * mu_y
+    structure = (2 * cov + c2) / (var_x + var_y + c2)
+    full = structure * (2 * mu_x * mu_y + c1) / (mu_x**2 + mu_y**2 + c1)
+    return full.mean((1, 2)), structure.mean((1, 2))
+
+
+def _halve(x):
+    """Mean over 2×2, with zeros beyond an odd side's both ends (as in PyTorch's avg_pool2d)."""
+    h, w = x.shape[1] % 2, x.shape[2] % 2
+    x = jnp.pad(x, ((0, 0), (h, h), (w, w)))
+    x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
+    return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4.0
+
+
+@jax.jit
+def ms_ssim(x, y) -> jax.Array:
+    """Multi-scale SSIM (Wang, Simoncelli & Bovik 2003) of two images [H, W, 3] in [0, 1].
+
+    Five scales, an 11-tap Gaussian window of σ = 1.5, the mean over channels,
+    in the convention of pytorch-msssim. Raises ValueError for a side below 161.
+    """
+    if min(x.shape[:2]) < MS_SSIM_SMALLEST:
+        raise ValueError(
+            f"MS-SSIM needs sides of at least {MS_SSIM_SMALLEST} pixels, not {x.shape[:2]}"
+        )
+    x, y = (255.0 * jnp.moveaxis(image, -1, 0) for image in (x, y))
+    factors = []
+    for weight in _WEIGHTS[:-1]:
+        _, structure = _similarities(x, y)
+        factors.append(jnp.maximum(structure, 0.0) ** weight)
+        x, y = _halve(x), _halve(y)
+    full, _ = _similarities(x, y)
+    factors.append(jnp.maximum(full, 0.0) ** _WEIGHTS[-1])
+    return jnp.mean(jnp.prod(jnp.stack(factors), axis=0))

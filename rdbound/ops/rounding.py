@@ -1,0 +1,50 @@
+"""Rounding, its straight-through gradient, and its stochastic relaxation."""
+
+import jax
+import jax.numpy as jnp
+
+__all__ = ["lower_bound", "sga_round", "straight_through_round"]
+
+
+def straight_through_round(x) -> jax.Array:
+    """round(x) with the gradient of the identity (Bengio, Léonard & Courville 2013)."""
+    return x + jax.lax.stop_gradient(jnp.round(x) - x)
+
+
+@jax.custom_vjp
+def lower_bound(x, bound) -> jax.Array:
+    """max(x, bound) whose gradient also passes where descent would raise ``x``.
+
+    With the plain maximum, an entry that once falls below the bound never
+    returns. The convention is that of Ballé et al. 2018 (tfc.ops.lower_bound).
+    """
+    return jnp.maximum(x, bound)
+
+
+def _lower_bound_forward(x, bound):
+    return jnp.maximum(x, bound), (x, bound)
+
+
+def _lower_bound_backward(residual, gradient):
+    x, bound = residual
+    passes = (x >= bound) | (gradient < 0)
+    return jnp.where(passes, gradient, 0.0), None
+
+
+lower_bound.defvjp(_lower_bound_forward, _lower_bound_backward)
+
+
+def sga_round(key, x, temperature) -> jax.Array:
+    """Stochastic Gumbel annealing: a relaxed draw between floor(x) and ceil(x).
+
+    The two logits are −atanh(distance)/τ and the draw is a Gumbel-softmax at
+    the same τ (Yang, Bamler & Mandt 2020, eqs. 8–9). Distances are clipped to
+    1 − 1e-5, where atanh would be infinite. ``temperature`` is a positive
+    scalar; as it falls to 0 the result becomes round(x).
+    """
+    low = jnp.floor(x)
+    distance = jnp.stack([x - low, low + 1.0 - x], axis=-1)
+    logits = -jnp.arctanh(jnp.clip(distance, 0.0, 1.0 - 1e-5)) / temperature
+    noise = jax.random.gumbel(key, logits.shape, logits.dtype)
+    weights = jax.nn.softmax((logits + noise) / temperature, axis=-1)
+    return low + weights[..., 1]

@@ -1,0 +1,42 @@
+"""Progress bars on standard error."""
+
+import sys
+
+from tqdm import tqdm
+
+__all__ = ["Bars"]
+
+
+class Bars:
+    """One bar for what is being done at the moment, with rate and time left."""
+
+    def __init__(self):
+        self._what: str | None = None
+        self._bar: tqdm | None = None
+
+    def update(self, what: str, done: int, total: int, note: str = "") -> None:
+        """Move the bar of ``what`` to ``done`` of ``total``; a new ``what`` begins a new bar."""
+        if what != self._what:
+            self.close()
+            self._what = what
+            self._bar = tqdm(total=total, desc=what, leave=False, file=sys.stderr, initial=0)
+        if self._bar is not None:
+            self._bar.update(done - self._bar.n)
+            if note:
+                self._bar.set_postfix_str(note)
+
+    def write(self, text: str) -> None:
+        """A line above the bar."""
+        tqdm.write(text, file=sys.stderr)
+
+    def close(self) -> None:
+        """Remove the bar."""
+        if self._bar is not None:
+            self._bar.close()
+        self._bar = self._what = None
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.close()

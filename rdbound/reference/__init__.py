@@ -1,0 +1,129 @@
+"""Published rate–distortion points, as data, each with its source."""
+
+import csv
+from dataclasses import dataclass
+from functools import cache
+from importlib import resources
+
+__all__ = ["ANCHOR_DEPTH", "SOURCES", "Curve", "curves", "find", "kodak_digests"]
+
+SOURCES = {
+    "vtm-22.0": "VTM-22.0, encoder_intra_vtm.cfg, one frame, 4:4:4, BT.709 full range, whole files",
+    "yang2022sandwich": "Yang & Mandt 2022, arXiv 2111.12166",
+    "yang2020improving": "Yang, Bamler & Mandt 2020, arXiv 2006.04240",
+    "bross2021vvc": "VTM-18.0 as run by the authors of arXiv 2302.08899 and 2208.13056",
+    "duan2023qarv": "Duan et al. 2023, arXiv 2302.08899",
+    "duan2023qresvae": "Duan et al. 2023, arXiv 2208.13056",
+    "kim2024c3": "table of baselines beside C3, arXiv 2312.02753",
+    "li2025hpcm": "figures of the LIC-HPCM repository",
+    "jiang2023mlic": "figures of the MLIC++ repository",
+    "liu2023tcm": "figures of the LIC-TCM repository",
+    "ladune2025coolchic": "figures of the Cool-Chic 5.0 repository",
+    "begaint2020compressai": "Bégaint et al. 2020, arXiv 2011.03029, and rows collected there",
+}
+
+ANCHOR_DEPTH = {"vtm-22.0": 10, "vtm-22.0-8bit": 8}
+"""Input bit depth of the anchors encoded for this package. It moves BD-rate by
+about three points: 10-bit input is the stronger anchor."""
+
+
+@dataclass(frozen=True)
+class Point:
+    """One published point; ``image`` is None for a mean over the data set."""
+
+    image: str | None
+    bpp: float
+    psnr: float
+    mse: float | None
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A published method on a data set.
+
+    Attributes:
+      dataset, method: its key.
+      kind: ``codec`` or ``bound``.
+      source: a key of :data:`SOURCES`.
+      points: per image where ``per_image``, else means over the data set.
+    """
+
+    dataset: str
+    method: str
+    kind: str
+    source: str
+    points: tuple[Point, ...]
+
+    @property
+    def per_image(self) -> bool:
+        """Whether the points are of single images."""
+        return self.points[0].image is not None
+
+    @property
+    def label(self) -> str:
+        """The method, with the input bit depth where it is an anchor."""
+        depth = ANCHOR_DEPTH.get(self.method)
+        return self.method if depth is None else f"{self.method} ({depth}-bit input)"
+
+
+@cache
+def curves() -> dict[tuple[str, str, bool], Curve]:
+    """Every shipped curve by (data set, method, per image)."""
+    found: dict[tuple[str, str, bool], list] = {}
+    for file, read in _FILES.items():
+        for record in _records(file):
+            curve, point = read(record)
+            key = (*curve[:2], point.image is not None)
+            found.setdefault(key, [curve, []])[1].append(point)
+    return {key: Curve(*curve, tuple(points)) for key, (curve, points) in found.items()}
+
+
+def find(dataset: str, method: str) -> Curve:
+    """A curve, per image where there is one; raises ValueError naming what there is."""
+    for per_image in (True, False):
+        curve = curves().get((dataset, method, per_image))
+        if curve is not None:
+            return curve
+    known = sorted({m for d, m, _ in curves() if d == dataset})
+    if not known:
+        datasets = sorted({d for d, _, _ in curves()})
+        raise ValueError(f"no reference for data set {dataset!r}: choose {', '.join(datasets)}")
+    raise ValueError(f"no reference {method!r} on {dataset}: choose one of {', '.join(known)}")
+
+
+@cache
+def kodak_digests() -> dict[str, str]:
+    """SHA-256 of the decoded RGB pixels of each Kodak image, hexadecimal."""
+    return {r["image"]: r["sha256"] for r in _records("kodak_sha256.csv")}
+
+
+def _records(name: str) -> list[dict[str, str]]:
+    text = (resources.files("rdbound") / "reference" / name).read_text()
+    return list(csv.DictReader(text.splitlines()))
+
+
+def _number(text: str) -> float | None:
+    return float(text) if text else None
+
+
+def _vtm(r):
+    method = "vtm-22.0" if r["input_bit_depth"] == "10" else "vtm-22.0-8bit"
+    point = Point(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
+    return (r["dataset"], method, "codec", "vtm-22.0"), point
+
+
+def _published(r):
+    point = Point(None, float(r["bpp"]), _number(r["psnr_rgb"]), _number(r["mse_255"]))
+    return (r["dataset"], r["method"], r["kind"], r["source"]), point
+
+
+def _yang(r):
+    point = Point(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
+    return (r["dataset"], r["method"], r["kind"], r["source"]), point
+
+
+_FILES = {
+    "vtm-22.0_kodak.csv": _vtm,
+    "yang2022_bounds_kodak_per_image.csv": _yang,
+    "published_rd.csv": _published,
+}

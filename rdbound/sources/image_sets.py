@@ -1,0 +1,156 @@
+"""Sets of images by name: a folder, Kodak, a TFDS data set, the bundled photographs."""
+
+import hashlib
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from rdbound.sources.images import SUFFIXES, read_image
+
+__all__ = ["ImageSet", "open_images"]
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """A named sequence of images, decoded when asked for.
+
+    Attributes:
+      name: what tables call the data set.
+      names: one name an image.
+      load: index → uint8 [H, W, 3].
+    """
+
+    name: str
+    names: tuple[str, ...]
+    load: Callable[[int], np.ndarray]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.load(index)
+
+    def take(self, count: int | None) -> "ImageSet":
+        """The first ``count`` images; all where ``count`` is None."""
+        return self if count is None else ImageSet(self.name, self.names[:count], self.load)
+
+    def fingerprint(self) -> str:
+        """SHA-256 over the decoded pixels and the names, hexadecimal."""
+        digest = hashlib.sha256()
+        for index, name in enumerate(self.names):
+            image = self[index]
+            digest.update(f"{name} {image.shape}".encode())
+            digest.update(image.tobytes())
+        return digest.hexdigest()
+
+
+def open_images(source: str, path: str | None = None, split: str = "test") -> ImageSet:
+    """Open a set of images.
+
+    Args:
+      source: ``folder`` (needs ``path``), ``kodak`` (``path``, or the folder
+        ``kodak`` in the one that the variable RDBOUND_DATA names),
+        ``bundled``, ``bundled-crops`` (smaller), or ``tfds:NAME`` (``path`` is its data directory).
+      path: see above.
+      split: of a TFDS data set.
+
+    Raises ValueError saying what is missing and where to put it.
+    """
+    if source == "folder":
+        return _folder(path)
+    if source == "kodak":
+        return _kodak(path)
+    if source == "bundled":
+        return _bundled()
+    if source == "bundled-crops":
+        return _bundled_crops()
+    if source.startswith("tfds:"):
+        return _tfds(source.removeprefix("tfds:"), path, split)
+    raise ValueError(
+        f"unknown image source {source!r}: choose folder, kodak, bundled, bundled-crops or tfds:NAME"
+    )
+
+
+def _folder(path: str | None) -> ImageSet:
+    if path is None:
+        raise ValueError("source 'folder' needs a path")
+    root = Path(path).expanduser()
+    if not root.is_dir():
+        raise ValueError(f"{root}: no such folder")
+    files = sorted(f for f in root.rglob("*") if f.suffix.lower() in SUFFIXES)
+    if not files:
+        raise ValueError(f"{root}: no image in it or below; looked for {' '.join(SUFFIXES)}")
+    names = tuple(str(f.relative_to(root)) for f in files)
+    return ImageSet(root.resolve().name, names, lambda i: read_image(files[i]))
+
+
+def _kodak(path: str | None) -> ImageSet:
+    from rdbound.reference import kodak_digests
+
+    base = os.environ.get("RDBOUND_DATA")
+    if path is None and base is None:
+        raise ValueError(
+            "kodak: set RDBOUND_DATA to the folder that holds kodak/, or give its path; "
+            "the 24 files kodim01.png … kodim24.png are at https://r0k.us/graphics/kodak"
+        )
+    root = Path(path).expanduser() if path is not None else Path(str(base)) / "kodak"
+    digests = kodak_digests()
+
+    def load(index: int) -> np.ndarray:
+        name = names[index]
+        file = root / f"{name}.png"
+        if not file.is_file():
+            raise ValueError(f"kodak: {file} is missing; put kodim01.png … kodim24.png there")
+        image = read_image(file)
+        if hashlib.sha256(image.tobytes()).hexdigest() != digests[name]:
+            raise ValueError(
+                f"kodak: the pixels of {file} are not those of the Kodak set; "
+                "replace it by the original 8-bit PNG"
+            )
+        return image
+
+    names = tuple(sorted(digests))
+    if not (root / f"{names[0]}.png").is_file():
+        raise ValueError(f"kodak: {root} does not hold kodim01.png … kodim24.png; put them there")
+    return ImageSet("kodak", names, load)
+
+
+def _bundled() -> ImageSet:
+    import skimage.data
+
+    names = ("coffee", "astronaut", "chelsea")
+    return ImageSet("bundled", names, lambda i: np.asarray(getattr(skimage.data, names[i])()))
+
+
+def _bundled_crops() -> ImageSet:
+    whole = _bundled()
+    # Around the cup, the face, the cat; the last is of an odd size.
+    windows = ((60, 90, 256, 384), (0, 60, 256, 384), (20, 40, 251, 379))
+
+    def load(index: int) -> np.ndarray:
+        top, left, height, width = windows[index]
+        return whole[index][top : top + height, left : left + width]
+
+    return ImageSet("bundled-crops", whole.names, load)
+
+
+def _tfds(name: str, path: str | None, split: str) -> ImageSet:
+    import tensorflow_datasets as tfds
+
+    try:
+        source: Sequence = tfds.data_source(name, split=split, data_dir=path, download=False)
+    except Exception as error:
+        reason = str(error).strip().splitlines()[0]
+        raise ValueError(f"tfds:{name}, split {split}: cannot be opened ({reason})") from None
+
+    def load(index: int) -> np.ndarray:
+        image = np.asarray(source[index]["image"])
+        if image.dtype != np.uint8:
+            raise ValueError(f"tfds:{name}: images are {image.dtype}; expected uint8")
+        return np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else image
+
+    names = tuple(f"{split}-{i:06d}" for i in range(len(source)))
+    return ImageSet(f"tfds-{name}", names, load)

@@ -1,0 +1,72 @@
+"""Image files: reading them, and bringing them to a model's stride."""
+
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+from PIL import Image, UnidentifiedImageError
+
+from rdbound.sources.base import Datum
+
+__all__ = ["SUFFIXES", "padded_shape", "read_image", "to_datum", "to_rgb"]
+
+SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
+
+_EIGHT_BIT = {"RGB", "L", "P", "RGBA", "LA", "PA", "1"}
+
+
+def read_image(path) -> np.ndarray:
+    """Read an image file as uint8 [H, W, 3].
+
+    Greyscale becomes RGB and an opaque alpha channel is dropped. Raises
+    ValueError, naming the file, when it is missing, corrupt, not an image,
+    has more than 8 bits a channel, or is partly transparent.
+    """
+    path = Path(path)
+    try:
+        with Image.open(path) as image:
+            image.load()
+            return to_rgb(image, str(path))
+    except FileNotFoundError:
+        raise ValueError(f"{path}: no such file") from None
+    except UnidentifiedImageError:
+        raise ValueError(
+            f"{path}: not an image, whatever its name says; expected PNG, JPEG, WebP or TIFF"
+        ) from None
+    except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
+        raise ValueError(f"{path}: cannot be decoded ({error}); is the file whole?") from None
+
+
+def to_rgb(image: Image.Image, name: str) -> np.ndarray:
+    """A decoded PIL image as uint8 [H, W, 3]; ``name`` is for the error messages."""
+    if image.mode not in _EIGHT_BIT:
+        raise ValueError(
+            f"{name}: mode {image.mode} is not 8-bit RGB or greyscale; convert it to 8 bits first"
+        )
+    if image.mode in ("RGBA", "LA", "PA") or "transparency" in image.info:
+        rgba = np.asarray(image.convert("RGBA"))
+        if (rgba[..., 3] != 255).any():
+            raise ValueError(
+                f"{name}: has transparent pixels, which have no defined colour; flatten it first"
+            )
+        return np.ascontiguousarray(rgba[..., :3])
+    return np.asarray(image.convert("RGB"))
+
+
+def padded_shape(height: int, width: int, stride: int) -> tuple[int, int]:
+    """The smallest multiples of ``stride`` not below (height, width)."""
+    return -(-height // stride) * stride, -(-width // stride) * stride
+
+
+def to_datum(image: np.ndarray, stride: int) -> Datum:
+    """uint8 [h, w, 3] → a datum padded by edge replication to multiples of ``stride``.
+
+    The padding's rate counts (its latents are conveyed); its distortion does
+    not (its mask is 0).
+    """
+    h, w = image.shape[:2]
+    height, width = padded_shape(h, w, stride)
+    extra = ((0, height - h), (0, width - w))
+    x = np.pad(image, (*extra, (0, 0)), mode="edge").astype(np.float32) / 255.0
+    mask = np.pad(np.ones((h, w, 1), np.float32), (*extra, (0, 0)))
+    return Datum(jnp.asarray(x), jnp.asarray(mask))

@@ -1,0 +1,135 @@
+"""The RD table: one row per (dataset, image, model, λ, method).
+
+Every plot, gap, BD-rate and interval is a pure function of such tables.
+"""
+
+import csv
+import math
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+__all__ = ["COLUMNS", "METHODS", "Row", "read_table", "write_rows", "write_table"]
+
+METHODS = (
+    "bound",
+    "bound-refined",
+    "codec-ideal",
+    "codec-coded",
+    "codec-refined-ideal",
+    "codec-refined-coded",
+)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One point. ``None`` is an empty cell.
+
+    Attributes:
+      dataset, image, model, lmbda, method: the key.
+      pixels: of the image, padding not counted (dimensions of a vector).
+      bits: the rate of the whole image; 8·bytes where bytes were written.
+      bytes: written by the range coder, container and all.
+      bpp, mse, psnr, ms_ssim: bits per pixel; MSE on 0–255; dB; MS-SSIM of RGB.
+      J: bpp + λ·mse.
+      J_se: standard error of J where it is a Monte-Carlo mean.
+      steps: of refinement.
+      samples: noise samples averaged.
+      seed: of the run.
+    """
+
+    dataset: str
+    image: str
+    model: str
+    lmbda: float
+    method: str
+    pixels: int
+    bits: float
+    bytes: int | None
+    bpp: float
+    mse: float
+    psnr: float
+    ms_ssim: float | None
+    J: float
+    J_se: float | None
+    steps: int
+    samples: int
+    seed: int
+
+    @property
+    def key(self) -> tuple:
+        """What identifies the row."""
+        return self.dataset, self.image, self.model, self.lmbda, self.method
+
+
+COLUMNS = tuple(f.name for f in fields(Row))
+_TEXT = {"dataset", "image", "model", "method"}
+_WHOLE = {"pixels", "bytes", "steps", "samples", "seed"}
+_OPTIONAL = {"bytes", "ms_ssim", "J_se"}
+
+
+def write_table(path: Path, rows: Iterable[Row]) -> None:
+    """Write ``rd.csv``; an existing file is replaced whole or not at all."""
+    write_rows(path, COLUMNS, [asdict(row) for row in rows])
+
+
+def write_rows(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:
+    """Write dictionaries as CSV; None becomes an empty cell."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(path.suffix + ".part")
+    with part.open("w", newline="") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
+    part.replace(path)
+
+
+def _cell(value) -> str:
+    if value is None:
+        return ""
+    return f"{value:.9g}" if isinstance(value, float) else str(value)
+
+
+def read_table(path: Path) -> list[Row]:
+    """Read and check an RD table.
+
+    Raises ValueError naming the file, the line and the column of the first
+    thing that is not a row of the schema.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such table")
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{path}: not an RD table, it lacks the column {missing[0]}")
+        rows = [_row(path, reader.line_num, record) for record in reader]
+    seen: set[tuple] = set()
+    for row in rows:
+        if row.key in seen:
+            raise ValueError(f"{path}: two rows for {row.key}")
+        seen.add(row.key)
+    return rows
+
+
+def _row(path: Path, line: int, record: dict) -> Row:
+    values = {}
+    for name in COLUMNS:
+        text = record[name] or ""
+        try:
+            values[name] = _value(name, text)
+        except ValueError:
+            raise ValueError(f"{path}, line {line}: {name} = {text!r} is not a number") from None
+    return Row(**values)
+
+
+def _value(name: str, text: str):
+    if name in _TEXT:
+        return text
+    if text == "" and name in _OPTIONAL:
+        return None
+    value = int(text) if name in _WHOLE else float(text)
+    if not math.isfinite(value) and name != "psnr":
+        raise ValueError
+    return value

@@ -1,0 +1,250 @@
+"""Weights: J averaged over a data set, minimized.
+
+``init`` and ``make_step`` are pure; ``fit`` is the one loop around them, with
+its files: Orbax checkpoints, ``metrics.jsonl`` and TensorBoard events.
+"""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, ClassVar, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from jax.sharding import NamedSharding, PartitionSpec
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+from rdbound.channels import Channel
+from rdbound.objective import objective
+from rdbound.sources.base import Datum
+
+__all__ = ["NonFiniteLossError", "TrainState", "TrainingOptions", "fit", "init", "make_step"]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Hyperparameters of training.
+
+    Attributes:
+      steps: optimizer steps in all.
+      batch: data a step, over all devices.
+      learning_rate: peak, reached after ``warmup`` steps, then a cosine to
+        ``final`` times the peak.
+      warmup: steps of linear warm-up.
+      hold: fraction of the steps after which the cosine begins.
+      final: see ``learning_rate``.
+      clip: global norm that gradients are clipped to.
+      ema: decay of the exponential moving average of the weights.
+      balance: a datum at λ weighs (λ/λ₀)^−balance, λ₀ the geometric middle of
+        the model's range. J grows about as √λ, so 0.5 lets every rate count alike.
+      checkpoint_every, log_every: in steps.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    steps: PositiveInt = 1000
+    batch: PositiveInt = 8
+    learning_rate: PositiveFloat = 5e-4
+    warmup: NonNegativeInt = 100
+    hold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    final: Annotated[float, Field(ge=0, le=1)] = 0.01
+    clip: PositiveFloat = 1.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    balance: float = 0.5
+    checkpoint_every: PositiveInt = 500
+    log_every: PositiveInt = 20
+
+
+class TrainState(NamedTuple):
+    """All that training carries: a pytree, and the whole of a checkpoint.
+
+    ``failed_at`` is −1, or the first step whose loss or gradient was not
+    finite; from then on the weights stay what they were.
+    """
+
+    params: dict
+    ema: dict
+    opt_state: optax.OptState
+    step: jax.Array
+    failed_at: jax.Array
+
+
+class NonFiniteLossError(ValueError):
+    """The loss stopped being finite; the message names the step and the last checkpoint."""
+
+
+def schedule(options: TrainingOptions) -> optax.Schedule:
+    """Linear warm-up, constant, cosine."""
+    o = options
+    start = max(o.warmup, int(o.hold * o.steps))
+    pieces = [
+        optax.linear_schedule(0.0, o.learning_rate, o.warmup),
+        optax.constant_schedule(o.learning_rate),
+        optax.cosine_decay_schedule(o.learning_rate, max(1, o.steps - start), o.final),
+    ]
+    return optax.join_schedules(pieces, [o.warmup, start])
+
+
+def optimizer(options: TrainingOptions) -> optax.GradientTransformation:
+    """Global-norm clipping, then Adam."""
+    return optax.chain(optax.clip_by_global_norm(options.clip), optax.adam(schedule(options)))
+
+
+def init(params: dict, options: TrainingOptions) -> TrainState:
+    """The state before the first step. The average starts as a copy of ``params``."""
+    return TrainState(
+        params=params,
+        ema=jax.tree.map(jnp.copy, params),
+        opt_state=optimizer(options).init(params),
+        step=jnp.zeros((), jnp.int32),
+        failed_at=jnp.full((), -1, jnp.int32),
+    )
+
+
+def draw_lmbdas(key, count: int, lmbda_range: tuple[float, float]) -> jax.Array:
+    """``count`` values of λ, each log-uniform in the range, jointly stratified: [count]."""
+    low, high = lmbda_range
+    place_key, order_key = jax.random.split(key)
+    place = (jnp.arange(count) + jax.random.uniform(place_key, (count,))) / count
+    return low * (high / low) ** jax.random.permutation(order_key, place)
+
+
+def batch_loss(model, channel: Channel, batch, key, balance: float):
+    """Mean weighted J of a batch, and its parts.
+
+    ``batch``: uint8 [B, H, W, 3] or float32 [B, n].
+    Returns (loss, {"J", "bpp", "mse"}), each a scalar mean over the batch.
+    """
+    x = batch.astype(jnp.float32) / 255.0 if batch.dtype == jnp.uint8 else batch
+    mask_shape = (*x.shape[1:-1], 1) if x.ndim == 4 else x.shape[1:]
+    lmbda_key, noise_key = jax.random.split(key)
+    low, high = model.lmbda_range
+    lmbdas = draw_lmbdas(lmbda_key, len(x), (low, high))
+    keys = jax.random.split(noise_key, len(x))
+    terms = jax.vmap(
+        lambda x, key, lmbda: objective(model, channel, Datum(x, jnp.ones(mask_shape)), key, lmbda)
+    )(x, keys, lmbdas)
+    weights = (lmbdas / math.sqrt(low * high)) ** -balance
+    means = {"J": terms.J.mean(), "bpp": terms.bpp.mean(), "mse": terms.mse.mean()}
+    return jnp.mean(weights * terms.J), means
+
+
+def make_step(graphdef, channel: Channel, options: TrainingOptions, devices=None):
+    """The compiled training step, data-parallel over ``devices`` (default: all).
+
+    Returns ``step(state, batch, key) → (state, metrics)`` and the two
+    shardings (of the state, of a batch). The state's buffers are donated.
+    Raises ValueError where the batch cannot be divided among the devices.
+    """
+    devices = jax.devices() if devices is None else devices
+    if options.batch % len(devices):
+        raise ValueError(
+            f"training.batch is {options.batch}, not a multiple of the {len(devices)} devices"
+        )
+    mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
+    replicated = NamedSharding(mesh, PartitionSpec())
+    split = NamedSharding(mesh, PartitionSpec("data"))
+    transform = optimizer(options)
+
+    def step(state: TrainState, batch, key):
+        def loss_of(params):
+            model = nnx.merge(graphdef, params)
+            step_key = jax.random.fold_in(key, state.step)
+            return batch_loss(model, channel.at(state.step), batch, step_key, options.balance)
+
+        (loss, means), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
+        norm = optax.tree.norm(gradient)
+        metrics = {"loss": loss, **means, "gradient_norm": norm}
+        return _advance(state, gradient, jnp.isfinite(loss) & jnp.isfinite(norm)), metrics
+
+    def _advance(state: TrainState, gradient, finite) -> TrainState:
+        updates, opt_state = transform.update(gradient, state.opt_state, state.params)
+        params = optax.apply_updates(state.params, updates)
+        decay = jnp.minimum(options.ema, (1.0 + state.step) / (10.0 + state.step))
+        ema = optax.incremental_update(params, state.ema, 1.0 - decay)
+        good = finite & (state.failed_at < 0)
+        keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)  # noqa: E731
+        failed_at = jnp.where(good | (state.failed_at >= 0), state.failed_at, state.step)
+        return TrainState(
+            keep(params, state.params),
+            keep(ema, state.ema),
+            keep(opt_state, state.opt_state),
+            state.step + 1,
+            failed_at,
+        )
+
+    compiled = jax.jit(step, donate_argnums=0, out_shardings=(replicated, replicated))
+    return compiled, replicated, split
+
+
+def fit(
+    model: nnx.Module,
+    channel: Channel,
+    batches,
+    options: TrainingOptions,
+    folder: Path,
+    seed: int = 0,
+    devices=None,
+    progress: Callable | None = None,
+) -> nnx.Module:
+    """Train, resuming from the newest checkpoint in ``folder``, and return the averaged model.
+
+    Args:
+      model: the latent model with its initial weights.
+      channel: what it is trained through.
+      batches: an iterator of arrays with ``get_state()`` and ``set_state()``.
+      options: hyperparameters.
+      folder: of ``checkpoints/``, ``metrics.jsonl`` and TensorBoard events.
+      seed: of the noise and the draws of λ.
+      devices: defaults to all visible ones.
+      progress: called with (step, metrics) at every log.
+
+    A run killed at any moment and started again ends with the same weights,
+    bit for bit on a CPU. Raises :class:`NonFiniteLossError`.
+    """
+    from rdbound.training_files import Checkpoints, Metrics
+
+    graphdef, state = nnx.split(model)
+    step, replicated, split = make_step(graphdef, channel, options, devices)
+    checkpoints = Checkpoints(folder / "checkpoints")
+    carry = init(nnx.to_pure_dict(state), options)
+    carry = checkpoints.restore(carry, batches)
+    carry = jax.device_put(carry, replicated)
+    done = int(carry.step)
+    key = jax.random.key(seed)
+    clock = time.monotonic()
+    with Metrics(folder, done) as log:
+        for index in range(done, options.steps):
+            batch = jax.device_put(next(batches), split)
+            carry, metrics = step(carry, batch, key)
+            last = index + 1 == options.steps
+            if last or (index + 1) % options.log_every == 0:
+                _raise_if_failed(carry, checkpoints)
+                values = {name: float(value) for name, value in metrics.items()}
+                values["seconds"] = time.monotonic() - clock
+                log.write(index + 1, values)
+                if progress is not None:
+                    progress(index + 1, values)
+            if last or (index + 1) % options.checkpoint_every == 0:
+                _raise_if_failed(carry, checkpoints)
+                checkpoints.save(index + 1, carry, batches)
+    checkpoints.close()
+    nnx.replace_by_pure_dict(state, jax.device_get(carry.ema))
+    return nnx.merge(graphdef, state)
+
+
+def _raise_if_failed(carry: TrainState, checkpoints) -> None:
+    failed_at = int(carry.failed_at)
+    if failed_at < 0:
+        return
+    checkpoints.close()
+    raise NonFiniteLossError(
+        f"the loss stopped being finite at step {failed_at}; the last good checkpoint is "
+        f"{checkpoints.newest() or 'none'}; lower training.learning_rate or training.clip and "
+        "start again"
+    )

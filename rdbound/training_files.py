@@ -1,0 +1,90 @@
+"""What training leaves on disk: checkpoints that resume exactly, and metrics."""
+
+import json
+from pathlib import Path
+
+import jax
+import orbax.checkpoint as ocp
+from tensorboardX import SummaryWriter
+
+__all__ = ["Checkpoints", "Metrics"]
+
+
+class Checkpoints:
+    """Orbax checkpoints of (training state, data iterator state); the last two are kept."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder.resolve()
+        options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
+        self._manager = ocp.CheckpointManager(self.folder, options=options)
+
+    def newest(self) -> Path | None:
+        """The folder of the newest complete checkpoint."""
+        step = self._manager.latest_step()
+        return None if step is None else self.folder / str(step)
+
+    def save(self, step: int, state, batches) -> None:
+        """Write in the background; complete or absent, never half."""
+        # The next step donates the state's buffers: the writer gets a copy.
+        host = jax.device_get(state)
+        args = ocp.args.Composite(
+            state=ocp.args.StandardSave(host), data=ocp.args.JsonSave(batches.get_state())
+        )
+        self._manager.save(step, args=args)
+
+    def restore(self, template, batches):
+        """The newest state, with ``batches`` moved to its place; ``template`` if there is none."""
+        step = self._manager.latest_step()
+        if step is None:
+            return template
+        args = ocp.args.Composite(
+            state=ocp.args.StandardRestore(jax.device_get(template)),
+            data=ocp.args.JsonRestore(),
+        )
+        saved = self._manager.restore(step, args=args)
+        batches.set_state(saved["data"])
+        return saved["state"]
+
+    def close(self) -> None:
+        """Wait for the writer."""
+        self._manager.wait_until_finished()
+
+
+class Metrics:
+    """``metrics.jsonl`` and TensorBoard events; a resumed run drops what it will repeat."""
+
+    def __init__(self, folder: Path, done: int):
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / "metrics.jsonl"
+        kept = _lines_up_to(path, done)
+        self._file = path.open("w")
+        self._file.writelines(kept)
+        self._file.flush()
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None)
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One line and one event a quantity."""
+        self._file.write(json.dumps({"step": step, **values}) + "\n")
+        self._file.flush()
+        for name, value in values.items():
+            self._board.add_scalar(name, value, step)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self._file.close()
+        self._board.close()
+
+
+def _lines_up_to(path: Path, step: int) -> list[str]:
+    if not path.exists():
+        return []
+    kept = []
+    for line in path.read_text().splitlines(keepends=True):
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line)
+        except (ValueError, KeyError):
+            continue  # the line a kill cut short
+    return kept
