@@ -42,7 +42,7 @@ class Checkpoint:
     name: str
 
 
-def save(path: Path, model: nnx.Module, spec: dict, dtype: str = "float32") -> Path:
+def save(path: Path, model: LatentModel, spec: dict, dtype: str = "float32") -> Path:
     """Write ``model`` with weights rounded to ``dtype`` and tables made from these.
 
     ``spec`` is what :func:`make_model` rebuilds the model from.
@@ -94,7 +94,7 @@ def zoo() -> dict[str, Path]:
     return {file.stem: file for file in sorted(folder.glob("*.safetensors"))}
 
 
-def start_from(model: nnx.Module, path: str | Path) -> nnx.Module:
+def start_from(model: LatentModel, path: str | Path) -> LatentModel:
     """``model`` with the weights of a checkpoint wherever it has the same ones.
 
     A codec can start from a bound: the parameters of its learned density that
@@ -126,7 +126,7 @@ def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
     return json.loads(metadata["rdbound"]), tensors
 
 
-def _with_weights(model: nnx.Module, weights: dict[str, np.ndarray]) -> nnx.Module:
+def _with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentModel:
     """The model with its parameters replaced, as float32; it may be abstract."""
     graphdef, state = nnx.split(model)
     flat = []

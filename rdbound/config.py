@@ -14,6 +14,7 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    NonNegativeInt,
     PositiveFloat,
     PositiveInt,
     ValidationError,
@@ -104,6 +105,14 @@ class TrainConfig(_Strict):
         return (VectorsConfig if value.get("source") == "gaussian" else CropsConfig)(**value)
 
 
+class AnnealingConfig(_Strict):
+    """Temperature of the SGA that refines codecs: τ₀, c and t₀ of its channel."""
+
+    initial: PositiveFloat = 0.5
+    decay: PositiveFloat = 0.001
+    start: NonNegativeInt = 700
+
+
 class EvaluationConfig(_Strict):
     """Which checkpoints are evaluated, on what and how."""
 
@@ -113,7 +122,7 @@ class EvaluationConfig(_Strict):
     samples: PositiveInt = 8
     batch: PositiveInt = 1
     refinement: RefinementOptions | None = None
-    sga: dict[str, float] = {}
+    sga: AnnealingConfig = AnnealingConfig()
     anchor: str = "vtm-22.0"
     keep_streams: bool = False
 
@@ -184,7 +193,7 @@ def _override(raw: dict, text: str) -> None:
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ConfigError(
-            f"override {text!r}: expected key=value, for example training.options.steps=100"
+            f"override {text!r}: expected key=value, such as training.options.steps=100"
         )
     *parents, last = key.split(".")
     node = raw
@@ -233,7 +242,7 @@ def _keys_at(location) -> set[str]:
         for kind in kinds:
             hints = typing.get_type_hints(kind) if isinstance(kind, type) else {}
             if part in hints:
-                inner += [t for t in (hints[part], *typing.get_args(hints[part]))]
+                inner += (hints[part], *typing.get_args(hints[part]))
         kinds = inner or [k for k in kinds if getattr(k, "__name__", "") == part]
     keys: set[str] = set()
     for kind in kinds:

@@ -75,7 +75,7 @@ def evaluate(
             batch = _Batch(images, indexes, checkpoint.model.stride, lmbda, options.seed)
             yield from bench.amortized_rows(batch, streams)
             if options.refine is not None:
-                yield from bench.refined_rows(batch, streams, progress, warn)
+                yield from bench.refined_rows(batch, options.refine, streams, progress, warn)
             done += len(indexes)
         progress(f"{checkpoint.name} λ={lmbda:g}", done, len(images))
 
@@ -84,12 +84,16 @@ def _by_shape(images: ImageSet, stride: int, limit: int) -> list[list[int]]:
     """Indexes in batches of at most ``limit`` images of one padded shape."""
     shapes: dict[tuple, list[int]] = {}
     for index in range(len(images)):
-        shapes.setdefault(padded_shape(*images[index].shape[:2], stride), []).append(index)
+        shapes.setdefault(_padded(images[index], stride), []).append(index)
     return [
         group[start : start + limit]
         for group in shapes.values()
         for start in range(0, len(group), limit)
     ]
+
+
+def _padded(image: np.ndarray, stride: int) -> tuple[int, int]:
+    return padded_shape(image.shape[0], image.shape[1], stride)
 
 
 class _Batch:
@@ -136,25 +140,27 @@ class _Bench:
         """What the inference networks reach."""
         yield from self._rows(batch, self.posteriors(batch), "", 0, streams)
 
-    def refined_rows(self, batch: _Batch, streams, progress: Progress, warn) -> Iterator[Row]:
+    def refined_rows(
+        self, batch: _Batch, refinement: RefinementOptions, streams, progress: Progress, warn
+    ) -> Iterator[Row]:
         """What per-sample optimization reaches."""
-        steps = self.options.refine.steps
+        steps = refinement.steps
         what = f"refining {batch.names[0]} λ={batch.lmbda:.4g}"
-        solve = self._solver(lambda step: progress(what, int(step), steps))
+        solve = self._solver(refinement, lambda step: progress(what, int(step), steps))
         result: Refined = solve(batch.data, self.posteriors(batch), batch.lmbdas, batch.refine_keys)
         for name, status in zip(batch.names, np.asarray(result.status), strict=True):
             if status:
                 warn(f"{batch.dataset}/{name}, λ = {batch.lmbda:g}: {STATUS[status]}")
         yield from self._rows(batch, result.posteriors, "-refined", steps, streams)
 
-    def _solver(self, progress):
+    def _solver(self, refinement: RefinementOptions, progress):
         """The compiled refinement; the bar it reports to changes, the program does not."""
         self._solvers["progress"] = progress
         if "solve" not in self._solvers:
             channel = GaussianChannel() if self.bound else self.options.sga
             report = lambda step: self._solvers["progress"](step)  # noqa: E731
             self._solvers["solve"] = refine(
-                self.model, channel, self.judge, self.decode, self.options.refine, report
+                self.model, channel, self.judge, self.decode, refinement, report
             )
         return self._solvers["solve"]
 
@@ -170,7 +176,7 @@ class _Bench:
             yield _expectation(common, method, own, ssim, self.model.peak)
             if self.codec is not None:
                 chosen = jax.tree.map(lambda leaf, i=i: leaf[i], posteriors)
-                yield self._coded(common, image, chosen, f"codec{suffix}-coded", streams)
+                yield _coded(self.codec, common, image, chosen, f"codec{suffix}-coded", streams)
 
     def _common(self, batch: _Batch, i: int, steps: int) -> dict:
         height, width = batch.images[i].shape[:2]
@@ -185,29 +191,30 @@ class _Bench:
             "seed": batch.seed,
         }
 
-    def _coded(self, common: dict, image, posteriors, method: str, streams) -> Row:
-        """The row of really written and re-read bytes."""
-        data = self.codec.compress(image, common["lmbda"], posteriors)
-        decoded = self.codec.decompress(data)
-        if streams is not None:
-            name = f"{common['image'].replace('/', '_')}_{common['lmbda']:g}_{method}.rdb"
-            streams.mkdir(parents=True, exist_ok=True)
-            (streams / name).write_bytes(data)
-        error = image.astype(np.float64) - decoded
-        mse = float(np.mean(error**2))
-        bpp = 8 * len(data) / common["pixels"]
-        return Row(
-            **common,
-            method=method,
-            bits=8.0 * len(data),
-            bytes=len(data),
-            bpp=bpp,
-            mse=mse,
-            psnr=psnr(mse),
-            ms_ssim=_ms_ssim_of(image, decoded[None].astype(np.float32) / 255.0),
-            J=bpp + common["lmbda"] * mse,
-            J_se=None,
-        )
+
+def _coded(codec: Codec, common: dict, image, posteriors, method: str, streams) -> Row:
+    """The row of really written and re-read bytes."""
+    data = codec.compress(image, common["lmbda"], posteriors)
+    decoded = codec.decompress(data)
+    if streams is not None:
+        name = f"{common['image'].replace('/', '_')}_{common['lmbda']:g}_{method}.rdb"
+        streams.mkdir(parents=True, exist_ok=True)
+        (streams / name).write_bytes(data)
+    error = image.astype(np.float64) - decoded
+    mse = float(np.mean(error**2))
+    bpp = 8 * len(data) / common["pixels"]
+    return Row(
+        **common,
+        method=method,
+        bits=8.0 * len(data),
+        bytes=len(data),
+        bpp=bpp,
+        mse=mse,
+        psnr=psnr(mse),
+        ms_ssim=_ms_ssim_of(image, decoded[None].astype(np.float32) / 255.0),
+        J=bpp + common["lmbda"] * mse,
+        J_se=None,
+    )
 
 
 def _infer(graphdef, channel, params, datum, key, lmbda):
@@ -227,19 +234,19 @@ def _terms(graphdef, bench: _Bench, params, datum: Datum, posteriors, key, lmbda
 
 def _expectation(common: dict, method: str, terms: Terms, ssim, peak: float) -> Row:
     """The row of means over samples, with the standard error of J."""
-    bpp, mse, samples = terms.bpp.mean(), terms.mse.mean(), len(terms.J)
-    spread = terms.J.std(ddof=1) / np.sqrt(samples) if samples > 1 else None
+    bpp, mse, samples = float(terms.bpp.mean()), float(terms.mse.mean()), len(terms.J)
+    spread = float(terms.J.std(ddof=1)) / samples**0.5 if samples > 1 else None
     return Row(
         **common,
         method=method,
-        bits=float(bpp * common["pixels"]),
+        bits=bpp * common["pixels"],
         bytes=None,
-        bpp=float(bpp),
-        mse=float(mse),
+        bpp=bpp,
+        mse=mse,
         psnr=psnr(mse, peak),
         ms_ssim=ssim,
-        J=float(bpp + common["lmbda"] * mse),
-        J_se=None if spread is None else float(spread),
+        J=bpp + common["lmbda"] * mse,
+        J_se=spread,
     )
 
 

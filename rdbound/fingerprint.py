@@ -5,16 +5,18 @@ import hashlib
 import numpy as np
 from flax import nnx
 
+from rdbound.models.base import LatentModel
+
 __all__ = ["fingerprint", "flat_weights"]
 
 
-def flat_weights(model: nnx.Module) -> dict[str, np.ndarray]:
+def flat_weights(model: LatentModel) -> dict[str, np.ndarray]:
     """The parameters by dotted name, as arrays."""
     flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
     return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
 
 
-def fingerprint(model: nnx.Module, tables: dict) -> bytes:
+def fingerprint(model: LatentModel, tables: dict) -> bytes:
     """8 bytes of SHA-256 over the weights, the λ range and the coding tables."""
     digest = hashlib.sha256(repr((type(model).__name__, model.lmbda_range)).encode())
     for name, value in sorted(flat_weights(model).items()):

@@ -11,18 +11,20 @@ __all__ = ["quickstart", "quickstart_config"]
 
 def quickstart_config(output: str) -> Config:
     """The configuration; ``configs/quickstart.yaml`` is the same in YAML."""
-    return Config(
-        output=output,
-        evaluation={
-            "checkpoints": ("res-hyper-4-bound", "res-hyper-4-codec"),
-            "data": {"source": "bundled-crops"},
-            "lmbdas": (0.0018, 0.0067, 0.025),
-            "samples": 4,
-            "batch": 3,
-            "refinement": {"steps": 60, "learning_rate": 0.02, "check_every": 10},
-            "sga": {"initial": 0.5, "decay": 0.04, "start": 10},
-            "keep_streams": True,
-        },
+    return Config.model_validate(
+        {
+            "output": output,
+            "evaluation": {
+                "checkpoints": ("res-hyper-4-bound", "res-hyper-4-codec"),
+                "data": {"source": "bundled-crops"},
+                "lmbdas": (0.0018, 0.0067, 0.025),
+                "samples": 4,
+                "batch": 3,
+                "refinement": {"steps": 60, "learning_rate": 0.02, "check_every": 10},
+                "sga": {"initial": 0.5, "decay": 0.04, "start": 10},
+                "keep_streams": True,
+            },
+        }
     )
 
 
@@ -34,7 +36,5 @@ def quickstart(output: str, say: Callable[[str], None]) -> Path:
         "for 60 steps\n(5000 is the default elsewhere: the refined numbers here are not final)."
     )
     folder = evaluate_run(quickstart_config(output), say)
-    say(
-        f"\nIn {folder}: report.md, rd.csv, gaps.csv, figures (PNG, PDF), config.yaml, streams/*.rdb"
-    )
+    say(f"\nIn {folder}: report.md, rd.csv, gaps.csv, figures, config.yaml, streams/*.rdb")
     return folder

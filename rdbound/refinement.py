@@ -17,6 +17,7 @@ from flax import nnx
 from pydantic import PositiveFloat, PositiveInt
 
 from rdbound.channels import Channel, RoundingChannel
+from rdbound.models.base import LatentModel
 from rdbound.objective import objective
 from rdbound.ops.distributions import Gaussian
 
@@ -67,7 +68,7 @@ class Carry(NamedTuple):
 
 
 def refine(
-    model: nnx.Module,
+    model: LatentModel,
     channel: Channel,
     judge: Channel,
     decode: Callable,

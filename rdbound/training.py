@@ -20,6 +20,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from rdbound.channels import Channel
+from rdbound.models.base import LatentModel
 from rdbound.objective import objective
 from rdbound.sources.base import Datum
 
@@ -183,7 +184,7 @@ def make_step(graphdef, channel: Channel, options: TrainingOptions, devices=None
 
 
 def fit(
-    model: nnx.Module,
+    model: LatentModel,
     channel: Channel,
     batches,
     options: TrainingOptions,
@@ -191,7 +192,7 @@ def fit(
     seed: int = 0,
     devices=None,
     progress: Callable | None = None,
-) -> nnx.Module:
+) -> LatentModel:
     """Train, resuming from the newest checkpoint in ``folder``, and return the averaged model.
 
     Args:

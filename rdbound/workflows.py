@@ -62,7 +62,7 @@ def train_run(config: Config, say: Say) -> Path:
     runs.finish(folder, {"steps": training.options.steps, "seconds_of_this_start": seconds})
     say(f"wrote {target}")
     if isinstance(training.data, VectorsConfig):
-        _check_vectors(config, target, folder, say)
+        _check_vectors(config, training.data, config.model.lmbda, target, folder, say)
     return target
 
 
@@ -77,12 +77,14 @@ def _batches(training: TrainConfig, images: ImageSet | None, seed: int):
     data, batch = training.data, training.options.batch
     if isinstance(data, VectorsConfig):
         return gaussian.GaussianBatches(data.variances, batch, seed)
+    assert images is not None
     return crops(images, data.crop, batch, seed, data.cache_gib)
 
 
-def _check_vectors(config: Config, target: Path, folder: Path, say: Say) -> None:
+def _check_vectors(
+    config: Config, data: VectorsConfig, lmbda, target: Path, folder: Path, say: Say
+) -> None:
     """Hold a model of Gaussian vectors against their R(D)."""
-    data, lmbda = config.training.data, config.model.lmbda
     low, high = lmbda if isinstance(lmbda, tuple) else (lmbda, lmbda)
     lmbdas = tuple(np.geomspace(low, high, 5)) if low < high else (low,)
     # Neither the key of the batches nor one folded from it.
@@ -137,7 +139,7 @@ def evaluate_images(
         samples=options.samples,
         refine=options.refinement,
         batch=options.batch,
-        sga=SGAChannel(**options.sga),
+        sga=SGAChannel(options.sga.initial, options.sga.decay, options.sga.start),
         seed=seed,
     )
     streams = folder / "streams" if options.keep_streams else None

@@ -40,7 +40,7 @@ class ImageCurves:
         return set(self.images) != {"mean"}
 
 
-def _points(triples: Iterable[Sequence[float]]) -> Points:
+def _points(triples: Iterable[tuple[float, float, float]]) -> Points:
     array = np.array(sorted(triples), dtype=np.float64).reshape(-1, 3)
     return Points(array[:, 0], array[:, 1], array[:, 2])
 

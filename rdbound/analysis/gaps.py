@@ -109,11 +109,11 @@ def _of_image(J: dict[str, float], best: float) -> dict[str, float]:
 
 
 def _published(dataset: str, lmbda: float, image: str) -> list[float]:
-    """J at λ of the published per-image bounds: the lowest line of slope −λ through their points."""
+    """J at λ of the published bounds of one image: the lowest support line of slope −λ."""
     values = []
     for (name, _, per_image), curve in reference.curves().items():
         if name == dataset and per_image and curve.kind == "bound":
-            values += [p.bpp + lmbda * p.mse for p in curve.points if p.image == image]
+            values += [p.bpp + lmbda * p.mse for p in curve.points if p.image == image and p.mse]
     return [min(values)] if values else []
 
 
@@ -125,10 +125,11 @@ def _listed(single: dict[tuple, dict[str, float]]) -> list[Gap]:
         out += [Gap(dataset, image, lmbda, g, v, None, None) for g, v in values.items()]
     for (dataset, lmbda), images in groups.items():
         for gap in GAPS:
-            values = [v[gap] for v in images if gap in v]
-            if values:
-                lo, hi = interval(values) or (None, None)
-                out.append(Gap(dataset, "mean", lmbda, gap, float(np.mean(values)), lo, hi))
+            of_images = [v[gap] for v in images if gap in v]
+            if of_images:
+                lo, hi = interval(of_images) or (None, None)
+                mean = float(np.mean(of_images))
+                out.append(Gap(dataset, "mean", lmbda, gap, mean, lo, hi))
     return out
 
 

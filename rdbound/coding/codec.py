@@ -2,8 +2,10 @@
 
 import zlib
 from collections.abc import Sequence
+from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -28,7 +30,7 @@ Tables = dict[str, list[Table]]
 def make_tables(model: LatentModel) -> Tables:
     """The integer tables of a codec. They belong to its checkpoint."""
     tables = {"gaussian": gaussian_tables()}
-    top = model.prior(0, (), np.float32(model.lmbda_range[0]))
+    top = model.prior(0, (), jnp.float32(model.lmbda_range[0]))
     if isinstance(top, Mixture):
         tables["factorized"] = mixture_tables(top)
     return tables
@@ -135,8 +137,10 @@ class Codec:
             channels = np.broadcast_to(np.arange(shape[-1], dtype=np.uint16), shape)
             return channels.ravel(), self.tables["factorized"], crc
         log_sigma = np.broadcast_to(prior.log_sigma, shape).ravel()
-        transfer = write_indexes if isinstance(stream, Writer) else read_indexes
-        index = transfer(stream, log_sigma)
+        if isinstance(stream, Writer):
+            index = write_indexes(stream, log_sigma)
+        else:
+            index = read_indexes(stream, log_sigma)
         return index, self.tables["gaussian"], zlib.crc32(index.tobytes(), crc)
 
     def _shapes(self, height: int, width: int):
@@ -162,7 +166,7 @@ _WRONG_INDEXES = (
 )
 
 
-def _float(shape) -> jax.ShapeDtypeStruct:
+def _float(shape) -> Any:
     return jax.ShapeDtypeStruct(shape, np.float32)
 
 

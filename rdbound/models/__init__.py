@@ -19,7 +19,7 @@ def _res_hyper(size: str) -> Callable:
 MODELS: dict[str, Callable] = {name: _res_hyper(name) for name in SIZES} | {"mlp": MLP}
 
 
-def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) -> nnx.Module:
+def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) -> LatentModel:
     """Build a model with fresh weights.
 
     Args:

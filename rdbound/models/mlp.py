@@ -1,5 +1,6 @@
 """A small model of vectors, through the same interface as the models of images."""
 
+import itertools
 from collections.abc import Sequence
 
 import jax
@@ -18,9 +19,7 @@ class Dense(nnx.Module):
 
     def __init__(self, width_in: int, hidden: Sequence[int], width_out: int, rngs: nnx.Rngs):
         sizes = [width_in, *hidden, width_out]
-        self.layers = nnx.List(
-            [nnx.Linear(a, b, rngs=rngs) for a, b in zip(sizes, sizes[1:], strict=False)]
-        )
+        self.layers = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(sizes)])
 
     def __call__(self, x):
         """[width_in] → [width_out]."""

@@ -70,12 +70,14 @@ class Curve:
 def curves() -> dict[tuple[str, str, bool], Curve]:
     """Every shipped curve by (data set, method, per image)."""
     found: dict[tuple[str, str, bool], list] = {}
+    about: dict[tuple[str, str, bool], tuple[str, str]] = {}
     for file, read in _FILES.items():
         for record in _records(file):
-            curve, point = read(record)
-            key = (*curve[:2], point.image is not None)
-            found.setdefault(key, [curve, []])[1].append(point)
-    return {key: Curve(*curve, tuple(points)) for key, (curve, points) in found.items()}
+            (dataset, method, kind, source), point = read(record)
+            key = (dataset, method, point.image is not None)
+            about[key] = (kind, source)
+            found.setdefault(key, []).append(point)
+    return {key: Curve(*key[:2], *about[key], tuple(points)) for key, points in found.items()}
 
 
 def find(dataset: str, method: str) -> Curve:

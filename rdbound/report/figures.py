@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -32,7 +33,7 @@ _REFERENCES = {
     "ms2020-vae": ("#999999", "--"),
     "qres-vae-34m": ("#009E73", ":"),
 }
-_STYLE = {
+_STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,

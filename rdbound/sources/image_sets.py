@@ -70,7 +70,8 @@ def open_images(source: str, path: str | None = None, split: str = "test") -> Im
     if source.startswith("tfds:"):
         return _tfds(source.removeprefix("tfds:"), path, split)
     raise ValueError(
-        f"unknown image source {source!r}: choose folder, kodak, bundled, bundled-crops or tfds:NAME"
+        f"unknown image source {source!r}: "
+        "choose folder, kodak, bundled, bundled-crops or tfds:NAME"
     )
 
 
