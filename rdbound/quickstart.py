@@ -20,8 +20,8 @@ def quickstart_config(output: str) -> Config:
                 "lmbdas": (0.0018, 0.0067, 0.025),
                 "samples": 4,
                 "batch": 3,
-                "refinement": {"steps": 60, "learning_rate": 0.02, "check_every": 10},
-                "sga": {"initial": 0.5, "decay": 0.04, "start": 10},
+                "refinement": {"steps": 40, "learning_rate": 0.02, "check_every": 10},
+                "sga": {"initial": 0.5, "decay": 0.06, "start": 5},
                 "keep_streams": True,
             },
         }
@@ -31,9 +31,9 @@ def quickstart_config(output: str) -> Config:
 def quickstart(output: str, say: Callable[[str], None]) -> Path:
     """Evaluate, refine and code the photographs; returns the run folder."""
     say(
-        "Three photographs from scikit-image (coffee, astronaut, chelsea), cropped to at most "
-        "256×384,\none of them to 251×379 pixels; a bound and its codec, amortized and refined "
-        "for 60 steps\n(5000 is the default elsewhere: the refined numbers here are not final)."
+        "Three photographs from scikit-image (coffee, astronaut, chelsea), cropped to "
+        "192×256\npixels, the last to 187×251; a bound and its codec, amortized and refined for 40 "
+        "steps\n(5000 is the default elsewhere: refined numbers here are not final)."
     )
     folder = evaluate_run(quickstart_config(output), say)
     say(f"\nIn {folder}: report.md, rd.csv, gaps.csv, figures, config.yaml, streams/*.rdb")

@@ -3,8 +3,6 @@
 import importlib
 from collections.abc import Callable, Sequence
 
-from flax import nnx
-
 from rdbound.models.base import LatentModel
 from rdbound.models.mlp import MLP
 from rdbound.models.res_hyper import SIZES, ResHyper

@@ -1,0 +1,101 @@
+"""One protocol, every channel."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdbound.channels import CHANNELS, make_channel
+from rdbound.ops.distributions import Gaussian, Mixture
+
+SHAPE = (5, 7)
+
+
+def _posterior(key):
+    return Gaussian(3.0 * jax.random.normal(key, SHAPE), jnp.full(SHAPE, -1.0))
+
+
+def _prior():
+    return Gaussian(jnp.full(SHAPE, 0.25), jnp.full(SHAPE, 1.0))
+
+
+@pytest.mark.parametrize("name", CHANNELS)
+def test_a_channel_is_pure_finite_and_shaped(name, key):
+    channel = make_channel(name).at(jnp.asarray(1000))
+    posterior, prior = _posterior(key), _prior()
+    first, again = channel(posterior, prior, key), channel(posterior, prior, key)
+    for a, b in zip(first, again, strict=True):
+        assert a.shape == SHAPE
+        assert jnp.isfinite(a).all()
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", [n for n in CHANNELS if n != "rounding"])
+def test_gradients_reach_posterior_and_prior(name, key):
+    channel = make_channel(name)
+
+    def total(posterior, prior):
+        sample, bits = channel(posterior, prior, key)
+        return jnp.sum(sample**2) + jnp.sum(bits)
+
+    g_posterior, g_prior = jax.grad(total, argnums=(0, 1))(_posterior(key), _prior())
+    assert float(jnp.abs(g_posterior.mu).max()) > 0
+    assert float(jnp.abs(g_prior.log_sigma).max()) > 0
+
+
+@pytest.mark.parametrize("name", [n for n in CHANNELS if n != "gaussian"])
+def test_quantizing_channels_take_a_mixture(name, key):
+    shape = (*SHAPE, 2)
+    prior = Mixture(jnp.full(shape, jnp.log(0.5)), jnp.zeros(shape), jnp.ones(shape),
+                    jnp.zeros(SHAPE))  # fmt: skip
+    assert jnp.isfinite(make_channel(name)(_posterior(key), prior, key).bits).all()
+
+
+def test_the_gaussian_channel_refuses_a_mixture(key):
+    prior = Mixture(*(jnp.zeros((*SHAPE, 1)) for _ in range(3)), jnp.zeros(SHAPE))
+    with pytest.raises(ValueError, match="needs a Gaussian prior, not Mixture"):
+        make_channel("gaussian")(_posterior(key), prior, key)
+
+
+def test_gaussian_rate_is_the_expected_log_ratio(key):
+    posterior, prior = _posterior(key), _prior()
+    channel = make_channel("gaussian")
+    keys = jax.random.split(key, 20_000)
+    samples = jax.vmap(lambda k: channel(posterior, prior, k).sample)(keys)
+
+    def log_density(x, d):
+        return -0.5 * ((x - d.mu) / jnp.exp(d.log_sigma)) ** 2 - d.log_sigma
+
+    ratio = (log_density(samples, posterior) - log_density(samples, prior)) / np.log(2)
+    error = ratio.std(axis=0) / np.sqrt(len(keys))
+    bits = channel(posterior, prior, key).bits
+    assert (jnp.abs(ratio.mean(axis=0) - bits) < 5 * error).all()
+
+
+def test_rounding_leaves_integers_from_the_centre(key):
+    posterior, prior = _posterior(key), _prior()
+    residual = make_channel("rounding")(posterior, prior, key).sample - prior.mu
+    np.testing.assert_allclose(residual, jnp.round(residual), atol=1e-5)
+    assert float(jnp.abs(residual + prior.mu - posterior.mu).max()) <= 0.5 + 1e-5
+
+
+def test_mixed_conveys_what_rounding_conveys(key):
+    posterior, prior = _posterior(key), _prior()
+    mixed, rounded = (make_channel(n)(posterior, prior, key) for n in ("mixed", "rounding"))
+    np.testing.assert_allclose(mixed.sample, rounded.sample, atol=1e-5)
+
+
+def test_sga_follows_its_schedule_and_becomes_rounding(key):
+    channel = make_channel("sga", initial=0.5, decay=0.001, start=700)
+    assert float(channel.at(jnp.asarray(100)).temperature) == pytest.approx(0.5)
+    assert float(channel.at(jnp.asarray(1700)).temperature) == pytest.approx(0.5 * np.exp(-1.0))
+    posterior, prior = _posterior(key), _prior()
+    cold = channel.at(jnp.asarray(10**5))(posterior, prior, key)
+    rounded = make_channel("rounding")(posterior, prior, key)
+    np.testing.assert_allclose(cold.sample, rounded.sample, atol=1e-3)
+    np.testing.assert_allclose(cold.bits, rounded.bits, atol=1e-2)
+
+
+def test_an_unknown_channel_is_named():
+    with pytest.raises(ValueError, match="unknown channel 'guassian': choose one of gaussian"):
+        make_channel("guassian")

@@ -1,0 +1,44 @@
+import pytest
+
+from rdbound.coding.container import BitstreamError, Header, read_container, write_container
+
+HEADER = Header(b"fingerpr", 7, 0.01, 187, 2**20)
+
+
+def test_round_trip_and_size():
+    data = write_container(HEADER, b"x" * 100_000)
+    assert len(data) - 100_000 <= 40
+    header, payload = read_container(data, HEADER.fingerprint)
+    assert payload == b"x" * 100_000
+    assert (header.height, header.width, header.index_crc) == (187, 2**20, 7)
+    assert header.lmbda == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("data", "message"), [
+    (b"", "empty file"),
+    (b"\x89PNG\r\n\x1a\n" + b"0" * 50, "not an rdbound stream"),
+    (b"RDB", "truncated: 3 bytes"),
+    (b"RDB\x09" + b"0" * 50, "format version 9"),
+])  # fmt: skip
+def test_other_files_are_named(data, message):
+    with pytest.raises(BitstreamError, match=message):
+        read_container(data, HEADER.fingerprint)
+
+
+def test_another_model_is_named():
+    with pytest.raises(BitstreamError, match="another model"):
+        read_container(write_container(HEADER, b"abc"), b"otherone")
+
+
+def test_every_truncation_and_every_flipped_byte_is_an_error():
+    data = write_container(HEADER, bytes(range(60)))
+    for n in range(len(data)):
+        with pytest.raises(BitstreamError):
+            read_container(data[:n], HEADER.fingerprint)
+        for flip in (1, 128, 255):
+            damaged = bytearray(data)
+            damaged[n] ^= flip
+            with pytest.raises(BitstreamError):
+                read_container(bytes(damaged), HEADER.fingerprint)
+    with pytest.raises(BitstreamError):
+        read_container(data + b"0", HEADER.fingerprint)
