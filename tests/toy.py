@@ -33,7 +33,7 @@ class Toy(nnx.Module):
         self.predict = nnx.Linear(4, 32, rngs=rngs)
 
     def infer(self, x, lmbda):
-        y = 40.0 * jnp.sqrt(lmbda) * self.encode(_patches(x - 0.5))
+        y = 20.0 * jnp.sqrt(lmbda) * self.encode(_patches(x - 0.5))
         z = self.summarize(y)
         wide = jnp.full(z.shape, -1.5)
         return Gaussian(z, wide), Gaussian(y, jnp.full(y.shape, -1.5))
@@ -49,4 +49,4 @@ class Toy(nnx.Module):
         return Gaussian(mu, 1.5 + jnp.tanh(log_sigma))
 
     def synthesize(self, latents, lmbda):
-        return _unpatches(self.decode(latents[1] / (40.0 * jnp.sqrt(lmbda)))) + 0.5
+        return _unpatches(self.decode(latents[1] / (20.0 * jnp.sqrt(lmbda)))) + 0.5

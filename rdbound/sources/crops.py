@@ -51,6 +51,7 @@ def crops(images: ImageSet, crop: int, batch: int, seed: int, cache_gib: float =
         return np.ascontiguousarray(piece[:, ::-1] if rng.integers(2) else piece)
 
     data = grain.MapDataset.source(_Cached(images, cache_gib * 2**30)).seed(seed)
-    data = data.shuffle().repeat().random_map(cut).batch(batch)
+    # As good as endless: an unbounded repetition overflows lengths at batch 1.
+    data = data.shuffle().repeat(10**9).random_map(cut).batch(batch)
     options = grain.ReadOptions(num_threads=2, prefetch_buffer_size=8)
     return iter(data.to_iter_dataset(options))

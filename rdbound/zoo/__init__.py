@@ -1,0 +1,1 @@
+"""Trained checkpoints, each with its card."""

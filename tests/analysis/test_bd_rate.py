@@ -1,0 +1,67 @@
+import numpy as np
+import pytest
+
+from rdbound import reference
+from rdbound.analysis.bd_rate import METHODS, bd_rate, compare
+from rdbound.analysis.curves import ImageCurves, Points, from_reference
+
+
+def _curve(bpp, psnr):
+    psnr = np.asarray(psnr, float)
+    return Points(np.asarray(bpp, float), psnr, 255.0**2 * 10 ** (-psnr / 10))
+
+
+def _published(method, per_image=False):
+    return from_reference(reference.curves()["kodak", method, per_image])
+
+
+@pytest.mark.parametrize(("method", "expected"), [("resnet-vae", -19.2), ("base-hyperprior", 28.5)])
+def test_published_figures_against_vtm_18_are_reproduced(method, expected):
+    found = compare(_published("vtm-18.0"), _published(method)).value
+    assert found == pytest.approx(expected, abs=0.1)
+
+
+@pytest.mark.parametrize(("anchor", "expected"), [("vtm-22.0", -16.9), ("vtm-22.0-8bit", -20.4)])
+def test_the_anchors_bit_depth_moves_bd_rate_by_three_points(anchor, expected):
+    found = compare(_published(anchor, True), _published("resnet-vae", True))
+    assert found.value == pytest.approx(expected, abs=0.1)
+    assert len(found.images) == 24
+    low, high = found.interval
+    assert low < found.value < high
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("factor", [0.5, 1.0, 1.3])
+def test_a_curve_of_scaled_rate_differs_by_the_scale(method, factor):
+    bpp, psnr = np.array([0.1, 0.2, 0.4, 0.8, 1.6]), np.array([28.0, 30.5, 33.5, 36.5, 40.0])
+    found = bd_rate(_curve(bpp, psnr), _curve(factor * bpp, psnr), method)
+    assert found == pytest.approx(100 * (factor - 1), abs=1e-6)
+
+
+def test_too_little_overlap_is_an_error_with_the_ranges():
+    a = _curve([0.1, 0.2, 0.4, 0.8], [28, 30, 32, 34])
+    b = _curve([0.1, 0.2, 0.4, 0.8], [33.1, 35, 37, 39])
+    with pytest.raises(ValueError, match=r"33.10–39.00 dB and the anchor's 28.00–34.00 dB"):
+        bd_rate(a, b)
+
+
+def test_a_curve_that_is_not_monotone_is_an_error_with_its_points():
+    a = _curve([0.1, 0.2, 0.4, 0.8], [28, 30, 32, 34])
+    b = _curve([0.1, 0.2, 0.4, 0.8], [28, 31, 30.5, 34])
+    with pytest.raises(ValueError, match=r"does not rise .*\(0.4000, 30.50\)"):
+        bd_rate(a, b, name="mine")
+
+
+def test_too_few_points_and_unknown_methods_are_errors():
+    a = _curve([0.1, 0.2], [28, 30])
+    with pytest.raises(ValueError, match="at least 3"):
+        bd_rate(a, a)
+    with pytest.raises(ValueError, match="unknown interpolation 'linear'"):
+        bd_rate(a, a, "linear")
+
+
+def test_no_common_image_is_an_error():
+    a = ImageCurves("d", "a", {"x": _curve([1, 2, 3], [1, 2, 3])})
+    b = ImageCurves("d", "b", {"y": _curve([1, 2, 3], [1, 2, 3])})
+    with pytest.raises(ValueError, match="no image in common"):
+        compare(a, b)

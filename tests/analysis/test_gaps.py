@@ -1,0 +1,114 @@
+import dataclasses
+
+import numpy as np
+import pytest
+
+from rdbound import reference
+from rdbound.analysis.bootstrap import interval
+from rdbound.analysis.gaps import GAPS, PARTS, bd_gaps, gaps, write_gaps
+from rdbound.table import METHODS, Row
+
+OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.36,
+           "codec-refined-ideal": 0.25, "codec-refined-coded": 0.26}  # fmt: skip
+
+
+def make_rows(dataset="toy", images=("a", "b", "c"), lmbdas=(0.002, 0.01, 0.05), seed=0):
+    """Rows whose gaps are known up to a noise of the images' own."""
+    rng = np.random.default_rng(seed)
+    rows = []
+    for image in images:
+        noise = dict(zip(METHODS, 0.01 * rng.random(len(METHODS)), strict=True))
+        for lmbda in lmbdas:
+            for method in METHODS:
+                # A parabola-like family: R + λD is least at slope −λ.
+                bpp = 0.4 * (lmbda / 0.002) ** 0.45 + OFFSETS[method] + noise[method]
+                mse = 60 * (lmbda / 0.002) ** -0.6
+                rows.append(Row(dataset, image, "b" if method[0] == "b" else "c", lmbda, method,
+                                1000, bpp * 1000, None, bpp, mse, 48.13 - 10 * np.log10(mse), None,
+                                bpp + lmbda * mse, None, 0, 1, 0))  # fmt: skip
+    return rows
+
+
+def test_gaps_are_differences_and_sum_to_the_total():
+    rows = make_rows()
+    J = {(r.image, r.lmbda, r.method): r.J for r in rows}
+    found = {(g.image, g.lmbda, g.gap): g.value for g in gaps(rows)}
+    for image, lmbda in {(r.image, r.lmbda) for r in rows}:
+        at = lambda m, i=image, l=lmbda: J[i, l, m]  # noqa: E731, E741
+        expected = {
+            "asymptotic": at("codec-coded") - at("codec-ideal"),
+            "amortization": at("codec-ideal") - at("codec-refined-ideal"),
+            "digitization": at("codec-refined-ideal") - at("bound-refined"),
+            "bound-amortization": at("bound") - at("bound-refined"),
+        }
+        for gap, value in expected.items():
+            assert found[image, lmbda, gap] == pytest.approx(value, abs=1e-12)
+        total = sum(found[image, lmbda, part] for part in PARTS)
+        assert total == pytest.approx(found[image, lmbda, "total"], abs=1e-12)
+
+
+def test_the_mean_has_an_interval_and_images_have_none():
+    found = gaps(make_rows())
+    means = [g for g in found if g.image == "mean"]
+    assert len(means) == 3 * len(GAPS)
+    for g in means:
+        own = [h.value for h in found if (h.gap, h.lmbda) == (g.gap, g.lmbda) and h.image != "mean"]
+        assert g.value == pytest.approx(np.mean(own))
+        assert g.lo <= g.value <= g.hi
+    assert all(g.lo is None for g in found if g.image != "mean")
+
+
+def test_the_best_bound_known_decides_the_modeling_gap():
+    rows = make_rows()
+    assert all(g.value == 0 for g in gaps(rows) if g.gap == "modeling")
+    better = [dataclasses.replace(r, model="b2", J=r.J - 0.1, bpp=r.bpp - 0.1)
+              for r in rows if r.method == "bound-refined"]  # fmt: skip
+    found = [g for g in gaps(rows + better, bound="b") if g.gap == "modeling"]
+    assert all(g.value == pytest.approx(0.1) for g in found)
+
+
+def test_published_bounds_compete_on_kodak_through_their_support_line():
+    rows = make_rows("kodak", ("kodim13",), (0.02,))
+    (found,) = (g for g in gaps(rows) if g.gap == "modeling" and g.image == "kodim13")
+    points = [p for (d, _, per_image), c in reference.curves().items()
+              for p in c.points if d == "kodak" and per_image and c.kind == "bound"
+              and p.image == "kodim13"]  # fmt: skip
+    best = min(p.bpp + 0.02 * p.mse for p in points)
+    own = min(r.J for r in rows if r.method.startswith("bound"))
+    bound = next(r.J for r in rows if r.method == "bound-refined")
+    assert found.value == pytest.approx(bound - min(best, own))
+
+
+def test_what_is_missing_is_named(tmp_path):
+    rows = make_rows()
+    with pytest.raises(ValueError, match="evaluate both models with refinement"):
+        gaps([r for r in rows if "refined" not in r.method])
+    with pytest.raises(ValueError, match="choose the bound's model with --bound"):
+        gaps(rows + [dataclasses.replace(r, model="b2") for r in rows if r.model == "b"])
+    with pytest.raises(ValueError, match="tables hold: none"):
+        gaps([r for r in rows if r.model == "b"])
+
+
+def test_bd_gaps_have_the_signs_of_the_gaps():
+    found = bd_gaps(make_rows())
+    assert {gap for _, gap in found} == {"asymptotic", "amortization", "digitization", "bound-amortization"}
+    assert all(value.value > 0 for value in found.values())
+
+
+def test_written_gaps_have_the_schema(tmp_path):
+    write_gaps(tmp_path / "gaps.csv", gaps(make_rows()))
+    header, first, *_ = (tmp_path / "gaps.csv").read_text().splitlines()
+    assert header == "dataset,image,lmbda,gap,value,lo,hi"
+    assert first.endswith(",,")
+
+
+def test_the_bootstrap_covers_the_mean(rng):
+    """95 % intervals of normal samples cover the truth about that often (n = 24)."""
+    covered = 0
+    for seed in range(300):
+        values = np.random.default_rng(seed).normal(1.0, 2.0, 24)
+        low, high = interval(values, resamples=1000)
+        covered += low < 1.0 < high
+    # The percentile bootstrap undercovers a little: 93.5 % expected at n = 24.
+    assert 0.90 < covered / 300 < 0.97
+    assert interval([3.0]) is None

@@ -1,0 +1,141 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from rdbound.channels import make_channel
+from rdbound.models import MODELS, LatentModel, make_model
+from rdbound.models.cost import cost
+from rdbound.models.klt import stages
+from rdbound.objective import objective
+from rdbound.ops.distributions import Gaussian, Mixture
+from rdbound.sources.base import Datum
+
+RANGE = (0.0009, 0.0966)
+
+
+@pytest.fixture(scope="module")
+def bound():
+    return make_model("res-hyper-1", "bound", RANGE)
+
+
+def _image(rng, side=64):
+    return jnp.asarray(rng.random((side, side, 3)), jnp.float32)
+
+
+def test_levels_and_shapes(bound, rng):
+    assert isinstance(bound, LatentModel)
+    z, y = bound.infer(_image(rng, 128), 0.01)
+    assert z.mu.shape == (2, 2, 64)
+    assert y.mu.shape == (8, 8, 96)
+    assert bound.prior(1, (z.mu,), 0.01).mu.shape == y.mu.shape
+    assert bound.synthesize((z.mu, y.mu), 0.01).shape == (128, 128, 3)
+
+
+def test_form_decides_the_prior_of_z():
+    abstract = nnx.eval_shape(lambda: make_model("res-hyper-1", "codec", RANGE))
+    kinds = {}
+    for form in ("bound", "codec"):
+        model = make_model("res-hyper-1", form, 0.01)
+        kinds[form] = model.prior(0, (), 0.01)
+    assert isinstance(kinds["bound"], Gaussian)
+    assert isinstance(kinds["codec"], Mixture)
+    weight = jnp.exp(kinds["codec"].log_weight).sum(-1)
+    np.testing.assert_allclose(weight, 1.0, rtol=1e-6)
+    assert abstract.form == "codec"
+
+
+def test_an_untrained_model_is_the_truncated_klt(rng):
+    """Without noise, analysis and synthesis keep the leading components and nothing else."""
+    model = make_model("res-hyper-4", "bound", RANGE)
+    low = rng.random((4, 4, 3))
+    x = jnp.asarray(np.kron(low, np.ones((16, 16, 1))), jnp.float32)  # flat 16×16 blocks
+    posteriors = model.infer(x, 0.01)
+    x_hat = model.synthesize([q.mu for q in posteriors], 0.01)
+    np.testing.assert_allclose(x_hat, x, atol=2e-2)
+
+
+def test_klt_stages_are_orthonormal_and_ordered():
+    for stage in stages((4, 2, 2), (48, 96, 128)):
+        gram = stage.rotation.T @ stage.rotation
+        np.testing.assert_allclose(gram, np.eye(len(gram)), atol=1e-10)
+        assert (np.diff(stage.std) <= 1e-12).all()
+
+
+def test_variable_rate_hears_lambda_and_fixed_rate_has_no_embedding(bound, rng):
+    fixed = make_model("res-hyper-1", "bound", 0.01)
+    assert fixed.embedding is None
+    assert bound.embedding is not None
+    x = _image(rng)
+    low, high = (bound.infer(x, lmbda)[1].mu for lmbda in RANGE)
+    ratio = jnp.std(high) / jnp.std(low)
+    assert float(ratio) == pytest.approx(np.sqrt(RANGE[1] / RANGE[0]), rel=0.01)
+
+
+def test_bfloat16_compute_keeps_rates_in_float32(rng, key):
+    datum = Datum(_image(rng), jnp.ones((64, 64, 1)))
+    values = []
+    for compute in ("float32", "bfloat16"):
+        model = make_model("res-hyper-1", "bound", RANGE, compute=compute)
+        terms = objective(model, make_channel("gaussian"), datum, key, 0.01)
+        assert terms.J.dtype == jnp.float32
+        values.append(float(terms.J))
+    assert values[1] == pytest.approx(values[0], rel=0.02)
+
+
+def test_eight_sizes_from_5k_to_400k_macs():
+    names = [n for n in MODELS if n.startswith("res-hyper")]
+    assert len(names) == 8
+    macs = []
+    for name in (names[0], names[3], names[-1]):
+        c = cost(nnx.eval_shape(lambda name=name: make_model(name, "bound", RANGE)))
+        assert c.decoder == pytest.approx(c.encoder, rel=0.02)
+        macs.append(c.encoder)
+    assert macs[0] == pytest.approx(5e3, rel=0.1)
+    assert 25e3 < macs[1] < 60e3
+    assert macs[2] == pytest.approx(400e3, rel=0.1)
+
+
+def test_counted_macs_are_those_of_a_known_layer():
+    class Known(nnx.Module):
+        stride, peak, form, lmbda_range = 1, 255.0, "bound", (1.0, 1.0)
+
+        def __init__(self):
+            self.conv = nnx.Conv(3, 5, (3, 3), rngs=nnx.Rngs(0))
+            self.dense = nnx.Linear(5, 3, rngs=nnx.Rngs(0))
+
+        def infer(self, x, lmbda):
+            h = self.conv(x)
+            return (Gaussian(h, h),)
+
+        def prior(self, level, latents, lmbda):
+            return Gaussian(jnp.zeros(5), jnp.zeros(5))
+
+        def synthesize(self, latents, lmbda):
+            return self.dense(latents[0])
+
+    assert cost(Known()) == (3 * 5 * 9 + 5 + 5 * 3 + 3, 3 * 5 * 9, 5 * 3)
+
+
+@pytest.mark.parametrize(("name", "form", "message"), [
+    ("res-hyper-9", "bound", "unknown model 'res-hyper-9': choose one of res-hyper-1"),
+    ("res-hyper-1", "bond", "unknown form 'bond'"),
+    ("nowhere.at.all:Model", "bound", "cannot be imported"),
+    ("collections:OrderedDict", "bound", "lacks a side"),
+])  # fmt: skip
+def test_mistakes_are_named(name, form, message):
+    with pytest.raises(ValueError, match=message):
+        make_model(name, form, 0.01)
+
+
+def test_gradients_are_finite_at_extreme_rates(bound, rng, key):
+    graphdef, params = nnx.split(bound)
+
+    def J(params, lmbda):
+        datum = Datum(_image(rng), jnp.ones((64, 64, 1)))
+        return objective(nnx.merge(graphdef, params), make_channel("gaussian"), datum, key, lmbda).J
+
+    for lmbda in RANGE:
+        for leaf in jax.tree.leaves(jax.grad(J)(params, lmbda)):
+            assert jnp.isfinite(leaf).all()

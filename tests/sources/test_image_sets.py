@@ -1,0 +1,76 @@
+import numpy as np
+import pytest
+from PIL import Image
+
+from rdbound.sources.image_sets import open_images
+
+
+def _write(folder, name, value=0):
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(np.full((8, 8, 3), value, np.uint8)).save(path)
+
+
+def test_a_folder_is_read_recursively_in_order(tmp_path):
+    for name in ("b.png", "a.JPG", "deep/er/c.webp", "d.tiff"):
+        _write(tmp_path, name)
+    (tmp_path / "notes.txt").write_text("no image")
+    images = open_images("folder", str(tmp_path))
+    assert images.names == ("a.JPG", "b.png", "d.tiff", "deep/er/c.webp")
+    assert images[3].shape == (8, 8, 3)
+
+
+def test_the_fingerprint_is_of_pixels(tmp_path):
+    _write(tmp_path, "a.png")
+    first = open_images("folder", str(tmp_path)).fingerprint()
+    assert open_images("folder", str(tmp_path)).fingerprint() == first
+    _write(tmp_path, "a.png", value=1)
+    assert open_images("folder", str(tmp_path)).fingerprint() != first
+
+
+def test_bundled_photographs_and_their_crops():
+    assert [i.shape for i in open_images("bundled")] == [(400, 600, 3), (512, 512, 3), (300, 451, 3)]
+    assert [i.shape for i in open_images("bundled-crops")][-1] == (187, 251, 3)
+
+
+def test_kodak_is_verified(tmp_path, monkeypatch):
+    monkeypatch.delenv("RDBOUND_DATA", raising=False)
+    with pytest.raises(ValueError, match="set RDBOUND_DATA"):
+        open_images("kodak")
+    monkeypatch.setenv("RDBOUND_DATA", str(tmp_path))
+    with pytest.raises(ValueError, match="does not hold"):
+        open_images("kodak")
+    _write(tmp_path, "kodak/kodim01.png")
+    images = open_images("kodak")
+    assert len(images) == 24
+    with pytest.raises(ValueError, match="pixels of .*kodim01.png are not those"):
+        images[0]
+    with pytest.raises(ValueError, match="kodim02.png is missing"):
+        images[1]
+
+
+@pytest.mark.parametrize(("source", "path", "message"), [
+    ("folder", None, "needs a path"), ("folder", "/nowhere", "no such folder"),
+    ("kodack", None, "unknown image source 'kodack'"),
+    ("tfds:nothing_of_this_name", None, "cannot be opened")])  # fmt: skip
+def test_mistakes_are_named(source, path, message):
+    with pytest.raises(ValueError, match=message):
+        open_images(source, path)
+
+
+def test_an_empty_folder_is_named(tmp_path):
+    with pytest.raises(ValueError, match="no image in it"):
+        open_images("folder", str(tmp_path))
+
+
+def test_tfds_is_read_without_tensorflow(tmp_path):
+    import sys
+
+    import tensorflow_datasets as tfds
+
+    with tfds.testing.mock_data(num_examples=3):
+        images = open_images("tfds:cifar10", str(tmp_path))
+        assert len(images) == 3
+        assert images[0].shape == (32, 32, 3)
+        assert images[0].dtype == np.uint8
+    assert "tensorflow" not in sys.modules

@@ -1,0 +1,178 @@
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from rdbound.channels import make_channel
+from rdbound.models import make_model
+from rdbound.sources import gaussian
+from rdbound.training import (
+    NonFiniteLossError,
+    TrainingOptions,
+    draw_lmbdas,
+    fit,
+    init,
+    make_step,
+    schedule,
+)
+
+ROOT = Path(__file__).parents[1]
+
+
+def _mlp(lmbda=2.0, **options):
+    return make_model("mlp", "bound", lmbda, dimension=2, **{"hidden": ()} | options)
+
+
+def test_the_schedule_warms_up_holds_and_decays():
+    o = TrainingOptions(steps=100, warmup=10, hold=0.5, learning_rate=1.0, final=0.1)
+    rate = schedule(o)
+    assert float(rate(0)) == 0.0
+    assert float(rate(10)) == float(rate(49)) == 1.0
+    assert 0.1 < float(rate(75)) < 1.0
+    assert float(rate(100)) == pytest.approx(0.1)
+
+
+def test_lmbdas_are_log_uniform_and_stratified(key):
+    low, high = 0.0009, 0.0966
+    draws = jnp.concatenate([draw_lmbdas(k, 8, (low, high)) for k in jax.random.split(key, 500)])
+    place = np.sort(np.log(draws / low) / np.log(high / low))
+    uniform = (np.arange(len(place)) + 0.5) / len(place)
+    # Kolmogorov–Smirnov: 1.63/√n is the 1 % point of independent draws.
+    assert np.abs(place - uniform).max() < 1.63 / np.sqrt(len(place))
+    one = np.sort(np.floor(8 * np.log(draw_lmbdas(key, 8, (low, high)) / low) / np.log(high / low)))
+    np.testing.assert_array_equal(one, np.arange(8))
+
+
+def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):
+    """R(D) = ½·log₂(σ²/D): a trained linear β-VAE is optimal for a Gaussian."""
+    variances, lmbda, steps = (1.0, 4.0), 2.0, 3000
+    options = TrainingOptions(steps=steps, batch=512, learning_rate=2e-2, warmup=20, clip=10.0,
+                              checkpoint_every=steps, log_every=1000)  # fmt: skip
+    model = fit(_mlp(lmbda), make_channel("gaussian"), gaussian.GaussianBatches(variances, 512, 0),
+                options, tmp_path)  # fmt: skip
+    from rdbound.checkpoint import Checkpoint
+    from rdbound.evaluation import EvaluationOptions, evaluate_vectors
+
+    vectors = gaussian.sample(jax.random.key(9), variances, 200_000)
+    (row,) = evaluate_vectors(Checkpoint(model, {}, None, "linear"), "gaussian", vectors,
+                              EvaluationOptions(lmbdas=(lmbda,)))  # fmt: skip
+    rate, distortion = gaussian.rate_at_slope(variances, lmbda)
+    excess = row.J - (rate + lmbda * distortion)
+    assert excess > -4 * row.J_se, "an upper bound must not lie below the truth"
+    assert excess < 0.002 + 4 * row.J_se
+    assert row.bpp == pytest.approx(0.5 * np.mean(np.log2(np.array(variances) / row.mse)), abs=0.02)
+
+
+def test_rate_at_slope_is_reverse_water_filling():
+    rate, distortion = gaussian.rate_at_slope((4.0, 0.01), 2.0)
+    theta = 1 / (4 * np.log(2))
+    assert distortion == pytest.approx((theta + 0.01) / 2)
+    assert rate == pytest.approx(0.25 * np.log2(4.0 / theta))
+
+
+def test_four_devices_do_what_one_does():
+    """In a process of its own: the number of host devices is fixed at start-up."""
+    code = """
+import jax, numpy as np
+from flax import nnx
+from rdbound.channels import make_channel
+from rdbound.models import make_model
+from rdbound.training import TrainingOptions, init, make_step
+model = make_model("mlp", "bound", [0.5, 4.0], dimension=3)
+graphdef, state = nnx.split(model)
+out = []
+for devices in (jax.devices(), jax.devices()[:1]):
+    step, replicated, split = make_step(graphdef, make_channel("gaussian"),
+        TrainingOptions(batch=8, warmup=1), devices)
+    carry = jax.device_put(init(nnx.to_pure_dict(nnx.split(make_model("mlp", "bound", [0.5, 4.0],
+        dimension=3))[1]), TrainingOptions(batch=8, warmup=1)), replicated)
+    for i in range(5):
+        batch = jax.random.normal(jax.random.key(i), (8, 3))
+        carry, metrics = step(carry, jax.device_put(batch, split), jax.random.key(0))
+    out.append(jax.device_get(carry.params))
+assert len(jax.devices()) == 4
+for a, b in zip(*map(jax.tree.leaves, out)):
+    np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
+print("same")
+"""
+    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
+    run = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True)
+    assert run.stdout.strip() == "same", run.stderr[-2000:]
+
+
+def test_a_batch_that_cannot_be_divided_is_named():
+    graphdef, _ = nnx.split(_mlp())
+    devices = jax.devices() * 3
+    with pytest.raises(ValueError, match=r"training.batch is 8, not a multiple of the 3 devices"):
+        make_step(graphdef, make_channel("gaussian"), TrainingOptions(batch=8), devices)
+
+
+class Poisoned(gaussian.GaussianBatches):
+    """Batches whose twelfth is not a number."""
+
+    def __next__(self):
+        batch = super().__next__()
+        return batch * jnp.nan if self._drawn == 12 else batch
+
+
+def test_a_non_finite_loss_stops_and_names_step_and_checkpoint(tmp_path):
+    options = TrainingOptions(steps=40, batch=8, checkpoint_every=5, log_every=5)
+    with pytest.raises(NonFiniteLossError, match=r"at step 11; .*checkpoints/10") as error:
+        fit(_mlp(), make_channel("gaussian"), Poisoned((1.0, 1.0), 8, 0), options, tmp_path)
+    assert "\n" not in str(error.value)
+
+
+def test_after_a_non_finite_step_the_weights_stay(key):
+    graphdef, state = nnx.split(_mlp())
+    options = TrainingOptions(batch=4, warmup=1)
+    step, *_ = make_step(graphdef, make_channel("gaussian"), options)
+    carry = init(nnx.to_pure_dict(state), options)
+    carry, _ = step(carry, jnp.ones((4, 2)), key)
+    good = jax.device_get(carry.params)
+    carry, _ = step(carry, jnp.full((4, 2), jnp.nan), key)
+    carry, _ = step(carry, jnp.ones((4, 2)), key)
+    assert int(carry.failed_at) == 1
+    for a, b in zip(jax.tree.leaves(good), jax.tree.leaves(carry.params), strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+CONFIG = """
+output: {output}
+model: {{name: mlp, form: bound, lmbda: [0.5, 4.0], options: {{dimension: 2}}}}
+training:
+  data: {{source: gaussian, variances: [1.0, 2.0], test_vectors: 1000}}
+  channel: {{name: gaussian}}
+  options: {{steps: 6000, batch: 16, checkpoint_every: 200, log_every: 100}}
+"""
+
+
+def _train(tmp_path, name, **kwargs):
+    config = tmp_path / f"{name}.yaml"
+    config.write_text(CONFIG.format(output=tmp_path / name))
+    command = [sys.executable, "-m", "rdbound.cli", "train", str(config)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, **kwargs)
+
+
+def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):
+    whole = _train(tmp_path, "whole")
+    cut = _train(tmp_path, "cut")
+    saved = tmp_path / "cut" / "checkpoints"
+    while cut.poll() is None and not (saved.is_dir() and any(p.name.isdigit() for p in saved.iterdir())):
+        time.sleep(0.05)
+    cut.send_signal(signal.SIGKILL)
+    assert cut.wait() == -signal.SIGKILL, "killed before it could finish"
+    assert _train(tmp_path, "cut").wait() == 0
+    assert whole.wait() == 0
+    weights = [(tmp_path / n / "model.safetensors").read_bytes() for n in ("whole", "cut")]
+    assert weights[0] == weights[1]
+    steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").open()]
+    assert steps == list(range(100, 6001, 100))
