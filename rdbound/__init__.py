@@ -1,4 +1,4 @@
-"""rdbound: how far is a lossy codec from Shannon's rate–distortion limit, and why?
+"""How far is a lossy codec from Shannon's rate–distortion limit, and why.
 
     import rdbound
 

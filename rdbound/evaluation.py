@@ -103,7 +103,7 @@ class _Batch:
         self.dataset = images.name
         self.names = [images.names[i] for i in indexes]
         self.images = [images[i] for i in indexes]
-        self.lmbda = float(np.float32(lmbda))
+        self.lmbda = float(lmbda)
         self.seed = seed
         data = [to_datum(image, stride) for image in self.images]
         self.data = jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)

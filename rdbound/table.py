@@ -87,7 +87,7 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None
 def _cell(value) -> str:
     if value is None:
         return ""
-    return f"{value:.9g}" if isinstance(value, float) else str(value)
+    return repr(float(value)) if isinstance(value, float) else str(value)
 
 
 def read_table(path: Path) -> list[Row]:

@@ -18,7 +18,7 @@ def _setup(form, rng, count=2):
     batch = jax.tree.map(lambda *x: jnp.stack(x), *data)
     lmbdas = jnp.full(count, 0.02)
     keys = jax.random.split(jax.random.key(1), count)
-    posteriors = jax.vmap(lambda d, k, l: amortized(model, judge, d, k, l))(batch, keys, lmbdas)
+    posteriors = jax.vmap(lambda d, k, s: amortized(model, judge, d, k, s))(batch, keys, lmbdas)
     return model, judge, batch, posteriors, lmbdas, keys
 
 
@@ -34,8 +34,8 @@ def test_refinement_lowers_the_true_objective(form, channel, decode, rng):
 
     def J(posteriors):
         fresh = jax.random.split(jax.random.key(77), 64)
-        one = lambda d, q, l, k: objective(model, judge, d, k, l, q, decode).J  # noqa: E731
-        over = jax.vmap(lambda d, q, l: jax.vmap(lambda k: one(d, q, l, k))(fresh))
+        one = lambda d, q, s, k: objective(model, judge, d, k, s, q, decode).J  # noqa: E731
+        over = jax.vmap(lambda d, q, s: jax.vmap(lambda k: one(d, q, s, k))(fresh))
         return over(data, posteriors, lmbdas)
 
     before, after = J(posteriors), J(refined.posteriors)
@@ -87,7 +87,9 @@ def test_a_loop_traces_once_and_reports_progress(rng):
         return eight_bit(x)
 
     options = RefinementOptions(steps=25, check_every=10)
-    solve = refine(model, make_channel("sga"), judge, counted, options, lambda s: seen.append(int(s)))
+    solve = refine(
+        model, make_channel("sga"), judge, counted, options, lambda s: seen.append(int(s))
+    )
     jax.block_until_ready(solve(data, posteriors, lmbdas, keys))
     count = len(traces)
     jax.block_until_ready(solve(data, posteriors, lmbdas + 0.01, keys))

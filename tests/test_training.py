@@ -104,8 +104,13 @@ for a, b in zip(*map(jax.tree.leaves, out)):
     np.testing.assert_allclose(a, b, rtol=2e-4, atol=2e-6)
 print("same")
 """
-    env = os.environ | {"XLA_FLAGS": "--xla_force_host_platform_device_count=4", "JAX_PLATFORMS": "cpu"}
-    run = subprocess.run([sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True)
+    env = os.environ | {
+        "XLA_FLAGS": "--xla_force_host_platform_device_count=4",
+        "JAX_PLATFORMS": "cpu",
+    }
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=env, cwd=ROOT, capture_output=True, text=True
+    )
     assert run.stdout.strip() == "same", run.stderr[-2000:]
 
 
@@ -166,7 +171,9 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):
     whole = _train(tmp_path, "whole")
     cut = _train(tmp_path, "cut")
     saved = tmp_path / "cut" / "checkpoints"
-    while cut.poll() is None and not (saved.is_dir() and any(p.name.isdigit() for p in saved.iterdir())):
+    while cut.poll() is None and not (
+        saved.is_dir() and any(p.name.isdigit() for p in saved.iterdir())
+    ):
         time.sleep(0.05)
     cut.send_signal(signal.SIGKILL)
     assert cut.wait() == -signal.SIGKILL, "killed before it could finish"

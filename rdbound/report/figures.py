@@ -132,8 +132,16 @@ def gap_figure(gaps: Sequence[Gap]) -> Figure:
         axes.set_ylabel("gap in J (bits per pixel)")
         axes.set_title(_gap_title(gaps), fontsize=9, loc="left")
         axes.grid(visible=False, axis="x")
-        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+        handles, labels = axes.get_legend_handles_labels()
+        # From top to bottom as the bars stack.
+        entries = sorted(zip(handles, labels, strict=True), key=lambda e: _place(e[1]))
+        axes.legend(*zip(*entries, strict=True), loc="center left", bbox_to_anchor=(1.01, 0.5),
+                    frameon=False, fontsize=8)  # fmt: skip
     return figure
+
+
+def _place(label: str) -> int:
+    return PARTS.index(label) if label in PARTS else len(PARTS)
 
 
 def _stack(axes, lmbdas, values) -> None:

@@ -91,7 +91,12 @@ def test_what_is_missing_is_named(tmp_path):
 
 def test_bd_gaps_have_the_signs_of_the_gaps():
     found = bd_gaps(make_rows())
-    assert {gap for _, gap in found} == {"asymptotic", "amortization", "digitization", "bound-amortization"}
+    assert {gap for _, gap in found} == {
+        "asymptotic",
+        "amortization",
+        "digitization",
+        "bound-amortization",
+    }
     assert all(value.value > 0 for value in found.values())
 
 

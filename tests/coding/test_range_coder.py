@@ -60,7 +60,9 @@ def test_golden_stream():
     """The bytes are a promise: a change here is a new format version."""
     writer = Writer()
     writer.integer(5, 1000)
-    writer.symbols(np.array([0, 3, -2, 7000], np.int32), np.array([0, 10, 10, 63], np.uint8), TABLES)
+    writer.symbols(
+        np.array([0, 3, -2, 7000], np.int32), np.array([0, 10, 10, 63], np.uint8), TABLES
+    )
     assert writer.finish().hex() == GOLDEN
 
 

@@ -29,7 +29,11 @@ def test_the_fingerprint_is_of_pixels(tmp_path):
 
 
 def test_bundled_photographs_and_their_crops():
-    assert [i.shape for i in open_images("bundled")] == [(400, 600, 3), (512, 512, 3), (300, 451, 3)]
+    assert [i.shape for i in open_images("bundled")] == [
+        (400, 600, 3),
+        (512, 512, 3),
+        (300, 451, 3),
+    ]
     assert [i.shape for i in open_images("bundled-crops")][-1] == (187, 251, 3)
 
 
@@ -43,9 +47,9 @@ def test_kodak_is_verified(tmp_path, monkeypatch):
     _write(tmp_path, "kodak/kodim01.png")
     images = open_images("kodak")
     assert len(images) == 24
-    with pytest.raises(ValueError, match="pixels of .*kodim01.png are not those"):
+    with pytest.raises(ValueError, match=r"pixels of .*kodim01\.png are not those"):
         images[0]
-    with pytest.raises(ValueError, match="kodim02.png is missing"):
+    with pytest.raises(ValueError, match=r"kodim02\.png is missing"):
         images[1]
 
 

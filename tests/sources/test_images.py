@@ -14,14 +14,18 @@ def _save(path, array, **options):
 def test_lossless_formats_come_back_exactly(tmp_path, rng, suffix):
     image = rng.integers(0, 256, (5, 7, 3), dtype=np.uint8)
     options = {"lossless": True} if suffix == "webp" else {}
-    np.testing.assert_array_equal(read_image(_save(tmp_path / f"a.{suffix}", image, **options)), image)
+    np.testing.assert_array_equal(
+        read_image(_save(tmp_path / f"a.{suffix}", image, **options)), image
+    )
 
 
 def test_greyscale_becomes_rgb_and_opaque_alpha_is_dropped(tmp_path, rng):
     grey = rng.integers(0, 256, (4, 6), dtype=np.uint8)
     read = read_image(_save(tmp_path / "grey.png", grey))
     np.testing.assert_array_equal(read, np.repeat(grey[..., None], 3, axis=-1))
-    rgba = np.dstack([rng.integers(0, 256, (4, 6, 3), dtype=np.uint8), np.full((4, 6), 255, np.uint8)])
+    rgba = np.dstack(
+        [rng.integers(0, 256, (4, 6, 3), dtype=np.uint8), np.full((4, 6), 255, np.uint8)]
+    )
     np.testing.assert_array_equal(read_image(_save(tmp_path / "rgba.png", rgba)), rgba[..., :3])
 
 

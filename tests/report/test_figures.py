@@ -1,0 +1,53 @@
+import numpy as np
+import pytest
+
+from rdbound.analysis.gaps import gaps
+from rdbound.report.figures import gap_figure, rd_figure, save
+from rdbound.report.text import gap_lines, modeling_note, rd_lines
+from tests.analysis.test_gaps import make_rows
+
+
+def test_figures_are_written_as_png_and_vector(tmp_path):
+    png, pdf = save(rd_figure(make_rows()), tmp_path / "deep" / "rd")
+    assert png.read_bytes().startswith(b"\x89PNG")
+    assert pdf.read_bytes().startswith(b"%PDF")
+
+
+def test_axes_carry_units_and_curves_the_data():
+    rows = make_rows()
+    (axes,) = rd_figure(rows).axes
+    assert "bits per pixel" in axes.get_xlabel()
+    assert "dB" in axes.get_ylabel()
+    lines = {line.get_label(): line for line in axes.lines}
+    expected = np.mean([r.bpp for r in rows if r.method == "bound" and r.lmbda == 0.01])
+    assert np.isclose(lines["bound"].get_xdata(), expected).any()
+
+
+def test_kodak_figures_show_the_anchor_with_its_depth():
+    (axes,) = rd_figure(make_rows("kodak", ("kodim01", "kodim02"))).axes
+    labels = [line.get_label() for line in axes.lines]
+    assert "vtm-22.0 (10-bit input)" in labels
+    assert any("published bound" in label for label in labels)
+
+
+def test_a_figure_is_of_one_data_set():
+    with pytest.raises(ValueError, match="one data set"):
+        rd_figure(make_rows("a") + make_rows("b"))
+
+
+def test_the_bars_stack_to_the_total():
+    found = gaps(make_rows())
+    (axes,) = gap_figure(found).axes
+    totals = [g.value for g in found if g.gap == "total" and g.image == "mean"]
+    tops = {}
+    for bar in axes.patches:
+        place = round(bar.get_x() + bar.get_width() / 2)
+        tops[place] = max(tops.get(place, 0.0), bar.get_y() + bar.get_height())
+    np.testing.assert_allclose(sorted(tops.values()), sorted(totals), rtol=1e-9)
+
+
+def test_text_says_what_the_modeling_gap_means():
+    found = gaps(make_rows())
+    assert "best one known" in modeling_note(found)
+    assert any("asymptotic" in line for line in gap_lines(found))
+    assert len({len(line) for line in rd_lines(make_rows())}) == 1

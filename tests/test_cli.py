@@ -1,0 +1,202 @@
+"""Every command, with a model from outside the package, and every mistake a user can make."""
+
+import csv
+
+import numpy as np
+import pytest
+import yaml
+from PIL import Image
+
+from rdbound.cli import main
+from rdbound.table import read_table, write_table
+from tests.analysis.test_gaps import make_rows
+
+MODEL = {"name": "tests.toy:Toy", "lmbda": [0.001, 0.1]}
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """Pictures, and a trained pair of outside models."""
+    root = tmp_path_factory.mktemp("user")
+    rng = np.random.default_rng(0)
+    (root / "pictures").mkdir()
+    for i, size in enumerate(((24, 40, 3), (24, 40, 3), (17, 31, 3))):
+        smooth = np.kron(rng.integers(0, 256, (3, 5, 3)), np.ones((8, 8, 1)))[: size[0], : size[1]]
+        Image.fromarray(smooth.astype(np.uint8)).save(root / "pictures" / f"{i}.png")
+    for form, channel in (("bound", "gaussian"), ("codec", "mixed")):
+        config = {
+            "output": str(root / form),
+            "model": MODEL | {"form": form},
+            "training": {
+                "data": {"source": "folder", "path": str(root / "pictures"), "crop": 16},
+                "channel": {"name": channel},
+                "options": {"steps": 60, "batch": 4, "learning_rate": 3e-3, "warmup": 5},
+            },
+        }
+        if form == "codec":
+            config["model"]["start_from"] = str(root / "bound")
+        (root / f"{form}.yaml").write_text(yaml.safe_dump(config))
+        assert main(["train", str(root / f"{form}.yaml")]) == 0
+    return root
+
+
+def _evaluation(root, output, **extra):
+    config = {
+        "output": str(output),
+        "evaluation": {
+            "checkpoints": [str(root / "bound"), str(root / "codec")],
+            "data": {"source": "folder", "path": str(root / "pictures")},
+            "lmbdas": [0.003, 0.01, 0.03],
+            "refinement": {"steps": 40, "check_every": 10, "learning_rate": 0.05},
+            "sga": {"start": 5, "decay": 0.05},
+            "batch": 2,
+            "keep_streams": True,
+        }
+        | extra,
+    }
+    path = output.with_suffix(".yaml")
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def _fails(capsys, *argv):
+    """Exit code 2, nothing but error lines; returns them."""
+    assert main([str(a) for a in argv]) == 2
+    text = capsys.readouterr().err
+    lines = [line for line in text.splitlines() if line and "\r" not in line]
+    assert all(line.startswith("rdbound: error: ") for line in lines)
+    assert "Traceback" not in text
+    return text
+
+
+def test_evaluate_then_gaps(folder, tmp_path, capsys):
+    assert main(["evaluate", str(_evaluation(folder, tmp_path / "run"))]) == 0
+    out = capsys.readouterr().out
+    assert "digitization" in out
+    run = tmp_path / "run"
+    for name in ("rd.csv", "gaps.csv", "rd_curve.png", "rd_curve.pdf", "gaps.png", "gaps.pdf",
+                 "report.md", "config.yaml", "provenance.json"):  # fmt: skip
+        assert (run / name).stat().st_size > 0, name
+    rows = read_table(run / "rd.csv")
+    assert len(rows) == 3 * 3 * 6
+    assert all((r.bytes is not None) == r.method.endswith("coded") for r in rows)
+    assert all((r.J_se is not None) == r.method.startswith("bound") for r in rows)
+    assert len(list((run / "streams").glob("*.rdb"))) == 3 * 3 * 2
+    J = {(r.image, r.lmbda, r.method): r.J for r in rows}
+    for image, lmbda, method in J:
+        if method == "codec-refined-ideal":
+            assert J[image, lmbda, method] <= J[image, lmbda, "codec-ideal"] + 1e-6
+    capsys.readouterr()
+    assert main(["gaps", str(run / "rd.csv"), "--output", str(tmp_path / "again")]) == 0
+    assert (tmp_path / "again" / "gaps.csv").read_text() == (run / "gaps.csv").read_text()
+    assert main(["evaluate", str(tmp_path / "run.yaml")]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    assert "already" in _fails(capsys, "gaps", run / "rd.csv", "--output", run)
+
+
+def test_same_config_and_seed_same_table(folder, tmp_path):
+    for name in ("a", "b"):
+        path = _evaluation(
+            folder, tmp_path / name, lmbdas=[0.01], checkpoints=[str(folder / "codec")]
+        )
+        assert main(["evaluate", str(path)]) == 0
+    assert (tmp_path / "a" / "rd.csv").read_text() == (tmp_path / "b" / "rd.csv").read_text()
+
+
+def test_compress_and_decompress(folder, tmp_path, capsys):
+    picture, stream, back = folder / "pictures" / "2.png", tmp_path / "a.rdb", tmp_path / "a.png"
+    checkpoint = ["--checkpoint", str(folder / "codec")]
+    assert main(["compress", str(picture), str(stream), *checkpoint, "--lmbda", "0.05"]) == 0
+    assert main(["decompress", str(stream), str(back), *checkpoint]) == 0
+    assert Image.open(back).size == Image.open(picture).size
+    assert "exists already" in _fails(capsys, "compress", picture, stream, *checkpoint)
+    damaged = bytearray(stream.read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (tmp_path / "b.rdb").write_bytes(damaged)
+    text = _fails(capsys, "decompress", tmp_path / "b.rdb", tmp_path / "b.png", *checkpoint)
+    assert "b.rdb: truncated or damaged" in text
+    assert not (tmp_path / "b.png").exists()
+    (tmp_path / "c.rdb").write_bytes(b"")
+    assert "empty file" in _fails(
+        capsys, "decompress", tmp_path / "c.rdb", tmp_path / "c.png", *checkpoint
+    )
+    assert "another model" in _fails(capsys, "decompress", stream, tmp_path / "d.png")
+    assert "no image format" in _fails(
+        capsys, "decompress", stream, tmp_path / "d.xyz", *checkpoint
+    )
+    assert "is a bound" in _fails(capsys, "compress", picture, tmp_path / "e.rdb",
+                                  "--checkpoint", folder / "bound")  # fmt: skip
+    text = _fails(capsys, "compress", picture, tmp_path / "e.rdb", *checkpoint, "--lmbda", "7")
+    assert "outside the model's range" in text
+
+
+def test_mistakes_about_files(folder, tmp_path, capsys):
+    (tmp_path / "text.png").write_text("hello")
+    text = _fails(capsys, "compress", tmp_path / "text.png", tmp_path / "a.rdb")
+    assert "text.png: not an image" in text
+    assert "no checkpoint nowhere" in _fails(
+        capsys,
+        "compress",
+        folder / "pictures" / "0.png",
+        tmp_path / "a.rdb",
+        "--checkpoint",
+        "nowhere",
+    )
+    assert "No such file" in _fails(capsys, "decompress", tmp_path / "no.rdb", tmp_path / "a.png")
+    assert "no such config" in _fails(capsys, "train", tmp_path / "no.yaml")
+    assert "needs the sections" in _fails(capsys, "train", _evaluation(folder, tmp_path / "x"))
+
+
+def test_a_folder_of_another_run_is_not_touched(folder, tmp_path, capsys):
+    before = (folder / "bound" / "model.safetensors").read_bytes()
+    text = _fails(capsys, "train", folder / "bound.yaml", "training.options.steps=61")
+    assert "another configuration" in text
+    assert (folder / "bound" / "model.safetensors").read_bytes() == before
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("mine")
+    text = _fails(capsys, "train", folder / "bound.yaml", f"output={tmp_path / 'mine'}")
+    assert "not a run of rdbound" in text
+
+
+def test_a_sweep_skips_what_is_finished(folder, tmp_path, capsys):
+    sweep = ["training.options.steps=5", f"output={tmp_path / 'sweep'}", "sweep={seed: [0, 1]}"]
+    assert main(["train", str(folder / "bound.yaml"), *sweep]) == 0
+    assert capsys.readouterr().out.count("wrote") == 2
+    assert main(["train", str(folder / "bound.yaml"), *sweep]) == 0
+    assert capsys.readouterr().out.count("nothing to do") == 2
+
+
+def test_bd_rate_of_tables_and_plain_curves(tmp_path, capsys):
+    from rdbound import reference
+
+    points = reference.find("kodak", "resnet-vae").points
+    with (tmp_path / "mine.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("image", "bpp", "psnr"))
+        writer.writerows((p.image, p.bpp, p.psnr) for p in points)
+    assert main(["bd-rate", str(tmp_path / "mine.csv")]) == 0
+    out = capsys.readouterr().out
+    assert "-16.93 %" in out
+    assert "vtm-22.0 (10-bit input)" in out
+    write_table(tmp_path / "rd.csv", make_rows())
+    assert "holds no row of the data set 'kodak'" in _fails(capsys, "bd-rate", tmp_path / "rd.csv")
+    (tmp_path / "odd.csv").write_text("rate,quality\n1,2\n")
+    assert "expected the columns bpp and psnr" in _fails(capsys, "bd-rate", tmp_path / "odd.csv")
+    assert "no reference 'vtm-99'" in _fails(
+        capsys, "bd-rate", tmp_path / "mine.csv", "--anchor", "vtm-99"
+    )
+
+
+def test_listings(capsys):
+    assert main(["references"]) == 0
+    assert "vtm-22.0 (10-bit input)" in capsys.readouterr().out
+    assert main(["checkpoints"]) == 0
+    assert "res-hyper-4-codec" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("argv", [[], ["quikstart"], ["compress", "a"], ["train"]])
+def test_a_wrong_command_line_exits_with_2(argv, capsys):
+    with pytest.raises(SystemExit) as exit_:
+        main(argv)
+    assert exit_.value.code == 2
+    assert "usage" in capsys.readouterr().err
