@@ -153,9 +153,8 @@ def main() -> None:
     c = cost(model)
     macs = c.encoder + c.decoder
     peak = peak_flops(repeats)
-    print(
-        f"{jax.devices()}, {arguments.model}: {c.encoder / 1e3:.1f} + {c.decoder / 1e3:.1f} kMAC per pixel"
-    )
+    size = f"{c.encoder / 1e3:.1f} + {c.decoder / 1e3:.1f} kMAC per pixel"
+    print(f"{jax.devices()}, {arguments.model}: {size}")
     print(f"{'what':34}{'time':>12}{'GFLOP/s':>10}{'of peak':>9}")
     print(f"{'float32 matrix product, 4096':34}{'':>12}{peak / 1e9:10.0f}{1:9.0%}")
     for name, (seconds, flop) in (
@@ -166,8 +165,8 @@ def main() -> None:
         rate = flop / seconds
         print(f"{name:34}{seconds * 1e3:10.0f}ms{rate / 1e9:10.0f}{rate / peak:9.0%}")
     coder = range_coder(200_000 if arguments.quick else 2_000_000)
-    print(f"range coder: {coder['encode']:.1f} / {coder['decode']:.1f} million symbols/s "
-          f"(encode / decode), {coder['above']:.5f} bits a symbol above the tables' ideal")  # fmt: skip
+    print(f"range coder: {coder['encode']:.1f} / {coder['decode']:.1f} million symbols/s encoded / "
+          f"decoded, {coder['above']:.5f} bits a symbol above the tables' ideal")  # fmt: skip
     compress, decompress, above = codec_seconds(repeats)
     print(f"codec, 512×768: compress {compress:.2f} s, decompress {decompress:.2f} s, "
           f"container {above:.2f} % above the ideal code length")  # fmt: skip
