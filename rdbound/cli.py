@@ -192,11 +192,13 @@ def _models(arguments) -> None:
     print(f"{'name':14}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
     for name in MODELS:
         if name == "mlp":
-            print(f"{'mlp':14}{'by options':>12}{'–':>10}{'–':>10}  (vectors)")
+            print(f"{'mlp':14}{'by options':>12}{'–':>10}{'–':>10}  (vectors)", flush=True)
             continue
         model = nnx.eval_shape(lambda name=name: make_model(name, "bound", (0.0009, 0.0966)))
         c = cost(model)
-        print(f"{name:14}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}")
+        print(
+            f"{name:14}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}", flush=True
+        )
 
 
 def _checkpoints(arguments) -> None:

@@ -14,6 +14,7 @@ from flax import nnx
 from rdbound.channels import GaussianChannel, RoundingChannel, SGAChannel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
+from rdbound.models.base import check_lmbda
 from rdbound.objective import Terms, amortized, clip, eight_bit, objective, real
 from rdbound.ops.quality import MS_SSIM_SMALLEST, ms_ssim, psnr
 from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
@@ -55,6 +56,7 @@ def evaluate(
     images: ImageSet,
     options: EvaluationOptions,
     streams: Path | None = None,
+    known: Sequence[Row] = (),
     progress: Progress = lambda *_: None,
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Row]:
@@ -63,15 +65,29 @@ def evaluate(
     A bound gives ``bound`` and, with refinement, ``bound-refined``; a codec
     ``codec-ideal`` and ``codec-coded`` and their refined twins. Coded rows are
     what the written bytes decode to; ``streams`` is a folder to keep them in.
-    ``warn`` is told of images whose refinement failed.
+    ``known`` are rows of an interrupted evaluation, which are not repeated.
+    ``warn`` is told of images whose refinement failed. Raises ValueError for a
+    λ outside the range of the weights.
     """
+    for lmbda in options.lmbdas:
+        check_lmbda(lmbda, checkpoint.model.lmbda_range)
     bench = _Bench(checkpoint, options)
+    kept = {row.key: row for row in known}
     groups = _by_shape(images, checkpoint.model.stride, options.batch)
     for lmbda in options.lmbdas:
         done = 0
         for indexes in groups:
             step = partial(progress, f"{checkpoint.name} λ={lmbda:g}")
             step(done, len(images))
+            keys = [
+                (images.name, images.names[i], checkpoint.name, float(lmbda), method)
+                for i in indexes
+                for method in bench.methods()
+            ]
+            if all(key in kept for key in keys):
+                yield from (kept[key] for key in keys)
+                done += len(indexes)
+                continue
             batch = _Batch(images, indexes, checkpoint.model.stride, lmbda, options.seed)
             yield from bench.amortized_rows(batch, streams)
             if options.refine is not None:
@@ -131,6 +147,13 @@ class _Bench:
         self._terms = jax.jit(jax.vmap(partial(_terms, graphdef, self), (None, 0, 0, 0, 0)))
         self._infer = jax.jit(jax.vmap(partial(_infer, graphdef, self.judge), (None, 0, 0, 0)))
         self._solvers: dict = {}
+
+    def methods(self) -> list[str]:
+        """The methods of each image's rows."""
+        suffixes = [""] if self.options.refine is None else ["", "-refined"]
+        if self.bound:
+            return [f"bound{suffix}" for suffix in suffixes]
+        return [f"codec{suffix}-{kind}" for suffix in suffixes for kind in ("ideal", "coded")]
 
     def posteriors(self, batch: _Batch):
         """The amortized posteriors of a batch."""

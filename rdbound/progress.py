@@ -10,7 +10,7 @@ __all__ = ["Bars"]
 class Bars:
     """One bar for what is being done at the moment, with rate and time left."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         self._what: str | None = None
         self._bar: tqdm | None = None
 
@@ -19,7 +19,8 @@ class Bars:
         if what != self._what:
             self.close()
             self._what = what
-            self._bar = tqdm(total=total, desc=what, leave=False, file=sys.stderr, initial=0)
+            # A resumed run begins where it stands, so that its rate is its own.
+            self._bar = tqdm(total=total, initial=done, desc=what, leave=False, file=sys.stderr)
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
             if note:

@@ -23,6 +23,7 @@ from rdbound.channels import Channel
 from rdbound.models.base import LatentModel
 from rdbound.objective import objective
 from rdbound.sources.base import Datum
+from rdbound.training_files import Checkpoints, Metrics
 
 __all__ = ["NonFiniteLossError", "TrainState", "TrainingOptions", "fit", "init", "make_step"]
 
@@ -208,8 +209,6 @@ def fit(
     A run killed at any moment and started again ends with the same weights,
     bit for bit on a CPU. Raises :class:`NonFiniteLossError`.
     """
-    from rdbound.training_files import Checkpoints, Metrics
-
     graphdef, state = nnx.split(model)
     step, replicated, split = make_step(graphdef, channel, options, devices)
     checkpoints = Checkpoints(folder / "checkpoints")

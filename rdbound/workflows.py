@@ -21,7 +21,7 @@ from rdbound.report import figures, text
 from rdbound.sources import gaussian
 from rdbound.sources.crops import crops
 from rdbound.sources.image_sets import ImageSet, open_images
-from rdbound.table import Row, write_table
+from rdbound.table import Row, read_table, write_table
 from rdbound.training import fit
 
 __all__ = ["bd_rate_lines", "evaluate_run", "gap_report", "report", "train_run"]
@@ -35,7 +35,7 @@ def train_run(config: Config, say: Say) -> Path:
         raise ValueError("training needs the sections model and training in the config")
     training = config.training
     images = _training_images(training)
-    folder = runs.open_run(config, None if images is None else images.fingerprint())
+    folder = runs.open_run(config, None if images is None else _fingerprint(images))
     target = folder / "model.safetensors"
     if runs.finished(folder):
         say(f"{folder}: finished before; nothing to do")
@@ -64,6 +64,11 @@ def train_run(config: Config, say: Say) -> Path:
     if isinstance(training.data, VectorsConfig):
         _check_vectors(config, training.data, config.model.lmbda, target, folder, say)
     return target
+
+
+def _fingerprint(images: ImageSet) -> str:
+    with Bars() as bars:
+        return images.fingerprint(lambda done: bars.update("reading images", done, len(images)))
 
 
 def _training_images(training: TrainConfig) -> ImageSet | None:
@@ -115,12 +120,13 @@ def evaluate_run(config: Config, say: Say) -> Path:
     data = options.data
     images = open_images(data.source, data.path, data.split).take(data.take)
     loaded = [checkpoint.load(path) for path in options.checkpoints]
-    folder = runs.open_run(config, images.fingerprint())
+    folder = runs.open_run(config, _fingerprint(images))
     if runs.finished(folder):
         say(f"{folder}: finished before; nothing to do")
         return folder
     rows = evaluate_images(loaded, images, options, config.seed, folder)
     write_table(folder / "rd.csv", rows)
+    (folder / "rd.partial.csv").unlink(missing_ok=True)
     report(rows, folder, options.anchor, say)
     runs.finish(folder, {"rows": len(rows)})
     return folder
@@ -133,7 +139,7 @@ def evaluate_images(
     seed: int,
     folder: Path,
 ) -> list[Row]:
-    """The rows of several checkpoints; the table so far is kept on disk as it grows."""
+    """The rows of several checkpoints. What an interrupted run left in the folder is kept."""
     settings = EvaluationOptions(
         lmbdas=options.lmbdas,
         samples=options.samples,
@@ -143,13 +149,17 @@ def evaluate_images(
         seed=seed,
     )
     streams = folder / "streams" if options.keep_streams else None
+    partial = folder / "rd.partial.csv"
+    kept = {row.key: row for row in (read_table(partial) if partial.exists() else [])}
+    known = list(kept.values())
     rows: list[Row] = []
     with Bars() as bars:
         for one in loaded:
-            for row in evaluate(one, images, settings, streams, bars.update, bars.write):
+            for row in evaluate(one, images, settings, streams, known, bars.update, bars.write):
                 rows.append(row)
-                write_table(folder / "rd.partial.csv", rows)
-    (folder / "rd.partial.csv").unlink(missing_ok=True)
+                if row.key not in kept:
+                    kept[row.key] = row
+                    write_table(partial, kept.values())
     return rows
 
 

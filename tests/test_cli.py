@@ -103,6 +103,21 @@ def test_same_config_and_seed_same_table(folder, tmp_path):
     assert (tmp_path / "a" / "rd.csv").read_text() == (tmp_path / "b" / "rd.csv").read_text()
 
 
+def test_an_interrupted_evaluation_goes_on(folder, tmp_path):
+    path = _evaluation(folder, tmp_path / "run", refinement=None)
+    assert main(["evaluate", str(path)]) == 0
+    table, run = (tmp_path / "run" / "rd.csv").read_text(), tmp_path / "run"
+    lines = table.splitlines()
+    # Half of the rows are kept, one of them with a mark of its own.
+    marked = lines[1].replace(",0,8,0", ",0,8,77")
+    (run / "rd.partial.csv").write_text("\n".join([lines[0], marked, *lines[2:12]]) + "\n")
+    (run / "rd.csv").unlink()
+    (run / "finished.json").unlink()
+    assert main(["evaluate", str(path)]) == 0
+    assert (run / "rd.csv").read_text().splitlines() == [lines[0], marked, *lines[2:]]
+    assert not (run / "rd.partial.csv").exists()
+
+
 def test_compress_and_decompress(folder, tmp_path, capsys):
     picture, stream, back = folder / "pictures" / "2.png", tmp_path / "a.rdb", tmp_path / "a.png"
     checkpoint = ["--checkpoint", str(folder / "codec")]

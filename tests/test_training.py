@@ -183,3 +183,4 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):
     assert weights[0] == weights[1]
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").open()]
     assert steps == list(range(100, 6001, 100))
+    assert list((tmp_path / "cut" / "tensorboard").glob("events*"))

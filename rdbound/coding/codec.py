@@ -15,7 +15,7 @@ from rdbound.coding.guard import read_indexes, write_indexes
 from rdbound.coding.range_coder import LARGEST, Reader, Writer
 from rdbound.coding.tables import Table, gaussian_tables, mixture_tables
 from rdbound.fingerprint import fingerprint
-from rdbound.models.base import LatentModel
+from rdbound.models.base import LatentModel, check_lmbda
 from rdbound.objective import amortized
 from rdbound.ops.distributions import Gaussian, Mixture, Prior
 from rdbound.sources.base import Datum
@@ -81,7 +81,9 @@ class Codec:
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
-        rate = self._check_lmbda(lmbda)
+        low, high = self.lmbda_range
+        lmbda = (low * high) ** 0.5 if lmbda is None else check_lmbda(lmbda, self.lmbda_range)
+        rate = np.float32(lmbda)
         datum = to_datum(image, self.stride)
         if posteriors is None:
             posteriors = self._infer(self._params, datum, rate)
@@ -147,14 +149,6 @@ class Codec:
             self._infer, self._params, Datum(_float(padded), _float((*padded[:2], 1))), _float(())
         )
         return [posterior.mu.shape for posterior in shapes]
-
-    def _check_lmbda(self, lmbda: float | None) -> np.float32:
-        low, high = self.lmbda_range
-        if lmbda is None:
-            return np.float32(np.sqrt(low * high))
-        if not low * 0.999 <= lmbda <= high * 1.001:
-            raise ValueError(f"λ = {lmbda:g} is outside the model's range, {low:g} to {high:g}")
-        return np.float32(lmbda)
 
 
 _OTHER_ARITHMETIC = (

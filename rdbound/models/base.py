@@ -19,7 +19,7 @@ import jax
 
 from rdbound.ops.distributions import Gaussian, Prior
 
-__all__ = ["Inference", "LatentModel"]
+__all__ = ["Inference", "LatentModel", "check_lmbda"]
 
 Latents = Sequence[jax.Array]
 
@@ -55,3 +55,12 @@ class LatentModel(Protocol):
     def synthesize(self, latents: Latents, lmbda: jax.Array) -> jax.Array:
         """The reconstruction, of the datum's shape, real-valued, not clipped."""
         ...
+
+
+def check_lmbda(lmbda: float, lmbda_range: tuple[float, float]) -> float:
+    """``lmbda`` itself; raises ValueError where it is outside the range of the weights."""
+    low, high = lmbda_range
+    # Ranges are quoted to three digits.
+    if not low * 0.999 <= lmbda <= high * 1.001:
+        raise ValueError(f"λ = {lmbda:g} is outside the model's range, {low:g} to {high:g}")
+    return lmbda

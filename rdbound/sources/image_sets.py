@@ -37,13 +37,17 @@ class ImageSet:
         """The first ``count`` images; all where ``count`` is None."""
         return self if count is None else ImageSet(self.name, self.names[:count], self.load)
 
-    def fingerprint(self) -> str:
-        """SHA-256 over the decoded pixels and the names, hexadecimal."""
+    def fingerprint(self, progress: Callable[[int], None] = lambda _: None) -> str:
+        """SHA-256 over the decoded pixels and the names, hexadecimal.
+
+        ``progress`` is called with the number of images read.
+        """
         digest = hashlib.sha256()
         for index, name in enumerate(self.names):
             image = self[index]
             digest.update(f"{name} {image.shape}".encode())
             digest.update(image.tobytes())
+            progress(index + 1)
         return digest.hexdigest()
 
 
