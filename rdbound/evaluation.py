@@ -79,19 +79,14 @@ def evaluate(
         for indexes in groups:
             step = partial(progress, f"{checkpoint.name} λ={lmbda:g}")
             step(done, len(images))
-            keys = [
-                (images.name, images.names[i], checkpoint.name, float(lmbda), method)
-                for i in indexes
-                for method in bench.methods()
-            ]
+            keys = bench.keys(images, indexes, lmbda)
             if all(key in kept for key in keys):
                 yield from (kept[key] for key in keys)
-                done += len(indexes)
-                continue
-            batch = _Batch(images, indexes, checkpoint.model.stride, lmbda, options.seed)
-            yield from bench.amortized_rows(batch, streams)
-            if options.refine is not None:
-                yield from bench.refined_rows(batch, options.refine, streams, progress, warn)
+            else:
+                batch = _Batch(images, indexes, checkpoint.model.stride, lmbda, options.seed)
+                yield from bench.amortized_rows(batch, streams)
+                if options.refine is not None:
+                    yield from bench.refined_rows(batch, options.refine, streams, progress, warn)
             done += len(indexes)
         progress(f"{checkpoint.name} λ={lmbda:g}", done, len(images))
 
@@ -148,12 +143,16 @@ class _Bench:
         self._infer = jax.jit(jax.vmap(partial(_infer, graphdef, self.judge), (None, 0, 0, 0)))
         self._solvers: dict = {}
 
-    def methods(self) -> list[str]:
-        """The methods of each image's rows."""
+    def keys(self, images: ImageSet, indexes: Sequence[int], lmbda: float) -> list[tuple]:
+        """The keys of the rows that a batch of images gives."""
         suffixes = [""] if self.options.refine is None else ["", "-refined"]
-        if self.bound:
-            return [f"bound{suffix}" for suffix in suffixes]
-        return [f"codec{suffix}-{kind}" for suffix in suffixes for kind in ("ideal", "coded")]
+        kinds = ["bound{}"] if self.bound else ["codec{}-ideal", "codec{}-coded"]
+        return [
+            (images.name, images.names[i], self.name, float(lmbda), kind.format(suffix))
+            for suffix in suffixes
+            for i in indexes
+            for kind in kinds
+        ]
 
     def posteriors(self, batch: _Batch):
         """The amortized posteriors of a batch."""
