@@ -4,6 +4,7 @@ The tensors are the weights by dotted name; a codec's integer tables travel
 with them, so that a stream depends on no arithmetic but the file's.
 """
 
+import hashlib
 import json
 from dataclasses import dataclass
 from importlib import resources
@@ -23,6 +24,8 @@ from rdbound.models import LatentModel, make_model
 __all__ = ["Checkpoint", "load", "resolve", "save", "start_from", "zoo"]
 
 _TABLE = "tables."
+RUN_FILE = "model.safetensors"
+"""What a run's folder calls its trained model."""
 
 
 @dataclass(frozen=True)
@@ -34,12 +37,14 @@ class Checkpoint:
       spec: keywords of :func:`rdbound.models.make_model` that rebuild it.
       tables: a codec's integer tables; None for a bound.
       name: for tables and figures.
+      digest: SHA-256 of the file, hexadecimal; empty for a model made in memory.
     """
 
     model: LatentModel
     spec: dict
     tables: Tables | None
     name: str
+    digest: str = ""
 
 
 def save(path: Path, model: LatentModel, spec: dict, dtype: str = "float32") -> Path:
@@ -72,14 +77,21 @@ def load(path: str | Path) -> Checkpoint:
     }
     # The initial weights are not wanted: only shapes are computed.
     abstract = nnx.eval_shape(lambda: make_model(**spec))
-    return Checkpoint(_with_weights(abstract, tensors), spec, tables or None, path.stem)
+    model = _with_weights(abstract, tensors)
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    return Checkpoint(model, spec, tables or None, _name(path), digest)
+
+
+def _name(path: Path) -> str:
+    """A file's stem; a run's ``model.safetensors`` is called by its folder."""
+    return path.absolute().parent.name if path.name == RUN_FILE else path.stem
 
 
 def resolve(path: str | Path) -> Path:
     """The file of a checkpoint given by path or by its name in the zoo."""
     file = Path(path).expanduser()
     if file.is_dir():
-        file = file / "model.safetensors"
+        file = file / RUN_FILE
     if file.is_file():
         return file
     known = zoo()
@@ -134,5 +146,10 @@ def _with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentM
         name = ".".join(map(str, path))
         if name not in weights:
             raise ValueError(f"the checkpoint lacks the weight {name}")
+        if weights[name].shape != leaf.shape:
+            raise ValueError(
+                f"weight {name} has the shape {weights[name].shape} in the checkpoint and "
+                f"{leaf.shape} in the model"
+            )
         flat.append((path, leaf.replace(jnp.asarray(weights[name], jnp.float32))))
     return nnx.merge(graphdef, nnx.from_flat_state(flat))

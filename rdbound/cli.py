@@ -20,7 +20,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             print(f"rdbound: error: {line}", file=sys.stderr)
         return 2
     except OSError as error:
-        print(f"rdbound: error: {error.filename}: {error.strerror}", file=sys.stderr)
+        reason = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
+        print(f"rdbound: error: {reason}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
@@ -145,6 +146,9 @@ def _compress(arguments) -> None:
     print(f"{target}: {len(data)} bytes, {8 * len(data) / (height * width):.4f} bits per pixel")
 
 
+_LOSSLESS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM"}
+
+
 def _decompress(arguments) -> None:
     import io
 
@@ -154,9 +158,10 @@ def _decompress(arguments) -> None:
     from rdbound.coding import BitstreamError, Codec
 
     target = _refuse_overwriting(Path(arguments.output), arguments.force)
-    known = Image.registered_extensions()
-    if target.suffix.lower() not in known:
-        raise ValueError(f"{target}: no image format ends so; write for example {target.stem}.png")
+    if target.suffix.lower() not in _LOSSLESS:
+        raise ValueError(
+            f"{target}: a decoded image is written losslessly, as one of {' '.join(_LOSSLESS)}"
+        )
     checkpoint = load(arguments.checkpoint)
     codec = Codec(checkpoint.model, checkpoint.tables)
     try:
@@ -164,7 +169,7 @@ def _decompress(arguments) -> None:
     except BitstreamError as error:
         raise ValueError(f"{arguments.input}: {error}") from None
     buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format=known[target.suffix.lower()])
+    Image.fromarray(image).save(buffer, format=_LOSSLESS[target.suffix.lower()])
     _write(target, buffer.getvalue())
     print(f"{target}: {image.shape[1]}×{image.shape[0]} pixels")
 

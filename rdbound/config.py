@@ -75,7 +75,7 @@ class CropsConfig(ImagesConfig):
 
 
 class VectorsConfig(_Strict):
-    """An i.i.d. or correlated Gaussian vector: its variances, and what to test on."""
+    """A Gaussian vector with independent components: its variances, and the size of its test."""
 
     source: Literal["gaussian"]
     variances: tuple[PositiveFloat, ...]
@@ -114,11 +114,14 @@ class AnnealingConfig(_Strict):
 
 
 class EvaluationConfig(_Strict):
-    """Which checkpoints are evaluated, on what and how."""
+    """Which checkpoints are evaluated, on what and how.
+
+    ``lmbdas: null`` takes the one λ of each fixed-rate checkpoint.
+    """
 
     checkpoints: tuple[str, ...] = Field(min_length=1)
     data: ImagesConfig
-    lmbdas: tuple[PositiveFloat, ...] = (0.0018, 0.0054, 0.0162, 0.0483)
+    lmbdas: tuple[PositiveFloat, ...] | None = (0.0018, 0.0054, 0.0162, 0.0483)
     samples: PositiveInt = 8
     batch: PositiveInt = 1
     refinement: RefinementOptions | None = None

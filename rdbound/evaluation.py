@@ -23,7 +23,7 @@ from rdbound.sources.image_sets import ImageSet
 from rdbound.sources.images import padded_shape, to_datum
 from rdbound.table import Row
 
-__all__ = ["EvaluationOptions", "evaluate", "evaluate_vectors"]
+__all__ = ["EvaluationOptions", "evaluate", "evaluate_vectors", "lmbdas_of"]
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class EvaluationOptions:
       seed: of all noise.
     """
 
-    lmbdas: tuple[float, ...]
+    lmbdas: tuple[float, ...] | None
     samples: int = 8
     refine: RefinementOptions | None = None
     batch: int = 1
@@ -69,12 +69,11 @@ def evaluate(
     ``warn`` is told of images whose refinement failed. Raises ValueError for a
     λ outside the range of the weights.
     """
-    for lmbda in options.lmbdas:
-        check_lmbda(lmbda, checkpoint.model.lmbda_range)
+    lmbdas = lmbdas_of(checkpoint, options.lmbdas)
     bench = _Bench(checkpoint, options)
     kept = {row.key: row for row in known}
     groups = _by_shape(images, checkpoint.model.stride, options.batch)
-    for lmbda in options.lmbdas:
+    for lmbda in lmbdas:
         done = 0
         for indexes in groups:
             step = partial(progress, f"{checkpoint.name} λ={lmbda:g}")
@@ -84,11 +83,31 @@ def evaluate(
                 yield from (kept[key] for key in keys)
             else:
                 batch = _Batch(images, indexes, checkpoint.model.stride, lmbda, options.seed)
-                yield from bench.amortized_rows(batch, streams)
-                if options.refine is not None:
-                    yield from bench.refined_rows(batch, options.refine, streams, progress, warn)
+                for row in bench.rows(batch, streams, progress, warn):
+                    if np.isfinite(row.J):
+                        yield row
+                    else:
+                        warn(f"{row.dataset}/{row.image}, λ = {lmbda:g}: {row.method} left out, "
+                             "J is not finite")  # fmt: skip
             done += len(indexes)
         progress(f"{checkpoint.name} λ={lmbda:g}", done, len(images))
+
+
+def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[float, ...]:
+    """``lmbdas``, or the one λ of a fixed-rate checkpoint where None.
+
+    Raises ValueError for a λ given twice or outside the range of the weights.
+    """
+    low, high = checkpoint.model.lmbda_range
+    if lmbdas is None:
+        if low < high:
+            raise ValueError(f"{checkpoint.name} has a variable rate: give lmbdas")
+        return (low,)
+    if len(set(lmbdas)) < len(lmbdas):
+        raise ValueError(f"lmbdas holds a value twice: {', '.join(f'{v:g}' for v in lmbdas)}")
+    for lmbda in lmbdas:
+        check_lmbda(lmbda, (low, high))
+    return tuple(lmbdas)
 
 
 def _by_shape(images: ImageSet, stride: int, limit: int) -> list[list[int]]:
@@ -158,14 +177,15 @@ class _Bench:
         """The amortized posteriors of a batch."""
         return self._infer(self.params, batch.data, batch.refine_keys, batch.lmbdas)
 
-    def amortized_rows(self, batch: _Batch, streams) -> Iterator[Row]:
-        """What the inference networks reach."""
-        yield from self._rows(batch, self.posteriors(batch), "", 0, streams)
+    def rows(self, batch: _Batch, streams, progress: Progress, warn) -> Iterator[Row]:
+        """What the inference networks reach, then what refinement reaches."""
+        yield from self._rows(batch, None, "", 0, streams)
+        if self.options.refine is not None:
+            yield from self._refined(batch, self.options.refine, streams, progress, warn)
 
-    def refined_rows(
+    def _refined(
         self, batch: _Batch, refinement: RefinementOptions, streams, progress: Progress, warn
     ) -> Iterator[Row]:
-        """What per-sample optimization reaches."""
         steps = refinement.steps
         what = f"refining {batch.names[0]} λ={batch.lmbda:.4g}"
         solve = self._solver(refinement, lambda step: progress(what, int(step), steps))
@@ -187,9 +207,12 @@ class _Bench:
         return self._solvers["solve"]
 
     def _rows(self, batch: _Batch, posteriors, suffix: str, steps: int, streams):
+        """Rows of given posteriors, or of the model's own where None."""
         terms, quality = self._terms(
             self.params, batch.data, posteriors, batch.fresh_keys, batch.lmbdas
         )
+        if self.codec is not None and posteriors is None:
+            posteriors = self.posteriors(batch)
         for i, image in enumerate(batch.images):
             own = jax.tree.map(lambda leaf, i=i: np.asarray(leaf[i], np.float64), terms)
             method = f"bound{suffix}" if self.bound else f"codec{suffix}-ideal"
@@ -219,9 +242,9 @@ def _coded(codec: Codec, common: dict, image, posteriors, method: str, streams) 
     data = codec.compress(image, common["lmbda"], posteriors)
     decoded = codec.decompress(data)
     if streams is not None:
-        name = f"{common['image'].replace('/', '_')}_{common['lmbda']:g}_{method}.rdb"
-        streams.mkdir(parents=True, exist_ok=True)
-        (streams / name).write_bytes(data)
+        file = streams / common["model"] / f"{common['image']}_{common['lmbda']:g}_{method}.rdb"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(data)
     error = image.astype(np.float64) - decoded
     mse = float(np.mean(error**2))
     bpp = 8 * len(data) / common["pixels"]
@@ -240,17 +263,24 @@ def _coded(codec: Codec, common: dict, image, posteriors, method: str, streams) 
 
 
 def _infer(graphdef, channel, params, datum, key, lmbda):
-    return amortized(nnx.merge(graphdef, params), channel, datum, key, lmbda)
+    # Full precision, so that a codec rounds here as it will when it writes.
+    with jax.default_matmul_precision("highest"):
+        return amortized(nnx.merge(graphdef, params), channel, datum, key, lmbda)
 
 
 def _terms(graphdef, bench: _Bench, params, datum: Datum, posteriors, key, lmbda):
-    """(Terms without the reconstruction, [samples]; reconstructions [samples, H, W, 3])."""
+    """(Terms without the reconstruction, [samples]; reconstructions [samples, H, W, 3]).
+
+    Where ``posteriors`` is None they are the model's own, inferred anew for each
+    sample: a hierarchical inference sees that sample's upper latents.
+    """
     model = nnx.merge(graphdef, params)
 
     def sample(key) -> Terms:
         return objective(model, bench.judge, datum, key, lmbda, posteriors, bench.decode)
 
-    terms = jax.lax.map(sample, jax.random.split(key, bench.samples))
+    with jax.default_matmul_precision("highest"):
+        terms = jax.lax.map(sample, jax.random.split(key, bench.samples))
     return terms._replace(x_hat=()), terms.x_hat
 
 
@@ -300,7 +330,7 @@ def evaluate_vectors(
 
     run = jax.jit(jax.vmap(terms_of, (None, 0, 0, None)))
     rows = []
-    for lmbda in options.lmbdas:
+    for lmbda in lmbdas_of(checkpoint, options.lmbdas):
         terms = run(params, jnp.asarray(vectors), keys, jnp.float32(lmbda))
         terms = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), terms)
         common = {

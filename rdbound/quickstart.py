@@ -36,5 +36,5 @@ def quickstart(output: str, say: Callable[[str], None]) -> Path:
         "steps\n(5000 is the default elsewhere: refined numbers here are not final)."
     )
     folder = evaluate_run(quickstart_config(output), say)
-    say(f"\nIn {folder}: report.md, rd.csv, gaps.csv, figures, config.yaml, streams/*.rdb")
+    say(f"\nIn {folder}: report.md, rd.csv, gaps.csv, figures, config.yaml, streams/")
     return folder

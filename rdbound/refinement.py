@@ -138,7 +138,8 @@ def refine(
         value = judged(params, carry.posteriors, datum, lmbda, key)
         better = value < carry.best_J
         best = jax.tree.map(partial(jnp.where, better), carry.posteriors, carry.best)
-        return carry._replace(best=best, best_J=jnp.minimum(value, carry.best_J)), value
+        best_J = jnp.where(better, value, carry.best_J)
+        return carry._replace(best=best, best_J=best_J), value
 
     def solve_one(params, datum, posteriors, lmbda, key) -> Refined:
         noise_key, judge_key = jax.random.split(key)

@@ -13,31 +13,51 @@ __all__ = ["finish", "finished", "open_run", "provenance"]
 _DONE = "finished.json"
 
 
-def open_run(config: Config, data_fingerprint: str | None = None) -> Path:
+def open_run(config: Config, inputs: dict[str, str]) -> Path:
     """Make or re-enter the folder of a run.
 
-    Raises ValueError where the folder holds a run of another configuration:
-    nothing of it is touched.
+    ``inputs`` are SHA-256 digests by name, of the data and of the checkpoints
+    that the run reads. Raises ValueError where the folder holds a run of
+    another configuration or of other inputs: nothing of it is touched.
     """
     folder = Path(config.output)
     text = to_yaml(config)
-    stored = folder / "config.yaml"
+    stored, digests = folder / "config.yaml", folder / "inputs.json"
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder} is a file; give another output=FOLDER")
     if stored.exists() and stored.read_text() != text:
         raise ValueError(
             f"{folder} holds a run of another configuration (see {stored}); "
             "give another output=FOLDER, or remove that one"
         )
-    if folder.exists() and not folder.is_dir():
-        raise ValueError(f"{folder} is a file; give another output=FOLDER")
     if folder.is_dir() and not stored.exists() and any(folder.iterdir()):
         raise ValueError(
             f"{folder} is not empty and not a run of rdbound; give another output=FOLDER"
         )
+    if digests.exists():
+        _check_inputs(folder, json.loads(digests.read_text()), inputs)
     folder.mkdir(parents=True, exist_ok=True)
+    digests.write_text(json.dumps(inputs, indent=2) + "\n")
     stored.write_text(text)
-    record = provenance() | {"seed": config.seed, "data_sha256": data_fingerprint}
-    (folder / "provenance.json").write_text(json.dumps(record, indent=2) + "\n")
+    if not finished(folder):
+        _record_start(folder / "provenance.json", config.seed)
     return folder
+
+
+def _check_inputs(folder: Path, before: dict[str, str], now: dict[str, str]) -> None:
+    changed = sorted(k for k in before.keys() | now.keys() if before.get(k) != now.get(k))
+    if changed:
+        raise ValueError(
+            f"{folder} was begun with other contents of {', '.join(changed)}; "
+            "give another output=FOLDER, or remove that one"
+        )
+
+
+def _record_start(path: Path, seed: int) -> None:
+    """Append this start to the run's provenance: a run may be continued elsewhere."""
+    starts = json.loads(path.read_text()) if path.exists() else []
+    starts.append(provenance() | {"seed": seed})
+    path.write_text(json.dumps(starts, indent=2) + "\n")
 
 
 def finish(folder: Path, summary: dict) -> None:

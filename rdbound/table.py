@@ -9,7 +9,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-__all__ = ["COLUMNS", "METHODS", "Row", "read_table", "write_rows", "write_table"]
+__all__ = ["COLUMNS", "METHODS", "Row", "check_unique", "read_table", "write_rows", "write_table"]
 
 METHODS = (
     "bound",
@@ -69,7 +69,12 @@ _OPTIONAL = {"bytes", "ms_ssim", "J_se"}
 
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
-    """Write ``rd.csv``; an existing file is replaced whole or not at all."""
+    """Write ``rd.csv``; an existing file is replaced whole or not at all.
+
+    Raises ValueError where two rows have the same key.
+    """
+    rows = list(rows)
+    check_unique(rows, str(path))
     write_rows(path, COLUMNS, [asdict(row) for row in rows])
 
 
@@ -105,12 +110,17 @@ def read_table(path: Path) -> list[Row]:
         if missing:
             raise ValueError(f"{path}: not an RD table, it lacks the column {missing[0]}")
         rows = [_row(path, reader.line_num, record) for record in reader]
+    check_unique(rows, str(path))
+    return rows
+
+
+def check_unique(rows: Iterable[Row], where: str) -> None:
+    """Raise ValueError, naming ``where``, if two rows have the same key."""
     seen: set[tuple] = set()
     for row in rows:
         if row.key in seen:
-            raise ValueError(f"{path}: two rows for {row.key}")
+            raise ValueError(f"{where}: two rows for {row.key}")
         seen.add(row.key)
-    return rows
 
 
 def _row(path: Path, line: int, record: dict) -> Row:

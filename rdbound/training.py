@@ -25,7 +25,15 @@ from rdbound.objective import objective
 from rdbound.sources.base import Datum
 from rdbound.training_files import Checkpoints, Metrics
 
-__all__ = ["NonFiniteLossError", "TrainState", "TrainingOptions", "fit", "init", "make_step"]
+__all__ = [
+    "NonFiniteLossError",
+    "TrainState",
+    "TrainingOptions",
+    "batch_loss",
+    "fit",
+    "init",
+    "make_step",
+]
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,14 @@ class TrainState(NamedTuple):
 
 
 class NonFiniteLossError(ValueError):
-    """The loss stopped being finite; the message names the step and the last checkpoint."""
+    """The loss stopped being finite; the message names the step and the last checkpoint.
+
+    ``model`` has the averaged weights of the last good step.
+    """
+
+    def __init__(self, message: str, model: LatentModel):
+        super().__init__(message)
+        self.model = model
 
 
 def schedule(options: TrainingOptions) -> optax.Schedule:
@@ -146,7 +161,8 @@ def make_step(graphdef, channel: Channel, options: TrainingOptions, devices=None
     devices = jax.devices() if devices is None else devices
     if options.batch % len(devices):
         raise ValueError(
-            f"training.batch is {options.batch}, not a multiple of the {len(devices)} devices"
+            f"training.options.batch is {options.batch}, "
+            f"not a multiple of the {len(devices)} devices"
         )
     mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
     replicated = NamedSharding(mesh, PartitionSpec())
@@ -224,27 +240,31 @@ def fit(
             carry, metrics = step(carry, batch, key)
             last = index + 1 == options.steps
             if last or (index + 1) % options.log_every == 0:
-                _raise_if_failed(carry, checkpoints)
+                _raise_if_failed(carry, graphdef, state, checkpoints)
                 values = {name: float(value) for name, value in metrics.items()}
                 values["seconds"] = time.monotonic() - clock
                 log.write(index + 1, values)
                 if progress is not None:
                     progress(index + 1, values)
             if last or (index + 1) % options.checkpoint_every == 0:
-                _raise_if_failed(carry, checkpoints)
+                _raise_if_failed(carry, graphdef, state, checkpoints)
                 checkpoints.save(index + 1, carry, batches)
     checkpoints.close()
+    return _averaged(graphdef, state, carry)
+
+
+def _averaged(graphdef, state, carry: TrainState) -> LatentModel:
     nnx.replace_by_pure_dict(state, jax.device_get(carry.ema))
     return nnx.merge(graphdef, state)
 
 
-def _raise_if_failed(carry: TrainState, checkpoints) -> None:
+def _raise_if_failed(carry: TrainState, graphdef, state, checkpoints) -> None:
     failed_at = int(carry.failed_at)
     if failed_at < 0:
         return
     checkpoints.close()
     raise NonFiniteLossError(
         f"the loss stopped being finite at step {failed_at}; the last good checkpoint is "
-        f"{checkpoints.newest() or 'none'}; lower training.learning_rate or training.clip and "
-        "start again"
+        f"{checkpoints.newest() or 'none'}",
+        _averaged(graphdef, state, carry),
     )

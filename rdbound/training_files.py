@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import jax
+import numpy as np
 import orbax.checkpoint as ocp
 from tensorboardX import SummaryWriter
 
@@ -25,8 +26,9 @@ class Checkpoints:
 
     def save(self, step: int, state, batches) -> None:
         """Write in the background; complete or absent, never half."""
-        # The next step donates the state's buffers: the writer gets a copy.
-        host = jax.device_get(state)
+        # The next step donates the state's buffers: the writer gets a copy, not
+        # the view that device_get gives on a CPU.
+        host = jax.tree.map(np.array, state)
         args = ocp.args.Composite(
             state=ocp.args.StandardSave(host), data=ocp.args.JsonSave(batches.get_state())
         )
@@ -56,10 +58,10 @@ class Metrics:
     def __init__(self, folder: Path, done: int):
         folder.mkdir(parents=True, exist_ok=True)
         path = folder / "metrics.jsonl"
-        kept = _lines_up_to(path, done)
-        self._file = path.open("w")
-        self._file.writelines(kept)
-        self._file.flush()
+        part = path.with_suffix(".part")
+        part.write_text("".join(_lines_up_to(path, done)))
+        part.replace(path)
+        self._file = path.open("a")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None)
 
     def write(self, step: int, values: dict[str, float]) -> None:

@@ -5,6 +5,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 from rdbound import checkpoint, runs
@@ -13,16 +14,16 @@ from rdbound.analysis.curves import from_reference, from_rows
 from rdbound.analysis.gaps import bd_gaps, gaps, write_gaps
 from rdbound.channels import SGAChannel, make_channel
 from rdbound.config import Config, EvaluationConfig, TrainConfig, VectorsConfig
-from rdbound.evaluation import EvaluationOptions, evaluate, evaluate_vectors
+from rdbound.evaluation import EvaluationOptions, evaluate, evaluate_vectors, lmbdas_of
 from rdbound.models import make_model
 from rdbound.progress import Bars
-from rdbound.reference import find
+from rdbound.reference import curves, find
 from rdbound.report import figures, text
 from rdbound.sources import gaussian
 from rdbound.sources.crops import crops
 from rdbound.sources.image_sets import ImageSet, open_images
 from rdbound.table import Row, read_table, write_table
-from rdbound.training import fit
+from rdbound.training import NonFiniteLossError, batch_loss, fit
 
 __all__ = ["bd_rate_lines", "evaluate_run", "gap_report", "report", "train_run"]
 
@@ -33,37 +34,94 @@ def train_run(config: Config, say: Say) -> Path:
     """Train a model; returns its checkpoint. A finished run is not repeated."""
     if config.model is None or config.training is None:
         raise ValueError("training needs the sections model and training in the config")
-    training = config.training
-    images = _training_images(training)
-    folder = runs.open_run(config, None if images is None else _fingerprint(images))
-    target = folder / "model.safetensors"
-    if runs.finished(folder):
-        say(f"{folder}: finished before; nothing to do")
-        return target
+    training, options = config.training, config.training.options
+    # Everything a config can get wrong is tried before the folder is made.
     model = make_model(**config.model.spec())
     if config.model.start_from is not None:
         model = checkpoint.start_from(model, config.model.start_from)
     channel = make_channel(training.channel.name, **training.channel.options)
+    _check_fit(model, channel, training)
+    folder, batches = _open_training(config, training)
+    target = folder / checkpoint.RUN_FILE
+    if runs.finished(folder):
+        say(f"{folder}: finished before; nothing to do")
+        return target
     start = time.monotonic()
     with Bars() as bars:
-        model = fit(
-            model,
-            channel,
-            _batches(training, images, config.seed),
-            training.options,
-            folder,
-            config.seed,
-            progress=lambda step, values: bars.update(
-                "training", step, training.options.steps, f"J {values['J']:.3f}"
+        model = _fit_or_keep(
+            lambda: fit(
+                model,
+                channel,
+                batches,
+                options,
+                folder,
+                config.seed,
+                progress=lambda step, values: bars.update(
+                    "training", step, options.steps, f"J {values['J']:.3f}"
+                ),
             ),
+            folder,
+            config.model.spec(),
         )
     checkpoint.save(target, model, config.model.spec(), training.weights)
-    seconds = time.monotonic() - start
-    runs.finish(folder, {"steps": training.options.steps, "seconds_of_this_start": seconds})
     say(f"wrote {target}")
     if isinstance(training.data, VectorsConfig):
-        _check_vectors(config, training.data, config.model.lmbda, target, folder, say)
+        _check_vectors(config.seed, training.data, target, folder, say)
+    seconds = time.monotonic() - start
+    runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
     return target
+
+
+def _open_training(config: Config, training: TrainConfig):
+    """(the run's folder, its endless batches)."""
+    data, batch = training.data, training.options.batch
+    inputs = {}
+    if config.model is not None and config.model.start_from is not None:
+        inputs["model.start_from"] = checkpoint.load(config.model.start_from).digest
+    if isinstance(data, VectorsConfig):
+        batches = gaussian.GaussianBatches(data.variances, batch, config.seed)
+        return runs.open_run(config, inputs), batches
+    images = open_images(data.source, data.path, data.split).take(data.take)
+    inputs["training.data"] = _fingerprint(images)
+    stream = crops(images, data.crop, batch, config.seed, data.cache_gib)
+    return runs.open_run(config, inputs), stream
+
+
+def _check_fit(model, channel, training: TrainConfig) -> None:
+    """Trace one batch; raises ValueError where the model cannot take the data."""
+    data, batch = training.data, training.options.batch
+    shape: tuple[int, ...]
+    if isinstance(data, VectorsConfig):
+        shape, dtype = (batch, len(data.variances)), "float32"
+    else:
+        shape, dtype = (batch, data.crop, data.crop, 3), "uint8"
+        if data.crop % model.stride:
+            raise ValueError(
+                f"training.data.crop is {data.crop}, not a multiple of the model's stride "
+                f"{model.stride}"
+            )
+    try:
+        jax.eval_shape(
+            lambda x, key: batch_loss(model, channel, x, key, 0.0),
+            jax.ShapeDtypeStruct(shape, dtype),
+            jax.random.key(0),
+        )
+    except TypeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"the model cannot take batches of shape {shape}: {reason}") from None
+
+
+def _fit_or_keep(run, folder: Path, spec: dict):
+    """``run()``; where its loss stops being finite, the last good weights are kept."""
+    try:
+        return run()
+    except NonFiniteLossError as error:
+        kept = checkpoint.save(folder / "last_good.safetensors", error.model, spec)
+        raise ValueError(
+            f"{error}; the averaged weights are kept in {kept}: go on from them with "
+            f"model.start_from={kept} output=NEW_FOLDER and a lower "
+            "training.options.learning_rate or training.options.clip"
+        ) from None
 
 
 def _fingerprint(images: ImageSet) -> str:
@@ -71,32 +129,16 @@ def _fingerprint(images: ImageSet) -> str:
         return images.fingerprint(lambda done: bars.update("reading images", done, len(images)))
 
 
-def _training_images(training: TrainConfig) -> ImageSet | None:
-    data = training.data
-    if isinstance(data, VectorsConfig):
-        return None
-    return open_images(data.source, data.path, data.split).take(data.take)
-
-
-def _batches(training: TrainConfig, images: ImageSet | None, seed: int):
-    data, batch = training.data, training.options.batch
-    if isinstance(data, VectorsConfig):
-        return gaussian.GaussianBatches(data.variances, batch, seed)
-    assert images is not None
-    return crops(images, data.crop, batch, seed, data.cache_gib)
-
-
-def _check_vectors(
-    config: Config, data: VectorsConfig, lmbda, target: Path, folder: Path, say: Say
-) -> None:
+def _check_vectors(seed: int, data: VectorsConfig, target: Path, folder: Path, say: Say) -> None:
     """Hold a model of Gaussian vectors against their R(D)."""
-    low, high = lmbda if isinstance(lmbda, tuple) else (lmbda, lmbda)
+    loaded = checkpoint.load(target)
+    low, high = loaded.model.lmbda_range
     lmbdas = tuple(np.geomspace(low, high, 5)) if low < high else (low,)
     # Neither the key of the batches nor one folded from it.
-    key = jax.random.key(config.seed + 2**31)
+    key = jax.random.key(seed + 2**31)
     vectors = gaussian.sample(key, data.variances, data.test_vectors)
-    options = EvaluationOptions(lmbdas=lmbdas, seed=config.seed + 1)
-    rows = evaluate_vectors(checkpoint.load(target), "gaussian-vector", vectors, options)
+    options = EvaluationOptions(lmbdas=lmbdas, seed=seed + 1)
+    rows = evaluate_vectors(loaded, "gaussian-vector", vectors, options)
     write_table(folder / "rd.csv", rows)
     body = []
     for row in rows:
@@ -120,16 +162,48 @@ def evaluate_run(config: Config, say: Say) -> Path:
     data = options.data
     images = open_images(data.source, data.path, data.split).take(data.take)
     loaded = [checkpoint.load(path) for path in options.checkpoints]
-    folder = runs.open_run(config, _fingerprint(images))
+    _check_evaluation(loaded, images, options)
+    inputs = {"evaluation.data": _fingerprint(images)}
+    folder = runs.open_run(config, inputs | {one.name: one.digest for one in loaded})
     if runs.finished(folder):
         say(f"{folder}: finished before; nothing to do")
         return folder
     rows = evaluate_images(loaded, images, options, config.seed, folder)
     write_table(folder / "rd.csv", rows)
-    (folder / "rd.partial.csv").unlink(missing_ok=True)
     report(rows, folder, options.anchor, say)
     runs.finish(folder, {"rows": len(rows)})
+    (folder / _PARTIAL).unlink(missing_ok=True)
     return folder
+
+
+_PARTIAL = "rd.partial.csv"
+
+
+def _check_evaluation(loaded, images: ImageSet, options: EvaluationConfig) -> None:
+    """Raise ValueError for what would otherwise fail, or mislead, hours later."""
+    names = [one.name for one in loaded]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two checkpoints have the same name: {', '.join(names)}; rename a file")
+    for one in loaded:
+        lmbdas_of(one, options.lmbdas)
+    if images.name in {dataset for dataset, _, _ in curves()}:
+        find(images.name, options.anchor)
+    if options.refinement is not None and any(one.model.form == "codec" for one in loaded):
+        channel = _annealing(options)
+        last = float(channel.at(jnp.asarray(options.refinement.steps)).temperature)
+        if last > _WARMEST:
+            raise ValueError(
+                f"after {options.refinement.steps} steps the SGA temperature is still {last:.2g}, "
+                f"above {_WARMEST}: its draws never become integers and the refined codec looks "
+                "worse than it is; lower evaluation.sga.start or raise evaluation.sga.decay"
+            )
+
+
+_WARMEST = 0.1
+
+
+def _annealing(options: EvaluationConfig) -> SGAChannel:
+    return SGAChannel(options.sga.initial, options.sga.decay, options.sga.start)
 
 
 def evaluate_images(
@@ -145,11 +219,11 @@ def evaluate_images(
         samples=options.samples,
         refine=options.refinement,
         batch=options.batch,
-        sga=SGAChannel(options.sga.initial, options.sga.decay, options.sga.start),
+        sga=_annealing(options),
         seed=seed,
     )
     streams = folder / "streams" if options.keep_streams else None
-    partial = folder / "rd.partial.csv"
+    partial = folder / _PARTIAL
     kept = {row.key: row for row in (read_table(partial) if partial.exists() else [])}
     known = list(kept.values())
     rows: list[Row] = []
@@ -170,7 +244,10 @@ def report(rows: Sequence[Row], folder: Path, anchor: str, say: Say) -> None:
     if any(r.method == "bound-refined" for r in rows) and any(
         r.method == "codec-refined-ideal" for r in rows
     ):
-        sections += gap_report(rows, folder)
+        try:
+            sections += gap_report(rows, folder)
+        except ValueError as error:
+            sections.append(("Gaps", [f"not computed: {error}"]))
     lines = bd_rate_lines(rows, anchor)
     if lines:
         sections.append((f"BD-rate against {find(rows[0].dataset, anchor).label}", lines))

@@ -63,7 +63,8 @@ def _fails(capsys, *argv):
     """Exit code 2, nothing but error lines; returns them."""
     assert main([str(a) for a in argv]) == 2
     text = capsys.readouterr().err
-    lines = [line for line in text.splitlines() if line and "\r" not in line]
+    # What follows a carriage return has overwritten a progress bar.
+    lines = [line.rpartition("\r")[2] for line in text.split("\n") if line]
     assert all(line.startswith("rdbound: error: ") for line in lines)
     assert "Traceback" not in text
     return text
@@ -81,7 +82,7 @@ def test_evaluate_then_gaps(folder, tmp_path, capsys):
     assert len(rows) == 3 * 3 * 6
     assert all((r.bytes is not None) == r.method.endswith("coded") for r in rows)
     assert all((r.J_se is not None) == r.method.startswith("bound") for r in rows)
-    assert len(list((run / "streams").glob("*.rdb"))) == 3 * 3 * 2
+    assert len(list((run / "streams").rglob("*.rdb"))) == 3 * 3 * 2
     J = {(r.image, r.lmbda, r.method): r.J for r in rows}
     for image, lmbda, method in J:
         if method == "codec-refined-ideal":
@@ -136,7 +137,7 @@ def test_compress_and_decompress(folder, tmp_path, capsys):
         capsys, "decompress", tmp_path / "c.rdb", tmp_path / "c.png", *checkpoint
     )
     assert "another model" in _fails(capsys, "decompress", stream, tmp_path / "d.png")
-    assert "no image format" in _fails(
+    assert "written losslessly" in _fails(
         capsys, "decompress", stream, tmp_path / "d.xyz", *checkpoint
     )
     assert "is a bound" in _fails(capsys, "compress", picture, tmp_path / "e.rdb",
@@ -171,6 +172,55 @@ def test_a_folder_of_another_run_is_not_touched(folder, tmp_path, capsys):
     (tmp_path / "mine" / "thesis.tex").write_text("mine")
     text = _fails(capsys, "train", folder / "bound.yaml", f"output={tmp_path / 'mine'}")
     assert "not a run of rdbound" in text
+
+
+def test_a_run_goes_on_only_with_the_data_it_was_begun_with(folder, tmp_path, capsys):
+    (tmp_path / "data").mkdir()
+    for i in range(2):
+        Image.fromarray(np.full((16, 16, 3), 80 * i, np.uint8)).save(tmp_path / "data" / f"{i}.png")
+    changes = [f"output={tmp_path / 'run'}", f"training.data.path={tmp_path / 'data'}"]
+    changes.append("training.options.steps=5")
+    assert main(["train", str(folder / "bound.yaml"), *changes]) == 0
+    Image.fromarray(np.zeros((16, 16, 3), np.uint8)).save(tmp_path / "data" / "9.png")
+    text = _fails(capsys, "train", folder / "bound.yaml", *changes)
+    assert "begun with other contents of training.data" in text
+
+
+@pytest.mark.parametrize(("override", "message"), [
+    ("training.data.crop=20", "not a multiple of the model's stride 8"),
+    ("training.channel={name: sga, options: {decy: 1}}", "channel 'sga'"),
+    ("model.name=tests.toy:Tod", "cannot be imported"),
+    ("model.start_from=nowhere", "no checkpoint nowhere"),
+    ("model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}", "cannot take batches"),
+])  # fmt: skip
+def test_a_wrong_config_leaves_no_folder(folder, tmp_path, capsys, override, message):
+    text = _fails(capsys, "train", folder / "bound.yaml", f"output={tmp_path / 'x'}", override)
+    assert message in text
+    assert not (tmp_path / "x").exists()
+
+
+def test_what_would_fail_hours_later_fails_at_once(folder, tmp_path, capsys):
+    for extra, message in (
+        ({"lmbdas": [0.01, 0.9]}, "outside the model's range"),
+        ({"lmbdas": [0.01, 0.01]}, "holds a value twice"),
+        ({"checkpoints": [str(folder / "codec")] * 2}, "two checkpoints have the same name"),
+        ({"sga": {}}, "SGA temperature is still 0.5"),
+    ):
+        text = _fails(capsys, "evaluate", _evaluation(folder, tmp_path / "x", **extra))
+        assert message in text
+        assert not (tmp_path / "x").exists()
+
+
+def test_a_loss_that_stops_being_finite_leaves_weights_to_go_on_from(folder, tmp_path, capsys):
+    output, ruin = (
+        tmp_path / "ruined",
+        "training.options={steps: 50, learning_rate: 1e30, clip: 1e30}",
+    )
+    text = _fails(capsys, "train", folder / "bound.yaml", f"output={output}", ruin)
+    assert "stopped being finite at step" in text
+    kept = output / "last_good.safetensors"
+    again = [f"output={tmp_path / 'again'}", f"model.start_from={kept}", "training.options.steps=2"]
+    assert main(["train", str(folder / "bound.yaml"), *again]) == 0
 
 
 def test_a_sweep_skips_what_is_finished(folder, tmp_path, capsys):

@@ -41,6 +41,25 @@ def test_a_bounds_row_is_the_mean_of_the_objective_over_fresh_noise(images):
         assert pytest.approx(row.bpp + 0.02 * row.mse) == row.J
 
 
+class Hierarchical(Toy):
+    """The posterior of y is centred on what was conveyed of z."""
+
+    def infer(self, x, lmbda):
+        z, y = super().infer(x, lmbda)
+        return z, lambda latents: y._replace(mu=y.mu + jnp.tile(latents[0], 4))
+
+
+def test_a_hierarchical_inference_is_averaged_over_its_upper_latents(images):
+    model = Hierarchical(form="bound")
+    options = EvaluationOptions(lmbdas=(0.02,), samples=64)
+    row, _ = evaluate(Checkpoint(model, {}, None, "toy"), images, options)
+    keys = jax.random.split(jax.random.key(5), 400)
+    datum = to_datum(images[0], 8)
+    one = lambda k: objective(model, make_channel("gaussian"), datum, k, 0.02, decode=clip).J  # noqa: E731
+    J = np.asarray(jax.vmap(one)(keys))
+    assert abs(row.J - J.mean()) < 4 * np.hypot(row.J_se, J.std() / np.sqrt(len(J)))
+
+
 def test_rows_of_a_codec(images):
     options = EvaluationOptions(
         lmbdas=(0.02, 0.05), refine=RefinementOptions(steps=4, check_every=2)
@@ -71,6 +90,16 @@ def test_a_lambda_outside_the_range_is_an_error(images):
     options = EvaluationOptions(lmbdas=(0.02, 0.5))
     with pytest.raises(ValueError, match=r"λ = 0.5 is outside the model's range, 0.001 to 0.1"):
         next(evaluate(_checkpoint("bound"), images, options))
+
+
+def test_the_lambda_of_a_fixed_rate_model_is_its_own(images):
+    fixed = Checkpoint(Toy(form="bound", lmbda_range=(0.03, 0.03)), {}, None, "toy")
+    rows = list(evaluate(fixed, images, EvaluationOptions(lmbdas=None, samples=2)))
+    assert {r.lmbda for r in rows} == {0.03}
+    with pytest.raises(ValueError, match="variable rate: give lmbdas"):
+        next(evaluate(_checkpoint("bound"), images, EvaluationOptions(lmbdas=None)))
+    with pytest.raises(ValueError, match="holds a value twice"):
+        next(evaluate(_checkpoint("bound"), images, EvaluationOptions(lmbdas=(0.02, 0.02))))
 
 
 def test_progress_is_reported_and_failures_are_told(images, monkeypatch):

@@ -16,7 +16,7 @@ def test_the_newcomers_run_ends_with_everything_it_promises(tmp_path, capsys):
     for name in ("rd.csv", "gaps.csv", "report.md", "config.yaml", "rd_curve.pdf", "gaps.pdf"):
         assert (run / name).stat().st_size > 0
     assert np.asarray(Image.open(run / "gaps.png")).std() > 0
-    assert len(list((run / "streams").glob("*.rdb"))) == 3 * 3 * 2
+    assert len(list((run / "streams").rglob("*.rdb"))) == 3 * 3 * 2
     J = {(r.image, r.lmbda, r.method): r.J for r in read_table(run / "rd.csv")}
     for image, lmbda, method in J:
         if method == "codec-coded":

@@ -117,7 +117,7 @@ print("same")
 def test_a_batch_that_cannot_be_divided_is_named():
     graphdef, _ = nnx.split(_mlp())
     devices = jax.devices() * 3
-    with pytest.raises(ValueError, match=r"training.batch is 8, not a multiple of the 3 devices"):
+    with pytest.raises(ValueError, match=r"options.batch is 8, not a multiple of the 3 devices"):
         make_step(graphdef, make_channel("gaussian"), TrainingOptions(batch=8), devices)
 
 

@@ -86,6 +86,14 @@ def compare(anchor: ImageCurves, test: ImageCurves, method: str = "pchip") -> BD
     Raises ValueError as :func:`bd_rate`, or where no image is common.
     """
     if not (anchor.per_image and test.per_image):
+        if None not in (anchor.averaged, test.averaged) and anchor.averaged != test.averaged:
+            raise ValueError(
+                f"{test.name} is of {test.averaged} images and {anchor.name} known only as the "
+                f"mean of {anchor.averaged}: means over different images do not compare"
+                if test.per_image
+                else f"{test.name} is a mean of {test.averaged} images, {anchor.name} of "
+                f"{anchor.averaged}: means over different images do not compare"
+            )
         value = bd_rate(mean_curve(anchor), mean_curve(test), method, test.name)
         return BDRate(value, None, {})
     common = sorted(anchor.images.keys() & test.images.keys())

@@ -27,17 +27,24 @@ class Points:
 class ImageCurves:
     """The curve of one method on a data set: one :class:`Points` an image.
 
-    A curve known only as a mean has the single image ``mean``.
+    A curve known only as a mean has the single image ``mean``, and ``count`` is
+    the number of images averaged (None where nobody says).
     """
 
     dataset: str
     name: str
     images: dict[str, Points]
+    count: int | None = None
 
     @property
     def per_image(self) -> bool:
         """Whether single images are known."""
         return set(self.images) != {"mean"}
+
+    @property
+    def averaged(self) -> int | None:
+        """How many images a mean of this curve is over."""
+        return len(self.images) if self.per_image else self.count
 
 
 def _points(triples: Iterable[tuple[float, float, float]]) -> Points:
@@ -66,7 +73,8 @@ def from_reference(curve: reference.Curve) -> ImageCurves:
         mse = p.mse if p.mse is not None else 255.0**2 * 10 ** (-p.psnr / 10)
         images.setdefault(p.image or "mean", []).append((p.bpp, p.psnr, mse))
     named = {image: _points(points) for image, points in images.items()}
-    return ImageCurves(curve.dataset, curve.label, named)
+    count = None if curve.per_image else curve.points[0].count
+    return ImageCurves(curve.dataset, curve.label, named, count)
 
 
 def mean_curve(curves: ImageCurves) -> Points:

@@ -23,7 +23,7 @@ from rdbound import reference
 from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.bootstrap import interval
 from rdbound.analysis.curves import from_rows
-from rdbound.table import Row, write_rows
+from rdbound.table import Row, check_unique, write_rows
 
 __all__ = ["GAPS", "PARTS", "Gap", "bd_gaps", "gaps", "pair", "write_gaps"]
 
@@ -70,8 +70,13 @@ def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None
 
     Every other bound in ``rows``, and on Kodak the per-image bounds of Yang &
     Mandt 2022 through the support line of λ, compete for J_best. Raises
-    ValueError where refined rows are missing.
+    ValueError where refined rows are missing, for rows of several data sets or
+    two rows of one key.
     """
+    check_unique(rows, "the tables")
+    datasets = sorted({r.dataset for r in rows})
+    if len(datasets) > 1:
+        raise ValueError(f"gaps are of one data set; the tables hold {', '.join(datasets)}")
     bound, codec = pair(rows, bound, codec)
     J: dict[tuple, dict[str, float]] = {}
     rivals: dict[tuple, list[float]] = {}

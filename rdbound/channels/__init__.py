@@ -19,7 +19,10 @@ CHANNELS: dict[str, type] = {
 
 
 def make_channel(name: str, **options) -> Channel:
-    """The channel called ``name``; raises ValueError naming the known ones."""
+    """The channel called ``name``; raises ValueError for an unknown name or option."""
     if name not in CHANNELS:
         raise ValueError(f"unknown channel {name!r}: choose one of {', '.join(CHANNELS)}")
-    return CHANNELS[name](**options)
+    try:
+        return CHANNELS[name](**options)
+    except TypeError as error:
+        raise ValueError(f"channel {name!r}: {error}") from None

@@ -9,7 +9,7 @@ nowhere else, so the parity settles which. Gaps between positions are Rice-coded
 
 import numpy as np
 
-from rdbound.coding.range_coder import Reader, Writer
+from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import LEVELS, LOG_SCALE_MIN, LOG_SCALE_STEP, scale_indexes
 
 __all__ = ["BAND", "read_indexes", "write_indexes"]
@@ -44,9 +44,11 @@ def read_indexes(reader: Reader, log_sigma: np.ndarray) -> np.ndarray:
     low_bits = _low_bits(len(index), count)
     for _ in range(count):
         high = 0
-        while reader.integer(2):
+        while reader.integer(2) and high << low_bits < len(index):
             high += 1
         position = start + (high << low_bits) + reader.integer(1 << low_bits)
+        if position >= len(index):
+            raise UnreadableError("a guarded position beyond the latent")
         parity = reader.integer(2)
         if index[position] % 2 != parity:
             index[position] = _across(float(log_sigma[position]), int(index[position]))

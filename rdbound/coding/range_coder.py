@@ -8,11 +8,15 @@ import numpy as np
 
 from rdbound.coding.tables import Table
 
-__all__ = ["LARGEST", "Reader", "Writer"]
+__all__ = ["LARGEST", "Reader", "UnreadableError", "Writer"]
 
 LARGEST = 2**30  # magnitudes of symbols stay below this
 
 _DIGIT = 16  # bits of one digit of a plainly coded integer
+
+
+class UnreadableError(ValueError):
+    """Decoded values that no writer writes: the reader has lost the thread."""
 
 
 def _digits(limit: int) -> list[int]:
@@ -87,7 +91,10 @@ class Reader:
         values = coded - m
         for place in np.flatnonzero(coded == 2 * m + 1):
             sign = -1 if self.integer(2) else 1
-            values[place] = sign * (m + self.integer(1 << self.integer(32)))
+            magnitude = m + self.integer(1 << self.integer(32))
+            if magnitude >= LARGEST:
+                raise UnreadableError("a symbol beyond 2^30")
+            values[place] = sign * magnitude
         return values
 
     def integer(self, limit: int) -> int:

@@ -29,12 +29,13 @@ about three points: 10-bit input is the stronger anchor."""
 
 @dataclass(frozen=True)
 class Point:
-    """One published point; ``image`` is None for a mean over the data set."""
+    """One published point; ``image`` is None for a mean over ``count`` images."""
 
     image: str | None
     bpp: float
-    psnr: float
+    psnr: float | None
     mse: float | None
+    count: int = 1
 
 
 @dataclass(frozen=True)
@@ -115,7 +116,8 @@ def _vtm(r):
 
 
 def _published(r):
-    point = Point(None, float(r["bpp"]), _number(r["psnr_rgb"]), _number(r["mse_255"]))
+    mse, count = _number(r["mse_255"]), int(r["images"])
+    point = Point(None, float(r["bpp"]), _number(r["psnr_rgb"]), mse, count)
     return (r["dataset"], r["method"], r["kind"], r["source"]), point
 
 

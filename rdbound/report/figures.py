@@ -1,6 +1,7 @@
 """Figures for papers: vector, readable in print, safe for colour-blind readers."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -73,8 +74,9 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
             axes.plot(points.bpp, points.psnr, label=label, lw=1.3, ms=4,
                       color=_COLOURS.get(method), marker=_MARKERS.get(method, "."))  # fmt: skip
         low, high = _span(axes)
-        _draw_references(axes, datasets[0], low, high)
-        count = len({r.image for r in rows})
+        images = {r.image for r in rows}
+        _draw_references(axes, datasets[0], images, low, high)
+        count = len(images)
         axes.set_xlabel("rate (bits per pixel, mean over images)")
         axes.set_ylabel("PSNR (dB, mean over images)")
         axes.set_title(f"{datasets[0]}, {count} images", fontsize=9, loc="left")
@@ -94,16 +96,22 @@ def _span(axes) -> tuple[float, float]:
     return float(values.min()) - margin, float(values.max()) + margin
 
 
-def _draw_references(axes, dataset: str, low: float, high: float) -> None:
+def _draw_references(axes, dataset: str, images: set[str], low: float, high: float) -> None:
+    """The references of just these images; a mean over others is left out."""
     for method, (colour, style) in _REFERENCES.items():
         if not any((dataset, method, p) in reference.curves() for p in (True, False)):
             continue
-        curve = reference.find(dataset, method)
-        points = mean_curve(from_reference(curve))
+        found = reference.find(dataset, method)
+        curve = from_reference(found)
+        if curve.per_image and images <= curve.images.keys():
+            curve = replace(curve, images={i: curve.images[i] for i in sorted(images)})
+        elif curve.averaged != len(images):
+            continue
+        points = mean_curve(curve)
         inside = (points.psnr >= low) & (points.psnr <= high)
-        suffix = "" if curve.kind == "codec" else " (published bound)"
+        suffix = "" if found.kind == "codec" else " (published bound)"
         axes.plot(points.bpp[inside], points.psnr[inside], style, color=colour, lw=1.1,
-                  label=curve.label + suffix)  # fmt: skip
+                  label=curve.name + suffix)  # fmt: skip
 
 
 def gap_figure(gaps: Sequence[Gap]) -> Figure:

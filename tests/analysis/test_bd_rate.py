@@ -60,6 +60,14 @@ def test_too_few_points_and_unknown_methods_are_errors():
         bd_rate(a, a, "linear")
 
 
+def test_means_over_different_images_are_refused():
+    some = _published("resnet-vae", True)
+    some = ImageCurves("kodak", "some", {i: some.images[i] for i in ("kodim02", "kodim13")})
+    with pytest.raises(ValueError, match=r"some is of 2 images and vtm-18.0 .* mean of 24"):
+        compare(_published("vtm-18.0"), some)
+    assert compare(_published("vtm-22.0", True), some).images.keys() == {"kodim02", "kodim13"}
+
+
 def test_no_common_image_is_an_error():
     a = ImageCurves("d", "a", {"x": _curve([1, 2, 3], [1, 2, 3])})
     b = ImageCurves("d", "b", {"y": _curve([1, 2, 3], [1, 2, 3])})

@@ -89,6 +89,13 @@ def test_what_is_missing_is_named(tmp_path):
         gaps([r for r in rows if r.model == "b"])
 
 
+def test_rows_that_would_overwrite_each_other_are_refused():
+    with pytest.raises(ValueError, match="two rows for"):
+        gaps(make_rows() + make_rows())
+    with pytest.raises(ValueError, match="one data set; the tables hold a, b"):
+        gaps(make_rows("a") + make_rows("b"))
+
+
 def test_bd_gaps_have_the_signs_of_the_gaps():
     found = bd_gaps(make_rows())
     assert {gap for _, gap in found} == {

@@ -27,7 +27,17 @@ def test_kodak_figures_show_the_anchor_with_its_depth():
     (axes,) = rd_figure(make_rows("kodak", ("kodim01", "kodim02"))).axes
     labels = [line.get_label() for line in axes.lines]
     assert "vtm-22.0 (10-bit input)" in labels
-    assert any("published bound" in label for label in labels)
+    assert "resnet-vae (published bound)" in labels
+    assert not any("qres-vae" in label for label in labels), "known only as a mean of 24 images"
+
+
+def test_references_are_of_the_same_images():
+    from rdbound import reference
+
+    (axes,) = rd_figure(make_rows("kodak", ("kodim13",))).axes
+    (line,) = (x for x in axes.lines if x.get_label().startswith("vtm"))
+    own = {p.bpp for p in reference.find("kodak", "vtm-22.0").points if p.image == "kodim13"}
+    assert set(line.get_xdata()) <= own
 
 
 def test_a_figure_is_of_one_data_set():
