@@ -113,9 +113,13 @@ def optimizer(options: TrainingOptions) -> optax.GradientTransformation:
 
 
 def init(params: dict, options: TrainingOptions) -> TrainState:
-    """The state before the first step. The average starts as a copy of ``params``."""
+    """The state before the first step. The average starts as a copy of ``params``.
+
+    All is copied: the step donates its state's buffers, and the caller's
+    weights outlive them.
+    """
     return TrainState(
-        params=params,
+        params=jax.tree.map(jnp.copy, params),
         ema=jax.tree.map(jnp.copy, params),
         opt_state=optimizer(options).init(params),
         step=jnp.zeros((), jnp.int32),

@@ -136,6 +136,17 @@ def test_a_non_finite_loss_stops_and_names_step_and_checkpoint(tmp_path):
     assert "\n" not in str(error.value)
 
 
+def test_the_callers_model_outlives_training(tmp_path, key):
+    model = _mlp()
+    before = jax.tree.map(np.array, nnx.split(model)[1])
+    options = TrainingOptions(steps=3, batch=4, learning_rate=0.1, warmup=1)
+    trained = fit(model, make_channel("gaussian"), gaussian.GaussianBatches((1.0, 1.0), 4, 0),
+                  options, tmp_path)  # fmt: skip
+    for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(nnx.split(model)[1]), strict=True):
+        np.testing.assert_array_equal(a, b)
+    assert (trained.encoder.layers[0].kernel[...] != model.encoder.layers[0].kernel[...]).any()
+
+
 def test_after_a_non_finite_step_the_weights_stay(key):
     graphdef, state = nnx.split(_mlp())
     options = TrainingOptions(batch=4, warmup=1)

@@ -74,8 +74,11 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
             axes.plot(points.bpp, points.psnr, label=label, lw=1.3, ms=4,
                       color=_COLOURS.get(method), marker=_MARKERS.get(method, "."))  # fmt: skip
         low, high = _span(axes)
+        right = 1.05 * max(line.get_xdata().max() for line in axes.lines)
         images = {r.image for r in rows}
-        _draw_references(axes, datasets[0], images, low, high)
+        _draw_references(axes, datasets[0], images)
+        # References run on beyond what the run covers.
+        axes.set(xlim=(0.0, right), ylim=(low, high))
         count = len(images)
         axes.set_xlabel("rate (bits per pixel, mean over images)")
         axes.set_ylabel("PSNR (dB, mean over images)")
@@ -96,7 +99,7 @@ def _span(axes) -> tuple[float, float]:
     return float(values.min()) - margin, float(values.max()) + margin
 
 
-def _draw_references(axes, dataset: str, images: set[str], low: float, high: float) -> None:
+def _draw_references(axes, dataset: str, images: set[str]) -> None:
     """The references of just these images; a mean over others is left out."""
     for method, (colour, style) in _REFERENCES.items():
         if not any((dataset, method, p) in reference.curves() for p in (True, False)):
@@ -108,9 +111,8 @@ def _draw_references(axes, dataset: str, images: set[str], low: float, high: flo
         elif curve.averaged != len(images):
             continue
         points = mean_curve(curve)
-        inside = (points.psnr >= low) & (points.psnr <= high)
         suffix = "" if found.kind == "codec" else " (published bound)"
-        axes.plot(points.bpp[inside], points.psnr[inside], style, color=colour, lw=1.1,
+        axes.plot(points.bpp, points.psnr, style, color=colour, lw=1.1,
                   label=curve.name + suffix)  # fmt: skip
 
 
