@@ -87,7 +87,7 @@ class TrainState(NamedTuple):
 class NonFiniteLossError(ValueError):
     """The loss stopped being finite; the message names the step and the last checkpoint.
 
-    ``model`` has the averaged weights of the last good step.
+    ``model`` has the averaged weights of that checkpoint, the initial ones where there is none.
     """
 
     def __init__(self, message: str, model: LatentModel):
@@ -232,8 +232,15 @@ def fit(
     graphdef, state = nnx.split(model)
     step, replicated, split = make_step(graphdef, channel, options, devices)
     checkpoints = Checkpoints(folder / "checkpoints")
-    carry = init(nnx.to_pure_dict(state), options)
-    carry = checkpoints.restore(carry, batches)
+
+    def restored() -> TrainState:
+        """The newest checkpoint; the start where there is none."""
+        return checkpoints.restore(init(nnx.to_pure_dict(state), options), batches)
+
+    def last_good() -> LatentModel:
+        return _averaged(graphdef, state, restored())
+
+    carry = restored()
     carry = jax.device_put(carry, replicated)
     done = int(carry.step)
     key = jax.random.key(seed)
@@ -244,14 +251,14 @@ def fit(
             carry, metrics = step(carry, batch, key)
             last = index + 1 == options.steps
             if last or (index + 1) % options.log_every == 0:
-                _raise_if_failed(carry, graphdef, state, checkpoints)
+                _raise_if_failed(carry, checkpoints, last_good)
                 values = {name: float(value) for name, value in metrics.items()}
                 values["seconds"] = time.monotonic() - clock
                 log.write(index + 1, values)
                 if progress is not None:
                     progress(index + 1, values)
             if last or (index + 1) % options.checkpoint_every == 0:
-                _raise_if_failed(carry, graphdef, state, checkpoints)
+                _raise_if_failed(carry, checkpoints, last_good)
                 checkpoints.save(index + 1, carry, batches)
     checkpoints.close()
     return _averaged(graphdef, state, carry)
@@ -262,13 +269,13 @@ def _averaged(graphdef, state, carry: TrainState) -> LatentModel:
     return nnx.merge(graphdef, state)
 
 
-def _raise_if_failed(carry: TrainState, graphdef, state, checkpoints) -> None:
+def _raise_if_failed(carry: TrainState, checkpoints, last_good: Callable) -> None:
     failed_at = int(carry.failed_at)
     if failed_at < 0:
         return
     checkpoints.close()
     raise NonFiniteLossError(
         f"the loss stopped being finite at step {failed_at}; the last good checkpoint is "
-        f"{checkpoints.newest() or 'none'}",
-        _averaged(graphdef, state, carry),
+        f"{checkpoints.newest() or 'none, only the start'}",
+        last_good(),
     )

@@ -118,7 +118,7 @@ def _fit_or_keep(run, folder: Path, spec: dict):
     except NonFiniteLossError as error:
         kept = checkpoint.save(folder / "last_good.safetensors", error.model, spec)
         raise ValueError(
-            f"{error}; the averaged weights are kept in {kept}: go on from them with "
+            f"{error}; its averaged weights are in {kept}: go on from them with "
             f"model.start_from={kept} output=NEW_FOLDER and a lower "
             "training.options.learning_rate or training.options.clip"
         ) from None

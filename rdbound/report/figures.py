@@ -74,7 +74,7 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
             axes.plot(points.bpp, points.psnr, label=label, lw=1.3, ms=4,
                       color=_COLOURS.get(method), marker=_MARKERS.get(method, "."))  # fmt: skip
         low, high = _span(axes)
-        right = 1.05 * max(line.get_xdata().max() for line in axes.lines)
+        right = 1.05 * max(float(np.max(np.asarray(line.get_xdata()))) for line in axes.lines)
         images = {r.image for r in rows}
         _draw_references(axes, datasets[0], images)
         # References run on beyond what the run covers.
