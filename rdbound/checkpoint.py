@@ -21,7 +21,7 @@ from rdbound.coding.tables import pack, unpack
 from rdbound.fingerprint import flat_weights
 from rdbound.models import LatentModel, make_model
 
-__all__ = ["Checkpoint", "load", "resolve", "save", "start_from", "zoo"]
+__all__ = ["Checkpoint", "digest", "load", "resolve", "save", "start_from", "zoo"]
 
 _TABLE = "tables."
 RUN_FILE = "model.safetensors"
@@ -78,8 +78,12 @@ def load(path: str | Path) -> Checkpoint:
     # The initial weights are not wanted: only shapes are computed.
     abstract = nnx.eval_shape(lambda: make_model(**spec))
     model = _with_weights(abstract, tensors)
-    digest = hashlib.sha256(path.read_bytes()).hexdigest()
-    return Checkpoint(model, spec, tables or None, _name(path), digest)
+    return Checkpoint(model, spec, tables or None, _name(path), digest(path))
+
+
+def digest(path: str | Path) -> str:
+    """SHA-256 of a checkpoint's file, hexadecimal."""
+    return hashlib.sha256(resolve(path).read_bytes()).hexdigest()
 
 
 def _name(path: Path) -> str:

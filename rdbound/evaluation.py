@@ -1,6 +1,5 @@
 """A model × data → rows of the RD table."""
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -15,7 +14,7 @@ from rdbound.channels import GaussianChannel, RoundingChannel, SGAChannel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.models.base import check_lmbda
-from rdbound.objective import Terms, amortized, clip, eight_bit, objective, real
+from rdbound.objective import Terms, amortized, clip, eight_bit, objective
 from rdbound.ops.quality import MS_SSIM_SMALLEST, ms_ssim, psnr
 from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
 from rdbound.sources.base import Datum
@@ -326,7 +325,7 @@ def evaluate_vectors(
 
     def terms_of(params, x, key, lmbda):
         datum = Datum(x, jnp.ones(x.shape))
-        return objective(nnx.merge(graphdef, params), channel, datum, key, lmbda, decode=real)
+        return objective(nnx.merge(graphdef, params), channel, datum, key, lmbda)
 
     run = jax.jit(jax.vmap(terms_of, (None, 0, 0, None)))
     rows = []
@@ -343,6 +342,6 @@ def evaluate_vectors(
             "samples": 1,
             "seed": options.seed,
         }
-        row = _expectation(common, "bound" if bound else "codec-ideal", terms, None, model.peak)
-        rows.append(dataclasses.replace(row, psnr=psnr(row.mse, 1.0)))
+        method = "bound" if bound else "codec-ideal"
+        rows.append(_expectation(common, method, terms, None, model.peak))
     return rows

@@ -18,7 +18,7 @@ from pydantic import PositiveFloat, PositiveInt
 
 from rdbound.channels import Channel, RoundingChannel
 from rdbound.models.base import LatentModel
-from rdbound.objective import objective
+from rdbound.objective import objective, real
 from rdbound.ops.distributions import Gaussian
 
 __all__ = ["STATUS", "Refined", "RefinementOptions", "refine"]
@@ -98,61 +98,37 @@ def refine(
             options.final_learning_rate / options.learning_rate,
         )
     )
+    loop = _Loop(graphdef, optimizer, channel, judge, decode, options, progress)
+    solve = jax.jit(jax.vmap(loop.solve, in_axes=(None, 0, 0, 0, 0)))
+    return partial(solve, params)
 
-    def J(params, posteriors, channel, datum, lmbda, key, decode):
-        terms = objective(
-            nnx.merge(graphdef, params), channel, datum, key, lmbda, posteriors, decode
-        )
-        return terms.J
 
-    def judged(params, posteriors, datum, lmbda, key):
-        # A deterministic judge needs one sample.
-        keys = jax.random.split(key, options.check_samples if _noisy(judge) else 1)
-        values = jax.lax.map(lambda k: J(params, posteriors, judge, datum, lmbda, k, decode), keys)
-        return jnp.mean(values)
+@dataclass(frozen=True)
+class _Loop:
+    """The refinement of one datum; the fields are what stays fixed in the loop."""
 
-    def init(params, datum, posteriors, lmbda, key) -> Carry:
-        best_J = judged(params, posteriors, datum, lmbda, key)
-        return Carry(posteriors, optimizer.init(posteriors), posteriors, best_J)
+    graphdef: nnx.GraphDef
+    optimizer: optax.GradientTransformation
+    channel: Channel
+    judge: Channel
+    decode: Callable
+    options: RefinementOptions
+    progress: Callable[[int], None] | None
 
-    def step(params, datum, lmbda, key, carry: Carry, index) -> Carry:
-        gradient = jax.grad(J, argnums=1)(
-            params,
-            carry.posteriors,
-            channel.at(index),
-            datum,
-            lmbda,
-            jax.random.fold_in(key, index),
-            # Straight through the clipping: a clipped pixel still pulls.
-            lambda x: x,
-        )
-        # J is per pixel while each latent sees few of them; Adam ignores the
-        # scale, but its epsilon does not.
-        gradient = jax.tree.map(lambda g: g * datum.pixels, gradient)
-        updates, opt_state = optimizer.update(gradient, carry.opt_state)
-        return carry._replace(
-            posteriors=optax.apply_updates(carry.posteriors, updates), opt_state=opt_state
-        )
-
-    def check(params, datum, lmbda, key, carry: Carry) -> tuple[Carry, jax.Array]:
-        value = judged(params, carry.posteriors, datum, lmbda, key)
-        better = value < carry.best_J
-        best = jax.tree.map(partial(jnp.where, better), carry.posteriors, carry.best)
-        best_J = jnp.where(better, value, carry.best_J)
-        return carry._replace(best=best, best_J=best_J), value
-
-    def solve_one(params, datum, posteriors, lmbda, key) -> Refined:
+    def solve(self, params, datum, posteriors, lmbda, key) -> Refined:
+        """All steps, in rounds that each end with a comparison."""
+        options = self.options
         noise_key, judge_key = jax.random.split(key)
-        first = init(params, datum, posteriors, lmbda, judge_key)
+        first = self.init(params, datum, posteriors, lmbda, judge_key)
 
         def round_of_steps(carry, start):
             stop = jnp.minimum(start + options.check_every, options.steps)
             carry = jax.lax.fori_loop(
-                start, stop, lambda i, c: step(params, datum, lmbda, noise_key, c, i), carry
+                start, stop, lambda i, c: self.step(params, datum, lmbda, noise_key, c, i), carry
             )
-            if progress is not None:
-                jax.debug.callback(progress, stop)
-            return check(params, datum, lmbda, judge_key, carry)
+            if self.progress is not None:
+                jax.debug.callback(self.progress, stop)
+            return self.check(params, datum, lmbda, judge_key, carry)
 
         last, values = jax.lax.scan(
             round_of_steps, first, jnp.arange(0, options.steps, options.check_every)
@@ -162,8 +138,51 @@ def refine(
         status = jnp.where(jnp.isfinite(trace).all(), status, 2)
         return Refined(last.best, trace, status)
 
-    solve = jax.jit(jax.vmap(solve_one, in_axes=(None, 0, 0, 0, 0)))
-    return partial(solve, params)
+    def init(self, params, datum, posteriors, lmbda, key) -> Carry:
+        """The carry before the first step."""
+        best_J = self.judged(params, posteriors, datum, lmbda, key)
+        return Carry(posteriors, self.optimizer.init(posteriors), posteriors, best_J)
+
+    def step(self, params, datum, lmbda, key, carry: Carry, index) -> Carry:
+        """One step of Adam on every level's posterior."""
+        gradient = jax.grad(self.J, argnums=1)(
+            params,
+            carry.posteriors,
+            self.channel.at(index),
+            datum,
+            lmbda,
+            jax.random.fold_in(key, index),
+            # Straight through the clipping: a clipped pixel still pulls.
+            real,
+        )
+        # J is per pixel while each latent sees few of them; Adam ignores the
+        # scale, but its epsilon does not.
+        gradient = jax.tree.map(lambda g: g * datum.pixels, gradient)
+        updates, opt_state = self.optimizer.update(gradient, carry.opt_state)
+        posteriors = optax.apply_updates(carry.posteriors, updates)
+        return carry._replace(posteriors=posteriors, opt_state=opt_state)
+
+    def check(self, params, datum, lmbda, key, carry: Carry) -> tuple[Carry, jax.Array]:
+        """The carry with its best brought up to date, and the judged J."""
+        value = self.judged(params, carry.posteriors, datum, lmbda, key)
+        better = value < carry.best_J
+        best = jax.tree.map(partial(jnp.where, better), carry.posteriors, carry.best)
+        best_J = jnp.where(better, value, carry.best_J)
+        return carry._replace(best=best, best_J=best_J), value
+
+    def judged(self, params, posteriors, datum, lmbda, key) -> jax.Array:
+        """The true objective, averaged over noise that ``key`` fixes."""
+        # A deterministic judge needs one sample.
+        keys = jax.random.split(key, self.options.check_samples if _noisy(self.judge) else 1)
+        values = jax.lax.map(
+            lambda k: self.J(params, posteriors, self.judge, datum, lmbda, k, self.decode), keys
+        )
+        return jnp.mean(values)
+
+    def J(self, params, posteriors, channel, datum, lmbda, key, decode) -> jax.Array:
+        """J of given posteriors through a channel."""
+        model = nnx.merge(self.graphdef, params)
+        return objective(model, channel, datum, key, lmbda, posteriors, decode).J
 
 
 def _noisy(channel: Channel) -> bool:

@@ -77,7 +77,7 @@ def _open_training(config: Config, training: TrainConfig):
     data, batch = training.data, training.options.batch
     inputs = {}
     if config.model is not None and config.model.start_from is not None:
-        inputs["model.start_from"] = checkpoint.load(config.model.start_from).digest
+        inputs["model.start_from"] = checkpoint.digest(config.model.start_from)
     if isinstance(data, VectorsConfig):
         batches = gaussian.GaussianBatches(data.variances, batch, config.seed)
         return runs.open_run(config, inputs), batches
