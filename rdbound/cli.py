@@ -14,7 +14,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     arguments = _parser().parse_args(argv)
     try:
-        arguments.run(arguments)
+        return arguments.run(arguments) or 0
     except ValueError as error:
         for line in str(error).splitlines():
             print(f"rdbound: error: {line}", file=sys.stderr)
@@ -26,7 +26,6 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
         return 130
-    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -45,10 +44,13 @@ def _parser() -> argparse.ArgumentParser:
     for name, run, text in (
         ("train", _train, "train a model from a config"),
         ("evaluate", _evaluate, "evaluate checkpoints into an RD table and a report"),
+        ("answers", _answers, "estimate R(D) of sources by every method of a config"),
     ):
         sub = command(name, run, text)
         sub.add_argument("config", help="YAML file")
         sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
+    sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
+    sub.add_argument("--output", help="folder for the table, answers.csv")
     sub = command("gaps", _gaps, "the gaps of RD tables")
     sub.add_argument("tables", nargs="+", help="rd.csv files")
     sub.add_argument("--output", required=True, help="folder for gaps.csv and its figure")
@@ -98,6 +100,20 @@ def _evaluate(arguments) -> None:
     from rdbound.workflows import evaluate_run
 
     _each_cell(arguments, evaluate_run)
+
+
+def _answers(arguments) -> None:
+    from rdbound.laboratory import laboratory_run
+
+    _each_cell(arguments, laboratory_run)
+
+
+def _verify(arguments) -> int:
+    """Exit code 1 where a bound lies on the wrong side of the truth."""
+    from rdbound.laboratory import verify
+
+    output = None if arguments.output is None else Path(arguments.output)
+    return 0 if verify(print, output) else 1
 
 
 def _each_cell(arguments, run) -> None:

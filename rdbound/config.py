@@ -130,6 +130,39 @@ class EvaluationConfig(_Strict):
     keep_streams: bool = False
 
 
+class NamedConfig(_Strict):
+    """A source by name, with its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class MethodConfig(NamedConfig):
+    """A method by name, with its options.
+
+    ``label``: what tables call it, where one method is tried with several
+    options; ``lmbdas``: in place of the case's.
+    """
+
+    label: str | None = None
+    lmbdas: tuple[PositiveFloat, ...] | None = None
+
+
+class CaseConfig(_Strict):
+    """One source and the methods that are tried on it."""
+
+    label: str
+    source: NamedConfig
+    lmbdas: tuple[PositiveFloat, ...] = Field(min_length=1)
+    methods: tuple[MethodConfig, ...] = Field(min_length=1)
+
+
+class LaboratoryConfig(_Strict):
+    """Sources with known answers, λ in bits per unit of distortion, and methods."""
+
+    cases: tuple[CaseConfig, ...] = Field(min_length=1)
+
+
 class Config(_Strict):
     """A whole experiment."""
 
@@ -138,6 +171,7 @@ class Config(_Strict):
     model: ModelConfig | None = None
     training: TrainConfig | None = None
     evaluation: EvaluationConfig | None = None
+    laboratory: LaboratoryConfig | None = None
     sweep: dict[str, list] | None = None
 
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.channels import GaussianChannel, RoundingChannel, SGAChannel
+from rdbound.channels import Channel, GaussianChannel, RoundingChannel, SGAChannel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.models.base import check_lmbda
@@ -311,15 +311,21 @@ def _ms_ssim_of(image: np.ndarray, reconstructions) -> float | None:
 
 
 def evaluate_vectors(
-    checkpoint: Checkpoint, name: str, vectors, options: EvaluationOptions
+    checkpoint: Checkpoint,
+    name: str,
+    vectors,
+    options: EvaluationOptions,
+    channel: Channel | None = None,
 ) -> list[Row]:
     """Rows of one checkpoint on a sample of a vector source, [count, n]: means over it.
 
     Rates are per dimension; ``J_se`` is the standard error over the vectors.
+    ``channel`` defaults to the Gaussian one for a bound, to rounding for a codec.
     """
     model = checkpoint.model
     bound = model.form == "bound"
-    channel = GaussianChannel() if bound else RoundingChannel()
+    if channel is None:
+        channel = GaussianChannel() if bound else RoundingChannel()
     graphdef, params = nnx.split(model)
     keys = jax.random.split(jax.random.key(options.seed), len(vectors))
 

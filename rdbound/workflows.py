@@ -19,8 +19,9 @@ from rdbound.models import make_model
 from rdbound.progress import Bars
 from rdbound.reference import curves, find
 from rdbound.report import figures, text
-from rdbound.sources import gaussian
+from rdbound.sources.base import Stream
 from rdbound.sources.crops import crops
+from rdbound.sources.gaussian import Gaussian
 from rdbound.sources.image_sets import ImageSet, open_images
 from rdbound.table import Row, read_table, write_table
 from rdbound.training import NonFiniteLossError, batch_loss, fit
@@ -79,7 +80,7 @@ def _open_training(config: Config, training: TrainConfig):
     if config.model is not None and config.model.start_from is not None:
         inputs["model.start_from"] = checkpoint.digest(config.model.start_from)
     if isinstance(data, VectorsConfig):
-        batches = gaussian.GaussianBatches(data.variances, batch, config.seed)
+        batches = Stream(Gaussian(data.variances), batch, config.seed)
         return runs.open_run(config, inputs), batches
     images = open_images(data.source, data.path, data.split).take(data.take)
     inputs["training.data"] = _fingerprint(images)
@@ -136,14 +137,14 @@ def _check_vectors(seed: int, data: VectorsConfig, target: Path, folder: Path, s
     lmbdas = tuple(np.geomspace(low, high, 5)) if low < high else (low,)
     # Neither the key of the batches nor one folded from it.
     key = jax.random.key(seed + 2**31)
-    vectors = gaussian.sample(key, data.variances, data.test_vectors)
+    source = Gaussian(data.variances)
+    vectors = source.sample(key, data.test_vectors)
     options = EvaluationOptions(lmbdas=lmbdas, seed=seed + 1)
     rows = evaluate_vectors(loaded, "gaussian-vector", vectors, options)
     write_table(folder / "rd.csv", rows)
     body = []
     for row in rows:
-        rate, distortion = gaussian.rate_at_slope(data.variances, row.lmbda)
-        best = rate + row.lmbda * distortion
+        best = source.exact(row.lmbda).J(row.lmbda)
         body.append(
             [f"{row.lmbda:.4g}", f"{row.bpp:.4f}", f"{row.mse:.4f}", f"{row.J:.4f}"]
             + [f"{best:.4f}", f"{row.J - best:+.4f} ± {row.J_se:.4f}"]

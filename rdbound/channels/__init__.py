@@ -4,6 +4,7 @@ from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.gaussian import GaussianChannel
 from rdbound.channels.mixed import MixedChannel
 from rdbound.channels.rounding import RoundingChannel
+from rdbound.channels.sampled import SampledChannel
 from rdbound.channels.sga import SGAChannel
 from rdbound.channels.uniform import UniformChannel
 
@@ -14,6 +15,7 @@ CHANNELS: dict[str, type] = {
     "uniform": UniformChannel,
     "mixed": MixedChannel,
     "rounding": RoundingChannel,
+    "sampled": SampledChannel,
     "sga": SGAChannel,
 }
 

@@ -20,7 +20,11 @@ __all__ = ["Channel", "Conveyed"]
 
 
 class Conveyed(NamedTuple):
-    """A conveyed latent: ``sample`` and ``bits``, both of the latent's shape."""
+    """A conveyed latent: ``sample``, of the latent's shape, and ``bits``, whose sum is the rate.
+
+    Bits have the latent's shape where the densities factorize over its
+    elements; where they do not, a scalar.
+    """
 
     sample: jax.Array
     bits: jax.Array

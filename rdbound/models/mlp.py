@@ -8,24 +8,32 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rdbound.models.factorized import FactorizedPrior, check_form
+from rdbound.models.flows import AutoregressiveGaussian, CouplingFlow, MaskedPerceptron
 from rdbound.models.layers import RateEmbedding, leaky_relu
-from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.ops.distributions import FullGaussian, Gaussian, HasDensity, JointMixture, Prior
 
-__all__ = ["MLP"]
+__all__ = ["MLP", "POSTERIORS", "PRIORS", "Dense"]
 
 
 class Dense(nnx.Module):
     """Linear layers with leaky ReLUs between; a single linear map where ``hidden`` is empty."""
 
-    def __init__(self, width_in: int, hidden: Sequence[int], width_out: int, rngs: nnx.Rngs):
+    def __init__(self, width_in: int, hidden: Sequence[int], width_out: int, rngs: nnx.Rngs,
+                 zero: bool = False):  # fmt: skip
         sizes = [width_in, *hidden, width_out]
         self.layers = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(sizes)])
+        if zero:  # the map starts as the zero function
+            self.layers[-1].kernel[...] = jnp.zeros_like(self.layers[-1].kernel[...])
 
     def __call__(self, x):
         """[width_in] → [width_out]."""
         for layer in self.layers[:-1]:
             x = leaky_relu(layer(x))
         return self.layers[-1](x)
+
+
+POSTERIORS = ("factorized", "full", "autoregressive")
+PRIORS = ("gaussian", "mixture", "flow")
 
 
 class MLP(nnx.Module):
@@ -38,38 +46,96 @@ class MLP(nnx.Module):
       form: ``bound`` or ``codec``, the family of the factorized prior.
       lmbda_range: (low, high), equal for a fixed rate. A variable-rate model
         sees an embedding of log λ beside its input.
+      posterior: ``factorized`` Gaussian; ``full``-covariance Gaussian; or
+        ``autoregressive`` (inverse autoregressive flow). All but the first need
+        the sampled channel and form ``bound``.
+      prior: ``gaussian``, factorized; ``mixture`` of ``components`` Gaussians;
+        or a ``flow``. All but the first need the sampled channel and form ``bound``.
+      components: of the mixture.
       seed: of the initial weights.
+
+    Raises ValueError for an unknown posterior or prior, or one that is no codec's.
     """
 
     stride = 1
     peak = 1.0
 
     def __init__(self, dimension: int, latent: int | None = None, hidden: Sequence[int] = (64, 64),
-                 form: str = "bound", lmbda_range=(1.0, 1.0), seed: int = 0):  # fmt: skip
+                 form: str = "bound", lmbda_range=(1.0, 1.0), posterior: str = "factorized",
+                 prior: str = "gaussian", components: int = 8, seed: int = 0):  # fmt: skip
         latent = dimension if latent is None else latent
         self.form = check_form(form)
         self.lmbda_range = tuple(lmbda_range)
+        self.posterior = _one_of("posterior", posterior, POSTERIORS, form)
         rngs = nnx.Rngs(seed)
         e = 16 if lmbda_range[0] < lmbda_range[1] else 0
         self.embedding = RateEmbedding(self.lmbda_range, e, rngs=rngs) if e else None
         self.encoder = Dense(dimension + e, hidden, 2 * latent, rngs)
+        # Log-scales start independent of x: of a linear model they stay nearly so.
+        last = self.encoder.layers[-1].kernel
+        last[...] = last[...].at[:, latent:].set(0.0)
         self.decoder = Dense(latent + e, hidden, dimension, rngs)
-        self.top = FactorizedPrior(latent, form)
+        self.top = _make_prior(
+            _one_of("prior", prior, PRIORS, form), latent, form, components, rngs
+        )
+        if posterior == "full":
+            self.lower = Dense(dimension + e, hidden, latent**2, rngs, zero=True)
+        elif posterior == "autoregressive":
+            width = max(32, 4 * latent)
+            self.flow = MaskedPerceptron(latent, dimension + e, width, rngs=rngs)
 
     def _with_rate(self, x, lmbda):
         if self.embedding is None:
             return x
         return jnp.concatenate([x, self.embedding(jnp.asarray(lmbda, jnp.float32))])
 
-    def infer(self, x, lmbda) -> tuple[Gaussian]:
+    def infer(self, x, lmbda) -> tuple:
         """Vector [n] → the posterior of the latent."""
-        mu, log_sigma = jnp.split(self.encoder(self._with_rate(x, lmbda)), 2)
-        return (Gaussian(mu, log_sigma - 1.0),)
+        x = self._with_rate(x, lmbda)
+        mu, log_sigma = jnp.split(self.encoder(x), 2)
+        q = Gaussian(mu, log_sigma - 1.0)
+        if self.posterior == "full":
+            n = len(mu)
+            # Relative to the row's scale: correlations of order one at any scale.
+            lower = self.lower(x).reshape(n, n) * jnp.exp(q.log_sigma)[:, None]
+            return (FullGaussian(q.mu, q.log_sigma, lower),)
+        if self.posterior == "autoregressive":
+            return (AutoregressiveGaussian(q, x, self.flow),)
+        return (q,)
 
-    def prior(self, level, latents, lmbda) -> Prior:
-        """The factorized prior, [latent]."""
-        return self.top()
+    def prior(self, level, latents, lmbda) -> Prior | HasDensity:
+        """The prior of the latent."""
+        return self.top() if callable(self.top) else self.top
 
     def synthesize(self, latents, lmbda) -> jax.Array:
         """The latent → [n]."""
         return self.decoder(self._with_rate(latents[0], lmbda))
+
+
+class MixturePrior(nnx.Module):
+    """p(z) = Σ w_k ∏ N(μ_k, σ_k²) over whole vectors."""
+
+    def __init__(self, dimension: int, components: int, *, rngs: nnx.Rngs):
+        self.weight = nnx.Param(jnp.zeros((components,)))
+        self.mu = nnx.Param(jax.random.normal(rngs.params(), (components, dimension)))
+        self.log_sigma = nnx.Param(jnp.zeros((components, dimension)))
+
+    def __call__(self) -> JointMixture:
+        """The mixture, its weights normalized."""
+        return JointMixture(jax.nn.log_softmax(self.weight[...]), self.mu[...], self.log_sigma[...])
+
+
+def _make_prior(prior: str, latent: int, form: str, components: int, rngs: nnx.Rngs):
+    if prior == "mixture":
+        return MixturePrior(latent, components, rngs=rngs)
+    if prior == "flow":
+        return CouplingFlow(latent, rngs=rngs)
+    return FactorizedPrior(latent, form)
+
+
+def _one_of(what: str, value: str, known: Sequence[str], form: str) -> str:
+    if value not in known:
+        raise ValueError(f"unknown {what} {value!r}: choose one of {', '.join(known)}")
+    if form == "codec" and value != known[0]:
+        raise ValueError(f"a codec has the {known[0]} {what}, not {value!r}")
+    return value

@@ -14,7 +14,7 @@ from rdbound.analysis.curves import from_reference, from_rows, mean_curve
 from rdbound.analysis.gaps import PARTS, Gap
 from rdbound.table import METHODS, Row
 
-__all__ = ["gap_figure", "rd_figure", "save"]
+__all__ = ["STYLE", "gap_figure", "rd_figure", "save"]
 
 # Okabe & Ito's palette.
 _COLOURS = {
@@ -34,7 +34,7 @@ _REFERENCES = {
     "ms2020-vae": ("#999999", "--"),
     "qres-vae-34m": ("#009E73", ":"),
 }
-_STYLE: dict[Any, Any] = {
+STYLE: dict[Any, Any] = {
     "font.size": 9,
     "axes.spines.top": False,
     "axes.spines.right": False,
@@ -63,7 +63,7 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
     datasets = sorted({r.dataset for r in rows})
     if len(datasets) != 1:
         raise ValueError(f"an RD figure is of one data set, not of {', '.join(datasets)}")
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.6))
         axes = figure.add_subplot()
         curves = from_rows([r for r in rows if r.method != "codec-ideal"])
@@ -125,7 +125,7 @@ def gap_figure(gaps: Sequence[Gap]) -> Figure:
     means = [g for g in gaps if g.image == "mean"]
     lmbdas = sorted({g.lmbda for g in means})
     values = {(g.gap, g.lmbda): g for g in means}
-    with matplotlib.rc_context(_STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.4))
         axes = figure.add_subplot()
         _stack(axes, lmbdas, values)

@@ -6,9 +6,10 @@ import numpy as np
 
 from rdbound.analysis.bd_rate import BDRate
 from rdbound.analysis.gaps import GAPS, Gap
+from rdbound.answers import Answer
 from rdbound.table import METHODS, Row
 
-__all__ = ["bd_lines", "gap_lines", "markdown_table", "modeling_note", "rd_lines"]
+__all__ = ["answer_lines", "bd_lines", "gap_lines", "markdown_table", "modeling_note", "rd_lines"]
 
 
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
@@ -104,3 +105,41 @@ def bd_lines(gaps: dict[tuple[str, str], BDRate]) -> list[str]:
     """The gaps as BD-rate."""
     body = [[gap, dataset, str(value)] for (dataset, gap), value in gaps.items()]
     return markdown_table(["gap (BD-rate)", "data", "value, 95 % over images"], body)
+
+
+def answer_lines(answers: Sequence[Answer]) -> list[str]:
+    """A table of known answers: bits per dimension, errors also in standard errors."""
+
+    def cell(value: float | None, form: str) -> str:
+        return "" if value is None else format(value, form)
+
+    body = [
+        [
+            a.source,
+            a.method,
+            a.kind,
+            f"{a.lmbda:.4g}",
+            f"{a.rate:.5f}",
+            f"{a.distortion:.5g}",
+            f"{a.J:.5f}",
+            cell(a.exact_rate, ".5f"),
+            cell(a.error, "+.2e"),
+            cell(a.standard_errors, "+.1f"),
+            f"{a.seconds:.1f}",
+        ]
+        for a in answers
+    ]
+    header = [
+        "source",
+        "method",
+        "kind",
+        "λ",
+        "R",
+        "D",
+        "J",
+        "exact R(D)",
+        "error in J",
+        "in s.e.",
+        "s",
+    ]
+    return markdown_table(header, body)

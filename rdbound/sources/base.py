@@ -1,11 +1,22 @@
-"""What is compressed: one datum."""
+"""What is compressed: one datum, and the sources of vectors that theory speaks of.
 
-from typing import NamedTuple
+A vector source knows how to draw from itself and, where theory has one, its
+exact rate–distortion function. It knows nothing of the methods that estimate
+it. All rates are in bits per dimension and all distortions means over
+dimensions, so that J = R + λ·D means the same here as for images.
+"""
+
+from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize_scalar
 
-__all__ = ["Datum"]
+__all__ = ["Datum", "Point", "Source", "Stream", "check_positive", "exact_rate"]
+
+LN2 = float(np.log(2.0))
+NOTHING = 1e9  # in bits; a finite number, for the minimizer's arithmetic
 
 
 class Datum(NamedTuple):
@@ -22,3 +33,100 @@ class Datum(NamedTuple):
     def pixels(self) -> jax.Array:
         """The number of pixels (dimensions for a vector) that the rate is divided by."""
         return jnp.sum(self.mask)
+
+
+class Point(NamedTuple):
+    """A point of a rate–distortion function: bits and distortion per dimension."""
+
+    rate: float
+    distortion: float
+
+    def J(self, lmbda: float) -> float:
+        """R + λ·D."""
+        return self.rate + lmbda * self.distortion
+
+
+@runtime_checkable
+class Source(Protocol):
+    """A memoryless source of vectors [n].
+
+    Attributes:
+      dimension: n.
+      distortion: ``squared``, ``absolute`` (means over the dimensions) or
+        ``matrix`` (a finite source, which has the matrix).
+    """
+
+    @property
+    def dimension(self) -> int:
+        """N."""
+        ...
+
+    @property
+    def distortion(self) -> str:
+        """Which distortion is meant."""
+        ...
+
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
+        """``count`` independent vectors, float32 [count, n]."""
+        ...
+
+    def exact(self, lmbda: float) -> Point | None:
+        """Where the exact R(D) minimizes R + λ·D; None where theory has no answer."""
+        ...
+
+
+def check_positive(lmbda: float) -> float:
+    """``lmbda`` itself; raises ValueError unless λ > 0."""
+    if not lmbda > 0:
+        raise ValueError(f"λ = {lmbda} must be positive")
+    return float(lmbda)
+
+
+def exact_rate(source: Source, distortion: float) -> float | None:
+    """The exact R at a distortion, in bits per dimension.
+
+    By duality R(D) = max over λ of J(λ) − λ·D (R is convex), so any source
+    that answers :meth:`Source.exact` needs nothing more. None where theory has
+    no answer within the slopes that matter.
+    """
+    if hasattr(source, "rate"):
+        return source.rate(distortion)
+
+    def negative(log_lmbda: float) -> float:
+        lmbda = float(np.exp(log_lmbda))
+        point = source.exact(lmbda)
+        return NOTHING if point is None else lmbda * distortion - point.J(lmbda)
+
+    # λ about 1/D in squared or absolute error; a wide bracket costs little.
+    middle = -np.log(max(distortion, 1e-12))
+    found = minimize_scalar(
+        negative, bounds=(middle - 12.0, middle + 6.0), method="bounded", options={"xatol": 1e-9}
+    )
+    if found.fun == NOTHING:
+        return None
+    # At D ≥ D_max the supremum is 0, at λ → 0.
+    return max(0.0, -float(found.fun))
+
+
+class Stream:
+    """An endless stream of training batches of a source; its state is the number drawn."""
+
+    def __init__(self, source: Source, batch: int, seed: int):
+        self._drawn = 0
+        self._key = jax.random.key(seed)
+        self._draw = jax.jit(lambda key: source.sample(key, batch))
+
+    def __iter__(self):
+        return self
+
+    def __next__(self) -> jax.Array:
+        self._drawn += 1
+        return self._draw(jax.random.fold_in(self._key, self._drawn))
+
+    def get_state(self) -> dict:
+        """JSON, for a checkpoint."""
+        return {"drawn": self._drawn}
+
+    def set_state(self, state: dict) -> None:
+        """Continue from :meth:`get_state`."""
+        self._drawn = int(state["drawn"])

@@ -1,50 +1,134 @@
 """Gaussian vectors: the source whose R(D) everything is first held against."""
 
+from collections.abc import Sequence
+
 import jax
+import jax.numpy as jnp
 import numpy as np
+from scipy.optimize import brentq
 
-__all__ = ["GaussianBatches", "rate_at_slope", "sample"]
+from rdbound.sources.base import LN2, Point, check_positive
 
-
-def sample(key, variances, count: int) -> jax.Array:
-    """``count`` independent vectors with independent components, [count, n]."""
-    deviations = np.sqrt(np.asarray(variances, np.float32))
-    return jax.random.normal(key, (count, len(deviations))) * deviations
+__all__ = ["Gaussian", "ar1", "ar1_asymptotic", "random_gaussian"]
 
 
-def rate_at_slope(variances, lmbda: float) -> tuple[float, float]:
-    """(R, D) per dimension on the exact R(D) where R + λ·D is least.
+class Gaussian:
+    """N(0, Σ), with squared error and reverse water-filling (Cover & Thomas 2006, thm. 10.3.3).
 
-    Reverse water-filling (Cover & Thomas 2006, theorem 10.3.3): component i has
-    distortion min(θ, σᵢ²) and rate ½·log₂(σᵢ²/Dᵢ); the slope −λ fixes the water
-    level at θ = 1 / (2·ln 2·λ). Raises ValueError unless λ > 0.
+    In the eigenbasis of Σ, component i has distortion Dᵢ = min(θ, σᵢ²) and rate
+    ½·log₂(σᵢ²/Dᵢ); the slope −λ fixes the water level at θ = 1 / (2·ln 2·λ).
+
+    Args:
+      variances: of independent components, [n]; or
+      covariance: any positive semi-definite matrix [n, n].
+
+    Raises ValueError unless exactly one is given and it is a covariance.
     """
-    if not lmbda > 0:
-        raise ValueError(f"λ = {lmbda} must be positive")
-    variances = np.asarray(variances, np.float64)
-    distortion = np.minimum(1.0 / (2.0 * np.log(2.0) * lmbda), variances)
-    return float(np.mean(0.5 * np.log2(variances / distortion))), float(distortion.mean())
+
+    distortion = "squared"
+
+    def __init__(self, variances: Sequence[float] | np.ndarray | None = None, covariance=None):
+        if (variances is None) == (covariance is None):
+            raise ValueError("a Gaussian source needs either variances or a covariance")
+        if covariance is None:
+            self.eigenvalues = np.atleast_1d(np.asarray(variances, np.float64))
+            self._root = None
+        else:
+            covariance = np.asarray(covariance, np.float64)
+            if covariance.ndim != 2 or not np.allclose(covariance, covariance.T):
+                raise ValueError(
+                    f"the covariance must be a symmetric matrix, not one of shape "
+                    f"{covariance.shape}"
+                )
+            self.eigenvalues, vectors = np.linalg.eigh(covariance)
+            floor = -1e-9 * np.abs(self.eigenvalues).max()
+            if self.eigenvalues.min() < floor:
+                raise ValueError(
+                    f"the covariance has the negative eigenvalue {self.eigenvalues.min():.3g}"
+                )
+            self.eigenvalues = np.maximum(self.eigenvalues, 0.0)
+            self._root = (vectors * np.sqrt(self.eigenvalues)).T.astype(np.float32)
+        if self.eigenvalues.ndim != 1 or not (self.eigenvalues >= 0).all():
+            raise ValueError("variances must be a list of numbers that are not negative")
+        self.dimension = len(self.eigenvalues)
+
+    def sample(self, key, count: int) -> jax.Array:
+        """``count`` independent vectors, [count, n]."""
+        normal = jax.random.normal(key, (count, self.dimension))
+        if self._root is None:
+            return normal * jnp.asarray(np.sqrt(self.eigenvalues), jnp.float32)
+        return jnp.matmul(normal, self._root, precision="highest")
+
+    @property
+    def entropy(self) -> float:
+        """Differential entropy in bits of the vector; −∞ where Σ is singular."""
+        with np.errstate(divide="ignore"):
+            return float(0.5 * np.sum(np.log2(2 * np.pi * np.e * self.eigenvalues)))
+
+    def log2_density(self, x) -> np.ndarray:
+        """Log₂ of the density at ``x`` [..., 1] of a scalar source."""
+        variance = self.eigenvalues[0]
+        return -0.5 * (np.log2(2 * np.pi * variance) + x[..., 0] ** 2 / variance / LN2)
+
+    def exact(self, lmbda: float) -> Point:
+        """(R, D) per dimension where R + λ·D is least."""
+        return self._at_level(1.0 / (2.0 * LN2 * check_positive(lmbda)))
+
+    def rate(self, distortion: float) -> float:
+        """R per dimension at a mean squared error per dimension; infinite at D ≤ 0."""
+        top = float(self.eigenvalues.max())
+        if distortion >= self.eigenvalues.mean():
+            return 0.0
+        if distortion <= 0:
+            return float("inf")
+        # The level is at least the mean of what it cuts off.
+        level = brentq(
+            lambda t: self._at_level(t).distortion - distortion, distortion, top, xtol=1e-15
+        )
+        return self._at_level(level).rate
+
+    def _at_level(self, level: float) -> Point:
+        distortion = np.minimum(level, self.eigenvalues)
+        active = self.eigenvalues > level
+        rate = 0.5 * np.log2(self.eigenvalues[active] / level).sum() if active.any() else 0.0
+        return Point(float(rate / self.dimension), float(distortion.mean()))
 
 
-class GaussianBatches:
-    """An endless stream of training batches; its state is the number drawn."""
+def ar1(dimension: int, correlation: float, variance: float = 1.0) -> Gaussian:
+    """``dimension`` successive samples of xₜ = ρ·xₜ₋₁ + noise: Σᵢⱼ = σ²·ρ^|i−j|.
 
-    def __init__(self, variances, batch: int, seed: int):
-        self._drawn = 0
-        self._key = jax.random.key(seed)
-        self._draw = jax.jit(lambda key: sample(key, variances, batch))
+    Raises ValueError unless |ρ| < 1.
+    """
+    if not abs(correlation) < 1:
+        raise ValueError(f"an AR(1) source needs |correlation| < 1, not {correlation}")
+    lags = np.abs(np.subtract.outer(np.arange(dimension), np.arange(dimension)))
+    return Gaussian(covariance=variance * float(correlation) ** lags)
 
-    def __iter__(self):
-        return self
 
-    def __next__(self) -> jax.Array:
-        self._drawn += 1
-        return self._draw(jax.random.fold_in(self._key, self._drawn))
+def ar1_asymptotic(
+    lmbda: float, correlation: float, variance: float = 1.0, frequencies: int = 1 << 16
+) -> Point:
+    """(R, D) per sample of the AR(1) process: reverse water-filling on its spectrum.
 
-    def get_state(self) -> dict:
-        """JSON, for a checkpoint."""
-        return {"drawn": self._drawn}
+    S(ω) = σ²(1 − ρ²) / (1 − 2ρ·cos ω + ρ²) takes the place of the eigenvalues
+    (Kolmogorov 1956; Gray 1970, for their convergence to it as n grows); the
+    integral over ω is a mean over ``frequencies`` equidistant ones.
+    """
+    omega = (np.arange(frequencies) + 0.5) * np.pi / frequencies
+    spectrum = variance * (1 - correlation**2) / (1 - 2 * correlation * np.cos(omega)
+                                                  + correlation**2)  # fmt: skip
+    return Gaussian(spectrum).exact(lmbda)
 
-    def set_state(self, state: dict) -> None:
-        """Continue from :meth:`get_state`."""
-        self._drawn = int(state["drawn"])
+
+def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False) -> Gaussian:
+    """Variances drawn uniformly from [0, 2], as in Yang & Mandt 2022, §6.1.
+
+    ``rotated`` turns the axes by a random orthogonal matrix, which changes
+    neither R(D) nor what a linear model can reach, but what it must find.
+    """
+    generator = np.random.default_rng(seed)
+    variances = generator.uniform(0.0, 2.0, dimension)
+    if not rotated:
+        return Gaussian(variances)
+    turn, _ = np.linalg.qr(generator.normal(size=(dimension, dimension)))
+    return Gaussian(covariance=(turn * variances) @ turn.T)

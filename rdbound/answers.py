@@ -1,0 +1,101 @@
+"""The table of known answers: estimates of R(D) beside the truth, one row each.
+
+Written by the laboratory, read by figures; like the RD table, nothing
+downstream opens a source or a method.
+"""
+
+import csv
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from rdbound.table import write_rows
+
+__all__ = ["Answer", "read_answers", "write_answers"]
+
+_TEXT = {"source", "method", "kind", "status"}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One estimate. All rates are in bits per dimension; ``None`` is an empty cell.
+
+    Attributes:
+      source, method, lmbda: the key.
+      kind: ``exact``, ``upper``, ``lower`` or ``estimate``.
+      rate, distortion: the point; of a lower bound, one of its supporting line.
+      standard_error: of J = rate + λ·distortion, from sampling.
+      tolerance: what else J may be off by: a certificate, in bits.
+      exact_rate: the exact R at this distortion.
+      exact_J: the least of R(D) + λ·D.
+      seconds: of work.
+      status: a sentence where something went wrong.
+    """
+
+    source: str
+    method: str
+    kind: str
+    lmbda: float
+    rate: float
+    distortion: float
+    standard_error: float
+    tolerance: float
+    exact_rate: float | None
+    exact_J: float | None
+    seconds: float
+    status: str
+
+    @property
+    def J(self) -> float:
+        """R + λ·D."""
+        return self.rate + self.lmbda * self.distortion
+
+    @property
+    def error(self) -> float | None:
+        """J − exact J in bits: to first order R − R(D). None where the truth is not known."""
+        return None if self.exact_J is None else self.J - self.exact_J
+
+    @property
+    def standard_errors(self) -> float | None:
+        """``error`` in its own standard errors; None without either."""
+        error = self.error
+        return None if error is None or not self.standard_error else error / self.standard_error
+
+
+COLUMNS = (*(f.name for f in fields(Answer)), "error", "standard_errors")
+
+
+def write_answers(path: Path, answers: Iterable[Answer]) -> None:
+    """Write a table, with the derived columns; an existing file is replaced whole."""
+    records = [
+        asdict(a) | {"error": a.error, "standard_errors": a.standard_errors} for a in answers
+    ]
+    write_rows(path, COLUMNS, records)
+
+
+def read_answers(path: Path) -> list[Answer]:
+    """Read a table; raises ValueError naming the file and the line of what is not one."""
+    path = Path(path)
+    if not path.is_file():
+        raise ValueError(f"{path}: no such table")
+    with path.open(newline="") as file:
+        reader = csv.DictReader(file)
+        names = [f.name for f in fields(Answer)]
+        missing = [name for name in names if name not in (reader.fieldnames or ())]
+        if missing:
+            raise ValueError(f"{path}: not a table of answers, it lacks the column {missing[0]}")
+        out = []
+        for record in reader:
+            try:
+                out.append(Answer(**{n: _value(n, record[n] or "") for n in names}))
+            except ValueError:
+                raise ValueError(f"{path}, line {reader.line_num}: not a row of answers") from None
+        return out
+
+
+def _value(name: str, text: str):
+    if name in _TEXT:
+        return text
+    if text == "" and name in ("exact_rate", "exact_J"):
+        return None
+    return float(text)

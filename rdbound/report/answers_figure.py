@@ -1,0 +1,109 @@
+"""Figures of known answers: R(D) of a source, its bounds and the area between them."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from rdbound.answers import Answer
+from rdbound.report.figures import STYLE
+
+__all__ = ["small_multiples", "source_figure"]
+
+# Okabe & Ito's palette; a method keeps its colour and marker in every figure.
+_STYLES = {
+    "blahut-arimoto": ("#E69F00", "s"),
+    "wasserstein": ("#56B4E9", "o"),
+    "wasserstein-hybrid": ("#0072B2", "o"),
+    "nerd": ("#CC79A7", "^"),
+    "neural-upper": ("#D55E00", "D"),
+    "neural-lower": ("#009E73", "v"),
+    "shannon-lower": ("#999999", "v"),
+}
+_OTHER = "#882255"
+
+
+def _style(method: str) -> tuple[str, str]:
+    return _STYLES.get(method, (_OTHER, "P"))
+
+
+def source_figure(answers: Sequence[Answer]) -> Figure:
+    """R(D) of one source with every method's points.
+
+    Raises ValueError for answers of several sources.
+    """
+    sources = {a.source for a in answers}
+    if len(sources) != 1:
+        raise ValueError(f"this figure is of one source, not of {len(sources)}")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(4.2, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        _draw(axes, answers)
+        axes.legend(fontsize=7, frameon=False)
+    return figure
+
+
+def small_multiples(answers: Sequence[Answer]) -> Figure:
+    """One page: a panel for each source, one legend below them all."""
+    sources = list(dict.fromkeys(a.source for a in answers))
+    columns = min(3, len(sources))
+    rows = math.ceil(len(sources) / columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2.7 * columns, 2.3 * rows + 0.6), layout="constrained")
+        grid = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+        for axes, source in zip(grid, sources, strict=False):
+            _draw(axes, [a for a in answers if a.source == source])
+        for axes in grid[len(sources) :]:
+            axes.set_visible(False)
+        handles: dict[str, Any] = {}
+        for axes in grid[: len(sources)]:
+            handles |= {
+                label: handle
+                for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
+            }
+        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4,
+                      fontsize=7, frameon=False)  # fmt: skip
+    return figure
+
+
+def _draw(axes, answers: Sequence[Answer]) -> None:
+    """The truth as a line, the area between the best bounds shaded, a marker for each estimate."""
+    axes.set_title(answers[0].source, fontsize=8)
+    axes.set_xlabel("D per dimension")
+    axes.set_ylabel("R (bits per dimension)")
+    axes.set_xscale("log")
+    _shade(axes, answers)
+    truth = sorted({(a.distortion, a.exact_rate) for a in answers if a.exact_rate is not None})
+    if truth:
+        axes.plot(*zip(*truth, strict=True), color="black", lw=1, label="exact R(D)", zorder=1)
+    for method in dict.fromkeys(a.method for a in answers):
+        points = sorted((a.distortion, a.rate) for a in answers if a.method == method)
+        colour, marker = _style(method)
+        axes.plot(*zip(*points, strict=True), ls="", marker=marker, ms=4, color=colour,
+                  mfc="none", label=method)  # fmt: skip
+    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+
+
+def _shade(axes, answers: Sequence[Answer]) -> None:
+    """Between the upper bounds' lower hull and the highest supporting line of a lower bound."""
+    upper = [a for a in answers if a.kind in ("upper", "exact")]
+    lower = [a for a in answers if a.kind == "lower"]
+    if not upper or not lower:
+        return
+    d = np.geomspace(min(a.distortion for a in upper), max(a.distortion for a in upper), 200)
+    lines = np.max([a.J - a.lmbda * d for a in lower], axis=0)
+    # R(D) is convex, so the hull of points above it is above it too.
+    hull = np.min([_chord(p, q, d) for p in upper for q in upper], axis=0)
+    axes.fill_between(d, np.maximum(lines, 0.0), hull, where=hull > lines, color="#DDDDDD", lw=0,
+                      label="between the bounds", zorder=0)  # fmt: skip
+
+
+def _chord(p: Answer, q: Answer, d: np.ndarray) -> np.ndarray:
+    """R on the chord between two points, +∞ outside; right of one point, its own rate."""
+    if p.distortion == q.distortion:
+        return np.where(d >= p.distortion, min(p.rate, q.rate), np.inf)
+    share = (d - p.distortion) / (q.distortion - p.distortion)
+    return np.where((share >= 0) & (share <= 1), p.rate + share * (q.rate - p.rate), np.inf)

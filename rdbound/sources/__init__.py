@@ -1,0 +1,43 @@
+"""What is compressed: sources of vectors by name, and sets of images."""
+
+from collections.abc import Callable
+
+from rdbound.sources.banana import Banana
+from rdbound.sources.base import Datum, Point, Source, Stream, exact_rate
+from rdbound.sources.empirical import Empirical
+from rdbound.sources.finite import Finite, bernoulli, uniform_finite
+from rdbound.sources.gaussian import Gaussian, ar1, random_gaussian
+from rdbound.sources.manifold import Manifold
+from rdbound.sources.noisy import Circle, GaussianMixture, NoisyUniform
+from rdbound.sources.sawbridge import Sawbridge
+from rdbound.sources.scalar import Laplacian, Uniform
+
+__all__ = ["SOURCES", "Datum", "Point", "Source", "Stream", "exact_rate", "make_source"]
+
+SOURCES: dict[str, Callable[..., Source]] = {
+    "ar1": ar1,
+    "banana": Banana,
+    "bernoulli": bernoulli,
+    "circle": Circle,
+    "empirical": Empirical.from_npy,
+    "finite": Finite,
+    "gaussian": Gaussian,
+    "laplacian": Laplacian,
+    "manifold": Manifold,
+    "mixture": GaussianMixture,
+    "noisy-uniform": NoisyUniform,
+    "random-gaussian": random_gaussian,
+    "sawbridge": Sawbridge,
+    "uniform": Uniform,
+    "uniform-finite": uniform_finite,
+}
+
+
+def make_source(name: str, **options) -> Source:
+    """The source called ``name``; raises ValueError for an unknown name or option."""
+    if name not in SOURCES:
+        raise ValueError(f"unknown source {name!r}: choose one of {', '.join(sorted(SOURCES))}")
+    try:
+        return SOURCES[name](**options)
+    except TypeError as error:
+        raise ValueError(f"source {name!r}: {error}") from None

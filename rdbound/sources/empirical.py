@@ -1,0 +1,76 @@
+"""The empirical distribution of a sample: rows of an array, or patches of images."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdbound.sources.base import Point, check_positive
+
+__all__ = ["Empirical"]
+
+
+class Empirical:
+    """Each row of ``data`` [N, n] with probability 1/N; squared error.
+
+    An estimate made on it is one of the empirical distribution. To speak of
+    what the rows were drawn from, hold some out: see :meth:`split`.
+    """
+
+    distortion = "squared"
+
+    def __init__(self, data):
+        self.data = np.asarray(data, np.float32)
+        if self.data.ndim != 2 or len(self.data) == 0:
+            raise ValueError(
+                f"an empirical source needs an array [rows, dimensions] with rows, "
+                f"not one of shape {self.data.shape}"
+            )
+        if not np.isfinite(self.data).all():
+            raise ValueError("an empirical source needs finite numbers; some are not")
+        self.dimension = self.data.shape[1]
+
+    @classmethod
+    def from_npy(cls, path: str | Path) -> "Empirical":
+        """Rows of an ``.npy`` file; raises ValueError naming the file."""
+        try:
+            return cls(np.load(path, allow_pickle=False))
+        except (OSError, ValueError) as error:
+            raise ValueError(f"{path}: {error}") from None
+
+    @classmethod
+    def from_patches(cls, images: Iterable[np.ndarray], size: int, per_image: int,
+                     seed: int = 0) -> "Empirical":  # fmt: skip
+        """``per_image`` random ``size``×``size`` grey patches of each image, scaled to [0, 1]."""
+        draw = np.random.default_rng(seed)
+        rows = []
+        for image in images:
+            grey = np.asarray(image, np.float32).reshape(*image.shape[:2], -1).mean(-1) / 255.0
+            if min(grey.shape) < size:
+                raise ValueError(f"an image of shape {image.shape} has no patch of side {size}")
+            for _ in range(per_image):
+                top, left = (draw.integers(0, side - size + 1) for side in grey.shape)
+                rows.append(grey[top : top + size, left : left + size].ravel())
+        if not rows:
+            raise ValueError("no images to cut patches from")
+        return cls(np.stack(rows))
+
+    def split(self, fraction: float, seed: int = 0) -> tuple["Empirical", "Empirical"]:
+        """(fit, held out): a random ``fraction`` of the rows, and the others."""
+        order = np.random.default_rng(seed).permutation(len(self.data))
+        cut = round(fraction * len(order))
+        if not 0 < cut < len(order):
+            raise ValueError(f"a fraction of {fraction} of {len(order)} rows leaves a part empty")
+        return Empirical(self.data[order[:cut]]), Empirical(self.data[order[cut:]])
+
+    def sample(self, key, count: int) -> jax.Array:
+        """Rows drawn with replacement, [count, n]."""
+        rows = jax.random.randint(key, (count,), 0, len(self.data))
+        return jnp.asarray(self.data)[rows]
+
+    def exact(self, lmbda: float) -> Point | None:
+        """None."""
+        check_positive(lmbda)
+        return None

@@ -1,0 +1,94 @@
+"""Finite sources: an alphabet, its probabilities and a distortion matrix."""
+
+from collections.abc import Sequence
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdbound.sources.base import Point, check_positive
+
+__all__ = ["Finite", "bernoulli", "check_probabilities", "uniform_finite"]
+
+
+def check_probabilities(values, what: str = "probabilities") -> np.ndarray:
+    """``values`` as float64 [k]; raises ValueError unless they are a distribution."""
+    p = np.asarray(values, np.float64)
+    if p.ndim != 1 or len(p) == 0 or not (p >= 0).all() or not abs(p.sum() - 1) < 1e-6:
+        raise ValueError(f"{what} must be numbers ≥ 0 that sum to one; these sum to {p.sum():.6g}")
+    return p / p.sum()
+
+
+class Finite:
+    """Symbols 0 … k−1 with ``probabilities`` [k] and a ``matrix`` [k, l] of distortions.
+
+    The matrix is Hamming distortion (1 unless equal) by default; a matrix with
+    another number of columns than rows has a reproduction alphabet of its own.
+    Raises ValueError for what is not a distribution or not a distortion.
+    """
+
+    dimension = 1
+    distortion = "matrix"
+
+    def __init__(self, probabilities: Sequence[float] | np.ndarray, matrix=None):
+        self.probabilities = check_probabilities(probabilities)
+        k = len(self.probabilities)
+        self.matrix = 1.0 - np.eye(k) if matrix is None else np.asarray(matrix, np.float64)
+        if self.matrix.ndim != 2 or len(self.matrix) != k:
+            raise ValueError(
+                f"the distortion matrix has the shape {self.matrix.shape}, expected "
+                f"({k}, number of reproductions): a row for each of the {k} probabilities"
+            )
+        if not (np.isfinite(self.matrix).all() and (self.matrix >= 0).all()):
+            raise ValueError("distortions must be finite and not negative")
+        self._hamming = np.array_equal(self.matrix, 1.0 - np.eye(k))
+
+    def sample(self, key, count: int) -> jax.Array:
+        """Symbols as float32 [count, 1]."""
+        logits = jnp.log(jnp.asarray(self.probabilities, jnp.float32))
+        return jax.random.categorical(key, logits, shape=(count, 1)).astype(jnp.float32)
+
+    @property
+    def entropy(self) -> float:
+        """H(X) in bits."""
+        p = self.probabilities[self.probabilities > 0]
+        return float(-(p * np.log2(p)).sum())
+
+    def exact(self, lmbda: float) -> Point | None:
+        """For Hamming distortion (Erokhin 1958; Berger 1971, §2.6); None for another matrix.
+
+        With t = 2^−λ and A_x = t + (1 − t)·q_x, the Kuhn–Tucker conditions make
+        p_y / A_y the same number c for every symbol that is reproduced, and those
+        are the m likeliest, the ones with p_y > c·t.
+        """
+        check_positive(lmbda)
+        if not self._hamming:
+            return None
+        p = np.sort(self.probabilities)[::-1]
+        t = 2.0 ** -float(lmbda)
+        counts = np.arange(1, len(p) + 1)
+        c = np.cumsum(p) / (counts * t + 1.0 - t)
+        m = counts[p > c * t].max()
+        a = np.where(counts <= m, p / c[m - 1], t)
+        q = (a - t) / (1.0 - t)
+        wrong = float((p * (1.0 - q / a)).sum())
+        used = p > 0
+        rate = -(p[used] * np.log2(a[used])).sum() - lmbda * wrong
+        return Point(max(float(rate), 0.0), wrong)
+
+
+def bernoulli(p: float) -> Finite:
+    """P(1) = p with Hamming distortion: R(D) = h(p) − h(D) (Cover & Thomas 2006, thm. 10.3.1)."""
+    if not 0 < p < 1:
+        raise ValueError(f"a Bernoulli source needs 0 < p < 1, not {p}")
+    return Finite([1 - p, p])
+
+
+def uniform_finite(k: int) -> Finite:
+    """Symbols 0 … k−1, equally likely, with Hamming distortion.
+
+    R(D) = log₂ k − h(D) − D·log₂(k − 1) (Cover & Thomas 2006, problem 10.5).
+    """
+    if k < 2:
+        raise ValueError(f"a uniform source needs at least two symbols, not {k}")
+    return Finite(np.full(k, 1.0 / k))

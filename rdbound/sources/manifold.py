@@ -1,0 +1,46 @@
+"""A smooth manifold of low dimension in a space of high dimension."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from rdbound.sources.base import Point, check_positive
+
+__all__ = ["Manifold"]
+
+
+class Manifold:
+    """x = B·tanh(A·z + a), z ~ N(0, I) of ``intrinsic`` dimensions, x of ``dimension``.
+
+    A random generator of one hidden layer, drawn from ``seed`` and scaled so
+    that the variance of a component of x is about one. At high rate R(D) grows
+    by intrinsic/2 bits a halving of D, whatever the ambient dimension.
+    """
+
+    distortion = "squared"
+
+    def __init__(self, intrinsic: int, dimension: int, hidden: int = 64, seed: int = 0):
+        if not 1 <= intrinsic <= dimension:
+            raise ValueError(
+                f"a manifold of {intrinsic} dimensions does not fit into {dimension}: "
+                "choose 1 ≤ intrinsic ≤ dimension"
+            )
+        self.intrinsic, self.dimension = intrinsic, dimension
+        draw = np.random.default_rng(seed)
+        self._inner = draw.normal(size=(intrinsic, hidden)) / np.sqrt(intrinsic)
+        self._shift = draw.normal(size=hidden) * 0.5
+        # tanh of about N(0, 1.25) has a variance of about 0.43.
+        self._outer = draw.normal(size=(hidden, dimension)) / np.sqrt(0.43 * hidden)
+
+    def sample(self, key, count: int) -> jax.Array:
+        """[count, n]."""
+        z = jax.random.normal(key, (count, self.intrinsic))
+        inner, shift, outer = (
+            jnp.asarray(a, jnp.float32) for a in (self._inner, self._shift, self._outer)
+        )
+        return jnp.tanh(z @ inner + shift) @ outer
+
+    def exact(self, lmbda: float) -> Point | None:
+        """None."""
+        check_positive(lmbda)
+        return None

@@ -1,0 +1,72 @@
+"""The sawbridge: a process of one random jump (Wagner & Ballé 2021, arXiv 2011.05065)."""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from scipy.optimize import minimize_scalar
+
+from rdbound.sources.base import Point, check_positive
+
+__all__ = ["Sawbridge"]
+
+MOST_CELLS = 4096
+
+
+@dataclass(frozen=True)
+class Sawbridge:
+    """X(t) = t − 1{t ≥ U} on [0, 1], U uniform, at the middles of ``dimension`` cells.
+
+    Linear transforms spend many coefficients on what is one random number: the
+    example where learned nonlinear transforms are known to be optimal and
+    linear ones far from it.
+    """
+
+    dimension: int = 1024
+    distortion = "squared"
+
+    def sample(self, key, count: int) -> jax.Array:
+        """[count, n]."""
+        t = (jnp.arange(self.dimension) + 0.5) / self.dimension
+        jump = jax.random.uniform(key, (count, 1))
+        return t - (t >= jump)
+
+    def exact(self, lmbda: float) -> Point | None:
+        """None: the one-shot optimum is known (:meth:`one_shot`), the R(D) is not."""
+        check_positive(lmbda)
+        return None
+
+    def one_shot(self, lmbda: float) -> Point:
+        """The best entropy-coded quantizer: (H, D) with H + λ·D least.
+
+        H in bits per *realization* and D the mean squared error over t, in the
+        limit of many samples; λ is per realization too. The optimal quantizers
+        partition the place of the jump into intervals (Wagner & Ballé 2021,
+        thm. 3); a cell of width p costs −p·log₂ p and distorts by p²/6, the
+        variance of the jump inside it. Stationary partitions have M − 1 equal
+        cells and one that is no wider.
+        """
+        check_positive(lmbda)
+        best = Point(0.0, 1 / 6)
+        for cells in range(2, MOST_CELLS):
+            point = _best_partition(cells, lmbda)
+            if point.J(lmbda) >= best.J(lmbda):
+                break
+            best = point
+        return best
+
+
+def _best_partition(cells: int, lmbda: float) -> Point:
+    """``cells`` − 1 cells of width p and one of width 1 − (cells − 1)·p, p chosen best."""
+
+    def point(p: float) -> Point:
+        widths = np.array([p] * (cells - 1) + [max(1 - (cells - 1) * p, 0.0)])
+        positive = widths[widths > 0]
+        return Point(float(-(positive * np.log2(positive)).sum()), float((widths**2).sum() / 6))
+
+    low, high = 1 / cells, 1 / (cells - 1)
+    found = minimize_scalar(
+        lambda p: point(p).J(lmbda), bounds=(low, high), method="bounded", options={"xatol": 1e-12}
+    )
+    return min((point(found.x), point(low)), key=lambda candidate: candidate.J(lmbda))

@@ -1,0 +1,68 @@
+"""Scalar sources: Laplacian with absolute error, and the uniform density."""
+
+from dataclasses import dataclass
+
+import jax
+import numpy as np
+
+from rdbound.sources.base import LN2, Point, check_positive
+
+__all__ = ["Laplacian", "Uniform"]
+
+
+@dataclass(frozen=True)
+class Laplacian:
+    """Density exp(−|x|/b) / 2b with absolute error: R(D) = log₂(b/D) for D ≤ b.
+
+    The Shannon lower bound is tight here (Berger 1971, §4.3.3). ``scale`` is b.
+    """
+
+    scale: float = 1.0
+    dimension = 1
+    distortion = "absolute"
+
+    def sample(self, key, count: int) -> jax.Array:
+        """[count, 1]."""
+        return self.scale * jax.random.laplace(key, (count, 1))
+
+    @property
+    def entropy(self) -> float:
+        """Differential entropy in bits."""
+        return float(np.log2(2 * np.e * self.scale))
+
+    def log2_density(self, x) -> np.ndarray:
+        """Log₂ of the density at ``x`` [..., 1]."""
+        return -np.abs(x[..., 0]) / self.scale / LN2 - np.log2(2 * self.scale)
+
+    def exact(self, lmbda: float) -> Point:
+        """(R, D) where R + λ·D is least: D = 1 / (λ·ln 2)."""
+        distortion = min(1.0 / (LN2 * check_positive(lmbda)), self.scale)
+        return Point(float(np.log2(self.scale / distortion)), distortion)
+
+
+@dataclass(frozen=True)
+class Uniform:
+    """The uniform density on [−width/2, width/2] with squared error: no closed form is known."""
+
+    width: float = 1.0
+    dimension = 1
+    distortion = "squared"
+
+    def sample(self, key, count: int) -> jax.Array:
+        """[count, 1]."""
+        return self.width * (jax.random.uniform(key, (count, 1)) - 0.5)
+
+    @property
+    def entropy(self) -> float:
+        """Differential entropy in bits."""
+        return float(np.log2(self.width))
+
+    def log2_density(self, x) -> np.ndarray:
+        """Log₂ of the density at ``x`` [..., 1]."""
+        inside = np.abs(x[..., 0]) <= self.width / 2
+        return np.where(inside, -np.log2(self.width), -np.inf)
+
+    def exact(self, lmbda: float) -> Point | None:
+        """None."""
+        check_positive(lmbda)
+        return None

@@ -1,0 +1,112 @@
+"""What a method returns: estimates that know which side of R(D) they are on.
+
+A source knows nothing of methods; a method takes a source and a grid of λ and
+returns an :class:`Estimate` for each. All numbers are per dimension, as
+everywhere: R in bits, D a mean over dimensions, J = R + λ·D.
+"""
+
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Literal, Protocol
+
+from rdbound.sources.base import Point, Source, check_positive
+
+__all__ = [
+    "SIDES",
+    "Estimate",
+    "Method",
+    "Side",
+    "check_lmbdas",
+    "check_memory",
+    "check_squared",
+    "each",
+]
+
+Side = Literal["exact", "upper", "lower", "estimate"]
+SIDES = ("exact", "upper", "lower", "estimate")
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """One point of a method.
+
+    Attributes:
+      method: its name.
+      side: ``exact``, ``upper`` bound, ``lower`` bound, or an ``estimate`` of
+        neither side.
+      lmbda: λ, in bits per unit of distortion.
+      rate, distortion: the point. For a lower bound, a point of the supporting
+        line R + λ·D = J, which lies below R(D).
+      standard_error: of J, 0 where nothing was sampled.
+      tolerance: how far J may be off for reasons that are no noise (a
+        certificate, a grid), in bits.
+      seconds: of the method's work for this point.
+      status: a sentence where something went wrong; else empty.
+    """
+
+    method: str
+    side: Side
+    lmbda: float
+    rate: float
+    distortion: float
+    standard_error: float = 0.0
+    tolerance: float = 0.0
+    seconds: float = 0.0
+    status: str = ""
+
+    @property
+    def J(self) -> float:
+        """R + λ·D."""
+        return Point(self.rate, self.distortion).J(self.lmbda)
+
+
+class Method(Protocol):
+    """A way to an estimate. Implementations are frozen dataclasses of their options."""
+
+    @property
+    def name(self) -> str:
+        """What tables call it."""
+        ...
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """An estimate for each λ; ValueError in one line for what it cannot do."""
+        ...
+
+
+def check_lmbdas(lmbdas: Sequence[float]) -> list[float]:
+    """As floats; raises ValueError unless there are some and all are positive."""
+    if len(lmbdas) == 0:
+        raise ValueError("no λ was given")
+    return [check_positive(lmbda) for lmbda in lmbdas]
+
+
+def check_squared(source: Source, method: str) -> None:
+    """Raise ValueError unless the source has squared error and can be sampled."""
+    if not hasattr(source, "sample"):
+        raise ValueError(f"{method} learns from samples, and {type(source).__name__} draws none")
+    if source.distortion != "squared":
+        raise ValueError(
+            f"{method} needs squared error, and {type(source).__name__} has "
+            f"{source.distortion} distortion: use blahut-arimoto"
+        )
+
+
+def check_memory(needed: float, what: str) -> None:
+    """Raise ValueError where ``needed`` bytes are more than half of the machine's memory."""
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > total / 2:
+        raise ValueError(
+            f"{what} needs {needed / 2**30:.1f} GiB of memory, more than half of the "
+            f"{total / 2**30:.1f} GiB here: choose fewer points"
+        )
+
+
+def each(lmbdas: Sequence[float], estimate: Callable[[float], Estimate]) -> list[Estimate]:
+    """``estimate(λ)`` for every λ, each with the time it took."""
+    found = []
+    for lmbda in check_lmbdas(lmbdas):
+        start = time.monotonic()
+        found.append(replace(estimate(lmbda), seconds=time.monotonic() - start))
+    return found

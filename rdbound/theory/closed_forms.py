@@ -1,0 +1,79 @@
+"""What theory knows without computing: exact points and the Shannon lower bound."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rdbound.sources.base import LN2, Point, Source, check_positive
+from rdbound.theory.base import Estimate, check_lmbdas
+
+__all__ = ["Exact", "ShannonLowerBound", "shannon_lower_bound"]
+
+
+@dataclass(frozen=True)
+class Exact:
+    """The source's own R(D), where theory has one."""
+
+    name = "exact"
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """Points for the λ that theory answers; raises ValueError where there is none."""
+        points = {lmbda: source.exact(lmbda) for lmbda in check_lmbdas(lmbdas)}
+        known = [
+            Estimate(self.name, "exact", lmbda, point.rate, point.distortion)
+            for lmbda, point in points.items()
+            if point is not None
+        ]
+        if not known:
+            raise ValueError(f"the exact R(D) of {type(source).__name__} is not known at these λ")
+        return known
+
+
+def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: float) -> Point:
+    """Where the Shannon lower bound, cut off at R = 0, minimizes R + λ·D.
+
+        squared:   R(D) ≥ h/n − ½·log₂(2πe·D)
+        absolute:  R(D) ≥ h/n − log₂(2e·D)
+
+    (Shannon 1959; Berger 1971, §4.3), h the differential ``entropy`` of the
+    vector in bits. Raises ValueError for another distortion.
+    """
+    h = entropy / dimension
+    if distortion == "squared":
+        power, volume = 0.5, 2 * np.pi * np.e
+    elif distortion == "absolute":
+        power, volume = 1.0, 2 * np.e
+    else:
+        raise ValueError(f"the Shannon lower bound needs a density, not {distortion} distortion")
+    most = 2.0 ** (h / power) / volume  # where the bound crosses zero
+    best = power / (LN2 * check_positive(lmbda))
+    if best >= most:
+        return Point(0.0, float(most))
+    return Point(float(h - power * np.log2(volume * best)), float(best))
+
+
+@dataclass(frozen=True)
+class ShannonLowerBound:
+    """The Shannon lower bound of a source whose differential entropy is known."""
+
+    name = "shannon-lower"
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """See :func:`shannon_lower_bound`; raises ValueError without a finite entropy."""
+        lmbdas = check_lmbdas(lmbdas)
+        entropy = getattr(source, "entropy", float("nan"))
+        if source.distortion == "matrix" or not np.isfinite(entropy):
+            raise ValueError(
+                f"the Shannon lower bound needs a finite differential entropy, and that of "
+                f"{type(source).__name__} is not known"
+            )
+        return [
+            Estimate(
+                self.name,
+                "lower",
+                lmbda,
+                *shannon_lower_bound(entropy, source.dimension, source.distortion, lmbda),
+            )
+            for lmbda in lmbdas
+        ]

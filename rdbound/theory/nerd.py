@@ -1,0 +1,109 @@
+"""NERD: R(D) with a generator of reproductions (Lei, Hassani & Saeedi Bidokhti 2022).
+
+The rate functional of :mod:`rdbound.theory.wasserstein` with ν the law of
+G(Z), Z ~ N(0, I), and the inner integral replaced by a mean over k samples:
+
+    J_k = −E log₂ (1/k)·Σ 2^(−λ·n·d(X, G(Z_j))).
+
+By Jensen's inequality J_k ≥ J(ν) in expectation, so it stays an upper bound;
+but a mean over k samples can hardly express a rate above log₂ k bits a vector
+(each term is at most one), and the bound turns loose there.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from rdbound.models.mlp import Dense
+from rdbound.sources.base import LN2, Source
+from rdbound.theory.base import Estimate, check_squared, each
+from rdbound.theory.wasserstein import Particles, held_out, particle_limit
+
+__all__ = ["NERD"]
+
+
+@dataclass(frozen=True)
+class NERD:
+    """NERD as a method.
+
+    Attributes:
+      latent: dimensions of Z; the source's by default (0).
+      hidden: widths of the generator's layers.
+      samples: k, in training and in the final estimate, where they are fresh.
+      steps, batch, learning_rate: of Adam with a cosine.
+      test: fresh samples that R, D and the standard error come from.
+      repeats: independent draws of the k samples averaged in the estimate.
+    """
+
+    latent: int = 0
+    hidden: tuple[int, ...] = (64, 64)
+    samples: int = 2_000
+    steps: int = 1_000
+    batch: int = 256
+    learning_rate: float = 2e-3
+    test: int = 20_000
+    repeats: int = 4
+    name = "nerd"
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """Upper bounds; raises ValueError without squared error or samples."""
+        check_squared(source, self.name)
+        return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+
+    def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
+        n = source.dimension
+        rngs = nnx.Rngs(seed)
+        generator = Dense(self.latent or n, self.hidden, n, rngs)
+        graphdef, params = nnx.split(generator)
+        params = _train(self, graphdef, source, params, lmbda * LN2, jax.random.key(seed))
+        found = []
+        for repeat in range(self.repeats):
+            y_key, x_key = jax.random.split(jax.random.key(seed + 2**30 + repeat))
+            y = _generate(graphdef, params, y_key, self.samples, self.latent or n)
+            particles = Particles(y, jnp.full((self.samples,), -jnp.log(self.samples)))
+            x = source.sample(x_key, self.test // self.repeats)
+            found.append(held_out(particles, x, lmbda))
+        rate, distortion, _ = np.mean(found, axis=0)
+        J = [r + lmbda * d for r, d, _ in found]
+        # Samples of X are fresh in each repeat, so the spread holds both noises.
+        within = float(np.sqrt(np.mean([e**2 for _, _, e in found]) / self.repeats))
+        error = max(within, float(np.std(J, ddof=1) / np.sqrt(self.repeats)))
+        limit = particle_limit(self.samples, n)
+        status = "" if rate < 0.8 * limit else f"the rate is near log₂ k / n = {limit:.3g}"
+        return Estimate(self.name, "upper", lmbda, float(rate), float(distortion), error,
+                        status=status)  # fmt: skip
+
+
+def _generate(graphdef, params, key, count: int, latent: int):
+    generator = nnx.merge(graphdef, params)
+    return jax.vmap(generator)(jax.random.normal(key, (count, latent)))
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _train(options: NERD, graphdef, source: Source, params, slope, key):
+    """Adam on J_k, in one loop."""
+    latent = options.latent or source.dimension
+    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps, 0.01)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+    def loss(params, key):
+        x_key, y_key = jax.random.split(key)
+        x = source.sample(x_key, options.batch)
+        y = _generate(graphdef, params, y_key, options.samples, latent)
+        squared = ((x[:, None] - y[None]) ** 2).sum(-1)
+        log_mean = jax.nn.logsumexp(-slope * squared, axis=1) - jnp.log(options.samples)
+        return -log_mean.mean()
+
+    def step(index, carry):
+        params, opt_state = carry
+        gradient = jax.grad(loss)(params, jax.random.fold_in(key, index))
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return optax.apply_updates(params, updates), opt_state
+
+    return jax.lax.fori_loop(0, options.steps, step, (params, optimizer.init(params)))[0]

@@ -1,0 +1,189 @@
+"""The neural lower bound of Yang & Mandt 2022 (arXiv 2111.12166, §4), squared error.
+
+Csiszár's dual: for every u > 0 on the source's alphabet and s = λ·ln 2,
+
+    n·J(λ)·ln 2  ≥  E[−ln u(X)] − ln c,   c = sup_y E[exp(−s·‖X − y‖²) / u(X)].
+
+The expectation inside the supremum is a mean over k samples: C_k, whose
+supremum exceeds c in expectation, so with −ln c ≥ −c/α − ln α + 1 (any α > 0)
+
+    ξ = −mean ln u − C_k/α − ln α + 1
+
+lies below the bound in expectation. The mean of several independent ξ, less
+its confidence margin, is a lower bound with the stated probability, provided
+the inner supremum is found; it is searched by mean-shift ascent (which never
+descends) from many of the samples. k limits the tightness: at high λ·n the
+sum has few terms that count, and C_k far exceeds c.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from scipy.stats import t as student
+
+from rdbound.models.mlp import Dense
+from rdbound.sources.base import LN2, Source
+from rdbound.theory.base import Estimate, check_memory, check_squared, each
+
+__all__ = ["LogU", "NeuralLower", "log_supremum"]
+
+
+class LogU(nnx.Module):
+    """Ln u(x): a perceptron of the standardized x and of its squared length, above a floor.
+
+    Where the Shannon lower bound is tight the best u is proportional to the
+    density. With k samples it must not follow the density into its tails: where
+    u < 1/(k·c), one outlier is a supremum by itself. The floor starts there
+    (the perceptron at 0) and is learned, as all else.
+    """
+
+    def __init__(self, mean, deviation, samples: int, hidden: Sequence[int], rngs: nnx.Rngs):
+        self.floor = nnx.Param(jnp.asarray(-np.log(samples), jnp.float32))
+        self.mean = nnx.Param(jnp.asarray(mean, jnp.float32))
+        self.precision = nnx.Param(1.0 / jnp.asarray(deviation, jnp.float32))
+        self.network = Dense(len(mean) + 1, hidden, 1, rngs, zero=True)
+
+    def __call__(self, x):
+        """[n] → scalar."""
+        z = (x - self.mean[...]) * self.precision[...]
+        return jnp.logaddexp(self.network(jnp.append(z, jnp.mean(z**2)))[0], self.floor[...])
+
+
+def log_supremum(x, log_u, slope, starts: int, steps: int) -> tuple[jax.Array, jax.Array]:
+    """Ln C_k = ln sup_y (1/k)·Σ exp(−s·‖x_i − y‖²)/u(x_i), and the y that was found.
+
+    Args:
+      x: samples, [k, n].
+      log_u: ln u at them, [k].
+      slope: s.
+      starts: how many of the samples, the best first, ascent begins from.
+      steps: of mean shift, y ← Σ w_i·x_i with w the softmax of the terms
+        (Carreira-Perpiñán 2007): each raises the sum.
+    """
+    norms = (x**2).sum(1)
+
+    def terms(y):
+        cross = jnp.matmul(y, x.T, precision="highest")
+        squared = jnp.maximum(norms - 2 * cross + (y**2).sum(1)[:, None], 0.0)
+        return -slope * squared - log_u
+
+    y = x
+    if starts < len(x):
+        _, best = jax.lax.top_k(jax.nn.logsumexp(terms(x), axis=1), starts)
+        y = x[best]
+
+    def shift(_, y):
+        return jnp.matmul(jax.nn.softmax(terms(y), axis=1), x, precision="highest")
+
+    y = jax.lax.fori_loop(0, steps, shift, y)
+    values = jax.nn.logsumexp(terms(y), axis=1) - jnp.log(len(x))
+    chosen = jnp.argmax(values)
+    return values[chosen], y[chosen]
+
+
+@dataclass(frozen=True)
+class NeuralLower:
+    """The neural lower bound as a method.
+
+    Attributes:
+      samples: k, both in training and in the final estimate.
+      hidden: widths of the log-u network's layers.
+      steps, learning_rate: of Adam with a cosine.
+      draws: sets of k samples a step.
+      starts: of the inner maximization in training; the estimate starts from
+        every sample.
+      repeats: independent ξ that are averaged.
+      confidence: with which the reported value is a lower bound, one-sided
+        (Student's t on the ξ).
+    """
+
+    samples: int = 1_024
+    hidden: tuple[int, ...] = (64, 64)
+    steps: int = 500
+    learning_rate: float = 2e-3
+    draws: int = 2
+    starts: int = 10
+    repeats: int = 30
+    confidence: float = 0.95
+    name = "neural-lower"
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """Lower bounds; raises ValueError without squared error or samples.
+
+        ``distortion`` is where the source's own R(D) touches its supporting
+        line if theory knows it, and otherwise λ's share of J: a line has no
+        point of its own.
+        """
+        check_squared(source, self.name)
+        check_memory(4.0 * 8 * self.samples**2, f"{self.samples} samples")
+        return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+
+    def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
+        n = source.dimension
+        xi = self.xi(source, lmbda, seed) / LN2 / n
+        error = float(xi.std(ddof=1) / np.sqrt(len(xi)))
+        margin = float(student.ppf(self.confidence, len(xi) - 1)) * error
+        # J(λ) ≥ 0 for any source: the bound is never worse than that.
+        J = max(0.0, float(xi.mean()) - margin)
+        point = source.exact(lmbda)
+        distortion = point.distortion if point is not None else J / lmbda
+        return Estimate(self.name, "lower", lmbda, J - lmbda * distortion, distortion, error)
+
+    def xi(self, source: Source, lmbda: float, seed: int = 0) -> np.ndarray:
+        """Independent values of ξ, [repeats], in nats a vector."""
+        slope = lmbda * LN2
+        pilot = np.asarray(source.sample(jax.random.key(seed + 2**29), 10_000))
+        model = LogU(pilot.mean(0), pilot.std(0) + 1e-6, self.samples, self.hidden, nnx.Rngs(seed))
+        graphdef, params = nnx.split(model)
+        params, log_alpha = _train(self, graphdef, source, params, slope, jax.random.key(seed))
+        keys = jax.random.split(jax.random.key(seed + 2**30), self.repeats)
+        steps = 100
+
+        @jax.jit
+        def one(key):
+            x = source.sample(key, self.samples)
+            log_u = jax.vmap(nnx.merge(graphdef, params))(x)
+            log_c, _ = log_supremum(x, log_u, slope, self.samples, steps)
+            return -log_u.mean() - jnp.exp(log_c - log_alpha) - log_alpha + 1.0
+
+        return np.asarray([float(one(key)) for key in keys], np.float64)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _train(options: NeuralLower, graphdef, source: Source, params, slope, key):
+    """(weights, ln α): Adam on mean ln u + ln C_k, and the mean of ln C_k over the last tenth."""
+    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps, 0.01)
+    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+
+    def parts(params, x):
+        """(mean ln u, ln C_k) of one set of samples."""
+        log_u = jax.vmap(nnx.merge(graphdef, params))(x)
+        _, y = log_supremum(x, jax.lax.stop_gradient(log_u), slope, options.starts, 20)
+        y = jax.lax.stop_gradient(y)
+        terms = -slope * ((x - y) ** 2).sum(1) - log_u
+        return log_u.mean(), jax.nn.logsumexp(terms) - jnp.log(len(x))
+
+    def loss(params, x):
+        log_u, log_c = jax.vmap(parts, (None, 0))(params, x)
+        log_mean = jax.nn.logsumexp(log_c) - jnp.log(options.draws)
+        return log_u.mean() + log_mean, log_mean
+
+    def step(carry, index):
+        params, opt_state = carry
+        x = source.sample(jax.random.fold_in(key, index), options.draws * options.samples)
+        x = x.reshape(options.draws, options.samples, -1)
+        gradient, log_c = jax.grad(loss, has_aux=True)(params, x)
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return (optax.apply_updates(params, updates), opt_state), log_c
+
+    (params, _), log_c = jax.lax.scan(
+        step, (params, optimizer.init(params)), jnp.arange(options.steps)
+    )
+    tail = log_c[-max(1, options.steps // 10) :]
+    return params, jnp.log(jnp.mean(jnp.exp(tail - tail.max()))) + tail.max()

@@ -1,0 +1,174 @@
+"""Wasserstein gradient descent: R(D) with particles (Yang et al. 2023, arXiv 2310.18908).
+
+The rate functional of a reproduction distribution ν at a slope −λ,
+
+    J(ν) = −E log₂ ∫ 2^(−λ·n·d(X, y)) ν(dy)   bits per vector,
+
+is minimized over ν = Σ w_j·δ(y_j): particles move against the gradient of its
+first variation,
+
+    ψ(y) = −E[ 2^(−λ·n·d(X, y)) / A(X) ],
+
+and, in the hybrid method, Blahut–Arimoto moves their weights between steps.
+J of any ν bounds J(λ) from above; on fresh samples it is an unbiased estimate
+of such a bound. m particles convey at most log₂ m bits a vector: a bias that
+:func:`particle_limit` states.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+
+from rdbound.sources.base import LN2, Source
+from rdbound.theory.base import Estimate, check_memory, check_squared, each
+
+__all__ = ["Particles", "Wasserstein", "held_out", "particle_limit"]
+
+MOST_DIMENSIONS = 16
+CHUNK = 4096
+
+
+class Particles(NamedTuple):
+    """A discrete reproduction distribution: ``y`` [m, n] and ``log_weight`` [m]."""
+
+    y: jax.Array
+    log_weight: jax.Array
+
+
+def particle_limit(particles: int, dimension: int) -> float:
+    """The most bits per dimension that so many particles convey."""
+    return float(np.log2(particles)) / dimension
+
+
+def _log_a(particles: Particles, x, slope):
+    """Logarithms of A for each row of x [k, n], and the terms ln w + ln kernel, [k, m].
+
+    ``slope`` is λ·ln 2: distances are sums over dimensions, λ per dimension,
+    and the n of the sum cancels that of the mean.
+    """
+    squared = jnp.maximum(
+        (x**2).sum(1)[:, None]
+        - 2 * jnp.matmul(x, particles.y.T, precision="highest")
+        + (particles.y**2).sum(1),
+        0.0,
+    )
+    terms = particles.log_weight - slope * squared
+    return jax.nn.logsumexp(terms, axis=1), terms, squared
+
+
+def _functional(y, log_weight, x, slope):
+    """J in nats a vector, up to sampling."""
+    return -jnp.mean(_log_a(Particles(y, log_weight), x, slope)[0])
+
+
+def held_out(particles: Particles, x, lmbda: float) -> tuple[float, float, float]:
+    """(R, D, standard error of J), per dimension, of samples the particles have not seen.
+
+    R = E KL(π(·|X) ‖ w) with π(j|x) ∝ w_j·2^(−λ·n·d(x, y_j)), D = E Σ π·d.
+    """
+    n = x.shape[1]
+
+    @jax.jit
+    def parts(x):
+        log_a, terms, squared = _log_a(particles, x, lmbda * LN2)
+        share = jnp.exp(terms - log_a[:, None])
+        return -log_a, (share * squared).sum(1)
+
+    pieces = [parts(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
+    J = np.concatenate([np.asarray(a, np.float64) for a, _ in pieces]) / LN2 / n
+    D = np.concatenate([np.asarray(d, np.float64) for _, d in pieces]) / n
+    rate = float(J.mean() - lmbda * D.mean())
+    return rate, float(D.mean()), float(J.std(ddof=1) / np.sqrt(len(J)))
+
+
+@dataclass(frozen=True)
+class Wasserstein:
+    """Wasserstein gradient descent and, with ``hybrid``, its mixture with Blahut–Arimoto.
+
+    Attributes:
+      particles: m.
+      samples: of the source, what the particles are fitted to.
+      steps: of descent, Adam's on ψ with a cosine.
+      learning_rate: its first step, in standard deviations of the source.
+      hybrid: update the weights too.
+      batch: samples a step; all where it is not smaller.
+      test: fresh samples that R, D and the standard error come from.
+    """
+
+    particles: int = 256
+    samples: int = 20_000
+    steps: int = 500
+    learning_rate: float = 0.05
+    hybrid: bool = True
+    batch: int = 2_000
+    test: int = 50_000
+
+    @property
+    def name(self) -> str:
+        """``wasserstein``, or ``wasserstein-hybrid``."""
+        return "wasserstein-hybrid" if self.hybrid else "wasserstein"
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """Upper bounds; raises ValueError above 16 dimensions or without squared error."""
+        return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+
+    def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
+        particles = self.fit(source, lmbda, seed)
+        x = source.sample(jax.random.key(seed + 2**30), self.test)
+        rate, distortion, error = held_out(particles, x, lmbda)
+        limit = particle_limit(self.particles, source.dimension)
+        status = "" if rate < 0.8 * limit else f"the rate is near the particles' limit, {limit:.3g}"
+        return Estimate(self.name, "upper", lmbda, rate, distortion, error, status=status)
+
+    def fit(self, source: Source, lmbda: float, seed: int = 0) -> Particles:
+        """The particles after descent, and their weights."""
+        check_squared(source, self.name)
+        if source.dimension > MOST_DIMENSIONS:
+            raise ValueError(
+                f"{self.name} serves at most {MOST_DIMENSIONS} dimensions, not "
+                f"{source.dimension}: use neural-upper"
+            )
+        check_memory(4.0 * 4 * self.batch * self.particles, f"{self.particles} particles")
+        x = source.sample(jax.random.key(seed), max(self.samples, self.particles))
+        return _descend(self, x, jnp.float32(lmbda * LN2), jax.random.key(seed + 1))
+
+
+@partial(jax.jit, static_argnums=0)
+def _descend(options: Wasserstein, x, slope, key) -> Particles:
+    """The whole descent, in one loop."""
+    scale = jnp.sqrt(jnp.mean(jnp.var(x, axis=0)))
+    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps, 0.01)
+    optimizer = optax.adam(schedule, b1=0.9, b2=0.99)
+    m = options.particles
+    start = Particles(x[:m], jnp.full((m,), -jnp.log(m)))
+    whole = options.batch >= len(x)
+
+    def step(index, carry):
+        particles, opt_state = carry
+        chosen = jax.random.randint(jax.random.fold_in(key, index), (options.batch,), 0, len(x))
+        batch = x if whole else x[chosen]
+        gradient = jax.grad(_functional)(particles.y, particles.log_weight, batch, slope)
+        # The gradient in y_j carries w_j; the first variation's does not.
+        gradient = gradient * jnp.exp(-particles.log_weight)[:, None] * scale
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        y = particles.y + scale * updates
+        log_weight = particles.log_weight
+        if options.hybrid:
+            log_a, terms, _ = _log_a(Particles(y, log_weight), batch, slope)
+            log_weight = jax.nn.logsumexp(terms - log_a[:, None], axis=0) - jnp.log(len(batch))
+            # A stochastic update is damped, as a running mean of Blahut's; a
+            # particle that lost all weight could never return.
+            rate = 1.0 if whole else 0.1
+            log_weight = (1 - rate) * particles.log_weight + rate * log_weight
+            log_weight = jnp.maximum(log_weight, -jnp.log(m) - 7.0)
+            log_weight = jax.nn.log_softmax(log_weight)
+        return Particles(y, log_weight), opt_state
+
+    carry = (start, optimizer.init(start.y))
+    return jax.lax.fori_loop(0, options.steps, step, carry)[0]
