@@ -275,6 +275,8 @@ def _keys_at(location) -> set[str]:
     """The keys allowed where an unknown one was found, following the schema's types."""
     kinds: list = [Config]
     for part in location:
+        if isinstance(part, int):  # an item of a list: its type is among the kinds
+            continue
         inner: list = []
         for kind in kinds:
             hints = typing.get_type_hints(kind) if isinstance(kind, type) else {}

@@ -18,6 +18,7 @@ __all__ = ["Case", "laboratory_run", "solve", "verify", "violations"]
 
 Say = Callable[[str], None]
 TABLE = "answers.csv"
+VERIFY = Path(str(resources.files("rdbound") / "verify.yaml"))
 LIMIT = 3.0
 """Standard errors by which a bound may lie on the wrong side."""
 ROUNDING = 1e-9
@@ -166,8 +167,7 @@ def verify(say: Say, output: Path | None = None) -> bool:
 
     ``output``: a folder for the table; nothing is written without it.
     """
-    with resources.as_file(resources.files("rdbound") / "verify.yaml") as path:
-        config = load_config(path)
+    config = load_config(VERIFY)
     assert config.laboratory is not None
     answers = solve(_open_cases(config.laboratory), config.seed)
     say("\n".join(text.answer_lines(answers)))

@@ -70,11 +70,18 @@ class MLP(nnx.Module):
         rngs = nnx.Rngs(seed)
         e = 16 if lmbda_range[0] < lmbda_range[1] else 0
         self.embedding = RateEmbedding(self.lmbda_range, e, rngs=rngs) if e else None
-        self.encoder = Dense(dimension + e, hidden, 2 * latent, rngs)
-        # Log-scales start independent of x: of a linear model they stay nearly so.
-        last = self.encoder.layers[-1].kernel
-        last[...] = last[...].at[:, latent:].set(0.0)
+        # The log-scales of a linear model do not depend on x, as those of the
+        # optimal Gaussian channel do not; those of the others start so.
+        self.encoder = Dense(dimension + e, hidden, latent if not hidden else 2 * latent, rngs)
+        if hidden:
+            last = self.encoder.layers[-1].kernel
+            last[...] = last[...].at[:, latent:].set(0.0)
+        else:
+            zeros = nnx.initializers.zeros
+            self.log_sigma = nnx.Linear(max(e, 1), latent, kernel_init=zeros, rngs=rngs)
         self.decoder = Dense(latent + e, hidden, dimension, rngs)
+        if not hidden:
+            self._start_orthogonal(dimension, latent, rngs)
         self.top = _make_prior(
             _one_of("prior", prior, PRIORS, form), latent, form, components, rngs
         )
@@ -84,6 +91,19 @@ class MLP(nnx.Module):
             width = max(32, 4 * latent)
             self.flow = MaskedPerceptron(latent, dimension + e, width, rngs=rngs)
 
+    def _start_orthogonal(self, dimension: int, latent: int, rngs: nnx.Rngs) -> None:
+        """A linear model starts as a random rotation and its inverse.
+
+        Two independent random matrices are as far from each other's inverse as
+        can be, and in a thousand dimensions Adam needs long to bring them together.
+        """
+        size = max(dimension, latent)
+        turn, _ = jnp.linalg.qr(jax.random.normal(rngs.params(), (size, size)))
+        turn = turn[:dimension, :latent]
+        into, out = self.encoder.layers[-1].kernel, self.decoder.layers[-1].kernel
+        into[...] = into[...].at[:dimension, :latent].set(turn)
+        out[...] = out[...].at[:latent].set(turn.T)
+
     def _with_rate(self, x, lmbda):
         if self.embedding is None:
             return x
@@ -92,7 +112,7 @@ class MLP(nnx.Module):
     def infer(self, x, lmbda) -> tuple:
         """Vector [n] → the posterior of the latent."""
         x = self._with_rate(x, lmbda)
-        mu, log_sigma = jnp.split(self.encoder(x), 2)
+        mu, log_sigma = self._moments(x)
         q = Gaussian(mu, log_sigma - 1.0)
         if self.posterior == "full":
             n = len(mu)
@@ -102,6 +122,15 @@ class MLP(nnx.Module):
         if self.posterior == "autoregressive":
             return (AutoregressiveGaussian(q, x, self.flow),)
         return (q,)
+
+    def _moments(self, x):
+        """Mean and log-scale of the latent, from the encoder's input."""
+        if hasattr(self, "log_sigma"):
+            e = self.log_sigma.kernel.shape[0]
+            rate = x[-e:] if self.embedding is not None else jnp.zeros((1,))
+            return self.encoder(x), self.log_sigma(rate)
+        mu, log_sigma = jnp.split(self.encoder(x), 2)
+        return mu, log_sigma
 
     def prior(self, level, latents, lmbda) -> Prior | HasDensity:
         """The prior of the latent."""

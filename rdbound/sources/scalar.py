@@ -53,6 +53,11 @@ class Uniform:
         return self.width * (jax.random.uniform(key, (count, 1)) - 0.5)
 
     @property
+    def support(self) -> list[tuple[float, float]]:
+        """(low, high) of the one dimension."""
+        return [(-self.width / 2, self.width / 2)]
+
+    @property
     def entropy(self) -> float:
         """Differential entropy in bits."""
         return float(np.log2(self.width))

@@ -76,10 +76,11 @@ def pairwise(x: np.ndarray, y: np.ndarray, distortion: str) -> np.ndarray:
 def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
     """Put a source with a density on a grid of ``points`` a dimension.
 
-    The grid spans ``extent`` standard deviations to both sides of the mean
-    (of a large sample). A cell has the probability and the mean that quadrature
-    inside it gives. Raises ValueError for a source without a density, above
-    three dimensions, or too many points for memory.
+    The grid spans the source's ``support`` where it has one, and else ``extent``
+    standard deviations to both sides of the mean (of a large sample). A cell has
+    the probability and the mean that quadrature inside it gives. Raises
+    ValueError for a source without a density, above three dimensions, or too
+    many points for memory.
     """
     n = source.dimension
     if n > MOST_DIMENSIONS:
@@ -93,18 +94,22 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
         raise ValueError(f"{type(source).__name__} has no density to put on a grid")
     cells = float(points) ** n
     check_memory(3 * 8 * cells**2, f"a grid of {points}^{n} points squared")
-    sample = np.asarray(source.sample(jax.random.key(0), 100_000), np.float64)
-    centre, spread = sample.mean(0), sample.std(0)
-    edges = [
-        np.linspace(c - extent * s, c + extent * s, points + 1)
-        for c, s in zip(centre, spread, strict=True)
-    ]
+    edges = [np.linspace(low, high, points + 1) for low, high in _box(source, extent)]
     mass, mean, second = _moments(source, edges)
     total = mass.sum()
     keep = mass > 0
     mass, mean, second = mass[keep], mean[keep], second[keep]
     displacement = float((mass * second).sum() / total)
     return Grid(mean, mass / total, displacement, second, float(1.0 - total), source.distortion)
+
+
+def _box(source, extent: float) -> list[tuple[float, float]]:
+    """(low, high) in each dimension."""
+    if hasattr(source, "support"):
+        return source.support
+    sample = np.asarray(source.sample(jax.random.key(0), 100_000), np.float64)
+    centre, reach = sample.mean(0), extent * sample.std(0)
+    return list(zip(centre - reach, centre + reach, strict=True))
 
 
 def _moments(source, edges: list[np.ndarray]):

@@ -1,0 +1,149 @@
+import dataclasses
+
+import pytest
+
+from rdbound import laboratory
+from rdbound.answers import Answer, read_answers, write_answers
+from rdbound.channels import GaussianChannel
+from rdbound.cli import main
+from rdbound.config import load_config
+from rdbound.report import answers_figure
+
+SMALL = """
+output: {output}
+laboratory:
+  cases:
+    - label: coin
+      source: {{name: bernoulli, options: {{p: 0.3}}}}
+      lmbdas: [1.0, 4.0]
+      methods: [{{name: blahut-arimoto}}, {{name: exact}}]
+    - label: gaussian
+      source: {{name: gaussian, options: {{variances: [1.0]}}}}
+      lmbdas: [2.0]
+      methods:
+        - {{name: shannon-lower}}
+        - name: neural-upper
+          options: {{hidden: [], learning_rate: 0.05, steps: 200, test: 4000}}
+"""
+
+
+@pytest.fixture
+def config(tmp_path):
+    path = tmp_path / "small.yaml"
+    path.write_text(SMALL.format(output=tmp_path / "run"))
+    return path
+
+
+def _answer(**changes):
+    base = Answer("s", "m", "upper", 1.0, 0.5, 0.5, 0.01, 0.0, 0.5, 1.0, 0.1, "")
+    return dataclasses.replace(base, **changes)
+
+
+def test_a_bound_may_err_by_three_standard_errors_on_its_wrong_side():
+    assert not laboratory.violations([_answer(rate=0.471), _answer(rate=5.0)])
+    assert not laboratory.violations([_answer(kind="lower", rate=0.529), _answer(exact_J=None)])
+    for wrong in (
+        _answer(rate=0.469),
+        _answer(kind="lower", rate=0.531),
+        _answer(kind="exact", rate=0.531),
+        _answer(kind="exact", rate=0.469),
+    ):
+        (line,) = laboratory.violations([wrong])
+        assert "WRONG: m on s" in line
+    assert not laboratory.violations([_answer(rate=0.469, tolerance=0.01)])
+
+
+def test_bounds_must_not_cross_even_where_the_truth_is_unknown():
+    upper = _answer(method="up", exact_J=None)
+    for rate, wrong in ((0.53, False), (0.55, True)):
+        lower = _answer(method="low", kind="lower", rate=rate, exact_J=None)
+        assert bool(laboratory.violations([upper, lower])) == wrong
+
+
+def test_a_table_reads_as_it_was_written(tmp_path):
+    answers = [_answer(), _answer(exact_rate=None, exact_J=None, status="stopped, early")]
+    write_answers(tmp_path / "answers.csv", answers)
+    assert read_answers(tmp_path / "answers.csv") == answers
+    assert answers[0].error == pytest.approx(0.0)
+    assert answers[1].error is None
+    (tmp_path / "other.csv").write_text("a,b\n1,2\n")
+    with pytest.raises(ValueError, match="lacks the column source"):
+        read_answers(tmp_path / "other.csv")
+
+
+def test_a_run_leaves_table_figure_and_report_and_resumes(config, tmp_path, capsys):
+    assert main(["answers", str(config)]) == 0
+    folder = tmp_path / "run"
+    answers = read_answers(folder / "answers.csv")
+    assert [a.method for a in answers] == ["blahut-arimoto"] * 2 + ["exact"] * 2 + [
+        "shannon-lower",
+        "neural-upper",
+    ]
+    assert "No bound lies on the wrong side" in (folder / "report.md").read_text()
+    assert (folder / "answers.png").stat().st_size > 10_000
+    assert main(["answers", str(config)]) == 0
+    assert "nothing to do" in capsys.readouterr().out
+    # What an interrupted run had solved is kept.
+    (folder / "finished.json").unlink()
+    write_answers(folder / "answers.csv", [dataclasses.replace(a, seconds=77) for a in answers[:4]])
+    assert main(["answers", str(config)]) == 0
+    assert [a.seconds == 77 for a in read_answers(folder / "answers.csv")] == [True] * 4 + [
+        False
+    ] * 2
+
+
+def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeypatch, capsys):
+    monkeypatch.setattr(laboratory, "VERIFY", config)
+    assert main(["verify"]) == 0
+    assert "no upper bound below the truth" in capsys.readouterr().out
+    whole = GaussianChannel.__call__
+
+    def halved(self, posterior, prior, key):
+        sample, bits = whole(self, posterior, prior, key)
+        return type(whole(self, posterior, prior, key))(sample, 0.5 * bits)
+
+    monkeypatch.setattr(GaussianChannel, "__call__", halved)
+    assert main(["verify"]) == 1
+    out = capsys.readouterr().out
+    assert "WRONG: neural-upper on gaussian" in out
+    assert "no upper bound below" not in out
+
+
+def test_the_shipped_subset_is_a_valid_config():
+    section = load_config(laboratory.VERIFY).laboratory
+    assert {m.name for case in section.cases for m in case.methods} >= {
+        "blahut-arimoto",
+        "nerd",
+        "neural-lower",
+        "neural-upper",
+        "shannon-lower",
+        "wasserstein",
+    }
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ("name: bernoulli", "name: coin", "unknown source 'coin'"),
+        ("{name: exact}", "{name: blahut-arimoto}", "give one of them a label"),
+        ("p: 0.3", "q: 0.3", "source 'bernoulli'"),
+        ("lmbdas: [2.0]", "lmbdas: [-2.0]", "greater than 0"),
+        ("label: coin", "lable: coin", "did you mean 'label'"),
+    ],
+)
+def test_mistakes_end_in_one_line_and_exit_code_2(config, capsys, old, new, message):
+    text = config.read_text()
+    assert old in text
+    config.write_text(text.replace(old, new))
+    assert main(["answers", str(config)]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_a_figure_of_one_source_refuses_two():
+    with pytest.raises(ValueError, match="not of 2"):
+        answers_figure.source_figure([_answer(), _answer(source="t")])
+    figure = answers_figure.source_figure(
+        [_answer(), _answer(method="low", kind="lower", rate=0.4)]
+    )
+    labels = {t.get_text() for t in figure.axes[0].get_legend().get_texts()}
+    assert {"exact R(D)", "m", "low"} <= labels

@@ -1,0 +1,155 @@
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from scipy.optimize import minimize
+
+from rdbound.sources import make_source
+from rdbound.theory.blahut_arimoto import BlahutArimoto, blahut_arimoto
+from rdbound.theory.discretize import discretize
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("bernoulli", {"p": 0.2}),
+        ("uniform-finite", {"k": 7}),
+        ("finite", {"probabilities": [0.6, 0.2, 0.1, 0.05, 0.05]}),
+    ],
+)
+def test_closed_forms_of_finite_sources(name, options):
+    source = make_source(name, **options)
+    for estimate in BlahutArimoto().solve(source, [0.5, 1.5, 3.0, 6.0, 12.0]):
+        exact = source.exact(estimate.lmbda)
+        assert estimate.side == "exact"
+        assert estimate.tolerance <= 1e-6
+        assert pytest.approx(exact.J(estimate.lmbda), abs=1e-6) == estimate.J
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_random_problems_against_direct_minimization(seed):
+    """SLSQP on the simplex, which knows neither Blahut's update nor its bounds."""
+    rng = np.random.default_rng(seed)
+    p, matrix = rng.dirichlet(np.ones(20)), rng.uniform(0, 2, (20, 20))
+    lmbdas = [0.5, 2.0, 8.0]
+    found = blahut_arimoto(p, matrix, lmbdas)
+    for i, lmbda in enumerate(lmbdas):
+        kernel = 2.0 ** (-lmbda * matrix)
+
+        def J(q, kernel=kernel):
+            return -p @ np.log2(kernel @ q)
+
+        def gradient(q, kernel=kernel):
+            return -(p / (kernel @ q)) @ kernel / np.log(2)
+
+        direct = minimize(
+            J, np.full(20, 0.05), jac=gradient, bounds=[(0, 1)] * 20, method="SLSQP",
+            constraints={"type": "eq", "fun": lambda q: q.sum() - 1, "jac": np.ones_like},
+            options={"maxiter": 500, "ftol": 1e-14},
+        )  # fmt: skip
+        assert found.upper[i] - found.lower[i] <= 1e-6
+        assert found.lower[i] - 1e-9 <= direct.fun + 1e-7
+        assert direct.fun == pytest.approx(found.upper[i], abs=2e-6)
+        # R and D are those of the channel that q induces.
+        joint = p[:, None] * kernel * found.q[i] / (kernel @ found.q[i])[:, None]
+        assert found.distortion[i] == pytest.approx((joint * matrix).sum())
+        marginal = joint.sum(0)
+        information = np.nansum(joint * np.log2(joint / (p[:, None] * marginal)))
+        assert information == pytest.approx(found.rate[i], abs=1e-5)
+
+
+def test_the_certificate_holds_however_early_one_stops():
+    source = make_source("finite", probabilities=[0.4, 0.3, 0.2, 0.1])
+    exact = source.exact(2.0).J(2.0)
+    for steps in (0, 1, 3, 8):
+        found = blahut_arimoto(source.probabilities, source.matrix, [2.0], 0.0, steps)
+        assert found.lower[0] - 1e-12 <= exact <= found.upper[0] + 1e-12
+
+
+def test_a_discretized_gaussian_is_within_1e_4_bits():
+    source = make_source("gaussian", variances=[1.0])
+    for estimate in BlahutArimoto(points=500).solve(source, [0.9, 2.0]):
+        error = estimate.J - source.exact(estimate.lmbda).J(estimate.lmbda)
+        assert 0 <= error < 1e-4
+        assert estimate.tolerance <= 1e-6
+        assert estimate.side == "upper"
+
+
+def test_a_rectangular_alphabet_and_symbols_of_no_probability():
+    """Three reproductions of four symbols; one symbol never occurs."""
+    p = [0.5, 0.5, 0.0, 0.0]
+    matrix = [[0, 1, 1], [1, 0, 1], [1, 1, 0], [5, 5, 5]]
+    found = blahut_arimoto(p, matrix, [3.0])
+    exact = make_source("bernoulli", p=0.5).exact(3.0)
+    assert found.upper[0] == pytest.approx(exact.J(3.0), abs=1e-6)
+
+
+def test_extreme_slopes_stay_finite():
+    grid = discretize(make_source("gaussian", variances=[1.0]), 60)
+    found = blahut_arimoto(grid.probabilities, grid.matrix(), [1e-4, 1e6])
+    assert np.isfinite(found.upper).all()
+    entropy = -(grid.probabilities * np.log2(grid.probabilities)).sum()
+    assert found.rate[0] == pytest.approx(0, abs=1e-6)
+    assert found.rate[1] == pytest.approx(entropy, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (([0.5, 0.4], np.eye(2), [1.0]), "sum to 0.9"),
+        (([0.5, 0.5], np.eye(3), [1.0]), r"shape \(3, 3\)"),
+        (([0.5, 0.5], np.eye(2), [-1.0]), "must be positive"),
+        (([0.5, 0.5], np.eye(2), []), "no λ"),
+        ((np.full(10**6, 1e-6), np.broadcast_to(0.0, (10**6, 10**6)), [1.0]), "GiB of memory"),
+    ],
+)
+def test_refusals(arguments, message):
+    with pytest.raises(ValueError, match=message) as error:
+        blahut_arimoto(*arguments)
+    assert "\n" not in str(error.value)
+
+
+def test_the_default_precision_is_left_as_it_was():
+    blahut_arimoto([0.5, 0.5], 1 - np.eye(2), [1.0])
+    assert jnp.zeros(1, float).dtype == jnp.float32
+
+
+@pytest.mark.parametrize("name", ["uniform", "laplacian"])
+def test_the_grid_states_its_own_error(name):
+    source = make_source(name)
+    grid = discretize(source, 64, 15)
+    assert grid.probabilities.sum() == pytest.approx(1)
+    assert grid.lost == pytest.approx(0, abs=1e-6)
+    if name == "uniform":
+        assert grid.displacement == pytest.approx((1 / 64) ** 2 / 12, rel=1e-3)
+    found = blahut_arimoto(grid.probabilities, grid.matrix(), [4.0])
+    if name == "laplacian":
+        error = found.upper[0] - source.exact(4.0).J(4.0)
+        assert 0 <= error <= grid.error(4.0, float(found.distortion[0]))
+
+
+def test_a_grid_of_two_dimensions_is_the_product_of_two():
+    one = discretize(make_source("gaussian", variances=[1.0]), 20)
+    two = discretize(make_source("mixture", means=[[0.0, 0.0]], noise=1.0), 20)
+    assert two.displacement == pytest.approx(one.displacement, rel=2e-2)
+    assert len(two.probabilities) == 400
+    assert two.probabilities.sum() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "points", "message"),
+    [
+        ("gaussian", {"variances": [1.0] * 4}, 10, "at most 3 dimensions"),
+        ("manifold", {"intrinsic": 1, "dimension": 2}, 10, "no density"),
+        ("banana", {}, 3000, "GiB of memory"),
+    ],
+)
+def test_a_grid_refuses(name, options, points, message):
+    with pytest.raises(ValueError, match=message):
+        discretize(make_source(name, **options), points)
+
+
+@pytest.mark.slow
+def test_an_alphabet_of_two_thousand():
+    grid = discretize(make_source("gaussian", variances=[1.0]), 2000)
+    found = blahut_arimoto(grid.probabilities, grid.matrix(), [2.0])
+    assert found.upper[0] - found.lower[0] <= 1e-6
