@@ -108,7 +108,7 @@ def test_a_misspelt_sweep_key_is_an_error(tmp_path):
         cells(load_config(_write(tmp_path, GOOD + "sweep: {sead: [0, 1]}\n")))
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", sorted(CONFIGS.rglob("*.yaml")), ids=lambda p: p.stem)
 def test_shipped_configs_are_valid_and_say_what_they_are(path, monkeypatch):
     monkeypatch.setenv("RDBOUND_DATA", "/data")
     assert cells(load_config(path))

@@ -7,6 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from rdbound.answers import Answer
 from rdbound.report.figures import STYLE
@@ -23,11 +24,13 @@ _STYLES = {
     "neural-lower": ("#009E73", "v"),
     "shannon-lower": ("#999999", "v"),
 }
-_OTHER = "#882255"
+_SPARE = (("#882255", "P"), ("#332288", "X"), ("#44AA99", "<"), ("#AA4499", ">"), ("#999933", "*"))
 
 
-def _style(method: str) -> tuple[str, str]:
-    return _STYLES.get(method, (_OTHER, "P"))
+def _styles(answers: Sequence[Answer]) -> dict[str, tuple[str, str]]:
+    """Colour and marker of every method; those without one of their own share the spare ones."""
+    others = sorted({a.method for a in answers} - set(_STYLES))
+    return _STYLES | {method: _SPARE[i % len(_SPARE)] for i, method in enumerate(others)}
 
 
 def source_figure(answers: Sequence[Answer]) -> Figure:
@@ -41,7 +44,7 @@ def source_figure(answers: Sequence[Answer]) -> Figure:
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.2), layout="constrained")
         axes = figure.add_subplot()
-        _draw(axes, answers)
+        _draw(axes, answers, _styles(answers))
         axes.legend(fontsize=7, frameon=False)
     return figure
 
@@ -55,7 +58,7 @@ def small_multiples(answers: Sequence[Answer]) -> Figure:
         figure = Figure(figsize=(2.7 * columns, 2.3 * rows + 0.6), layout="constrained")
         grid = np.atleast_1d(figure.subplots(rows, columns)).ravel()
         for axes, source in zip(grid, sources, strict=False):
-            _draw(axes, [a for a in answers if a.source == source])
+            _draw(axes, [a for a in answers if a.source == source], _styles(answers))
         for axes in grid[len(sources) :]:
             axes.set_visible(False)
         handles: dict[str, Any] = {}
@@ -69,35 +72,62 @@ def small_multiples(answers: Sequence[Answer]) -> Figure:
     return figure
 
 
-def _draw(axes, answers: Sequence[Answer]) -> None:
-    """The truth as a line, the area between the best bounds shaded, a marker for each estimate."""
+def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -> None:
+    """The truth as a line, the area between the best bounds shaded, a marker for each estimate.
+
+    A lower bound is drawn as what it is: the highest of its supporting lines.
+    """
     axes.set_title(answers[0].source, fontsize=8)
     axes.set_xlabel("D per dimension")
     axes.set_ylabel("R (bits per dimension)")
     axes.set_xscale("log")
-    _shade(axes, answers)
+    axes.tick_params(labelsize=7)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda d, _: f"{d:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    d = _distortions(answers)
+    _shade(axes, answers, d)
     truth = sorted({(a.distortion, a.exact_rate) for a in answers if a.exact_rate is not None})
     if truth:
         axes.plot(*zip(*truth, strict=True), color="black", lw=1, label="exact R(D)", zorder=1)
-    for method in dict.fromkeys(a.method for a in answers):
+    for method in dict.fromkeys(a.method for a in answers if a.kind == "lower"):
+        lines = _supporting([a for a in answers if a.method == method], d)
+        axes.plot(d, np.where(lines > 0, lines, np.nan), lw=1, color=styles[method][0],
+                  ls="--", label=method)  # fmt: skip
+    for method in dict.fromkeys(a.method for a in answers if a.kind != "lower"):
+        if method == "exact":  # it is the line
+            continue
         points = sorted((a.distortion, a.rate) for a in answers if a.method == method)
-        colour, marker = _style(method)
+        colour, marker = styles[method]
         axes.plot(*zip(*points, strict=True), ls="", marker=marker, ms=4, color=colour,
                   mfc="none", label=method)  # fmt: skip
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
 
 
-def _shade(axes, answers: Sequence[Answer]) -> None:
+def _distortions(answers: Sequence[Answer]) -> np.ndarray:
+    """A grid over what is drawn: of the lower bounds only where there is nothing else."""
+    drawn = [a.distortion for a in answers if a.kind != "lower"]
+    drawn = drawn or [a.distortion for a in answers]
+    return np.geomspace(0.9 * min(drawn), 1.1 * max(drawn), 400)
+
+
+def _supporting(lower: Sequence[Answer], d: np.ndarray) -> np.ndarray:
+    """The highest supporting line at each distortion."""
+    return np.max([a.J - a.lmbda * d for a in lower], axis=0)
+
+
+def _shade(axes, answers: Sequence[Answer], d: np.ndarray) -> None:
     """Between the upper bounds' lower hull and the highest supporting line of a lower bound."""
     upper = [a for a in answers if a.kind in ("upper", "exact")]
     lower = [a for a in answers if a.kind == "lower"]
     if not upper or not lower:
         return
-    d = np.geomspace(min(a.distortion for a in upper), max(a.distortion for a in upper), 200)
-    lines = np.max([a.J - a.lmbda * d for a in lower], axis=0)
+    lines = _supporting(lower, d)
     # R(D) is convex, so the hull of points above it is above it too.
     hull = np.min([_chord(p, q, d) for p in upper for q in upper], axis=0)
-    axes.fill_between(d, np.maximum(lines, 0.0), hull, where=hull > lines, color="#DDDDDD", lw=0,
+    inside = np.isfinite(hull) & (hull > lines)
+    bottom, top = np.maximum(lines, 0.0), np.where(inside, hull, 0.0)
+    axes.fill_between(d, bottom, top, where=inside, color="#DDDDDD", lw=0,
                       label="between the bounds", zorder=0)  # fmt: skip
 
 

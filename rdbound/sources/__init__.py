@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rdbound.sources.banana import Banana
 from rdbound.sources.base import Datum, Point, Source, Stream, exact_rate
-from rdbound.sources.empirical import Empirical
+from rdbound.sources.empirical import Empirical, patches
 from rdbound.sources.finite import Finite, bernoulli, uniform_finite
 from rdbound.sources.gaussian import Gaussian, ar1, random_gaussian
 from rdbound.sources.manifold import Manifold
@@ -26,6 +26,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "manifold": Manifold,
     "mixture": GaussianMixture,
     "noisy-uniform": NoisyUniform,
+    "patches": patches,
     "random-gaussian": random_gaussian,
     "sawbridge": Sawbridge,
     "uniform": Uniform,

@@ -8,8 +8,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdbound.sources.base import Point, check_positive
+from rdbound.sources.image_sets import open_images
 
-__all__ = ["Empirical"]
+__all__ = ["Empirical", "patches"]
 
 
 class Empirical:
@@ -74,3 +75,11 @@ class Empirical:
         """None."""
         check_positive(lmbda)
         return None
+
+
+def patches(size: int, per_image: int, images: str = "bundled", path: str | None = None,
+            split: str = "train", seed: int = 0) -> Empirical:  # fmt: skip
+    """Grey patches of a set of images; see :func:`rdbound.sources.image_sets.open_images`."""
+    found = open_images(images, path, split)
+    loaded = (found.load(index) for index in range(len(found)))
+    return Empirical.from_patches(loaded, size, per_image, seed)

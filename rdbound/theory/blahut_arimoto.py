@@ -213,7 +213,7 @@ class BlahutArimoto:
                 lmbda,
                 float(found.rate[i]) / n,
                 float(found.distortion[i]) / n,
-                tolerance=float(found.upper[i] - found.lower[i]) / n,
+                tolerance=max(0.0, float(found.upper[i] - found.lower[i])) / n,
                 status=self._status(found, i),
             )
             for i, lmbda in enumerate(lmbdas)

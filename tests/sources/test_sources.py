@@ -19,6 +19,7 @@ FAMILY = {
     "manifold": ({"intrinsic": 2, "dimension": 7}, None),
     "mixture": ({"means": [[0.0], [1.0], [3.0]], "noise": 0.3}, 20.0),
     "noisy-uniform": ({"noise": 0.3}, 20.0),
+    "patches": ({"size": 3, "per_image": 10}, None),
     "random-gaussian": ({"dimension": 6, "rotated": True}, 1.0),
     "sawbridge": ({"dimension": 64}, None),
     "uniform": ({"width": 2.0}, None),

@@ -1,0 +1,67 @@
+"""Does the upper bound grow with the intrinsic or with the ambient dimension?
+
+A random smooth manifold of k dimensions in n. At high rate its R(D) in bits per
+*vector* grows by k/2 for every halving of D, whatever n is. A β-VAE is trained at
+two slopes and the growth between them is compared with k/2.
+
+    python experiments/manifold_dimension.py [--output FOLDER]
+"""
+
+import argparse
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from rdbound.report import figures
+from rdbound.report.text import markdown_table
+from rdbound.sources import make_source
+from rdbound.theory import make_method
+
+INTRINSIC = (1, 2, 4, 8)
+AMBIENT = (16, 128, 1000)
+# Bits per vector and unit of mean squared error: the same for every n.
+SLOPES = (100.0, 1000.0)
+
+
+def growth(intrinsic: int, ambient: int, steps: int) -> float:
+    """Bits per vector gained for every halving of D between the two slopes."""
+    source = make_source("manifold", intrinsic=intrinsic, dimension=ambient)
+    method = make_method(
+        "neural-upper", latent=2 * intrinsic, hidden=(128, 128), steps=steps, test=20_000
+    )
+    low, high = method.solve(source, [slope / ambient for slope in SLOPES])
+    return ambient * (high.rate - low.rate) / np.log2(low.distortion / high.distortion)
+
+
+def draw(found: dict[tuple[int, int], float]) -> Figure:
+    with matplotlib.rc_context(figures.STYLE):
+        figure = Figure(figsize=(4.2, 3.2), layout="constrained")
+        axes = figure.add_subplot()
+        axes.plot(INTRINSIC, np.array(INTRINSIC) / 2, color="black", lw=1, label="k/2")
+        for n, marker, colour in zip(AMBIENT, "osD", ("#0072B2", "#E69F00", "#009E73"),
+                                     strict=True):  # fmt: skip
+            values = [found[k, n] for k in INTRINSIC]
+            axes.plot(INTRINSIC, values, ls="", marker=marker, color=colour, mfc="none",
+                      label=f"n = {n}")  # fmt: skip
+        axes.set_xlabel("intrinsic dimension k")
+        axes.set_ylabel("bits per vector per halving of D")
+        axes.legend(frameon=False)
+    return figure
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--output", default="runs/manifold_dimension")
+    parser.add_argument("--steps", type=int, default=2000, help="of training, each model")
+    arguments = parser.parse_args()
+    found = {(k, n): growth(k, n, arguments.steps) for k in INTRINSIC for n in AMBIENT}
+    body = [[str(k), f"{k / 2:g}", *(f"{found[k, n]:.2f}" for n in AMBIENT)] for k in INTRINSIC]
+    print("\n".join(markdown_table(["k", "k/2", *(f"n = {n}" for n in AMBIENT)], body)))
+    paths = figures.save(draw(found), Path(arguments.output) / "manifold_dimension")
+    print(f"wrote {paths[0]}")
+
+
+if __name__ == "__main__":
+    main()
