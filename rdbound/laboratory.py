@@ -6,6 +6,8 @@ from importlib import resources
 from pathlib import Path
 
 from rdbound import runs
+from rdbound.analysis.approximation import approximation_gaps
+from rdbound.analysis.gaps import write_gaps
 from rdbound.answers import Answer, read_answers, write_answers
 from rdbound.config import Config, LaboratoryConfig, load_config
 from rdbound.progress import Bars
@@ -43,14 +45,16 @@ def laboratory_run(config: Config, say: Say) -> Path:
         write_answers(partial, answers)
 
     answers = solve(cases, config.seed, known, keep)
-    lines = text.answer_lines(answers)
-    say("\n".join(lines))
     found = violations(answers)
-    for line in found:
-        say(line)
+    report = text.answer_lines(answers)
+    gaps = approximation_gaps(answers)
+    if gaps:
+        write_gaps(folder / "gaps.csv", gaps)
+        report += ["", *text.approximation_lines(gaps)]
+    report += ["", *(found or ["No bound lies on the wrong side."])]
+    say("\n".join(report))
     save(answers_figure.small_multiples(answers), folder / "answers")
-    report = ["# Known answers", "", *lines, "", *(found or ["No bound lies on the wrong side."])]
-    (folder / "report.md").write_text("\n".join(report) + "\n")
+    (folder / "report.md").write_text("\n".join(["# Known answers", "", *report]) + "\n")
     runs.finish(folder, {"rows": len(answers), "violations": found})
     return folder
 

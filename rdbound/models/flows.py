@@ -20,7 +20,7 @@ def _bounded(log_scale) -> jax.Array:
 
 
 class CouplingFlow(nnx.Module):
-    """A prior p(z) by affine couplings (Dinh, Sohl-Dickstein & Bengio 2017, eqs. 4–8).
+    """A prior p(z) by affine couplings (Dinh, Sohl-Dickstein & Bengio 2017).
 
     Each of ``layers`` shifts and scales one half of the coordinates by a
     function of the other; halves alternate. Starts as N(0, I). Needs two
@@ -77,7 +77,7 @@ class MaskedPerceptron(nnx.Module):
 
 
 class AutoregressiveGaussian(NamedTuple):
-    """A posterior by inverse autoregressive flow (Kingma et al. 2016, eqs. 9–10).
+    """A posterior by inverse autoregressive flow (Kingma et al. 2016).
 
     ``base`` is drawn first; then coordinate i is scaled and shifted by
     functions of the base's coordinates before it and of ``context``.

@@ -9,7 +9,15 @@ from rdbound.analysis.gaps import GAPS, Gap
 from rdbound.answers import Answer
 from rdbound.table import METHODS, Row
 
-__all__ = ["answer_lines", "bd_lines", "gap_lines", "markdown_table", "modeling_note", "rd_lines"]
+__all__ = [
+    "answer_lines",
+    "approximation_lines",
+    "bd_lines",
+    "gap_lines",
+    "markdown_table",
+    "modeling_note",
+    "rd_lines",
+]
 
 
 def markdown_table(header: Sequence[str], body: Sequence[Sequence[str]]) -> list[str]:
@@ -143,3 +151,9 @@ def answer_lines(answers: Sequence[Answer]) -> list[str]:
         "s",
     ]
     return markdown_table(header, body)
+
+
+def approximation_lines(gaps: Sequence[Gap]) -> list[str]:
+    """Approximation gaps in bits per dimension, a row each."""
+    body = [[g.dataset, g.gap, f"{g.lmbda:.4g}", _with_interval(g)] for g in gaps]
+    return markdown_table(["source", "gap", "λ", "bits per dimension [95 %]"], body)

@@ -55,7 +55,7 @@ class Finite:
         return float(-(p * np.log2(p)).sum())
 
     def exact(self, lmbda: float) -> Point | None:
-        """For Hamming distortion (Erokhin 1958; Berger 1971, §2.6); None for another matrix.
+        """For Hamming distortion (Erokhin 1958; Berger 1971); None for another matrix.
 
         With t = 2^−λ and A_x = t + (1 − t)·q_x, the Kuhn–Tucker conditions make
         p_y / A_y the same number c for every symbol that is reproduced, and those

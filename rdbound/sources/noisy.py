@@ -6,7 +6,7 @@ at every D below: the Shannon lower bound
 
     R(D) = h(X)/n − ½·log₂(2πe·D)    for D ≤ σ²
 
-is tight (Yang et al. 2023, §5.1, for the circle at λ = 1/(2·ln 2·σ²)).
+is tight (Yang et al. 2023, for the circle at λ = 1/(2·ln 2·σ²)).
 """
 
 from collections.abc import Sequence

@@ -42,8 +42,8 @@ class Sawbridge:
 
         H in bits per *realization* and D the mean squared error over t, in the
         limit of many samples; λ is per realization too. The optimal quantizers
-        partition the place of the jump into intervals (Wagner & Ballé 2021,
-        thm. 3); a cell of width p costs −p·log₂ p and distorts by p²/6, the
+        partition the place of the jump into intervals (Wagner & Ballé
+        2021); a cell of width p costs −p·log₂ p and distorts by p²/6, the
         variance of the jump inside it. Stationary partitions have M − 1 equal
         cells and one that is no wider.
         """

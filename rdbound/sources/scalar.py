@@ -14,7 +14,7 @@ __all__ = ["Laplacian", "Uniform"]
 class Laplacian:
     """Density exp(−|x|/b) / 2b with absolute error: R(D) = log₂(b/D) for D ≤ b.
 
-    The Shannon lower bound is tight here (Berger 1971, §4.3.3). ``scale`` is b.
+    The Shannon lower bound is tight here (Berger 1971). ``scale`` is b.
     """
 
     scale: float = 1.0

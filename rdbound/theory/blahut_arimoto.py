@@ -4,8 +4,8 @@ For a finite source p(x), distortions d(x, y) and a slope −λ,
 
     J(λ) = min over q of −Σ p(x)·log₂ A(x),  A(x) = Σ q(y)·2^(−λ·d(x, y))
 
-(Blahut 1972, thm. 4). The update is q(y) ← q(y)·c(y), c(y) = Σ p(x)·2^(−λ·d(x, y)) / A(x),
-and *any* q gives both an upper and a lower bound (Blahut 1972, thms. 4, 5):
+(Blahut 1972). The update is q(y) ← q(y)·c(y), c(y) = Σ p(x)·2^(−λ·d(x, y)) / A(x),
+and *any* q gives both an upper and a lower bound (Blahut 1972):
 
     −Σ p·log₂ A − log₂ max c  ≤  J(λ)  ≤  −Σ p·log₂ A.
 

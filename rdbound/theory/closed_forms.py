@@ -36,7 +36,7 @@ def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: 
         squared:   R(D) ≥ h/n − ½·log₂(2πe·D)
         absolute:  R(D) ≥ h/n − log₂(2e·D)
 
-    (Shannon 1959; Berger 1971, §4.3), h the differential ``entropy`` of the
+    (Shannon 1959; Berger 1971), h the differential ``entropy`` of the
     vector in bits. Raises ValueError for another distortion.
     """
     h = entropy / dimension

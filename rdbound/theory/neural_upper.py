@@ -3,7 +3,8 @@
 R = E KL(q(z|X) ‖ p(z)) and D = E d(X, g(Z)) of any posterior q, prior p and
 synthesis g give a point above R(D) (Yang & Mandt 2022, eq. 4). What the three
 are is the model's choice (:class:`rdbound.models.mlp.MLP`); with a richer
-posterior family the bound falls, and the difference is the approximation gap.
+posterior family the bound falls, and the difference is the approximation gap
+(:mod:`rdbound.analysis.approximation`).
 """
 
 import math
@@ -22,7 +23,7 @@ from rdbound.sources.base import Source, Stream
 from rdbound.theory.base import Estimate, check_squared, each
 from rdbound.training import TrainingOptions, init, make_step
 
-__all__ = ["NeuralUpper", "approximation_gap"]
+__all__ = ["NeuralUpper"]
 
 
 @dataclass(frozen=True)
@@ -105,15 +106,3 @@ class NeuralUpper:
     def _channel(self):
         analytic = self.posterior == "factorized" and self.prior == "gaussian"
         return make_channel("gaussian" if analytic else "sampled")
-
-
-def approximation_gap(factorized: Estimate, richer: Estimate) -> tuple[float, float]:
-    """J with factorized posteriors − J with a richer family, and its standard error.
-
-    The approximation gap of Zhang & Liu 2025 (§3), in bits per dimension at one
-    λ. Raises ValueError unless both are upper bounds at the same λ.
-    """
-    if factorized.lmbda != richer.lmbda or {factorized.side, richer.side} != {"upper"}:
-        raise ValueError("an approximation gap is between two upper bounds at the same λ")
-    error = math.hypot(factorized.standard_error, richer.standard_error)
-    return factorized.J - richer.J, error

@@ -78,7 +78,7 @@ def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
     """Distribution of the index that greedy rejection sampling conveys, [steps + 1].
 
     Candidates are drawn from p; the k-th is accepted with as much of q as is
-    still missing there (Harsha et al. 2010, §III): with s the mass accepted so
+    still missing there (Harsha et al. 2010): with s the mass accepted so
     far and a(x) its share at x, the step accepts min(q − a, (1 − s)·p).
 
     Args:
@@ -105,7 +105,7 @@ def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
 def zipf_length(indices, information: float) -> float:
     """Expected length of an ideal code for the index, of a Zipf law fitted to ``information``.
 
-    The code that Li & El Gamal 2018 (§II) use: p(k) ∝ k^−s, s = 1 + 1/(I + e⁻¹·log₂e + 1),
+    The code that Li & El Gamal 2018 use: p(k) ∝ k^−s, s = 1 + 1/(I + e⁻¹·log₂e + 1),
     so that −log₂ p(k) = s·log₂ k + log₂ ζ(s). The mass beyond the computed
     indices is charged as if it were the last of them: a lower limit where
     that mass is not negligible.

@@ -9,9 +9,7 @@ from rdbound.models import make_model
 from rdbound.objective import objective
 from rdbound.sources import Datum, make_source
 from rdbound.theory import make_method
-from rdbound.theory.base import Estimate
 from rdbound.theory.neural_lower import log_supremum
-from rdbound.theory.neural_upper import approximation_gap
 
 LN2 = np.log(2)
 
@@ -90,14 +88,6 @@ def test_richer_families_are_upper_bounds_too(posterior, prior):
     (estimate,) = method.solve(source, [2.0])
     excess = estimate.J - source.exact(2.0).J(2.0)
     assert -3 * estimate.standard_error < excess < 0.05
-
-
-def test_an_approximation_gap_is_between_upper_bounds_of_one_slope():
-    plain = Estimate("neural-upper", "upper", 1.0, 0.5, 0.2, 0.003)
-    rich = Estimate("neural-upper-full", "upper", 1.0, 0.4, 0.2, 0.004)
-    assert approximation_gap(plain, rich) == pytest.approx((0.1, 0.005))
-    with pytest.raises(ValueError, match="same λ"):
-        approximation_gap(plain, Estimate("x", "upper", 2.0, 0.4, 0.2))
 
 
 def test_the_supremum_is_the_highest_of_a_fine_grid(rng):
