@@ -7,8 +7,8 @@ excess of J over the exact one, of J on fresh samples for the particles.
 
     python experiments/wasserstein_speed.py [--percent 2]
 
-Times include everything but the first compilation of each shape: every solve is
-run twice and the second is timed.
+Every solve is run twice and the second is timed, so that what is compiled once for
+a shape is not counted.
 """
 
 import argparse

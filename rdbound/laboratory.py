@@ -1,5 +1,6 @@
 """The known-answer laboratory: every method on every source it applies to, against the truth."""
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -14,6 +15,7 @@ from rdbound.progress import Bars
 from rdbound.report import answers_figure, text
 from rdbound.report.figures import save
 from rdbound.sources import Source, exact_rate, make_source
+from rdbound.sources.empirical import Empirical
 from rdbound.theory import Estimate, Method, make_method
 
 __all__ = ["Case", "laboratory_run", "solve", "verify", "violations"]
@@ -34,7 +36,7 @@ def laboratory_run(config: Config, say: Say) -> Path:
     if config.laboratory is None:
         raise ValueError("this command needs the section laboratory in the config")
     cases = _open_cases(config.laboratory)
-    folder = runs.open_run(config, {})
+    folder = runs.open_run(config, _inputs(cases))
     if runs.finished(folder):
         say(f"{folder}: finished before; nothing to do")
         return folder
@@ -73,11 +75,17 @@ class Case:
 def _open_cases(section: LaboratoryConfig) -> list[Case]:
     """Every pair of a config; ValueError before any is solved."""
     out: list[Case] = []
+    labels = [case.label for case in section.cases]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise ValueError(f"two cases are called {label}; give one of them another label")
     for case in section.cases:
         source = make_source(case.source.name, **case.source.options)
         for wanted in case.methods:
             method = make_method(wanted.name, **wanted.options)
             lmbdas = case.lmbdas if wanted.lmbdas is None else wanted.lmbdas
+            if len(set(lmbdas)) < len(lmbdas):
+                raise ValueError(f"{case.label}: a λ is given twice")
             label = wanted.label or method.name
             if any((c.source_label, c.method_label) == (case.label, label) for c in out):
                 raise ValueError(
@@ -87,14 +95,27 @@ def _open_cases(section: LaboratoryConfig) -> list[Case]:
     return out
 
 
+def _inputs(cases: Sequence[Case]) -> dict[str, str]:
+    """Digests of the data that sources were read from, by label."""
+    return {
+        case.source_label: case.source.fingerprint()
+        for case in cases
+        if isinstance(case.source, Empirical)
+    }
+
+
 def solve(
     cases: Sequence[Case],
     seed: int,
     known: Sequence[Answer] = (),
     keep: Callable[[Sequence[Answer]], None] = lambda answers: None,
 ) -> list[Answer]:
-    """The answers of all cases; ``keep`` is called with what there is after each."""
-    answers = list(known)
+    """The answers of all cases; ``keep`` is called with what there is after each.
+
+    Raises ValueError, a line for each method that refused its source, when all
+    the others are solved.
+    """
+    answers, refused = list(known), []
     done = {(a.source, a.method) for a in known}
     with Bars() as bars:
         for index, case in enumerate(cases):
@@ -102,9 +123,15 @@ def solve(
             bars.update("known answers", index, len(cases), where)
             if (case.source_label, case.method_label) in done:
                 continue
-            estimates = case.method.solve(case.source, case.lmbdas, seed)
+            try:
+                estimates = case.method.solve(case.source, case.lmbdas, seed)
+            except ValueError as error:
+                refused.append(f"{where}: {error}")
+                continue
             answers += [_answer(case, estimate) for estimate in estimates]
             keep(answers)
+    if refused:
+        raise ValueError("\n".join(refused))
     return answers
 
 
@@ -135,6 +162,9 @@ def violations(answers: Sequence[Answer], limit: float = LIMIT) -> list[str]:
     """
     out = []
     for a in answers:
+        if not all(math.isfinite(x) for x in (a.rate, a.distortion, a.standard_error)):
+            out.append(f"WRONG: {a.method} on {a.source} at λ = {a.lmbda:g} is not finite")
+            continue
         if a.error is None:
             continue
         slack = limit * a.standard_error + a.tolerance + ROUNDING

@@ -67,7 +67,7 @@ def train_run(config: Config, say: Say) -> Path:
     checkpoint.save(target, model, config.model.spec(), training.weights)
     say(f"wrote {target}")
     if isinstance(training.data, VectorsConfig):
-        _check_vectors(config.seed, training.data, target, folder, say)
+        _check_vectors(config.seed, training, target, folder, say)
     seconds = time.monotonic() - start
     runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
     return target
@@ -130,8 +130,14 @@ def _fingerprint(images: ImageSet) -> str:
         return images.fingerprint(lambda done: bars.update("reading images", done, len(images)))
 
 
-def _check_vectors(seed: int, data: VectorsConfig, target: Path, folder: Path, say: Say) -> None:
+def _check_vectors(seed: int, training: TrainConfig, target: Path, folder: Path, say: Say) -> None:
     """Hold a model of Gaussian vectors against their R(D)."""
+    data = training.data
+    assert isinstance(data, VectorsConfig)
+    # A bound is evaluated through the channel it was trained through, which is
+    # the sampled one where its divergence has no closed form.
+    sampled = training.channel.name == "sampled"
+    channel = make_channel("sampled") if sampled else None
     loaded = checkpoint.load(target)
     low, high = loaded.model.lmbda_range
     lmbdas = tuple(np.geomspace(low, high, 5)) if low < high else (low,)
@@ -140,7 +146,7 @@ def _check_vectors(seed: int, data: VectorsConfig, target: Path, folder: Path, s
     source = Gaussian(data.variances)
     vectors = source.sample(key, data.test_vectors)
     options = EvaluationOptions(lmbdas=lmbdas, seed=seed + 1)
-    rows = evaluate_vectors(loaded, "gaussian-vector", vectors, options)
+    rows = evaluate_vectors(loaded, "gaussian-vector", vectors, options, channel)
     write_table(folder / "rd.csv", rows)
     body = []
     for row in rows:

@@ -53,6 +53,12 @@ def test_a_bound_may_err_by_three_standard_errors_on_its_wrong_side():
     assert not laboratory.violations([_answer(rate=0.469, tolerance=0.01)])
 
 
+@pytest.mark.parametrize("field", ["rate", "standard_error"])
+def test_what_is_not_finite_is_wrong(field):
+    (line,) = laboratory.violations([_answer(**{field: float("nan")})])
+    assert "not finite" in line
+
+
 def test_bounds_must_not_cross_even_where_the_truth_is_unknown():
     upper = _answer(method="up", exact_J=None)
     for rate, wrong in ((0.53, False), (0.55, True)):
@@ -128,6 +134,9 @@ def test_the_shipped_subset_is_a_valid_config():
         ("{name: exact}", "{name: blahut-arimoto}", "give one of them a label"),
         ("p: 0.3", "q: 0.3", "source 'bernoulli'"),
         ("lmbdas: [2.0]", "lmbdas: [-2.0]", "greater than 0"),
+        ("lmbdas: [2.0]", "lmbdas: [2.0, 2.0]", "given twice"),
+        ("label: gaussian", "label: coin", "two cases are called coin"),
+        ("steps: 200", "steps: many", "method 'neural-upper': steps"),
         ("label: coin", "lable: coin", "did you mean 'label'"),
     ],
 )
@@ -147,3 +156,11 @@ def test_a_figure_of_one_source_refuses_two():
     )
     labels = {t.get_text() for t in figure.axes[0].get_legend().get_texts()}
     assert {"exact R(D)", "m", "low"} <= labels
+
+
+def test_a_method_that_refuses_does_not_cost_the_others(config, tmp_path, capsys):
+    config.write_text(config.read_text().replace("{name: exact}", "{name: wasserstein}"))
+    assert main(["answers", str(config)]) == 2
+    assert "coin: wasserstein-hybrid: wasserstein-hybrid needs squared" in capsys.readouterr().err
+    kept = read_answers(tmp_path / "run" / "answers.csv")
+    assert {a.method for a in kept} == {"blahut-arimoto", "shannon-lower", "neural-upper"}

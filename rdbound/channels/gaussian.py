@@ -23,10 +23,15 @@ class GaussianChannel:
 
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey; raises ValueError for a prior that is not Gaussian."""
+        if not isinstance(posterior, Gaussian):
+            raise ValueError(
+                f"the gaussian channel needs a Gaussian posterior, not "
+                f"{type(posterior).__name__}: use the sampled channel"
+            )
         if not isinstance(prior, Gaussian):
             raise ValueError(
                 f"the gaussian channel needs a Gaussian prior, not {type(prior).__name__}: "
-                "use a model of form 'bound', or the rounding channel for a codec"
+                "the rounding channel serves a codec, the sampled one any prior with a density"
             )
         noise = jax.random.normal(key, posterior.mu.shape, posterior.mu.dtype)
         sample = posterior.mu + jnp.exp(posterior.log_sigma) * noise

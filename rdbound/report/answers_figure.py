@@ -14,22 +14,26 @@ from rdbound.report.figures import STYLE
 
 __all__ = ["small_multiples", "source_figure"]
 
-# Okabe & Ito's palette; a method keeps its colour and marker in every figure.
+# Okabe & Ito's palette and Tol's; these methods look the same in every figure.
 _STYLES = {
     "blahut-arimoto": ("#E69F00", "s"),
     "wasserstein": ("#56B4E9", "o"),
     "wasserstein-hybrid": ("#0072B2", "o"),
     "nerd": ("#CC79A7", "^"),
     "neural-upper": ("#D55E00", "D"),
+    "neural-upper-full": ("#882255", "P"),
+    "neural-upper-autoregressive": ("#332288", "X"),
+    "neural-upper-mixture": ("#44AA99", "<"),
+    "neural-upper-flow": ("#AA4499", ">"),
     "neural-lower": ("#009E73", "v"),
     "shannon-lower": ("#999999", "v"),
 }
-_SPARE = (("#882255", "P"), ("#332288", "X"), ("#44AA99", "<"), ("#AA4499", ">"), ("#999933", "*"))
+_SPARE = (("#999933", "*"), ("#DDCC77", "h"), ("#117733", "p"))
 
 
 def _styles(answers: Sequence[Answer]) -> dict[str, tuple[str, str]]:
     """Colour and marker of every method; those without one of their own share the spare ones."""
-    others = sorted({a.method for a in answers} - set(_STYLES))
+    others = sorted({a.method for a in answers} - {*_STYLES, "exact"})
     return _STYLES | {method: _SPARE[i % len(_SPARE)] for i, method in enumerate(others)}
 
 
@@ -106,8 +110,9 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
 
 def _distortions(answers: Sequence[Answer]) -> np.ndarray:
     """A grid over what is drawn: of the lower bounds only where there is nothing else."""
-    drawn = [a.distortion for a in answers if a.kind != "lower"]
-    drawn = drawn or [a.distortion for a in answers]
+    positive = [a for a in answers if a.distortion > 0]  # the axis is logarithmic
+    drawn = [a.distortion for a in positive if a.kind != "lower"]
+    drawn = drawn or [a.distortion for a in positive] or [1.0]
     return np.geomspace(0.9 * min(drawn), 1.1 * max(drawn), 400)
 
 

@@ -116,7 +116,7 @@ def bd_lines(gaps: dict[tuple[str, str], BDRate]) -> list[str]:
 
 
 def answer_lines(answers: Sequence[Answer]) -> list[str]:
-    """A table of known answers: bits per dimension, errors also in standard errors."""
+    """Known answers in bits per dimension, errors also in standard errors; then statuses."""
 
     def cell(value: float | None, form: str) -> str:
         return "" if value is None else format(value, form)
@@ -150,7 +150,8 @@ def answer_lines(answers: Sequence[Answer]) -> list[str]:
         "in s.e.",
         "s",
     ]
-    return markdown_table(header, body)
+    notes = [f"{a.source}: {a.method}, λ = {a.lmbda:.4g}: {a.status}" for a in answers if a.status]
+    return [*markdown_table(header, body), *(["", *notes] if notes else [])]
 
 
 def approximation_lines(gaps: Sequence[Gap]) -> list[str]:

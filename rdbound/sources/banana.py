@@ -26,6 +26,10 @@ class Banana:
     dimension = 2
     distortion = "squared"
 
+    def __post_init__(self):
+        check_positive(self.long, "long")
+        check_positive(self.short, "short")
+
     def sample(self, key, count: int) -> jax.Array:
         """[count, 2]."""
         normal = jax.random.normal(key, (count, 2))

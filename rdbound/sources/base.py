@@ -16,7 +16,6 @@ from scipy.optimize import minimize_scalar
 __all__ = ["Datum", "Point", "Source", "Stream", "check_positive", "exact_rate"]
 
 LN2 = float(np.log(2.0))
-NOTHING = 1e9  # in bits; a finite number, for the minimizer's arithmetic
 
 
 class Datum(NamedTuple):
@@ -75,35 +74,33 @@ class Source(Protocol):
         ...
 
 
-def check_positive(lmbda: float) -> float:
-    """``lmbda`` itself; raises ValueError unless λ > 0."""
-    if not lmbda > 0:
-        raise ValueError(f"λ = {lmbda} must be positive")
-    return float(lmbda)
+def check_positive(value: float, what: str = "λ") -> float:
+    """``value`` as a float; raises ValueError unless it is positive and finite."""
+    if not 0 < value < float("inf"):
+        raise ValueError(f"{what} = {value} must be positive")
+    return float(value)
 
 
 def exact_rate(source: Source, distortion: float) -> float | None:
-    """The exact R at a distortion, in bits per dimension.
+    """The exact R at a distortion, in bits per dimension; None where theory has no answer.
 
-    By duality R(D) = max over λ of J(λ) − λ·D (R is convex), so any source
-    that answers :meth:`Source.exact` needs nothing more. None where theory has
-    no answer within the slopes that matter.
+    A source that has a ``rate`` of its own is asked. By duality
+    R(D) = max over λ of J(λ) − λ·D (R is convex), so one that answers
+    :meth:`Source.exact` at every λ needs nothing more.
     """
     if hasattr(source, "rate"):
         return source.rate(distortion)
+    if source.exact(1.0) is None:
+        return None
 
     def negative(log_lmbda: float) -> float:
         lmbda = float(np.exp(log_lmbda))
         point = source.exact(lmbda)
-        return NOTHING if point is None else lmbda * distortion - point.J(lmbda)
+        assert point is not None, "known at one λ, known at all"
+        return lmbda * distortion - point.J(lmbda)
 
-    # λ about 1/D in squared or absolute error; a wide bracket costs little.
-    middle = -np.log(max(distortion, 1e-12))
-    found = minimize_scalar(
-        negative, bounds=(middle - 12.0, middle + 6.0), method="bounded", options={"xatol": 1e-9}
-    )
-    if found.fun == NOTHING:
-        return None
+    options = {"xatol": 1e-10}
+    found = minimize_scalar(negative, bounds=(-15.0, 15.0), method="bounded", options=options)
     # At D ≥ D_max the supremum is 0, at λ → 0.
     return max(0.0, -float(found.fun))
 

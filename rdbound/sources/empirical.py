@@ -1,5 +1,7 @@
 """The empirical distribution of a sample: rows of an array, or patches of images."""
 
+import hashlib
+import zipfile
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -23,7 +25,10 @@ class Empirical:
     distortion = "squared"
 
     def __init__(self, data):
-        self.data = np.asarray(data, np.float32)
+        data = np.asarray(data)
+        if not (np.issubdtype(data.dtype, np.number) and np.isrealobj(data)):
+            raise ValueError(f"an empirical source needs real numbers, not {data.dtype}")
+        self.data = data.astype(np.float32)
         if self.data.ndim != 2 or len(self.data) == 0:
             raise ValueError(
                 f"an empirical source needs an array [rows, dimensions] with rows, "
@@ -38,7 +43,7 @@ class Empirical:
         """Rows of an ``.npy`` file; raises ValueError naming the file."""
         try:
             return cls(np.load(path, allow_pickle=False))
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
             raise ValueError(f"{path}: {error}") from None
 
     @classmethod
@@ -57,6 +62,10 @@ class Empirical:
         if not rows:
             raise ValueError("no images to cut patches from")
         return cls(np.stack(rows))
+
+    def fingerprint(self) -> str:
+        """SHA-256 of the rows, hexadecimal."""
+        return hashlib.sha256(np.ascontiguousarray(self.data).tobytes()).hexdigest()
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Empirical", "Empirical"]:
         """(fit, held out): a random ``fraction`` of the rows, and the others."""

@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.sources.base import Point, check_positive
+from rdbound.sources.base import LN2, Point, check_positive
 
 __all__ = ["Finite", "bernoulli", "check_probabilities", "uniform_finite"]
 
@@ -34,7 +34,7 @@ class Finite:
         self.probabilities = check_probabilities(probabilities)
         k = len(self.probabilities)
         self.matrix = 1.0 - np.eye(k) if matrix is None else np.asarray(matrix, np.float64)
-        if self.matrix.ndim != 2 or len(self.matrix) != k:
+        if self.matrix.ndim != 2 or len(self.matrix) != k or self.matrix.shape[1] == 0:
             raise ValueError(
                 f"the distortion matrix has the shape {self.matrix.shape}, expected "
                 f"({k}, number of reproductions): a row for each of the {k} probabilities"
@@ -67,10 +67,13 @@ class Finite:
         p = np.sort(self.probabilities)[::-1]
         t = 2.0 ** -float(lmbda)
         counts = np.arange(1, len(p) + 1)
-        c = np.cumsum(p) / (counts * t + 1.0 - t)
-        m = counts[p > c * t].max()
+        rest = -np.expm1(-lmbda * LN2)  # 1 − t, without cancellation at small λ
+        c = np.cumsum(p) / (counts * t + rest)
+        m = counts[p > c * t].max(initial=1)
+        if m == 1:  # always the likeliest symbol
+            return Point(0.0, float(p[1:].sum()))
         a = np.where(counts <= m, p / c[m - 1], t)
-        q = (a - t) / (1.0 - t)
+        q = (a - t) / rest
         wrong = float((p * (1.0 - q / a)).sum())
         used = p > 0
         rate = -(p[used] * np.log2(a[used])).sum() - lmbda * wrong

@@ -32,23 +32,25 @@ class Gaussian:
             raise ValueError("a Gaussian source needs either variances or a covariance")
         if covariance is None:
             self.eigenvalues = np.atleast_1d(np.asarray(variances, np.float64))
-            self._root = None
+            self._root = self._axes = None
         else:
             covariance = np.asarray(covariance, np.float64)
-            if covariance.ndim != 2 or not np.allclose(covariance, covariance.T):
+            square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
+            if not square or not np.allclose(covariance, covariance.T):
                 raise ValueError(
                     f"the covariance must be a symmetric matrix, not one of shape "
                     f"{covariance.shape}"
                 )
-            self.eigenvalues, vectors = np.linalg.eigh(covariance)
+            self.eigenvalues, self._axes = np.linalg.eigh(covariance)
             floor = -1e-9 * np.abs(self.eigenvalues).max()
             if self.eigenvalues.min() < floor:
                 raise ValueError(
                     f"the covariance has the negative eigenvalue {self.eigenvalues.min():.3g}"
                 )
             self.eigenvalues = np.maximum(self.eigenvalues, 0.0)
-            self._root = (vectors * np.sqrt(self.eigenvalues)).T.astype(np.float32)
-        if self.eigenvalues.ndim != 1 or not (self.eigenvalues >= 0).all():
+            self._root = (self._axes * np.sqrt(self.eigenvalues)).T.astype(np.float32)
+        good = self.eigenvalues.ndim == 1 and len(self.eigenvalues) > 0
+        if not good or not (np.isfinite(self.eigenvalues) & (self.eigenvalues >= 0)).all():
             raise ValueError("variances must be a list of numbers that are not negative")
         self.dimension = len(self.eigenvalues)
 
@@ -66,9 +68,13 @@ class Gaussian:
             return float(0.5 * np.sum(np.log2(2 * np.pi * np.e * self.eigenvalues)))
 
     def log2_density(self, x) -> np.ndarray:
-        """Log₂ of the density at ``x`` [..., 1] of a scalar source."""
-        variance = self.eigenvalues[0]
-        return -0.5 * (np.log2(2 * np.pi * variance) + x[..., 0] ** 2 / variance / LN2)
+        """Log₂ of the density at ``x`` [..., n]; raises ValueError where Σ is singular."""
+        if not (self.eigenvalues > 0).all():
+            raise ValueError("a Gaussian with a singular covariance has no density")
+        x = np.asarray(x, np.float64)
+        along = x if self._axes is None else x @ self._axes
+        nats = -0.5 * (along**2 / self.eigenvalues + np.log(2 * np.pi * self.eigenvalues))
+        return nats.sum(-1) / LN2
 
     def exact(self, lmbda: float) -> Point:
         """(R, D) per dimension where R + λ·D is least."""
@@ -99,6 +105,8 @@ def ar1(dimension: int, correlation: float, variance: float = 1.0) -> Gaussian:
 
     Raises ValueError unless |ρ| < 1.
     """
+    if dimension < 1:
+        raise ValueError(f"an AR(1) vector needs at least one sample, not {dimension}")
     if not abs(correlation) < 1:
         raise ValueError(f"an AR(1) source needs |correlation| < 1, not {correlation}")
     lags = np.abs(np.subtract.outer(np.arange(dimension), np.arange(dimension)))

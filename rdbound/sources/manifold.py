@@ -20,6 +20,7 @@ class Manifold:
     distortion = "squared"
 
     def __init__(self, intrinsic: int, dimension: int, hidden: int = 64, seed: int = 0):
+        check_positive(hidden, "hidden")
         if not 1 <= intrinsic <= dimension:
             raise ValueError(
                 f"a manifold of {intrinsic} dimensions does not fit into {dimension}: "

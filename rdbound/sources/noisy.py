@@ -19,8 +19,11 @@ from scipy.integrate import quad
 from scipy.special import i0e, ndtr
 
 from rdbound.sources.base import LN2, Point, check_positive
+from rdbound.sources.finite import check_probabilities
 
 __all__ = ["Circle", "GaussianMixture", "NoisyUniform"]
+
+MOST_POINTS = 2e7  # of the quadrature of a mixture's entropy
 
 
 class _Noisy:
@@ -41,17 +44,20 @@ class _Noisy:
     def exact(self, lmbda: float) -> Point | None:
         """(R, D) where R + λ·D is least, for D ≤ σ²; None for smaller λ."""
         distortion = 1.0 / (2.0 * LN2 * check_positive(lmbda))
+        rate = self.rate(distortion)
+        return None if rate is None else Point(rate, distortion)
+
+    def rate(self, distortion: float) -> float | None:
+        """R at a distortion of at most σ²; None above, or where the entropy is not known."""
         # λ = 1/(2·ln 2·σ²) itself must not be lost to rounding.
-        if distortion > self.noise**2 * (1 + 1e-9):
+        if not 0 < distortion <= self.noise**2 * (1 + 1e-9) or np.isnan(self.entropy):
             return None
-        rate = self.entropy / self.dimension - 0.5 * np.log2(2 * np.pi * np.e * distortion)
-        return Point(float(rate), distortion)
+        h = self.entropy / self.dimension
+        return float(h - 0.5 * np.log2(2 * np.pi * np.e * distortion))
 
 
 def _check_noise(noise: float) -> float:
-    if not noise > 0:
-        raise ValueError(f"the noise must have a positive standard deviation, not {noise}")
-    return float(noise)
+    return check_positive(noise, "the standard deviation of the noise")
 
 
 class Circle(_Noisy):
@@ -133,9 +139,10 @@ class GaussianMixture(_Noisy):
         self.means = np.atleast_2d(np.asarray(means, np.float64))
         self.noise = _check_noise(noise)
         count, self.dimension = self.means.shape
-        self.weights = np.full(count, 1 / count) if weights is None else np.asarray(weights, float)
-        if self.weights.shape != (count,) or abs(self.weights.sum() - 1) > 1e-6:
-            raise ValueError(f"the mixture needs {count} weights that sum to one")
+        equal = np.full(count, 1 / count)
+        self.weights = check_probabilities(equal if weights is None else weights, "weights")
+        if len(self.weights) != count:
+            raise ValueError(f"{count} means need as many weights, not {len(self.weights)}")
 
     def sample(self, key, count: int) -> jax.Array:
         """[count, n]."""
@@ -148,12 +155,13 @@ class GaussianMixture(_Noisy):
     def log2_density(self, x) -> np.ndarray:
         """Log₂ of the density at ``x`` [..., n]."""
         squared = ((np.asarray(x)[..., None, :] - self.means) ** 2).sum(-1)
-        terms = np.log(self.weights) - squared / (2 * self.noise**2)
+        with np.errstate(divide="ignore"):  # a weight may be zero
+            terms = np.log(self.weights) - squared / (2 * self.noise**2)
         nats = np.logaddexp.reduce(terms, axis=-1)
         return (nats - 0.5 * self.dimension * np.log(2 * np.pi * self.noise**2)) / LN2
 
     def _entropy(self) -> float:
-        """h(X) in bits; NaN above two dimensions.
+        """h(X) in bits; NaN above two dimensions, or where the grid would be too large.
 
         By the trapezoid rule, which converges faster than any power of the
         spacing for densities as smooth as these: ten points a standard deviation.
@@ -164,11 +172,8 @@ class GaussianMixture(_Noisy):
             np.arange(low - 10 * self.noise, high + 10 * self.noise, self.noise / 10)
             for low, high in zip(self.means.min(0), self.means.max(0), strict=True)
         ]
+        if np.prod([float(len(axis)) for axis in axes]) > MOST_POINTS:
+            return float("nan")
         grid = np.stack(np.meshgrid(*axes, indexing="ij"), axis=-1).reshape(-1, self.dimension)
         log2 = np.concatenate([self.log2_density(part) for part in np.array_split(grid, 64)])
         return float(-(2.0**log2 * log2).sum() * (self.noise / 10) ** self.dimension)
-
-    def exact(self, lmbda: float) -> Point | None:
-        """See the module; None also where the entropy is not known."""
-        point = super().exact(lmbda)
-        return None if np.isnan(self.entropy) else point

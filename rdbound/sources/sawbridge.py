@@ -7,11 +7,9 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from rdbound.sources.base import Point, check_positive
+from rdbound.sources.base import LN2, Point, check_positive
 
 __all__ = ["Sawbridge"]
-
-MOST_CELLS = 4096
 
 
 @dataclass(frozen=True)
@@ -25,6 +23,9 @@ class Sawbridge:
 
     dimension: int = 1024
     distortion = "squared"
+
+    def __post_init__(self):
+        check_positive(self.dimension, "dimension")
 
     def sample(self, key, count: int) -> jax.Array:
         """[count, n]."""
@@ -47,23 +48,21 @@ class Sawbridge:
         variance of the jump inside it. Stationary partitions have M − 1 equal
         cells and one that is no wider.
         """
-        check_positive(lmbda)
-        best = Point(0.0, 1 / 6)
-        for cells in range(2, MOST_CELLS):
-            point = _best_partition(cells, lmbda)
-            if point.J(lmbda) >= best.J(lmbda):
-                break
-            best = point
-        return best
+        # M equal cells cost log₂ M and distort by 1/6M: the best M is about λ·ln 2/6.
+        middle = int(check_positive(lmbda) * LN2 / 6)
+        points = [Point(0.0, 1 / 6)]
+        for cells in range(max(2, middle - 2), middle + 5):
+            points.append(_best_partition(cells, lmbda))
+        return min(points, key=lambda point: point.J(lmbda))
 
 
 def _best_partition(cells: int, lmbda: float) -> Point:
     """``cells`` − 1 cells of width p and one of width 1 − (cells − 1)·p, p chosen best."""
 
     def point(p: float) -> Point:
-        widths = np.array([p] * (cells - 1) + [max(1 - (cells - 1) * p, 0.0)])
-        positive = widths[widths > 0]
-        return Point(float(-(positive * np.log2(positive)).sum()), float((widths**2).sum() / 6))
+        last = max(1.0 - (cells - 1) * p, 0.0)
+        bits = -(cells - 1) * p * np.log2(p) - (last * np.log2(last) if last > 0 else 0.0)
+        return Point(float(bits), float(((cells - 1) * p**2 + last**2) / 6))
 
     low, high = 1 / cells, 1 / (cells - 1)
     found = minimize_scalar(

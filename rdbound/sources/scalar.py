@@ -21,6 +21,9 @@ class Laplacian:
     dimension = 1
     distortion = "absolute"
 
+    def __post_init__(self):
+        check_positive(self.scale, "scale")
+
     def sample(self, key, count: int) -> jax.Array:
         """[count, 1]."""
         return self.scale * jax.random.laplace(key, (count, 1))
@@ -47,6 +50,9 @@ class Uniform:
     width: float = 1.0
     dimension = 1
     distortion = "squared"
+
+    def __post_init__(self):
+        check_positive(self.width, "width")
 
     def sample(self, key, count: int) -> jax.Array:
         """[count, 1]."""

@@ -1,6 +1,9 @@
 """Methods that estimate R(D), by name."""
 
-from collections.abc import Callable
+from dataclasses import fields
+from typing import Any
+
+from pydantic import TypeAdapter, ValidationError
 
 from rdbound.theory.base import Estimate, Method
 from rdbound.theory.blahut_arimoto import BlahutArimoto
@@ -12,7 +15,7 @@ from rdbound.theory.wasserstein import Wasserstein
 
 __all__ = ["METHODS", "Estimate", "Method", "make_method"]
 
-METHODS: dict[str, Callable[..., Method]] = {
+METHODS: dict[str, Any] = {
     "blahut-arimoto": BlahutArimoto,
     "exact": Exact,
     "nerd": NERD,
@@ -27,9 +30,15 @@ def make_method(name: str, **options) -> Method:
     """The method called ``name``; raises ValueError for an unknown name or option."""
     if name not in METHODS:
         raise ValueError(f"unknown method {name!r}: choose one of {', '.join(sorted(METHODS))}")
-    # Lists of a YAML file become the tuples of a hashable dataclass.
-    options = {k: tuple(v) if isinstance(v, list) else v for k, v in options.items()}
+    known = [field.name for field in fields(METHODS[name])]
+    for key in options:
+        if key not in known:
+            raise ValueError(f"method {name!r}: no option {key!r}; it has {', '.join(known)}")
     try:
-        return METHODS[name](**options)
-    except TypeError as error:
-        raise ValueError(f"method {name!r}: {error}") from None
+        return TypeAdapter(METHODS[name]).validate_python(options)
+    except ValidationError as error:
+        first = error.errors()[0]
+        where = ".".join(map(str, first["loc"]))
+        raise ValueError(
+            f"method {name!r}: {where}: {first['msg']}, found {first['input']!r}"
+        ) from None

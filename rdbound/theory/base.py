@@ -9,14 +9,16 @@ import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
+
+from pydantic import Field
 
 from rdbound.sources.base import Point, Source, check_positive
 
 __all__ = [
-    "SIDES",
     "Estimate",
     "Method",
+    "Several",
     "Side",
     "check_lmbdas",
     "check_memory",
@@ -25,7 +27,9 @@ __all__ = [
 ]
 
 Side = Literal["exact", "upper", "lower", "estimate"]
-SIDES = ("exact", "upper", "lower", "estimate")
+
+Several = Annotated[int, Field(ge=2)]
+"""A number of samples that a standard error can be made of."""
 
 
 @dataclass(frozen=True)
@@ -40,8 +44,8 @@ class Estimate:
       rate, distortion: the point. For a lower bound, a point of the supporting
         line R + λ·D = J, which lies below R(D).
       standard_error: of J, 0 where nothing was sampled.
-      tolerance: how far J may be off for reasons that are no noise (a
-        certificate, a grid), in bits.
+      tolerance: how far J may be off for a reason that is no noise, the
+        certificate, in bits.
       seconds: of the method's work for this point.
       status: a sentence where something went wrong; else empty.
     """
@@ -95,6 +99,8 @@ def check_squared(source: Source, method: str) -> None:
 
 def check_memory(needed: float, what: str) -> None:
     """Raise ValueError where ``needed`` bytes are more than half of the machine's memory."""
+    if not hasattr(os, "sysconf"):  # Windows does not say
+        return
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > total / 2:
         raise ValueError(

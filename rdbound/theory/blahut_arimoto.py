@@ -29,6 +29,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import PositiveFloat, PositiveInt
 
 from rdbound.sources.base import Source
 from rdbound.sources.finite import Finite, check_probabilities
@@ -74,19 +75,19 @@ def blahut_arimoto(
     """
     p = check_probabilities(probabilities)
     matrix = np.asarray(matrix, np.float64)
-    if matrix.ndim != 2 or len(matrix) != len(p):
+    if matrix.ndim != 2 or len(matrix) != len(p) or matrix.shape[1] == 0:
         raise ValueError(
             f"the distortion matrix has the shape {matrix.shape}, expected ({len(p)}, any): "
             "a row for each probability"
         )
     lmbdas = check_lmbdas(lmbdas)
     # The distortions, the kernel, its scaled copy and the Newton matrix.
-    check_memory(5 * matrix.nbytes, f"an alphabet of {matrix.shape[0]} × {matrix.shape[1]}")
-    chunk = max(1, min(len(lmbdas), int(CHUNK_BYTES // matrix.nbytes)))
+    largest = 8 * max(matrix.shape) * matrix.shape[1]
+    check_memory(5 * largest, f"an alphabet of {matrix.shape[0]} × {matrix.shape[1]}")
+    chunk = max(1, min(len(lmbdas), int(CHUNK_BYTES // largest)))
     with jax.enable_x64(True):
-        solve = jax.jit(jax.vmap(_solve, (None, None, 0, None, None)))
         parts = [
-            solve(p, matrix, jnp.asarray(lmbdas[i : i + chunk]), tolerance, max_steps)
+            _solve_all(p, matrix, jnp.asarray(lmbdas[i : i + chunk]), tolerance, max_steps)
             for i in range(0, len(lmbdas), chunk)
         ]
         return Solution(*(np.concatenate([np.asarray(x) for x in leaf]) for leaf in zip(*parts)))  # noqa: B905
@@ -173,6 +174,9 @@ def _solve(p, matrix, lmbda, tolerance, max_steps) -> tuple:
     return upper - lmbda * distortion, distortion, upper, upper - gap, last.best, last.steps
 
 
+_solve_all = jax.jit(jax.vmap(_solve, (None, None, 0, None, None)))
+
+
 @dataclass(frozen=True)
 class BlahutArimoto:
     """Blahut–Arimoto as a method.
@@ -183,10 +187,10 @@ class BlahutArimoto:
     the cell of X, and its distortion is that from X itself.
     """
 
-    points: int = 400
-    extent: float = 6.0
-    tolerance: float = 1e-6
-    max_steps: int = 100
+    points: PositiveInt = 400
+    extent: PositiveFloat = 6.0
+    tolerance: PositiveFloat = 1e-6
+    max_steps: PositiveInt = 100
     name = "blahut-arimoto"
 
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:

@@ -11,6 +11,8 @@ from rdbound.theory.base import check_memory
 __all__ = ["Grid", "discretize", "pairwise"]
 
 MOST_DIMENSIONS = 3
+MOST_LOST = 1e-5
+TAIL = 4.0  # how much further than the grid its outermost cells reach
 INSIDE = {1: 64, 2: 12, 3: 5}
 """Quadrature points a side inside a cell."""
 
@@ -24,7 +26,7 @@ class Grid(NamedTuple):
       displacement: mean distortion between X and its cell's mean, per
         dimension: the variance inside the cells where it is squared error.
       within: the same for each cell, [k].
-      lost: probability outside the grid, given to no cell.
+      lost: what the probabilities lacked to one before they were normalized.
       distortion: of the source.
     """
 
@@ -77,10 +79,11 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
     """Put a source with a density on a grid of ``points`` a dimension.
 
     The grid spans the source's ``support`` where it has one, and else ``extent``
-    standard deviations to both sides of the mean (of a large sample). A cell has
-    the probability and the mean that quadrature inside it gives. Raises
-    ValueError for a source without a density, above three dimensions, or too
-    many points for memory.
+    standard deviations to both sides of the mean (of a large sample), with a cell
+    for the tail on either side. A cell has the probability and the mean that
+    quadrature inside it gives. Raises ValueError for a source without a density,
+    above three dimensions, too many points for memory, or a grid that misses
+    some of the probability.
     """
     n = source.dimension
     if n > MOST_DIMENSIONS:
@@ -94,22 +97,33 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
         raise ValueError(f"{type(source).__name__} has no density to put on a grid")
     cells = float(points) ** n
     check_memory(3 * 8 * cells**2, f"a grid of {points}^{n} points squared")
-    edges = [np.linspace(low, high, points + 1) for low, high in _box(source, extent)]
+    edges = _edges(source, points, extent)
     mass, mean, second = _moments(source, edges)
     total = mass.sum()
+    if abs(1.0 - total) > MOST_LOST:
+        raise ValueError(
+            f"the grid holds a probability of {total:.6g}, not of one: raise extent, now {extent}"
+        )
     keep = mass > 0
     mass, mean, second = mass[keep], mean[keep], second[keep]
     displacement = float((mass * second).sum() / total)
     return Grid(mean, mass / total, displacement, second, float(1.0 - total), source.distortion)
 
 
-def _box(source, extent: float) -> list[tuple[float, float]]:
-    """(low, high) in each dimension."""
+def _edges(source, points: int, extent: float) -> list[np.ndarray]:
+    """Of the cells in each dimension. Where the support has no end, the outermost
+    cells hold the tails.
+    """
     if hasattr(source, "support"):
-        return source.support
+        return [np.linspace(low, high, points + 1) for low, high in source.support]
+    if points < 3:
+        raise ValueError(f"a grid needs at least three points a dimension, not {points}")
     sample = np.asarray(source.sample(jax.random.key(0), 100_000), np.float64)
-    centre, reach = sample.mean(0), extent * sample.std(0)
-    return list(zip(centre - reach, centre + reach, strict=True))
+    out = []
+    for centre, reach in zip(sample.mean(0), extent * sample.std(0), strict=True):
+        inner = np.linspace(centre - reach, centre + reach, points - 1)
+        out.append(np.array([centre - TAIL * reach, *inner, centre + TAIL * reach]))
+    return out
 
 
 def _moments(source, edges: list[np.ndarray]):

@@ -19,10 +19,11 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from rdbound.models.mlp import Dense
 from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, check_squared, each
+from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
 from rdbound.theory.wasserstein import Particles, held_out, particle_limit
 
 __all__ = ["NERD"]
@@ -41,19 +42,21 @@ class NERD:
       repeats: independent draws of the k samples averaged in the estimate.
     """
 
-    latent: int = 0
-    hidden: tuple[int, ...] = (64, 64)
-    samples: int = 2_000
-    steps: int = 1_000
-    batch: int = 256
-    learning_rate: float = 2e-3
-    test: int = 20_000
-    repeats: int = 4
+    latent: NonNegativeInt = 0
+    hidden: tuple[PositiveInt, ...] = (64, 64)
+    samples: PositiveInt = 2_000
+    steps: PositiveInt = 1_000
+    batch: PositiveInt = 256
+    learning_rate: PositiveFloat = 2e-3
+    test: Several = 20_000
+    repeats: Several = 10
     name = "nerd"
 
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
         """Upper bounds; raises ValueError without squared error or samples."""
         check_squared(source, self.name)
+        values = 3.0 * self.batch * self.samples * source.dimension
+        check_memory(4.0 * values, f"{self.batch} × {self.samples} distances")
         return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
 
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
@@ -67,7 +70,7 @@ class NERD:
             y_key, x_key = jax.random.split(jax.random.key(seed + 2**30 + repeat))
             y = _generate(graphdef, params, y_key, self.samples, self.latent or n)
             particles = Particles(y, jnp.full((self.samples,), -jnp.log(self.samples)))
-            x = source.sample(x_key, self.test // self.repeats)
+            x = source.sample(x_key, max(2, self.test // self.repeats))
             found.append(held_out(particles, x, lmbda))
         rate, distortion, _ = np.mean(found, axis=0)
         J = [r + lmbda * d for r, d, _ in found]

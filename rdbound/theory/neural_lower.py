@@ -10,26 +10,29 @@ supremum exceeds c in expectation, so with −ln c ≥ −c/α − ln α + 1 (an
     ξ = −mean ln u − C_k/α − ln α + 1
 
 lies below the bound in expectation. The mean of several independent ξ, less
-its confidence margin, is a lower bound with the stated probability, provided
-the inner supremum is found; it is searched by mean-shift ascent (which never
-descends) from many of the samples. k limits the tightness: at high λ·n the
+a margin from Student's t, is a lower bound with about the stated probability:
+about, because C_k has a heavy tail, and provided that the inner supremum is
+found; it is searched by mean-shift ascent (which never descends) from many of
+the samples. k limits the tightness: at high λ·n the
 sum has few terms that count, and C_k far exceeds c.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
+from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.stats import t as student
 
 from rdbound.models.mlp import Dense
 from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, check_memory, check_squared, each
+from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
 
 __all__ = ["LogU", "NeuralLower", "log_supremum"]
 
@@ -66,6 +69,8 @@ def log_supremum(x, log_u, slope, starts: int, steps: int) -> tuple[jax.Array, j
       steps: of mean shift, y ← Σ w_i·x_i with w the softmax of the terms
         (Carreira-Perpiñán 2007): each raises the sum.
     """
+    origin = x.mean(0)  # of the rounding of distances
+    x = x - origin
     norms = (x**2).sum(1)
 
     def terms(y):
@@ -84,7 +89,7 @@ def log_supremum(x, log_u, slope, starts: int, steps: int) -> tuple[jax.Array, j
     y = jax.lax.fori_loop(0, steps, shift, y)
     values = jax.nn.logsumexp(terms(y), axis=1) - jnp.log(len(x))
     chosen = jnp.argmax(values)
-    return values[chosen], y[chosen]
+    return values[chosen], y[chosen] + origin
 
 
 @dataclass(frozen=True)
@@ -99,18 +104,18 @@ class NeuralLower:
       starts: of the inner maximization in training; the estimate starts from
         every sample.
       repeats: independent ξ that are averaged.
-      confidence: with which the reported value is a lower bound, one-sided
-        (Student's t on the ξ).
+      confidence: nominal, with which the reported value is a lower bound,
+        one-sided (Student's t on the ξ).
     """
 
-    samples: int = 1_024
-    hidden: tuple[int, ...] = (64, 64)
-    steps: int = 500
-    learning_rate: float = 2e-3
-    draws: int = 2
-    starts: int = 10
-    repeats: int = 30
-    confidence: float = 0.95
+    samples: PositiveInt = 1_024
+    hidden: tuple[PositiveInt, ...] = (64, 64)
+    steps: PositiveInt = 500
+    learning_rate: PositiveFloat = 2e-3
+    draws: PositiveInt = 2
+    starts: PositiveInt = 10
+    repeats: Several = 30
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
     name = "neural-lower"
 
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
@@ -127,13 +132,20 @@ class NeuralLower:
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
         n = source.dimension
         xi = self.xi(source, lmbda, seed) / LN2 / n
+        if not np.isfinite(xi).all():
+            raise ValueError(
+                f"{self.name}: the bound is not finite at λ = {lmbda:g}; lower the learning rate"
+            )
         error = float(xi.std(ddof=1) / np.sqrt(len(xi)))
         margin = float(student.ppf(self.confidence, len(xi) - 1)) * error
         # J(λ) ≥ 0 for any source: the bound is never worse than that.
-        J = max(0.0, float(xi.mean()) - margin)
+        reached = float(xi.mean()) - margin
+        J = max(0.0, reached)
+        status = "" if reached > 0 else "the samples say less than J ≥ 0"
         point = source.exact(lmbda)
         distortion = point.distortion if point is not None else J / lmbda
-        return Estimate(self.name, "lower", lmbda, J - lmbda * distortion, distortion, error)
+        return Estimate(self.name, "lower", lmbda, J - lmbda * distortion, distortion, error,
+                        status=status)  # fmt: skip
 
     def xi(self, source: Source, lmbda: float, seed: int = 0) -> np.ndarray:
         """Independent values of ξ, [repeats], in nats a vector."""

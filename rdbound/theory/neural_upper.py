@@ -10,9 +10,11 @@ posterior family the bound falls, and the difference is the approximation gap
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 import jax
 from flax import nnx
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
@@ -20,7 +22,7 @@ from rdbound.evaluation import EvaluationOptions, evaluate_vectors
 from rdbound.models import make_model
 from rdbound.models.base import LatentModel
 from rdbound.sources.base import Source, Stream
-from rdbound.theory.base import Estimate, check_squared, each
+from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
 from rdbound.training import TrainingOptions, init, make_step
 
 __all__ = ["NeuralUpper"]
@@ -38,14 +40,14 @@ class NeuralUpper:
       test: fresh vectors that R, D and the standard error come from.
     """
 
-    latent: int = 0
-    hidden: tuple[int, ...] = (64, 64)
-    posterior: str = "factorized"
-    prior: str = "gaussian"
-    steps: int = 3_000
-    batch: int = 256
-    learning_rate: float = 3e-3
-    test: int = 50_000
+    latent: NonNegativeInt = 0
+    hidden: tuple[PositiveInt, ...] = (64, 64)
+    posterior: Literal["factorized", "full", "autoregressive"] = "factorized"
+    prior: Literal["gaussian", "mixture", "flow"] = "gaussian"
+    steps: PositiveInt = 3_000
+    batch: PositiveInt = 256
+    learning_rate: PositiveFloat = 3e-3
+    test: Several = 50_000
 
     @property
     def name(self) -> str:
@@ -56,6 +58,9 @@ class NeuralUpper:
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
         """Upper bounds, a model for each λ; raises ValueError without squared error or samples."""
         check_squared(source, self.name)
+        if self.posterior == "full":
+            n = self.latent or source.dimension
+            check_memory(8.0 * self.test * n**2, f"{self.test} covariances of {n} dimensions")
         return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
 
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:

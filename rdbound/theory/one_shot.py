@@ -120,11 +120,14 @@ def zipf_length(indices, information: float) -> float:
 
 
 def importance_bias(log2_ratios, overhead: float) -> float:
-    """How biased importance sampling with 2^(KL + ``overhead``) candidates can be.
+    """How biased importance sampling with 2^(KL + ``overhead``) candidates can be: ε.
 
-    The index costs KL + overhead bits. For |f| ≤ 1 in root mean square under q
-    the error of E f is at most 2^(−t/4) + 2·√P(log₂ q/p > KL + t/2)
-    (Chatterjee & Diaconis 2018, thm. 1.1; Havasi et al. 2019, for coding).
+    The index costs KL + overhead bits (Havasi et al. 2019). Candidates are
+    chosen with self-normalized weights, so for any f of root mean square one
+    under q the estimate of E f is off by more than 2ε/(1 − ε) with a
+    probability of at most 2ε (Chatterjee & Diaconis 2018, thm. 1.2),
+
+        ε² = 2^(−t/4) + 2·√P(log₂ q/p > KL + t/2).
 
     Args:
       log2_ratios: log₂ q/p at samples of q; KL is their mean.
@@ -134,7 +137,7 @@ def importance_bias(log2_ratios, overhead: float) -> float:
         raise ValueError(f"an overhead of {overhead} bits is negative")
     ratios = np.asarray(log2_ratios, np.float64)
     late = np.mean(ratios > ratios.mean() + overhead / 2)
-    return float(2.0 ** (-overhead / 4) + 2.0 * np.sqrt(late))
+    return float(np.sqrt(2.0 ** (-overhead / 4) + 2.0 * np.sqrt(late)))
 
 
 def dithered_excess(rate: str = "high") -> float:

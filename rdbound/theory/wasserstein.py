@@ -24,14 +24,15 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from pydantic import PositiveFloat, PositiveInt
 
 from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, check_memory, check_squared, each
+from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
 
 __all__ = ["Particles", "Wasserstein", "held_out", "particle_limit"]
 
 MOST_DIMENSIONS = 16
-CHUNK = 4096
+CHUNK_VALUES = 2**22  # distances in memory at once
 
 
 class Particles(NamedTuple):
@@ -52,12 +53,11 @@ def _log_a(particles: Particles, x, slope):
     ``slope`` is λ·ln 2: distances are sums over dimensions, λ per dimension,
     and the n of the sum cancels that of the mean.
     """
-    squared = jnp.maximum(
-        (x**2).sum(1)[:, None]
-        - 2 * jnp.matmul(x, particles.y.T, precision="highest")
-        + (particles.y**2).sum(1),
-        0.0,
-    )
+    # Distances do not depend on the origin, but their rounding does.
+    origin = jax.lax.stop_gradient(x.mean(0))
+    x, y = x - origin, particles.y - origin
+    cross = jnp.matmul(x, y.T, precision="highest")
+    squared = jnp.maximum((x**2).sum(1)[:, None] - 2 * cross + (y**2).sum(1), 0.0)
     terms = particles.log_weight - slope * squared
     return jax.nn.logsumexp(terms, axis=1), terms, squared
 
@@ -73,18 +73,20 @@ def held_out(particles: Particles, x, lmbda: float) -> tuple[float, float, float
     R = E KL(π(·|X) ‖ w) with π(j|x) ∝ w_j·2^(−λ·n·d(x, y_j)), D = E Σ π·d.
     """
     n = x.shape[1]
-
-    @jax.jit
-    def parts(x):
-        log_a, terms, squared = _log_a(particles, x, lmbda * LN2)
-        share = jnp.exp(terms - log_a[:, None])
-        return -log_a, (share * squared).sum(1)
-
-    pieces = [parts(x[i : i + CHUNK]) for i in range(0, len(x), CHUNK)]
+    chunk = max(1, CHUNK_VALUES // len(particles.y))
+    slope = jnp.float32(lmbda * LN2)
+    pieces = [_held_out(particles, x[i : i + chunk], slope) for i in range(0, len(x), chunk)]
     J = np.concatenate([np.asarray(a, np.float64) for a, _ in pieces]) / LN2 / n
     D = np.concatenate([np.asarray(d, np.float64) for _, d in pieces]) / n
     rate = float(J.mean() - lmbda * D.mean())
     return rate, float(D.mean()), float(J.std(ddof=1) / np.sqrt(len(J)))
+
+
+@jax.jit
+def _held_out(particles: Particles, x, slope):
+    """(−ln A, distortion) of each vector."""
+    log_a, terms, squared = _log_a(particles, x, slope)
+    return -log_a, (jnp.exp(terms - log_a[:, None]) * squared).sum(1)
 
 
 @dataclass(frozen=True)
@@ -101,13 +103,13 @@ class Wasserstein:
       test: fresh samples that R, D and the standard error come from.
     """
 
-    particles: int = 256
-    samples: int = 20_000
-    steps: int = 500
-    learning_rate: float = 0.05
+    particles: PositiveInt = 256
+    samples: PositiveInt = 20_000
+    steps: PositiveInt = 500
+    learning_rate: PositiveFloat = 0.05
     hybrid: bool = True
-    batch: int = 2_000
-    test: int = 50_000
+    batch: PositiveInt = 2_000
+    test: Several = 50_000
 
     @property
     def name(self) -> str:

@@ -113,18 +113,34 @@ def test_the_default_precision_is_left_as_it_was():
     assert jnp.zeros(1, float).dtype == jnp.float32
 
 
-@pytest.mark.parametrize("name", ["uniform", "laplacian"])
-def test_the_grid_states_its_own_error(name):
-    source = make_source(name)
-    grid = discretize(source, 64, 15)
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [("laplacian", {}), ("gaussian", {"variances": [1.0]}), ("noisy-uniform", {"noise": 0.3})],
+)
+@pytest.mark.parametrize("extent", [3.0, 6.0])
+def test_a_grid_is_above_the_truth_by_no_more_than_it_says(name, options, extent):
+    """Even a grid that ends early: its outermost cells hold the tails."""
+    source = make_source(name, **options)
+    grid = discretize(source, 64, extent)
     assert grid.probabilities.sum() == pytest.approx(1)
-    assert grid.lost == pytest.approx(0, abs=1e-6)
-    if name == "uniform":
-        assert grid.displacement == pytest.approx((1 / 64) ** 2 / 12, rel=1e-3)
-    found = blahut_arimoto(grid.probabilities, grid.matrix(), [4.0])
-    if name == "laplacian":
-        error = found.upper[0] - source.exact(4.0).J(4.0)
-        assert 0 <= error <= grid.error(4.0, float(found.distortion[0]))
+    for lmbda in (10.0, 20.0):
+        found = blahut_arimoto(grid.probabilities, grid.matrix(), [lmbda])
+        error = found.upper[0] - source.exact(lmbda).J(lmbda)
+        assert 0 <= error <= grid.error(lmbda, float(found.distortion[0]))
+
+
+def test_the_displacement_of_a_uniform_density_is_that_of_its_cells():
+    grid = discretize(make_source("uniform"), 64)
+    assert grid.displacement == pytest.approx((1 / 64) ** 2 / 12, rel=1e-6)
+
+
+@pytest.mark.parametrize("options", [{"variances": [1.0, 3.0]},
+                                     {"covariance": [[1.0, 0.8], [0.8, 1.0]]}])  # fmt: skip
+def test_a_gaussian_of_two_dimensions_on_a_grid(options):
+    source = make_source("gaussian", **options)
+    (estimate,) = BlahutArimoto(points=32, extent=4.5).solve(source, [1.0])
+    exact = source.exact(1.0).J(1.0)
+    assert exact <= estimate.J < 1.03 * exact
 
 
 def test_a_grid_of_two_dimensions_is_the_product_of_two():
@@ -141,11 +157,18 @@ def test_a_grid_of_two_dimensions_is_the_product_of_two():
         ("gaussian", {"variances": [1.0] * 4}, 10, "at most 3 dimensions"),
         ("manifold", {"intrinsic": 1, "dimension": 2}, 10, "no density"),
         ("banana", {}, 3000, "GiB of memory"),
+        ("gaussian", {"variances": [1.0]}, 2, "three points"),
+        ("gaussian", {"variances": [0.0]}, 10, "singular"),
     ],
 )
 def test_a_grid_refuses(name, options, points, message):
     with pytest.raises(ValueError, match=message):
         discretize(make_source(name, **options), points)
+
+
+def test_a_grid_that_misses_probability_is_refused():
+    with pytest.raises(ValueError, match="raise extent"):
+        discretize(make_source("laplacian"), 20, 1.0)
 
 
 @pytest.mark.slow
