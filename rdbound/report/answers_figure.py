@@ -7,7 +7,7 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from rdbound.answers import Answer
 from rdbound.report.figures import STYLE
@@ -84,12 +84,8 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
     axes.set_title(answers[0].source, fontsize=8)
     axes.set_xlabel("D per dimension")
     axes.set_ylabel("R (bits per dimension)")
-    axes.set_xscale("log")
-    axes.tick_params(labelsize=7)
-    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
-    axes.xaxis.set_major_formatter(FuncFormatter(lambda d, _: f"{d:g}"))
-    axes.xaxis.set_minor_formatter(NullFormatter())
     d = _distortions(answers)
+    _scale(axes, d)
     _shade(axes, answers, d)
     truth = sorted({(a.distortion, a.exact_rate) for a in answers if a.exact_rate is not None})
     if truth:
@@ -106,6 +102,21 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
         axes.plot(*zip(*points, strict=True), ls="", marker=marker, ms=4, color=colour,
                   mfc="none", label=method)  # fmt: skip
     axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+
+
+def _scale(axes, d: np.ndarray) -> None:
+    """Logarithmic in D where it spans much, with labels that leave room for each other."""
+    axes.tick_params(labelsize=7)
+    if d[-1] < NARROW * d[0]:
+        axes.xaxis.set_major_locator(MaxNLocator(4))
+        return
+    axes.set_xscale("log")
+    axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
+    axes.xaxis.set_major_formatter(FuncFormatter(lambda d, _: f"{d:g}"))
+    axes.xaxis.set_minor_formatter(NullFormatter())
+
+
+NARROW = 4.0
 
 
 def _distortions(answers: Sequence[Answer]) -> np.ndarray:

@@ -13,7 +13,7 @@ __all__ = ["Grid", "discretize", "pairwise"]
 MOST_DIMENSIONS = 3
 MOST_LOST = 1e-5
 TAIL = 4.0  # how much further than the grid its outermost cells reach
-INSIDE = {1: 64, 2: 12, 3: 5}
+INSIDE = {1: 64, 2: 16, 3: 10}
 """Quadrature points a side inside a cell."""
 
 

@@ -121,9 +121,9 @@ class NeuralLower:
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
         """Lower bounds; raises ValueError without squared error or samples.
 
-        ``distortion`` is where the source's own R(D) touches its supporting
-        line if theory knows it, and otherwise λ's share of J: a line has no
-        point of its own.
+        A line has no point of its own: ``distortion`` is where the source's
+        R(D) touches its supporting line if theory knows it, and where the
+        Shannon lower bound would if not, as long as R ≥ 0 there.
         """
         check_squared(source, self.name)
         check_memory(4.0 * 8 * self.samples**2, f"{self.samples} samples")
@@ -143,7 +143,8 @@ class NeuralLower:
         J = max(0.0, reached)
         status = "" if reached > 0 else "the samples say less than J ≥ 0"
         point = source.exact(lmbda)
-        distortion = point.distortion if point is not None else J / lmbda
+        touching = point.distortion if point is not None else 1.0 / (2.0 * LN2 * lmbda)
+        distortion = min(touching, J / lmbda)
         return Estimate(self.name, "lower", lmbda, J - lmbda * distortion, distortion, error,
                         status=status)  # fmt: skip
 
