@@ -13,8 +13,9 @@ lies below the bound in expectation. The mean of several independent ξ, less
 a margin from Student's t, is a lower bound with about the stated probability:
 about, because C_k has a heavy tail, and provided that the inner supremum is
 found; it is searched by mean-shift ascent (which never descends) from many of
-the samples. k limits the tightness: at high λ·n the
-sum has few terms that count, and C_k far exceeds c.
+the samples. k limits the tightness: at y = x_i the sum is at least its own
+term, so C_k ≥ exp(mean −ln u)/k and no ξ exceeds ln k. A bound on n·J cannot
+say more than log₂ k bits, and less where few samples have neighbours.
 """
 
 from collections.abc import Sequence
@@ -141,7 +142,10 @@ class NeuralLower:
         # J(λ) ≥ 0 for any source: the bound is never worse than that.
         reached = float(xi.mean()) - margin
         J = max(0.0, reached)
+        limit = float(np.log2(self.samples)) / n
         status = "" if reached > 0 else "the samples say less than J ≥ 0"
+        if reached > 0.8 * limit:
+            status = f"J is near the most that k samples can say, log₂ k / n = {limit:.3g}"
         point = source.exact(lmbda)
         touching = point.distortion if point is not None else 1.0 / (2.0 * LN2 * lmbda)
         distortion = min(touching, J / lmbda)

@@ -129,6 +129,15 @@ def test_one_xi_is_an_underestimate_for_any_u():
     assert xi.mean() < source.exact(1.0).J(1.0) + 3 * xi.std() / np.sqrt(len(xi))
 
 
+def test_k_samples_say_no_more_than_their_logarithm(rng):
+    """C_k is at least one sample's own term, so ξ ≤ ln k for every u."""
+    x = jnp.asarray(rng.normal(size=(64, 8)), jnp.float32)
+    for scale in (0.1, 1.0, 10.0):
+        log_u = jnp.asarray(scale * rng.normal(size=64), jnp.float32)
+        log_c, _ = log_supremum(x, log_u, 50.0, 64, 50)
+        assert -log_u.mean() - log_c <= np.log(64) + 1e-4
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
