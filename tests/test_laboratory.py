@@ -158,6 +158,7 @@ def test_a_figure_of_one_source_refuses_two():
     assert {"exact R(D)", "m", "low"} <= labels
 
 
+@pytest.mark.slow
 def test_a_method_that_refuses_does_not_cost_the_others(config, tmp_path, capsys):
     config.write_text(config.read_text().replace("{name: exact}", "{name: wasserstein}"))
     assert main(["answers", str(config)]) == 2

@@ -77,6 +77,7 @@ def test_a_linear_model_reaches_the_bound_of_a_correlated_gaussian():
     assert -3 * estimate.standard_error < excess < 0.01 + 3 * estimate.standard_error
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("posterior", "prior"), [("full", "mixture"), ("autoregressive", "flow")])
 def test_richer_families_are_upper_bounds_too(posterior, prior):
     source = make_source("gaussian", variances=[1.0, 1.0])

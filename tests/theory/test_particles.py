@@ -40,6 +40,7 @@ def test_a_gaussian_of_four_dimensions_within_two_percent():
     assert _excess(estimate, source) < 0.02 * exact + 3 * estimate.standard_error
 
 
+@pytest.mark.slow
 def test_few_particles_convey_few_bits():
     """At a rate beyond log₂ m / n the bound is loose, and says so; more particles mend it."""
     source = make_source("gaussian", variances=[1.0])
