@@ -4,12 +4,11 @@ Written by the laboratory, read by figures; like the RD table, nothing
 downstream opens a source or a method.
 """
 
-import csv
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-from rdbound.table import write_rows
+from rdbound.table import read_rows, write_rows
 
 __all__ = ["Answer", "read_answers", "write_answers"]
 
@@ -75,22 +74,14 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
 
 def read_answers(path: Path) -> list[Answer]:
     """Read a table; raises ValueError naming the file and the line of what is not one."""
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such table")
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        names = [f.name for f in fields(Answer)]
-        missing = [name for name in names if name not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path}: not a table of answers, it lacks the column {missing[0]}")
-        out = []
-        for record in reader:
-            try:
-                out.append(Answer(**{n: _value(n, record[n] or "") for n in names}))
-            except ValueError:
-                raise ValueError(f"{path}, line {reader.line_num}: not a row of answers") from None
-        return out
+    names = [f.name for f in fields(Answer)]
+    out = []
+    for line, record in read_rows(path, names, "a table of answers"):
+        try:
+            out.append(Answer(**{n: _value(n, record[n] or "") for n in names}))
+        except ValueError:
+            raise ValueError(f"{path}, line {line}: not a row of answers") from None
+    return out
 
 
 def _value(name: str, text: str):

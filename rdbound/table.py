@@ -9,7 +9,16 @@ from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
-__all__ = ["COLUMNS", "METHODS", "Row", "check_unique", "read_table", "write_rows", "write_table"]
+__all__ = [
+    "COLUMNS",
+    "METHODS",
+    "Row",
+    "check_unique",
+    "read_rows",
+    "read_table",
+    "write_rows",
+    "write_table",
+]
 
 METHODS = (
     "bound",
@@ -95,21 +104,29 @@ def _cell(value) -> str:
     return repr(float(value)) if isinstance(value, float) else str(value)
 
 
-def read_table(path: Path) -> list[Row]:
-    """Read and check an RD table.
+def read_rows(path: Path, columns: Sequence[str], what: str) -> list[tuple[int, dict[str, str]]]:
+    """The (line number, cells) of a CSV; the inverse of :func:`write_rows`.
 
-    Raises ValueError naming the file, the line and the column of the first
-    thing that is not a row of the schema.
+    Raises ValueError where there is no file, or it lacks one of ``columns`` of ``what``.
     """
     path = Path(path)
     if not path.is_file():
         raise ValueError(f"{path}: no such table")
     with path.open(newline="") as file:
         reader = csv.DictReader(file)
-        missing = [c for c in COLUMNS if c not in (reader.fieldnames or ())]
+        missing = [c for c in columns if c not in (reader.fieldnames or ())]
         if missing:
-            raise ValueError(f"{path}: not an RD table, it lacks the column {missing[0]}")
-        rows = [_row(path, reader.line_num, record) for record in reader]
+            raise ValueError(f"{path}: not {what}, it lacks the column {missing[0]}")
+        return [(reader.line_num, record) for record in reader]
+
+
+def read_table(path: Path) -> list[Row]:
+    """Read and check an RD table.
+
+    Raises ValueError naming the file, the line and the column of the first
+    thing that is not a row of the schema.
+    """
+    rows = [_row(path, line, record) for line, record in read_rows(path, COLUMNS, "an RD table")]
     check_unique(rows, str(path))
     return rows
 

@@ -7,6 +7,7 @@ from rdbound.channels.rounding import RoundingChannel
 from rdbound.channels.sampled import SampledChannel
 from rdbound.channels.sga import SGAChannel
 from rdbound.channels.uniform import UniformChannel
+from rdbound.registry import build
 
 __all__ = ["CHANNELS", "Channel", "Conveyed", "make_channel"]
 
@@ -22,9 +23,4 @@ CHANNELS: dict[str, type] = {
 
 def make_channel(name: str, **options) -> Channel:
     """The channel called ``name``; raises ValueError for an unknown name or option."""
-    if name not in CHANNELS:
-        raise ValueError(f"unknown channel {name!r}: choose one of {', '.join(CHANNELS)}")
-    try:
-        return CHANNELS[name](**options)
-    except TypeError as error:
-        raise ValueError(f"channel {name!r}: {error}") from None
+    return build("channel", CHANNELS, name, options)

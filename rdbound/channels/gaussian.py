@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Self
 
 import jax
-import jax.numpy as jnp
 
 from rdbound.channels.base import Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
@@ -33,8 +32,7 @@ class GaussianChannel:
                 f"the gaussian channel needs a Gaussian prior, not {type(prior).__name__}: "
                 "the rounding channel serves a codec, the sampled one any prior with a density"
             )
-        noise = jax.random.normal(key, posterior.mu.shape, posterior.mu.dtype)
-        sample = posterior.mu + jnp.exp(posterior.log_sigma) * noise
+        sample, _ = posterior.draw(key)
         return Conveyed(sample, prior.kl_bits(posterior))
 
     def at(self, step: jax.Array) -> Self:

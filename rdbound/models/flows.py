@@ -39,6 +39,10 @@ class CouplingFlow(nnx.Module):
             [nnx.Linear(hidden, 2 * dimension, kernel_init=zeros, rngs=rngs) for _ in range(layers)]
         )
 
+    def __call__(self) -> "CouplingFlow":
+        """Itself: like every prior module, called for the density it stands for."""
+        return self
+
     def log_density(self, z) -> jax.Array:
         """Ln p(z) of a vector [n], a scalar."""
         total = jnp.zeros(())

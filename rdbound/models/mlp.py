@@ -134,7 +134,7 @@ class MLP(nnx.Module):
 
     def prior(self, level, latents, lmbda) -> Prior | HasDensity:
         """The prior of the latent."""
-        return self.top() if callable(self.top) else self.top
+        return self.top()
 
     def synthesize(self, latents, lmbda) -> jax.Array:
         """The latent → [n]."""

@@ -58,11 +58,12 @@ def small_multiples(answers: Sequence[Answer]) -> Figure:
     sources = list(dict.fromkeys(a.source for a in answers))
     columns = min(3, len(sources))
     rows = math.ceil(len(sources) / columns)
+    styles = _styles(answers)  # of the page: its panels share a legend
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.7 * columns, 2.3 * rows + 0.6), layout="constrained")
         grid = np.atleast_1d(figure.subplots(rows, columns)).ravel()
         for axes, source in zip(grid, sources, strict=False):
-            _draw(axes, [a for a in answers if a.source == source], _styles(answers))
+            _draw(axes, [a for a in answers if a.source == source], styles)
         for axes in grid[len(sources) :]:
             axes.set_visible(False)
         handles: dict[str, Any] = {}

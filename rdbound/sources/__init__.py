@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from rdbound.registry import build
 from rdbound.sources.banana import Banana
 from rdbound.sources.base import Datum, Point, Source, Stream, exact_rate
 from rdbound.sources.empirical import Empirical, patches
@@ -36,9 +37,4 @@ SOURCES: dict[str, Callable[..., Source]] = {
 
 def make_source(name: str, **options) -> Source:
     """The source called ``name``; raises ValueError for an unknown name or option."""
-    if name not in SOURCES:
-        raise ValueError(f"unknown source {name!r}: choose one of {', '.join(sorted(SOURCES))}")
-    try:
-        return SOURCES[name](**options)
-    except TypeError as error:
-        raise ValueError(f"source {name!r}: {error}") from None
+    return build("source", SOURCES, name, options)

@@ -9,6 +9,7 @@ at every D below: the Shannon lower bound
 is tight (Yang et al. 2023, for the circle at λ = 1/(2·ln 2·σ²)).
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from functools import cached_property
 
@@ -26,7 +27,7 @@ __all__ = ["Circle", "GaussianMixture", "NoisyUniform"]
 MOST_POINTS = 2e7  # of the quadrature of a mixture's entropy
 
 
-class _Noisy:
+class _Noisy(ABC):
     """What the sources here share: ``noise`` is σ, ``_entropy`` computes h(X)."""
 
     distortion = "squared"
@@ -38,8 +39,8 @@ class _Noisy:
         """Differential entropy h(X) in bits of the vector."""
         return self._entropy()
 
-    def _entropy(self) -> float:
-        raise NotImplementedError
+    @abstractmethod
+    def _entropy(self) -> float: ...
 
     def exact(self, lmbda: float) -> Point | None:
         """(R, D) where R + λ·D is least, for D ≤ σ²; None for smaller λ."""

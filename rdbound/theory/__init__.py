@@ -5,6 +5,7 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
+from rdbound.registry import find
 from rdbound.theory.base import Estimate, Method
 from rdbound.theory.blahut_arimoto import BlahutArimoto
 from rdbound.theory.closed_forms import Exact, ShannonLowerBound
@@ -28,14 +29,13 @@ METHODS: dict[str, Any] = {
 
 def make_method(name: str, **options) -> Method:
     """The method called ``name``; raises ValueError for an unknown name or option."""
-    if name not in METHODS:
-        raise ValueError(f"unknown method {name!r}: choose one of {', '.join(sorted(METHODS))}")
-    known = [field.name for field in fields(METHODS[name])]
+    method = find("method", METHODS, name)
+    known = [field.name for field in fields(method)]
     for key in options:
         if key not in known:
             raise ValueError(f"method {name!r}: no option {key!r}; it has {', '.join(known)}")
     try:
-        return TypeAdapter(METHODS[name]).validate_python(options)
+        return TypeAdapter(method).validate_python(options)
     except ValidationError as error:
         first = error.errors()[0]
         where = ".".join(map(str, first["loc"]))
