@@ -9,7 +9,9 @@ __all__ = [
     "FasterBlock",
     "Modulation",
     "RateEmbedding",
+    "Spatial",
     "Up",
+    "convolution",
     "depth_to_space",
     "leaky_relu",
     "space_to_depth",
@@ -85,6 +87,50 @@ class RateEmbedding(nnx.Module):
         return leaky_relu(self.out(leaky_relu(self.hidden(features))))
 
 
+def _same(x, kernel) -> jax.Array:
+    layout = ("NHWC", "HWIO", "NHWC")
+    y = jax.lax.conv_general_dilated(x[None], kernel, (1, 1), "SAME", dimension_numbers=layout)
+    return y[0]
+
+
+@jax.custom_vjp
+def convolution(x, kernel) -> jax.Array:
+    """Stride 1, odd kernel, zero padding: [H, W, C] and [h, w, C, D] → [H, W, D].
+
+    The gradient with respect to ``x`` is written out, in the layout of the
+    convolution itself: what automatic differentiation leaves inside a ``lax``
+    loop XLA computes on CPU without its fast kernels, and a refinement step
+    took 3.5 times as long in the loop as outside it.
+    """
+    return _same(x, kernel)
+
+
+def _convolution_forward(x, kernel):
+    return _same(x, kernel), (x, kernel)
+
+
+def _convolution_backward(saved, g):
+    x, kernel = saved
+    # Without the barrier XLA folds the turning back into the layout.
+    turned = jax.lax.optimization_barrier(kernel[::-1, ::-1].swapaxes(2, 3))
+    to_kernel = jax.linear_transpose(lambda k: _same(x, k), kernel)
+    return _same(g, turned), *to_kernel(g)
+
+
+convolution.defvjp(_convolution_forward, _convolution_backward)
+
+
+class Spatial(nnx.Conv):
+    """``nnx.Conv`` of stride 1, of one datum, through :func:`convolution`."""
+
+    def __call__(self, x):
+        """[H, W, C] → [H, W, D]."""
+        x, kernel, bias = self.promote_dtype(
+            (x, self.kernel[...], self.bias[...]), dtype=self.dtype
+        )
+        return convolution(x, kernel) + bias
+
+
 class Modulation(nnx.Module):
     """x·(1 + s(e)) + b(e) with s and b linear in the rate embedding e, zero at first."""
 
@@ -107,7 +153,7 @@ class FasterBlock(nnx.Module):
 
     def __init__(self, width: int, embedding: int = 0, *, dtype=None, rngs: nnx.Rngs):
         self.part = width // 4
-        self.spatial = nnx.Conv(self.part, self.part, (3, 3), dtype=dtype, rngs=rngs)
+        self.spatial = Spatial(self.part, self.part, (3, 3), dtype=dtype, rngs=rngs)
         self.expand = nnx.Linear(width, 2 * width, dtype=dtype, rngs=rngs)
         # A zero last layer starts the block at the identity, which is what
         # lets a deep stack train without normalization.

@@ -1,0 +1,42 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from scipy.signal import correlate
+
+from rdbound.models.layers import Spatial, convolution, depth_to_space, space_to_depth
+
+
+@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (2, 3)])
+def test_convolution_is_a_zero_padded_correlation(rng, shape):
+    x, kernel = rng.normal(size=(*shape, 3)), rng.normal(size=(3, 3, 3, 4))
+    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
+    # "valid" over height, width and the input channels at once.
+    expected = np.concatenate(
+        [correlate(padded, kernel[..., d], mode="valid") for d in range(4)], axis=-1
+    )
+    ours = convolution(jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32))
+    np.testing.assert_allclose(ours, expected, atol=1e-5)
+
+
+def test_gradients_are_those_of_automatic_differentiation(rng):
+    theirs = nnx.Conv(6, 6, (3, 3), rngs=nnx.Rngs(0))
+    ours = Spatial(6, 6, (3, 3), rngs=nnx.Rngs(0))
+    x = jnp.asarray(rng.normal(size=(2, 9, 5, 6)), jnp.float32)
+    target = jnp.asarray(rng.normal(size=x.shape), jnp.float32)
+
+    def gradients(layer, batch):
+        graphdef, params = nnx.split(layer)
+        call = lambda p, x: nnx.merge(graphdef, p)(x)  # noqa: E731
+        run = jax.vmap(call, (None, 0)) if batch else call
+        loss = lambda p, x: jnp.sum((run(p, x) - target) ** 2)  # noqa: E731
+        return jax.tree.leaves(jax.grad(loss, (0, 1))(params, x))
+
+    for a, b in zip(gradients(ours, True), gradients(theirs, False), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
+
+
+def test_depth_to_space_undoes_space_to_depth(rng):
+    x = rng.normal(size=(6, 4, 5)).astype(np.float32)
+    np.testing.assert_array_equal(depth_to_space(space_to_depth(jnp.asarray(x), 2), 2), x)
