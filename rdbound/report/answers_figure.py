@@ -8,6 +8,7 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
+from scipy.interpolate import CubicHermiteSpline
 
 from rdbound.answers import Answer
 from rdbound.report.figures import STYLE
@@ -88,9 +89,9 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
     d = _distortions(answers)
     _scale(axes, d)
     _shade(axes, answers, d)
-    truth = sorted({(a.distortion, a.exact_rate) for a in answers if a.exact_rate is not None})
-    if truth:
-        axes.plot(*zip(*truth, strict=True), color="black", lw=1, label="exact R(D)", zorder=1)
+    truth = _truth(answers)
+    if truth is not None:
+        axes.plot(*truth, color="black", lw=1, label="exact R(D)", zorder=1)
     for method in dict.fromkeys(a.method for a in answers if a.kind == "lower"):
         lines = _supporting([a for a in answers if a.method == method], d)
         axes.plot(d, np.where(lines > 0, lines, np.nan), lw=1, color=styles[method][0],
@@ -102,7 +103,25 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
         colour, marker = styles[method]
         axes.plot(*zip(*points, strict=True), ls="", marker=marker, ms=4, color=colour,
                   mfc="none", label=method)  # fmt: skip
-    axes.set_ylim(bottom=min(0.0, axes.get_ylim()[0]))
+    axes.set_xlim(d[0], d[-1])
+    axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.06 * axes.dataLim.y1, axes.get_ylim()[1]))
+
+
+def _truth(answers: Sequence[Answer]) -> tuple | None:
+    """(D, R) of the exact curve where it is known, else None.
+
+    Through the points of the exact method with their own slopes, dR/dD = −λ,
+    over ln D; where there are none, R at the distortions of the others, joined.
+    """
+    exact = {a.distortion: a for a in answers if a.method == "exact" and a.distortion > 0}
+    if len(exact) > 1:
+        points = [exact[d] for d in sorted(exact)]
+        log_d = np.log([a.distortion for a in points])
+        slopes = [-a.lmbda * a.distortion for a in points]
+        dense = np.linspace(log_d[0], log_d[-1], 200)
+        return np.exp(dense), CubicHermiteSpline(log_d, [a.rate for a in points], slopes)(dense)
+    known = sorted({(a.distortion, a.exact_rate) for a in answers if a.exact_rate is not None})
+    return tuple(zip(*known, strict=True)) if known else None
 
 
 def _scale(axes, d: np.ndarray) -> None:

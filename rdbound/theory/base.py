@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Protocol
 
+import optax
 from pydantic import Field
 
 from rdbound.sources.base import Point, Source, check_positive
@@ -23,6 +24,7 @@ __all__ = [
     "check_lmbdas",
     "check_memory",
     "check_squared",
+    "clipped_adam",
     "each",
 ]
 
@@ -107,6 +109,12 @@ def check_memory(needed: float, what: str) -> None:
             f"{what} needs {needed / 2**30:.1f} GiB of memory, more than half of the "
             f"{total / 2**30:.1f} GiB here: choose fewer points"
         )
+
+
+def clipped_adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
+    """Adam with a cosine down to a hundredth, on gradients of norm at most one."""
+    schedule = optax.cosine_decay_schedule(learning_rate, steps, 0.01)
+    return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
 def each(lmbdas: Sequence[float], estimate: Callable[[float], Estimate]) -> list[Estimate]:

@@ -23,7 +23,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from rdbound.models.mlp import Dense
 from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
+from rdbound.theory.base import Estimate, Several, check_memory, check_squared, clipped_adam, each
 from rdbound.theory.wasserstein import Particles, held_out, particle_limit
 
 __all__ = ["NERD"]
@@ -92,8 +92,7 @@ def _generate(graphdef, params, key, count: int, latent: int):
 def _train(options: NERD, graphdef, source: Source, params, slope, key):
     """Adam on J_k, in one loop."""
     latent = options.latent or source.dimension
-    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps, 0.01)
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    optimizer = clipped_adam(options.learning_rate, options.steps)
 
     def loss(params, key):
         x_key, y_key = jax.random.split(key)

@@ -33,7 +33,7 @@ from scipy.stats import t as student
 
 from rdbound.models.mlp import Dense
 from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
+from rdbound.theory.base import Estimate, Several, check_memory, check_squared, clipped_adam, each
 
 __all__ = ["LogU", "NeuralLower", "log_supremum"]
 
@@ -175,8 +175,7 @@ class NeuralLower:
 @partial(jax.jit, static_argnums=(0, 1, 2))
 def _train(options: NeuralLower, graphdef, source: Source, params, slope, key):
     """(weights, ln α): Adam on mean ln u + ln C_k, and the mean of ln C_k over the last tenth."""
-    schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps, 0.01)
-    optimizer = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
+    optimizer = clipped_adam(options.learning_rate, options.steps)
 
     def parts(params, x):
         """(mean ln u, ln C_k) of one set of samples."""
