@@ -99,10 +99,14 @@ class MLP(nnx.Module):
         """
         size = max(dimension, latent)
         turn, _ = jnp.linalg.qr(jax.random.normal(rngs.params(), (size, size)))
-        turn = turn[:dimension, :latent]
+        self.start_from(turn[:dimension, :latent])
+
+    def start_from(self, transform) -> None:
+        """Make a linear model ``transform`` [n, latent] and, backwards, its transpose."""
+        dimension, latent = transform.shape
         into, out = self.encoder.layers[-1].kernel, self.decoder.layers[-1].kernel
-        into[...] = into[...].at[:dimension, :latent].set(turn)
-        out[...] = out[...].at[:latent].set(turn.T)
+        into[...] = into[...].at[:dimension, :latent].set(transform)
+        out[...] = out[...].at[:latent].set(transform.T)
 
     def _with_rate(self, x, lmbda):
         if self.embedding is None:
