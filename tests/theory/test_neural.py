@@ -77,6 +77,24 @@ def test_a_linear_model_reaches_the_bound_of_a_correlated_gaussian():
     assert -3 * estimate.standard_error < excess < 0.01 + 3 * estimate.standard_error
 
 
+def test_a_start_from_the_klt_saves_steps():
+    source, options = (
+        make_source("ar1", dimension=16, correlation=0.9),
+        {"steps": 200, "hidden": []},
+    )
+    exact = source.exact(2.0).J(2.0)
+    excess = {}
+    for start in ("random", "klt"):
+        method = make_method("neural-upper", start=start, learning_rate=0.01, **options)
+        (estimate,) = method.solve(source, [2.0])
+        assert estimate.J > exact - 3 * estimate.standard_error
+        excess[start] = estimate.J - exact
+    ratio = excess["klt"] / excess["random"]
+    assert ratio < 0.7
+    with pytest.raises(ValueError, match="only a linear model"):
+        make_method("neural-upper", start="klt").solve(source, [2.0])
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("posterior", "prior"), [("full", "mixture"), ("autoregressive", "flow")])
 def test_richer_families_are_upper_bounds_too(posterior, prior):
