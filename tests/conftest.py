@@ -1,8 +1,3 @@
-import os
-
-# Tests run in a worker per core: more threads than that get into each other's way.
-os.environ.setdefault("NPROC", "1")
-
 import jax
 import numpy as np
 import pytest

@@ -95,6 +95,7 @@ def test_evaluate_then_gaps(folder, tmp_path, capsys):
     assert "already" in _fails(capsys, "gaps", run / "rd.csv", "--output", run)
 
 
+@pytest.mark.slow
 def test_same_config_and_seed_same_table(folder, tmp_path):
     for name in ("a", "b"):
         path = _evaluation(
