@@ -20,7 +20,7 @@ from rdbound.sources import Source, make_source
 from rdbound.theory import Estimate, Method, make_method
 
 LMBDA = 3.0
-GRIDS = {1: (10, 14, 20, 28, 40, 56, 80), 2: (10, 14, 20, 28, 40, 56), 3: (8, 10, 12, 14, 16)}
+GRIDS = {1: (10, 14, 20, 28, 40, 56, 80), 2: (10, 14, 20, 28, 40, 56), 3: (12, 16, 22)}
 PARTICLES = (8, 16, 32, 64, 128, 256, 512, 1024, 2048)
 
 
