@@ -78,14 +78,12 @@ def test_a_linear_model_reaches_the_bound_of_a_correlated_gaussian():
 
 
 def test_a_start_from_the_klt_saves_steps():
-    source, options = (
-        make_source("ar1", dimension=16, correlation=0.9),
-        {"steps": 200, "hidden": []},
-    )
+    source = make_source("ar1", dimension=16, correlation=0.9)
+    options = {"steps": 200, "hidden": [], "learning_rate": 0.01}
     exact = source.exact(2.0).J(2.0)
     excess = {}
     for start in ("random", "klt"):
-        method = make_method("neural-upper", start=start, learning_rate=0.01, **options)
+        method = make_method("neural-upper", start=start, **options)
         (estimate,) = method.solve(source, [2.0])
         assert estimate.J - exact > -3 * estimate.standard_error
         excess[start] = estimate.J - exact
