@@ -8,6 +8,7 @@ two slopes and the growth between them is compared with k/2.
 """
 
 import argparse
+import itertools
 from pathlib import Path
 
 import matplotlib
@@ -29,8 +30,9 @@ def growth(intrinsic: int, ambient: int, steps: int) -> float:
     """Bits per vector gained for every halving of D between the two slopes."""
     source = make_source("manifold", intrinsic=intrinsic, dimension=ambient)
     method = make_method(
-        "neural-upper", latent=2 * intrinsic, hidden=(128, 128), steps=steps, test=20_000
-    )
+        "neural-upper", latent=2 * intrinsic, hidden=(256, 256), learning_rate=2e-3,
+        steps=steps * intrinsic, test=20_000,
+    )  # fmt: skip
     low, high = method.solve(source, [slope / ambient for slope in SLOPES])
     return ambient * (high.rate - low.rate) / np.log2(low.distortion / high.distortion)
 
@@ -54,9 +56,14 @@ def draw(found: dict[tuple[int, int], float]) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", default="runs/manifold_dimension")
-    parser.add_argument("--steps", type=int, default=2000, help="of training, each model")
+    parser.add_argument(
+        "--steps", type=int, default=2000, help="of training, an intrinsic dimension"
+    )
     arguments = parser.parse_args()
-    found = {(k, n): growth(k, n, arguments.steps) for k in INTRINSIC for n in AMBIENT}
+    found = {}
+    for k, n in itertools.product(INTRINSIC, AMBIENT):
+        found[k, n] = growth(k, n, arguments.steps)
+        print(f"k = {k}, n = {n}: {found[k, n]:.2f}", flush=True)
     body = [[str(k), f"{k / 2:g}", *(f"{found[k, n]:.2f}" for n in AMBIENT)] for k in INTRINSIC]
     print("\n".join(markdown_table(["k", "k/2", *(f"n = {n}" for n in AMBIENT)], body)))
     paths = figures.save(draw(found), Path(arguments.output) / "manifold_dimension")

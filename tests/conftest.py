@@ -1,12 +1,20 @@
-import jax
+import os
+
 import numpy as np
 import pytest
 
-jax.config.update("jax_numpy_rank_promotion", "allow")
+
+def pytest_configure(config):
+    # Before JAX is imported: the workers, and the processes that tests start,
+    # share what XLA compiles, with each other and with the next run.
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
 
 
 @pytest.fixture
 def key():
+    import jax
+
     return jax.random.key(0)
 
 

@@ -81,6 +81,9 @@ class MLP(nnx.Module):
             self.log_sigma = nnx.Linear(max(e, 1), latent, kernel_init=zeros, rngs=rngs)
         self.decoder = Dense(latent + e, hidden, dimension, rngs)
         if not hidden:
+            # One number shuts a latent that is not worth its rate. Left to its
+            # n weights, each would have to come to zero against its own noise.
+            self.gain_in, self.gain_out = (nnx.Param(jnp.ones((latent,))) for _ in range(2))
             self._start_orthogonal(dimension, latent, rngs)
         self.top = _make_prior(
             _one_of("prior", prior, PRIORS, form), latent, form, components, rngs
@@ -132,7 +135,7 @@ class MLP(nnx.Module):
         if hasattr(self, "log_sigma"):
             e = self.log_sigma.kernel.shape[0]
             rate = x[-e:] if self.embedding is not None else jnp.zeros((1,))
-            return self.encoder(x), self.log_sigma(rate)
+            return self.gain_in[...] * self.encoder(x), self.log_sigma(rate)
         mu, log_sigma = jnp.split(self.encoder(x), 2)
         return mu, log_sigma
 
@@ -142,7 +145,10 @@ class MLP(nnx.Module):
 
     def synthesize(self, latents, lmbda) -> jax.Array:
         """The latent → [n]."""
-        return self.decoder(self._with_rate(latents[0], lmbda))
+        z = latents[0]
+        if hasattr(self, "gain_out"):
+            z = self.gain_out[...] * z
+        return self.decoder(self._with_rate(z, lmbda))
 
 
 class MixturePrior(nnx.Module):

@@ -30,6 +30,7 @@ _STYLES = {
     "shannon-lower": ("#999999", "v"),
 }
 _SPARE = (("#999933", "*"), ("#DDCC77", "h"), ("#117733", "p"))
+NARROW = 4.0  # a range of D that needs no logarithmic axis
 
 
 def _styles(answers: Sequence[Answer]) -> dict[str, tuple[str, str]]:
@@ -134,9 +135,6 @@ def _scale(axes, d: np.ndarray) -> None:
     axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0), numticks=6))
     axes.xaxis.set_major_formatter(FuncFormatter(lambda d, _: f"{d:g}"))
     axes.xaxis.set_minor_formatter(NullFormatter())
-
-
-NARROW = 4.0
 
 
 def _distortions(answers: Sequence[Answer]) -> np.ndarray:
