@@ -30,8 +30,8 @@ def growth(intrinsic: int, ambient: int, steps: int) -> float:
     """Bits per vector gained for every halving of D between the two slopes."""
     source = make_source("manifold", intrinsic=intrinsic, dimension=ambient)
     method = make_method(
-        "neural-upper", latent=2 * intrinsic, hidden=(256, 256), learning_rate=2e-3,
-        steps=steps * intrinsic, test=20_000,
+        "neural-upper", latent=2 * intrinsic, hidden=(256, 256), learning_rate=3e-3,
+        steps=steps * (1 + intrinsic), test=20_000,
     )  # fmt: skip
     low, high = method.solve(source, [slope / ambient for slope in SLOPES])
     return ambient * (high.rate - low.rate) / np.log2(low.distortion / high.distortion)
@@ -56,9 +56,7 @@ def draw(found: dict[tuple[int, int], float]) -> Figure:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--output", default="runs/manifold_dimension")
-    parser.add_argument(
-        "--steps", type=int, default=2000, help="of training, an intrinsic dimension"
-    )
+    parser.add_argument("--steps", type=int, default=1500, help="of training, times 1 + k")
     arguments = parser.parse_args()
     found = {}
     for k, n in itertools.product(INTRINSIC, AMBIENT):

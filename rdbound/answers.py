@@ -26,6 +26,7 @@ class Answer:
       standard_error: of J = rate + λ·distortion, from sampling.
       tolerance: what else J may be off by: a certificate, in bits.
       exact_rate: the exact R at this distortion.
+      exact_slope: −dR/dD of the exact R(D) there: λ, where J is least.
       exact_J: the least of R(D) + λ·D.
       seconds: of work.
       status: a sentence where something went wrong.
@@ -40,6 +41,7 @@ class Answer:
     standard_error: float
     tolerance: float
     exact_rate: float | None
+    exact_slope: float | None
     exact_J: float | None
     seconds: float
     status: str
@@ -51,8 +53,17 @@ class Answer:
 
     @property
     def error(self) -> float | None:
-        """J − exact J in bits: to first order R − R(D). None where the truth is not known."""
+        """J − exact J in bits; None where the truth is not known.
+
+        Never less than R − R(D) for an upper bound, and the same to first order
+        where its D is near that of the exact point.
+        """
         return None if self.exact_J is None else self.J - self.exact_J
+
+    @property
+    def below(self) -> float | None:
+        """R(D) − R in bits at this D: how far a point lies below the curve; None if unknown."""
+        return None if self.exact_rate is None else self.exact_rate - self.rate
 
     @property
     def standard_errors(self) -> float | None:
@@ -87,6 +98,6 @@ def read_answers(path: Path) -> list[Answer]:
 def _value(name: str, text: str):
     if name in _TEXT:
         return text
-    if text == "" and name in ("exact_rate", "exact_J"):
+    if text == "" and name in ("exact_rate", "exact_slope", "exact_J"):
         return None
     return float(text)

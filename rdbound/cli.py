@@ -23,6 +23,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         reason = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
         print(f"rdbound: error: {reason}", file=sys.stderr)
         return 2
+    except MemoryError as error:
+        print(f"rdbound: error: not enough memory: {error}", file=sys.stderr)
+        return 2
     except KeyboardInterrupt:
         print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
         return 130

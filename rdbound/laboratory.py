@@ -14,7 +14,7 @@ from rdbound.config import Config, LaboratoryConfig, load_config
 from rdbound.progress import Bars
 from rdbound.report import answers_figure, text
 from rdbound.report.figures import save
-from rdbound.sources import Source, exact_rate, make_source
+from rdbound.sources import Source, exact_rate, exact_slope, make_source
 from rdbound.sources.empirical import Empirical
 from rdbound.theory import Estimate, Method, make_method
 
@@ -26,6 +26,8 @@ VERIFY = Path(str(resources.files("rdbound") / "verify.yaml"))
 LIMIT = 3.0
 """Standard errors by which a bound may lie on the wrong side."""
 ROUNDING = 1e-9
+CURVE = 1e-7
+"""Bits to which the exact R at a distortion is computed."""
 
 
 def laboratory_run(config: Config, say: Say) -> Path:
@@ -148,6 +150,7 @@ def _answer(case: Case, estimate: Estimate) -> Answer:
         standard_error=estimate.standard_error,
         tolerance=estimate.tolerance,
         exact_rate=None if exact is None else exact_rate(source, estimate.distortion),
+        exact_slope=None if exact is None else exact_slope(source, estimate.distortion),
         exact_J=None if exact is None else exact.J(estimate.lmbda),
         seconds=estimate.seconds,
         status=estimate.status,
@@ -157,8 +160,10 @@ def _answer(case: Case, estimate: Estimate) -> Answer:
 def violations(answers: Sequence[Answer], limit: float = LIMIT) -> list[str]:
     """A sentence for every bound on the wrong side by more than ``limit`` standard errors.
 
-    Of the truth where it is known; and, known or not, a lower bound must not
-    lie above an upper bound of the same source and λ.
+    Of the truth where it is known, J of any bound and R of an upper one at its
+    own D (which may be far from where J is least); and, known or not, a lower
+    bound must not lie above an upper bound of the same source and λ. The J of
+    ``neural-lower`` has the margin of its own confidence taken off already.
     """
     out = []
     for a in answers:
@@ -175,7 +180,23 @@ def violations(answers: Sequence[Answer], limit: float = LIMIT) -> list[str]:
                 f"{a.error:+.4g} bits, {'an' if a.kind[0] in 'aeiou' else 'a'} {a.kind} "
                 f"{'value' if a.kind == 'exact' else 'bound'} with a slack of {slack:.2g}"
             )
+        elif _below_the_curve(a, slack):
+            out.append(
+                f"WRONG: {a.method} on {a.source} at λ = {a.lmbda:g}: R lies {a.below:.4g} bits "
+                f"below R(D) at D = {a.distortion:.4g}"
+            )
     return out + _crossings(answers, limit)
+
+
+def _below_the_curve(a: Answer, slack: float) -> bool:
+    """Whether an upper bound's own point lies below R(D).
+
+    ``slack`` is that of J; where the curve is steeper than λ, an error in D
+    weighs by as much more.
+    """
+    if a.kind not in ("upper", "exact") or a.below is None or a.exact_slope is None:
+        return False
+    return a.below > slack * max(1.0, a.exact_slope / a.lmbda) + CURVE
 
 
 def _crossings(answers: Sequence[Answer], limit: float) -> list[str]:

@@ -11,7 +11,7 @@ import numpy as np
 from rdbound import checkpoint, runs
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import from_reference, from_rows
-from rdbound.analysis.gaps import bd_gaps, gaps, write_gaps
+from rdbound.analysis.gaps import bd_gaps, gaps, pair, write_gaps
 from rdbound.channels import SGAChannel, make_channel
 from rdbound.config import Config, EvaluationConfig, TrainConfig, VectorsConfig
 from rdbound.evaluation import EvaluationOptions, evaluate, evaluate_vectors, lmbdas_of
@@ -24,6 +24,7 @@ from rdbound.sources.crops import crops
 from rdbound.sources.gaussian import Gaussian
 from rdbound.sources.image_sets import ImageSet, open_images
 from rdbound.table import Row, read_table, write_table
+from rdbound.theory.one_shot import least_excess
 from rdbound.training import NonFiniteLossError, batch_loss, fit
 
 __all__ = ["bd_rate_lines", "evaluate_run", "gap_report", "report", "train_run"]
@@ -280,12 +281,24 @@ def gap_report(rows: Sequence[Row], folder: Path, bound=None, codec=None, method
     write_gaps(folder / "gaps.csv", found)
     figures.save(figures.gap_figure(found), folder / "gaps")
     title = "Gaps in bits per pixel, mean over images [95 % interval]"
-    sections = [(title, [*text.gap_lines(found), "", text.modeling_note(found)])]
+    notes = [text.modeling_note(found), _one_shot_note(rows, pair(rows, bound, codec)[0])]
+    sections = [(title, [*text.gap_lines(found), "", *notes])]
     try:
         sections.append(("Gaps as BD-rate", text.bd_lines(bd_gaps(rows, bound, codec, method))))
     except ValueError as error:
         sections.append(("Gaps as BD-rate", [f"not computed: {error}"]))
     return sections
+
+
+def _one_shot_note(rows: Sequence[Row], bound: str) -> str:
+    """The theory beside the measured asymptotic gap, in words."""
+    bounds = [r for r in rows if r.method == "bound-refined" and r.model == bound]
+    most = max(least_excess(r.bits) / r.pixels for r in bounds)
+    return (
+        f"In theory the asymptotic gap need not exceed {most:.4f} bits per pixel: so much, at most, "
+        "does a one-shot code add that conveys the bound's own samples an image at a time "
+        "(strong functional representation; rdbound.theory.one_shot)."
+    )
 
 
 def bd_rate_lines(rows: Sequence[Row], anchor: str, method: str = "pchip") -> list[str]:

@@ -74,6 +74,7 @@ def test_evaluate_then_gaps(folder, tmp_path, capsys):
     assert main(["evaluate", str(_evaluation(folder, tmp_path / "run"))]) == 0
     out = capsys.readouterr().out
     assert "digitization" in out
+    assert "In theory the asymptotic gap need not exceed" in out
     run = tmp_path / "run"
     for name in ("rd.csv", "gaps.csv", "rd_curve.png", "rd_curve.pdf", "gaps.png", "gaps.pdf",
                  "report.md", "config.yaml", "provenance.json"):  # fmt: skip

@@ -1,5 +1,6 @@
 import dataclasses
 
+import numpy as np
 import pytest
 
 from rdbound import laboratory
@@ -8,6 +9,7 @@ from rdbound.channels import GaussianChannel
 from rdbound.cli import main
 from rdbound.config import load_config
 from rdbound.report import answers_figure
+from rdbound.sources import exact_rate, exact_slope, make_source
 
 SMALL = """
 output: {output}
@@ -35,7 +37,7 @@ def config(tmp_path):
 
 
 def _answer(**changes):
-    base = Answer("s", "m", "upper", 1.0, 0.5, 0.5, 0.01, 0.0, 0.5, 1.0, 0.1, "")
+    base = Answer("s", "m", "upper", 1.0, 0.5, 0.5, 0.01, 0.0, 0.5, 1.0, 1.0, 0.1, "")
     return dataclasses.replace(base, **changes)
 
 
@@ -53,6 +55,21 @@ def test_a_bound_may_err_by_three_standard_errors_on_its_wrong_side():
     assert not laboratory.violations([_answer(rate=0.469, tolerance=0.01)])
 
 
+def test_a_point_far_from_its_slope_may_not_lie_below_the_curve():
+    """R(D) of a Gaussian at λ = 64 and a D at which J, four times steeper, cannot tell."""
+    source, lmbda = make_source("gaussian", variances=[1.0]), 64.0
+    D = 0.0345
+    point = _answer(
+        lmbda=lmbda, rate=2.0, distortion=D, exact_J=source.exact(lmbda).J(lmbda),
+        exact_rate=exact_rate(source, D), exact_slope=exact_slope(source, D), standard_error=0.005,
+    )  # fmt: skip
+    assert point.exact_slope == pytest.approx(1 / (2 * np.log(2) * D), rel=1e-3)
+    assert point.error > 0
+    (line,) = laboratory.violations([point])
+    assert "below R(D) at D = 0.0345" in line
+    assert not laboratory.violations([dataclasses.replace(point, rate=point.exact_rate - 0.014)])
+
+
 @pytest.mark.parametrize("field", ["rate", "standard_error"])
 def test_what_is_not_finite_is_wrong(field):
     (line,) = laboratory.violations([_answer(**{field: float("nan")})])
@@ -67,7 +84,7 @@ def test_bounds_must_not_cross_even_where_the_truth_is_unknown():
 
 
 def test_a_table_reads_as_it_was_written(tmp_path):
-    answers = [_answer(), _answer(exact_rate=None, exact_J=None, status="stopped, early")]
+    answers = [_answer(), _answer(exact_rate=None, exact_slope=None, exact_J=None, status="stopped, early")]
     write_answers(tmp_path / "answers.csv", answers)
     assert read_answers(tmp_path / "answers.csv") == answers
     assert answers[0].error == pytest.approx(0.0)
@@ -133,6 +150,7 @@ def test_the_shipped_subset_is_a_valid_config():
         ("name: bernoulli", "name: coin", "unknown source 'coin'"),
         ("{name: exact}", "{name: blahut-arimoto}", "give one of them a label"),
         ("p: 0.3", "q: 0.3", "source 'bernoulli'"),
+        ("bernoulli, options: {p: 0.3}", "uniform-finite, options: {k: 10000000}", "GiB of memory"),
         ("lmbdas: [2.0]", "lmbdas: [-2.0]", "greater than 0"),
         ("lmbdas: [2.0]", "lmbdas: [2.0, 2.0]", "given twice"),
         ("label: gaussian", "label: coin", "two cases are called coin"),

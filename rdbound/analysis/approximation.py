@@ -1,6 +1,7 @@
 """The approximation gap: what a factorized Gaussian posterior costs against a richer family.
 
-On a source of vectors, at one λ, with every other part of the model the same:
+On a source of vectors, at one λ, with every other part of the model the same (the
+config sees to that; methods are paired by their names):
 
     approximation   J(factorized) − J(full covariance, or autoregressive)
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rdbound.registry import build
 from rdbound.sources.banana import Banana
-from rdbound.sources.base import Datum, Point, Source, Stream, exact_rate
+from rdbound.sources.base import Datum, Point, Source, Stream, exact_rate, exact_slope
 from rdbound.sources.empirical import Empirical, patches
 from rdbound.sources.finite import Finite, bernoulli, uniform_finite
 from rdbound.sources.gaussian import Gaussian, ar1, random_gaussian
@@ -13,7 +13,16 @@ from rdbound.sources.noisy import Circle, GaussianMixture, NoisyUniform
 from rdbound.sources.sawbridge import Sawbridge
 from rdbound.sources.scalar import Laplacian, Uniform
 
-__all__ = ["SOURCES", "Datum", "Point", "Source", "Stream", "exact_rate", "make_source"]
+__all__ = [
+    "SOURCES",
+    "Datum",
+    "Point",
+    "Source",
+    "Stream",
+    "exact_rate",
+    "exact_slope",
+    "make_source",
+]
 
 SOURCES: dict[str, Callable[..., Source]] = {
     "ar1": ar1,

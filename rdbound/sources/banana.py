@@ -29,6 +29,8 @@ class Banana:
     def __post_init__(self):
         check_positive(self.long, "long")
         check_positive(self.short, "short")
+        if not np.isfinite(self.bend):
+            raise ValueError(f"bend = {self.bend} must be a finite number")
 
     def sample(self, key, count: int) -> jax.Array:
         """[count, 2]."""

@@ -6,6 +6,7 @@ it. All rates are in bits per dimension and all distortions means over
 dimensions, so that J = R + λ·D means the same here as for images.
 """
 
+import os
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
@@ -13,7 +14,16 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-__all__ = ["Datum", "Point", "Source", "Stream", "check_positive", "exact_rate"]
+__all__ = [
+    "Datum",
+    "Point",
+    "Source",
+    "Stream",
+    "check_memory",
+    "check_positive",
+    "exact_rate",
+    "exact_slope",
+]
 
 LN2 = float(np.log(2.0))
 
@@ -81,6 +91,18 @@ def check_positive(value: float, what: str = "λ") -> float:
     return float(value)
 
 
+def check_memory(needed: float, what: str) -> None:
+    """Raise ValueError where ``needed`` bytes are more than half of the machine's memory."""
+    if not hasattr(os, "sysconf"):  # Windows does not say
+        return
+    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    if needed > total / 2:
+        raise ValueError(
+            f"{what} needs {needed / 2**30:.1f} GiB of memory, more than half of the "
+            f"{total / 2**30:.1f} GiB here: choose fewer"
+        )
+
+
 def exact_rate(source: Source, distortion: float) -> float | None:
     """The exact R at a distortion, in bits per dimension; None where theory has no answer.
 
@@ -103,6 +125,14 @@ def exact_rate(source: Source, distortion: float) -> float | None:
     found = minimize_scalar(negative, bounds=(-15.0, 15.0), method="bounded", options=options)
     # At D ≥ D_max the supremum is 0, at λ → 0.
     return max(0.0, -float(found.fun))
+
+
+def exact_slope(source: Source, distortion: float) -> float | None:
+    """−dR/dD of the exact R(D), in bits per unit of distortion; None where R is not known."""
+    low, high = (exact_rate(source, distortion * (1 + h)) for h in (-1e-3, 1e-3))
+    if low is None or high is None or not (np.isfinite(low) and distortion > 0):
+        return None
+    return max(0.0, (low - high) / (2e-3 * distortion))
 
 
 class Stream:

@@ -29,9 +29,9 @@ class Empirical:
         if not (np.issubdtype(data.dtype, np.number) and np.isrealobj(data)):
             raise ValueError(f"an empirical source needs real numbers, not {data.dtype}")
         self.data = data.astype(np.float32)
-        if self.data.ndim != 2 or len(self.data) == 0:
+        if self.data.ndim != 2 or 0 in self.data.shape:
             raise ValueError(
-                f"an empirical source needs an array [rows, dimensions] with rows, "
+                f"an empirical source needs an array [rows, dimensions] with both, "
                 f"not one of shape {self.data.shape}"
             )
         if not np.isfinite(self.data).all():
@@ -50,6 +50,8 @@ class Empirical:
     def from_patches(cls, images: Iterable[np.ndarray], size: int, per_image: int,
                      seed: int = 0) -> "Empirical":  # fmt: skip
         """``per_image`` random ``size``×``size`` grey patches of each image, scaled to [0, 1]."""
+        check_positive(size, "size")
+        check_positive(per_image, "per_image")
         draw = np.random.default_rng(seed)
         rows = []
         for image in images:

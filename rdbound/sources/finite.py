@@ -6,7 +6,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.sources.base import LN2, Point, check_positive
+from rdbound.sources.base import LN2, Point, check_memory, check_positive
 
 __all__ = ["Finite", "bernoulli", "check_probabilities", "uniform_finite"]
 
@@ -24,7 +24,8 @@ class Finite:
 
     The matrix is Hamming distortion (1 unless equal) by default; a matrix with
     another number of columns than rows has a reproduction alphabet of its own.
-    Raises ValueError for what is not a distribution or not a distortion.
+    Raises ValueError for what is not a distribution, not a distortion, or too
+    large for memory.
     """
 
     dimension = 1
@@ -33,6 +34,8 @@ class Finite:
     def __init__(self, probabilities: Sequence[float] | np.ndarray, matrix=None):
         self.probabilities = check_probabilities(probabilities)
         k = len(self.probabilities)
+        if matrix is None:
+            check_memory(16.0 * k**2, f"a Hamming matrix of {k} × {k}")
         self.matrix = 1.0 - np.eye(k) if matrix is None else np.asarray(matrix, np.float64)
         if self.matrix.ndim != 2 or len(self.matrix) != k or self.matrix.shape[1] == 0:
             raise ValueError(
@@ -94,4 +97,5 @@ def uniform_finite(k: int) -> Finite:
     """
     if k < 2:
         raise ValueError(f"a uniform source needs at least two symbols, not {k}")
+    check_memory(16.0 * k**2, f"a Hamming matrix of {k} × {k}")
     return Finite(np.full(k, 1.0 / k))

@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import brentq
 
-from rdbound.sources.base import LN2, Point, check_positive
+from rdbound.sources.base import LN2, Point, check_memory, check_positive
 
 __all__ = ["Gaussian", "ar1", "ar1_asymptotic", "random_gaussian"]
 
@@ -38,8 +38,8 @@ class Gaussian:
             square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
             if not square or not np.allclose(covariance, covariance.T):
                 raise ValueError(
-                    f"the covariance must be a symmetric matrix, not one of shape "
-                    f"{covariance.shape}"
+                    "the covariance must be a symmetric matrix of finite numbers, not this one "
+                    f"of shape {covariance.shape}"
                 )
             self.eigenvalues, self._axes = np.linalg.eigh(covariance)
             floor = -1e-9 * np.abs(self.eigenvalues).max()
@@ -107,10 +107,15 @@ def ar1(dimension: int, correlation: float, variance: float = 1.0) -> Gaussian:
     """
     if dimension < 1:
         raise ValueError(f"an AR(1) vector needs at least one sample, not {dimension}")
-    if not abs(correlation) < 1:
-        raise ValueError(f"an AR(1) source needs |correlation| < 1, not {correlation}")
+    _check_correlation(correlation)
+    check_memory(32.0 * dimension**2, f"a covariance of {dimension} × {dimension}")
     lags = np.abs(np.subtract.outer(np.arange(dimension), np.arange(dimension)))
     return Gaussian(covariance=variance * float(correlation) ** lags)
+
+
+def _check_correlation(correlation: float) -> None:
+    if not abs(correlation) < 1:
+        raise ValueError(f"an AR(1) source needs |correlation| < 1, not {correlation}")
 
 
 def ar1_asymptotic(
@@ -120,8 +125,10 @@ def ar1_asymptotic(
 
     S(ω) = σ²(1 − ρ²) / (1 − 2ρ·cos ω + ρ²) takes the place of the eigenvalues
     (Kolmogorov 1956; Gray 1970, for their convergence to it as n grows); the
-    integral over ω is a mean over ``frequencies`` equidistant ones.
+    integral over ω is a mean over ``frequencies`` equidistant ones. Raises
+    ValueError unless |ρ| < 1.
     """
+    _check_correlation(correlation)
     omega = (np.arange(frequencies) + 0.5) * np.pi / frequencies
     spectrum = variance * (1 - correlation**2) / (1 - 2 * correlation * np.cos(omega)
                                                   + correlation**2)  # fmt: skip
@@ -138,5 +145,6 @@ def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False)
     variances = generator.uniform(0.0, 2.0, dimension)
     if not rotated:
         return Gaussian(variances)
+    check_memory(32.0 * dimension**2, f"a covariance of {dimension} × {dimension}")
     turn, _ = np.linalg.qr(generator.normal(size=(dimension, dimension)))
     return Gaussian(covariance=(turn * variances) @ turn.T)

@@ -139,6 +139,8 @@ class GaussianMixture(_Noisy):
     def __init__(self, means, noise: float, weights: Sequence[float] | None = None):
         self.means = np.atleast_2d(np.asarray(means, np.float64))
         self.noise = _check_noise(noise)
+        if self.means.ndim != 2 or 0 in self.means.shape or not np.isfinite(self.means).all():
+            raise ValueError("means must be a list of vectors of finite numbers, [k, n]")
         count, self.dimension = self.means.shape
         equal = np.full(count, 1 / count)
         self.weights = check_probabilities(equal if weights is None else weights, "weights")

@@ -26,6 +26,8 @@ class Sawbridge:
 
     def __post_init__(self):
         check_positive(self.dimension, "dimension")
+        if self.dimension != int(self.dimension):
+            raise ValueError(f"dimension = {self.dimension} must be a whole number")
 
     def sample(self, key, count: int) -> jax.Array:
         """[count, n]."""

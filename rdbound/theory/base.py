@@ -5,7 +5,6 @@ returns an :class:`Estimate` for each. All numbers are per dimension, as
 everywhere: R in bits, D a mean over dimensions, J = R + λ·D.
 """
 
-import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
@@ -22,7 +21,6 @@ __all__ = [
     "Several",
     "Side",
     "check_lmbdas",
-    "check_memory",
     "check_squared",
     "clipped_adam",
     "each",
@@ -96,18 +94,6 @@ def check_squared(source: Source, method: str) -> None:
         raise ValueError(
             f"{method} needs squared error, and {type(source).__name__} has "
             f"{source.distortion} distortion: use blahut-arimoto"
-        )
-
-
-def check_memory(needed: float, what: str) -> None:
-    """Raise ValueError where ``needed`` bytes are more than half of the machine's memory."""
-    if not hasattr(os, "sysconf"):  # Windows does not say
-        return
-    total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if needed > total / 2:
-        raise ValueError(
-            f"{what} needs {needed / 2**30:.1f} GiB of memory, more than half of the "
-            f"{total / 2**30:.1f} GiB here: choose fewer points"
         )
 
 

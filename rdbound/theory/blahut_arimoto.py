@@ -31,9 +31,9 @@ import jax.numpy as jnp
 import numpy as np
 from pydantic import PositiveFloat, PositiveInt
 
-from rdbound.sources.base import Source
+from rdbound.sources.base import Source, check_memory
 from rdbound.sources.finite import Finite, check_probabilities
-from rdbound.theory.base import Estimate, check_lmbdas, check_memory
+from rdbound.theory.base import Estimate, check_lmbdas
 from rdbound.theory.discretize import discretize
 
 __all__ = ["BlahutArimoto", "Solution", "blahut_arimoto"]
@@ -184,7 +184,9 @@ class BlahutArimoto:
     A finite source is solved as it is. A continuous one in 1–3 dimensions is
     put on a grid first: ``points`` a dimension, ``extent`` standard deviations
     to each side. The result is then an upper bound on R(D): it is a channel from
-    the cell of X, and its distortion is that from X itself.
+    the cell of X, and its distortion is that from X itself. How much the grid
+    costs is measured against one of half as many points a dimension, and said
+    in the status.
     """
 
     points: PositiveInt = 400
@@ -203,13 +205,16 @@ class BlahutArimoto:
 
     def _solve(self, source: Source, lmbdas: list[float]) -> list[Estimate]:
         if isinstance(source, Finite):
-            n = 1
+            n, costs = 1, None
             found = self._run(source.probabilities, source.matrix, lmbdas)
         else:
             grid = discretize(source, self.points, self.extent)
             # λ is the same per dimension and per vector; distortions are sums there.
             n = source.dimension
             found = self._run(grid.probabilities, n * grid.matrix(), lmbdas)
+            coarse = discretize(source, max(3, self.points // 2), self.extent)
+            halved = self._run(coarse.probabilities, n * coarse.matrix(), lmbdas)
+            costs = (halved.upper - found.upper) / n
         return [
             Estimate(
                 self.name,
@@ -218,7 +223,7 @@ class BlahutArimoto:
                 float(found.rate[i]) / n,
                 float(found.distortion[i]) / n,
                 tolerance=max(0.0, float(found.upper[i] - found.lower[i])) / n,
-                status=self._status(found, i),
+                status="; ".join(filter(None, (self._status(found, i), _grid_status(costs, i)))),
             )
             for i, lmbda in enumerate(lmbdas)
         ]
@@ -231,3 +236,12 @@ class BlahutArimoto:
         if gap <= self.tolerance:
             return ""
         return f"stopped after {self.max_steps} Newton steps with a certificate of {gap:.2g} bits"
+
+
+def _grid_status(costs: np.ndarray | None, i: int) -> str:
+    """What halving the points adds to J: no less than what the grid itself does, once it is fine.
+
+    A third of it where the error falls with the square of the spacing, all of it
+    where it falls with the spacing.
+    """
+    return "" if costs is None else f"with half the points J is {costs[i]:.1e} bits higher"

@@ -5,8 +5,7 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import check_memory
+from rdbound.sources.base import LN2, Source, check_memory
 
 __all__ = ["Grid", "discretize", "pairwise"]
 
@@ -56,7 +55,9 @@ class Grid(NamedTuple):
         For squared error, with v the variance inside the cells, I(X̃; Y) ≤ I(X; Y)
         and √D̃ ≤ √D + √v (Minkowski) give λ·(2·√(D·v) + 2v); for absolute error
         the triangle inequality gives 2·λ·v. Beside it stands what restricting
-        reproductions to the grid costs, which halving the spacing shows.
+        reproductions to the grid costs, which halving the spacing shows. The
+        bound is far from tight. ``distortion`` is that of the source's optimum;
+        that of the grid's channel may take its place.
         """
         v = self.displacement
         if self.distortion == "absolute":

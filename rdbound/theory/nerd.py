@@ -22,8 +22,8 @@ from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from rdbound.models.mlp import Dense
-from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, Several, check_memory, check_squared, clipped_adam, each
+from rdbound.sources.base import LN2, Source, check_memory
+from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
 from rdbound.theory.wasserstein import Particles, held_out, particle_limit
 
 __all__ = ["NERD"]

@@ -32,8 +32,8 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.stats import t as student
 
 from rdbound.models.mlp import Dense
-from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, Several, check_memory, check_squared, clipped_adam, each
+from rdbound.sources.base import LN2, Source, check_memory
+from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
 
 __all__ = ["LogU", "NeuralLower", "log_supremum"]
 

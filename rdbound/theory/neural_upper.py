@@ -23,8 +23,8 @@ from rdbound.evaluation import EvaluationOptions, evaluate_vectors
 from rdbound.models import make_model
 from rdbound.models.base import LatentModel
 from rdbound.models.mlp import MLP
-from rdbound.sources.base import Source, Stream
-from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
+from rdbound.sources.base import Source, Stream, check_memory
+from rdbound.theory.base import Estimate, Several, check_squared, each
 from rdbound.training import TrainingOptions, init, make_step
 
 __all__ = ["NeuralUpper"]
@@ -68,6 +68,7 @@ class NeuralUpper:
         check_squared(source, self.name)
         if self.start == "klt" and self.hidden:
             raise ValueError(f"{self.name}: only a linear model starts from the KLT: hidden: []")
+        check_memory(64.0 * self.test * source.dimension, f"{self.test} test vectors")
         if self.posterior == "full":
             n = self.latent or source.dimension
             check_memory(8.0 * self.test * n**2, f"{self.test} covariances of {n} dimensions")

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.special import zeta
 
+from rdbound.sources.finite import check_probabilities
+
 __all__ = [
     "FUNCTIONAL",
     "Functional",
@@ -18,6 +20,8 @@ __all__ = [
     "functional_bound",
     "greedy_rejection",
     "importance_bias",
+    "importance_length",
+    "least_excess",
     "zipf_length",
 ]
 
@@ -67,11 +71,22 @@ def functional_bound(information: float, name: str = "li-el-gamal-2018") -> floa
 def block_rate(information: float, block: int, name: str = "li-el-gamal-2018") -> float:
     """Bits per sample when ``block`` samples of ``information`` bits are coded as one.
 
-    (1/n)·[nI + log₂(nI + shift) + constant]: the excess falls like log(n)/n.
+    (1/n)·[nI + log₂(nI + shift) + constant], of entropy as in
+    :func:`functional_bound`: the excess falls like log(n)/n.
     """
     if block < 1:
         raise ValueError(f"a block has at least one sample, not {block}")
     return functional_bound(block * _check_information(information), name) / block
+
+
+def least_excess(information: float) -> float:
+    """Bits above I that a one-shot prefix code of a channel needs at most.
+
+    The best of :data:`FUNCTIONAL`, and the one bit by which a prefix code may
+    exceed the entropy: the theory beside a measured asymptotic gap.
+    """
+    bounds = [functional_bound(information, name) for name in FUNCTIONAL]
+    return min(bounds) - information + 1.0
 
 
 def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
@@ -86,9 +101,10 @@ def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
       p: another on the same alphabet, positive where q is.
       steps: indices computed; the last entry is what is left after them.
 
-    Raises ValueError where q is not absolutely continuous with respect to p.
+    Raises ValueError for what is no distribution, or where q is not absolutely
+    continuous with respect to p.
     """
-    q, p = np.asarray(q, np.float64), np.asarray(p, np.float64)
+    q, p = check_probabilities(q, "q"), check_probabilities(p, "p")
     if q.shape != p.shape or ((p <= 0) & (q > 0)).any():
         raise ValueError("q and p must share an alphabet, with p > 0 wherever q > 0")
     accepted, out = np.zeros_like(q), np.zeros(steps + 1)
@@ -119,10 +135,22 @@ def zipf_length(indices, information: float) -> float:
     return float(np.sum(indices * s * np.log2(k)) + np.log2(zeta(s)))
 
 
+def importance_length(divergence: float, overhead: float) -> float:
+    """Expected length of importance sampling's index: ⌈KL + ``overhead``⌉ bits.
+
+    One of 2^(KL + t) candidates drawn from p is chosen by its weight q/p and its
+    number written with a code of fixed length (Havasi et al. 2019, arXiv
+    1810.00440); :func:`importance_bias` says what the overhead t buys.
+    """
+    if not overhead >= 0:
+        raise ValueError(f"an overhead of {overhead} bits is negative")
+    return float(np.ceil(_check_information(divergence) + overhead))
+
+
 def importance_bias(log2_ratios, overhead: float) -> float:
     """How biased importance sampling with 2^(KL + ``overhead``) candidates can be: ε.
 
-    The index costs KL + overhead bits (Havasi et al. 2019). Candidates are
+    The index costs what :func:`importance_length` says. Candidates are
     chosen with self-normalized weights, so for any f of root mean square one
     under q the estimate of E f is off by more than 2ε/(1 − ε) with a
     probability of at most 2ε (Chatterjee & Diaconis 2018, thm. 1.2),

@@ -11,8 +11,8 @@ first variation,
 
 and, in the hybrid method, Blahut–Arimoto moves their weights between steps.
 J of any ν bounds J(λ) from above; on fresh samples it is an unbiased estimate
-of such a bound. m particles convey at most log₂ m bits a vector: a bias that
-:func:`particle_limit` states.
+of such a bound. m particles convey at most log₂ m bits a vector
+(:func:`particle_limit`); near that rate the bound is loose.
 """
 
 from collections.abc import Sequence
@@ -26,8 +26,8 @@ import numpy as np
 import optax
 from pydantic import PositiveFloat, PositiveInt
 
-from rdbound.sources.base import LN2, Source
-from rdbound.theory.base import Estimate, Several, check_memory, check_squared, each
+from rdbound.sources.base import LN2, Source, check_memory
+from rdbound.theory.base import Estimate, Several, check_squared, each
 
 __all__ = ["Particles", "Wasserstein", "held_out", "particle_limit"]
 
@@ -137,6 +137,8 @@ class Wasserstein:
                 f"{source.dimension}: use neural-upper"
             )
         check_memory(4.0 * 4 * self.batch * self.particles, f"{self.particles} particles")
+        most = max(self.samples, self.particles, self.test)
+        check_memory(16.0 * most * source.dimension, f"{most} samples")
         x = source.sample(jax.random.key(seed), max(self.samples, self.particles))
         return _descend(self, x, jnp.float32(lmbda * LN2), jax.random.key(seed + 1))
 

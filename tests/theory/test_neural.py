@@ -93,6 +93,20 @@ def test_a_start_from_the_klt_saves_steps():
         make_method("neural-upper", start="klt").solve(source, [2.0])
 
 
+def test_a_linear_model_of_many_dimensions_is_within_three_percent_at_a_low_rate():
+    """Most of its latents must close; see also configs/known_answers/gaussian_1000.yaml."""
+    source = make_source("random-gaussian", dimension=100)
+    method = make_method(
+        "neural-upper", hidden=[], start="klt", batch=512, steps=400, learning_rate=0.01,
+        test=20_000,
+    )  # fmt: skip
+    (estimate,) = method.solve(source, [0.57])
+    exact = source.rate(estimate.distortion)
+    assert exact < 0.1
+    noise = 3 * estimate.standard_error
+    assert -noise < estimate.rate - exact < 0.03 * exact + noise
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("posterior", "prior"), [("full", "mixture"), ("autoregressive", "flow")])
 def test_richer_families_are_upper_bounds_too(posterior, prior):

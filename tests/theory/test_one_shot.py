@@ -9,6 +9,8 @@ from rdbound.theory.one_shot import (
     functional_bound,
     greedy_rejection,
     importance_bias,
+    importance_length,
+    least_excess,
     zipf_length,
 )
 
@@ -35,6 +37,19 @@ def test_long_blocks_cost_nothing_above_the_rate(name):
     assert rates[-1] == pytest.approx(0.3, abs=1e-4)
     # A Kodak image of 0.3 bits a pixel, coded as one sample.
     assert round(100 * (block_rate(0.3, 512 * 768) / 0.3 - 1), 2) == 0.02
+
+
+def test_the_best_constant_depends_on_the_rate():
+    assert least_excess(1000.0) == pytest.approx(np.log2(1003.4) + 2)
+    assert all(
+        least_excess(i) <= functional_bound(i, name) - i + 1
+        for name in FUNCTIONAL
+        for i in (0.0, 0.1, 3.0, 1e4)
+    )
+
+
+def test_an_index_of_fixed_length():
+    assert importance_length(7.2, 2.0) == 10
 
 
 def test_greedy_rejection_conveys_q():
@@ -103,7 +118,10 @@ def test_dither_costs_a_quarter_of_a_bit():
         (lambda: functional_bound(1.0, "best"), "choose one of"),
         (lambda: block_rate(1.0, 0), "at least one"),
         (lambda: greedy_rejection([1.0, 0.0], [0.0, 1.0]), "p > 0"),
+        (lambda: greedy_rejection([0.5, 0.2], [0.5, 0.5]), "q must be numbers ≥ 0 that sum to one"),
+        (lambda: greedy_rejection([1.0], [0.5, 0.5]), "share an alphabet"),
         (lambda: importance_bias([1.0], -1.0), "negative"),
+        (lambda: importance_length(1.0, -1.0), "negative"),
         (lambda: dithered_excess("low"), "'high' or 'any'"),
     ],
 )
