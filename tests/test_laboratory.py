@@ -84,7 +84,10 @@ def test_bounds_must_not_cross_even_where_the_truth_is_unknown():
 
 
 def test_a_table_reads_as_it_was_written(tmp_path):
-    answers = [_answer(), _answer(exact_rate=None, exact_slope=None, exact_J=None, status="stopped, early")]
+    answers = [
+        _answer(),
+        _answer(exact_rate=None, exact_slope=None, exact_J=None, status="stopped, early"),
+    ]
     write_answers(tmp_path / "answers.csv", answers)
     assert read_answers(tmp_path / "answers.csv") == answers
     assert answers[0].error == pytest.approx(0.0)

@@ -8,7 +8,7 @@ from pydantic import TypeAdapter, ValidationError
 from rdbound.registry import find
 from rdbound.theory.base import Estimate, Method
 from rdbound.theory.blahut_arimoto import BlahutArimoto
-from rdbound.theory.closed_forms import Exact, ShannonLowerBound
+from rdbound.theory.closed_forms import Exact, OneShot, ShannonLowerBound
 from rdbound.theory.nerd import NERD
 from rdbound.theory.neural_lower import NeuralLower
 from rdbound.theory.neural_upper import NeuralUpper
@@ -22,6 +22,7 @@ METHODS: dict[str, Any] = {
     "nerd": NERD,
     "neural-lower": NeuralLower,
     "neural-upper": NeuralUpper,
+    "one-shot": OneShot,
     "shannon-lower": ShannonLowerBound,
     "wasserstein": Wasserstein,
 }

@@ -8,7 +8,7 @@ import numpy as np
 from rdbound.sources.base import LN2, Point, Source, check_positive
 from rdbound.theory.base import Estimate, check_lmbdas
 
-__all__ = ["Exact", "ShannonLowerBound", "shannon_lower_bound"]
+__all__ = ["Exact", "OneShot", "ShannonLowerBound", "shannon_lower_bound"]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,27 @@ class Exact:
         if not known:
             raise ValueError(f"the exact R(D) of {type(source).__name__} is not known at these λ")
         return known
+
+
+@dataclass(frozen=True)
+class OneShot:
+    """The best entropy-coded quantizer of one realization, where theory knows it (sawbridge).
+
+    What R(D) is below: a code may use many realizations. An estimate, as the
+    formula is that of the limit of many dimensions.
+    """
+
+    name = "one-shot"
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """(H/n, D) for each λ; raises ValueError for a source without a known optimum."""
+        if not hasattr(source, "one_shot"):
+            raise ValueError(f"the best one-shot code of {type(source).__name__} is not known")
+        n, out = source.dimension, []
+        for lmbda in check_lmbdas(lmbdas):
+            rate, distortion = source.one_shot(n * lmbda)  # bits per realization
+            out.append(Estimate(self.name, "estimate", lmbda, rate / n, distortion))
+        return out
 
 
 def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: float) -> Point:

@@ -6,6 +6,7 @@ from scipy.optimize import minimize
 from rdbound.sources import SOURCES, Source, exact_rate, make_source
 from rdbound.sources.empirical import Empirical
 from rdbound.sources.gaussian import Gaussian, ar1_asymptotic
+from rdbound.theory import make_method
 
 # Every source but the empirical one, with λ at which theory has an answer.
 FAMILY = {
@@ -167,6 +168,16 @@ def test_a_noisy_source_touches_its_shannon_bound_only_up_to_the_noise():
         ("mixture", {"means": [[0.0], [1.0]], "noise": 1.0, "weights": [1.5, -0.5]}, "weights"),
         ("manifold", {"intrinsic": 9, "dimension": 3}, "does not fit"),
         ("empirical", {"path": "nowhere.npy"}, "nowhere.npy"),
+        ("mixture", {"means": [], "noise": 1.0}, "list of vectors"),
+        ("mixture", {"means": [[float("nan")]], "noise": 1.0}, "list of vectors"),
+        ("banana", {"bend": float("nan")}, "bend = nan"),
+        ("sawbridge", {"dimension": 2.5}, "whole number"),
+        ("gaussian", {"covariance": [[float("nan")]]}, "finite numbers"),
+        ("ar1", {"dimension": 10**7, "correlation": 0.5}, "GiB of memory"),
+        ("random-gaussian", {"dimension": 10**7, "rotated": True}, "GiB of memory"),
+        ("uniform-finite", {"k": 10**7}, "GiB of memory"),
+        ("patches", {"size": 0, "per_image": 1}, "size = 0 must be positive"),
+        ("patches", {"size": 4, "per_image": -1}, "per_image = -1 must be positive"),
     ],
 )
 def test_mistakes_are_named_in_one_line(name, options, message):
@@ -188,6 +199,8 @@ def test_an_empirical_source_draws_its_rows(tmp_path, key, rng):
     np.testing.assert_allclose(patches.data, np.full((5, 16), 0.2), rtol=1e-6)
     with pytest.raises(ValueError, match="not one of shape"):
         Empirical(np.zeros(3))
+    with pytest.raises(ValueError, match=r"with both, not one of shape \(5, 0\)"):
+        Empirical(np.zeros((5, 0)))
 
 
 def test_slopes_at_both_ends_keep_their_sense():
@@ -199,6 +212,9 @@ def test_slopes_at_both_ends_keep_their_sense():
     with pytest.raises(ValueError, match="λ = inf"):
         source.exact(np.inf)
     many = make_source("sawbridge").one_shot(1e6)
+    (estimate,) = make_method("one-shot").solve(make_source("sawbridge", dimension=10), [1e5])
+    assert estimate.rate == pytest.approx(many.rate / 10)
+    assert pytest.approx(many.J(1e6) / 10) == estimate.J
     assert many.rate == pytest.approx(np.log2(1e6 * np.log(2) / 6), abs=1e-3)
 
 

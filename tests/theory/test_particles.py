@@ -95,6 +95,7 @@ def test_nerd_is_an_upper_bound_that_turns_loose_beyond_log_k():
         ("shannon-lower", "manifold", {"intrinsic": 1, "dimension": 2}, "entropy"),
         ("shannon-lower", "bernoulli", {"p": 0.5}, "entropy"),
         ("exact", "banana", {}, "not known"),
+        ("one-shot", "banana", {}, "not known"),
         ("blahut-arimoto", "sawbridge", {}, "at most 3 dimensions"),
     ],
 )
