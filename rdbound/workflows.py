@@ -296,7 +296,8 @@ def _one_shot_note(rows: Sequence[Row], bound: str) -> str:
     most = max(least_excess(r.bits) / r.pixels for r in bounds)
     return (
         f"In theory the asymptotic gap need not exceed {most:.4f} bits per pixel: a one-shot code "
-        "that conveys the bound's own samples, an image at a time, adds no more (strong functional representation; rdbound.theory.one_shot)."
+        "that conveys the bound's own samples, an image at a time, adds no more (strong "
+        "functional representation; rdbound.theory.one_shot)."
     )
 
 
