@@ -22,6 +22,7 @@ __all__ = [
     "importance_bias",
     "importance_length",
     "least_excess",
+    "ratio_alphabet",
     "zipf_length",
 ]
 
@@ -116,6 +117,23 @@ def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
             break
     out[steps] = max(0.0, 1.0 - out[:steps].sum())
     return out
+
+
+def ratio_alphabet(log2_ratios) -> tuple[np.ndarray, np.ndarray]:
+    """(q, p) on a finite alphabet, [N] each, that stand for any posterior and prior.
+
+    The law of q/p is all that greedy rejection depends on. ``log2_ratios`` [N] are
+    log₂ q/p at samples of the *prior*, each a symbol of probability 1/N under p and
+    its ratio over N under q. Raises ValueError where those sum to less than 0.9 or
+    more than 1.1: so few samples miss where q is.
+    """
+    ratios = np.asarray(log2_ratios, np.float64)
+    q = 2.0**ratios / len(ratios)
+    if not abs(q.sum() - 1.0) <= 0.1:
+        raise ValueError(
+            f"{len(ratios)} samples give the posterior a probability of {q.sum():.3g}: draw more"
+        )
+    return q / q.sum(), np.full(len(ratios), 1.0 / len(ratios))
 
 
 def zipf_length(indices, information: float) -> float:

@@ -11,6 +11,7 @@ from rdbound.theory.one_shot import (
     importance_bias,
     importance_length,
     least_excess,
+    ratio_alphabet,
     zipf_length,
 )
 
@@ -88,6 +89,21 @@ def test_greedy_rejection_is_between_the_divergence_and_the_bound(mu, sigma):
     assert kl < length
     # Harsha et al. 2010: KL + 2·log₂(KL + 1) + O(1).
     assert length < kl + 2 * np.log2(kl + 1) + 5
+
+
+def test_samples_of_the_ratio_stand_for_a_continuous_pair():
+    """The code length of a Gaussian pair, from samples and from a fine grid."""
+    q, p, kl = _gaussian_pair(1.0, 0.5, cells=2000)
+    fine = zipf_length(greedy_rejection(q, p), kl)
+    rng = np.random.default_rng(0)
+    lengths = []
+    for _ in range(8):
+        z = rng.normal(size=4000)
+        ratios = (norm.logpdf(z, 1.0, 0.5) - norm.logpdf(z)) / np.log(2)
+        lengths.append(zipf_length(greedy_rejection(*ratio_alphabet(ratios)), kl))
+    assert np.mean(lengths) == pytest.approx(fine, abs=4 * np.std(lengths) / np.sqrt(7))
+    with pytest.raises(ValueError, match="draw more"):
+        ratio_alphabet([-1.0, 0.0])
 
 
 def test_equal_distributions_need_one_candidate():
