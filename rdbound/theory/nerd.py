@@ -24,7 +24,7 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from rdbound.models.mlp import Dense
 from rdbound.sources.base import LN2, Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
-from rdbound.theory.wasserstein import Particles, held_out, particle_limit
+from rdbound.theory.wasserstein import Particles, functional, held_out, particle_limit
 
 __all__ = ["NERD"]
 
@@ -55,8 +55,9 @@ class NERD:
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
         """Upper bounds; raises ValueError without squared error or samples."""
         check_squared(source, self.name)
-        values = 3.0 * self.batch * self.samples * source.dimension
-        check_memory(4.0 * values, f"{self.batch} × {self.samples} distances")
+        check_memory(
+            4.0 * 4 * self.batch * self.samples, f"{self.batch} × {self.samples} distances"
+        )
         return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
 
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
@@ -69,7 +70,7 @@ class NERD:
         for repeat in range(self.repeats):
             y_key, x_key = jax.random.split(jax.random.key(seed + 2**30 + repeat))
             y = _generate(graphdef, params, y_key, self.samples, self.latent or n)
-            particles = Particles(y, jnp.full((self.samples,), -jnp.log(self.samples)))
+            particles = Particles(y, _equal(self.samples))
             x = source.sample(x_key, max(2, self.test // self.repeats))
             found.append(held_out(particles, x, lmbda))
         rate, distortion, _ = np.mean(found, axis=0)
@@ -81,6 +82,11 @@ class NERD:
         status = "" if rate < 0.8 * limit else f"the rate is near log₂ k / n = {limit:.3g}"
         return Estimate(self.name, "upper", lmbda, float(rate), float(distortion), error,
                         status=status)  # fmt: skip
+
+
+def _equal(count: int) -> jax.Array:
+    """Log weights of ``count`` particles."""
+    return jnp.full((count,), -jnp.log(count))
 
 
 def _generate(graphdef, params, key, count: int, latent: int):
@@ -98,9 +104,7 @@ def _train(options: NERD, graphdef, source: Source, params, slope, key):
         x_key, y_key = jax.random.split(key)
         x = source.sample(x_key, options.batch)
         y = _generate(graphdef, params, y_key, options.samples, latent)
-        squared = ((x[:, None] - y[None]) ** 2).sum(-1)
-        log_mean = jax.nn.logsumexp(-slope * squared, axis=1) - jnp.log(options.samples)
-        return -log_mean.mean()
+        return functional(y, _equal(options.samples), x, slope)
 
     def step(index, carry):
         params, opt_state = carry

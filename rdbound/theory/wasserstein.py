@@ -29,7 +29,7 @@ from pydantic import PositiveFloat, PositiveInt
 from rdbound.sources.base import LN2, Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, each
 
-__all__ = ["Particles", "Wasserstein", "held_out", "particle_limit"]
+__all__ = ["Particles", "Wasserstein", "functional", "held_out", "particle_limit"]
 
 MOST_DIMENSIONS = 16
 CHUNK_VALUES = 2**22  # distances in memory at once
@@ -62,8 +62,8 @@ def _log_a(particles: Particles, x, slope):
     return jax.nn.logsumexp(terms, axis=1), terms, squared
 
 
-def _functional(y, log_weight, x, slope):
-    """J in nats a vector, up to sampling."""
+def functional(y, log_weight, x, slope):
+    """J in nats a vector of particles y [m, n] with log weights [m], over samples x [k, n]."""
     return -jnp.mean(_log_a(Particles(y, log_weight), x, slope)[0])
 
 
@@ -157,7 +157,7 @@ def _descend(options: Wasserstein, x, slope, key) -> Particles:
         particles, opt_state = carry
         chosen = jax.random.randint(jax.random.fold_in(key, index), (options.batch,), 0, len(x))
         batch = x if whole else x[chosen]
-        gradient = jax.grad(_functional)(particles.y, particles.log_weight, batch, slope)
+        gradient = jax.grad(functional)(particles.y, particles.log_weight, batch, slope)
         # The gradient in y_j carries w_j; the first variation's does not.
         gradient = gradient * jnp.exp(-particles.log_weight)[:, None] * scale
         updates, opt_state = optimizer.update(gradient, opt_state)
