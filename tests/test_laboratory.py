@@ -1,4 +1,5 @@
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -133,6 +134,17 @@ def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeyp
     out = capsys.readouterr().out
     assert "WRONG: neural-upper on gaussian" in out
     assert "no upper bound below" not in out
+
+
+def test_sources_of_all_shipped_configs_go_into_one_table():
+    folder = Path(__file__).parents[1] / "configs" / "known_answers"
+    labels = [
+        case.label
+        for path in sorted(folder.glob("*.yaml"))
+        for case in load_config(path).laboratory.cases
+    ]
+    assert len(labels) > 10
+    assert len(set(labels)) == len(labels)
 
 
 def test_the_shipped_subset_is_a_valid_config():
