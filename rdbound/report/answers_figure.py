@@ -48,10 +48,11 @@ def source_figure(answers: Sequence[Answer]) -> Figure:
     if len(sources) != 1:
         raise ValueError(f"this figure is of one source, not of {len(sources)}")
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(4.2, 3.2), layout="constrained")
+        figure = Figure(figsize=(5.8, 3.2), layout="constrained")
         axes = figure.add_subplot()
         _draw(axes, answers, _styles(answers))
-        axes.legend(fontsize=7, frameon=False)
+        # Beside the axes: with so many methods no corner is free.
+        axes.legend(fontsize=7, frameon=False, loc="center left", bbox_to_anchor=(1.01, 0.5))
     return figure
 
 
@@ -109,20 +110,21 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
 
 
 def _truth(answers: Sequence[Answer]) -> tuple | None:
-    """(D, R) of the exact curve where it is known, else None.
+    """(D, R) of the exact curve where it is known at two distortions or more, else None.
 
-    Through the points of the exact method with their own slopes, dR/dD = −λ,
-    over ln D; where there are none, R at the distortions of the others, joined.
+    Through R(D) at the distortions of all answers with its own slopes there,
+    over ln D.
     """
-    exact = {a.distortion: a for a in answers if a.method == "exact" and a.distortion > 0}
-    if len(exact) > 1:
-        points = [exact[d] for d in sorted(exact)]
-        log_d = np.log([a.distortion for a in points])
-        slopes = [-a.lmbda * a.distortion for a in points]
-        dense = np.linspace(log_d[0], log_d[-1], 200)
-        return np.exp(dense), CubicHermiteSpline(log_d, [a.rate for a in points], slopes)(dense)
-    known = sorted({(a.distortion, a.exact_rate) for a in answers if a.exact_rate is not None})
-    return tuple(zip(*known, strict=True)) if known else None
+    known = [a for a in answers if a.exact_slope is not None and a.distortion > 0]
+    distinct = {f"{a.distortion:.4g}": a for a in known}
+    points = sorted(distinct.values(), key=lambda a: a.distortion)
+    if len(points) < 2:
+        return None
+    log_d = np.log([a.distortion for a in points])
+    slopes = [-(a.exact_slope or 0.0) * a.distortion for a in points]
+    dense = np.linspace(log_d[0], log_d[-1], 400)
+    rates = CubicHermiteSpline(log_d, [a.exact_rate for a in points], slopes)(dense)
+    return np.exp(dense), np.maximum(rates, 0.0)
 
 
 def _scale(axes, d: np.ndarray) -> None:
