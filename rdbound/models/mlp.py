@@ -42,7 +42,8 @@ class MLP(nnx.Module):
     Args:
       dimension: n of the vectors [n].
       latent: dimensions of the latent; n by default.
-      hidden: widths of the hidden layers; empty for a linear model.
+      hidden: widths of the hidden layers; empty for a linear model, which has a
+        gain for each latent on either side beside its matrices.
       form: ``bound`` or ``codec``, the family of the factorized prior.
       lmbda_range: (low, high), equal for a fixed rate. A variable-rate model
         sees an embedding of log λ beside its input.

@@ -212,9 +212,7 @@ class BlahutArimoto:
             # λ is the same per dimension and per vector; distortions are sums there.
             n = source.dimension
             found = self._run(grid.probabilities, n * grid.matrix(), lmbdas)
-            coarse = discretize(source, max(3, self.points // 2), self.extent)
-            halved = self._run(coarse.probabilities, n * coarse.matrix(), lmbdas)
-            costs = (halved.upper - found.upper) / n
+            costs = self._costs(source, lmbdas, found)
         return [
             Estimate(
                 self.name,
@@ -227,6 +225,16 @@ class BlahutArimoto:
             )
             for i, lmbda in enumerate(lmbdas)
         ]
+
+    def _costs(self, source: Source, lmbdas: list[float], found: Solution) -> np.ndarray | None:
+        """Bits per dimension that halving the points adds; None where half is too few."""
+        n = source.dimension
+        try:
+            coarse = discretize(source, self.points // 2, self.extent)
+        except ValueError:
+            return None
+        halved = self._run(coarse.probabilities, n * coarse.matrix(), lmbdas)
+        return (halved.upper - found.upper) / n
 
     def _run(self, probabilities, matrix, lmbdas) -> Solution:
         return blahut_arimoto(probabilities, matrix, lmbdas, self.tolerance, self.max_steps)

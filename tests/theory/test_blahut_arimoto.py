@@ -1,3 +1,5 @@
+import re
+
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -72,6 +74,11 @@ def test_a_discretized_gaussian_is_within_1e_4_bits():
         assert 0 <= error < 1e-4
         assert estimate.tolerance <= 1e-6
         assert estimate.side == "upper"
+        # An error that falls with the square of the spacing: four times at half the points.
+        said = float(re.search(r"J is (\S+) bits higher", estimate.status)[1])
+        assert said == pytest.approx(3 * error, rel=0.1)
+    (crude,) = BlahutArimoto(points=4, extent=2.0).solve(source, [0.9])
+    assert not crude.status  # two points are no grid to compare with
 
 
 def test_a_rectangular_alphabet_and_symbols_of_no_probability():
