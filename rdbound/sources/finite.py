@@ -97,5 +97,4 @@ def uniform_finite(k: int) -> Finite:
     """
     if k < 2:
         raise ValueError(f"a uniform source needs at least two symbols, not {k}")
-    check_memory(16.0 * k**2, f"a Hamming matrix of {k} × {k}")
     return Finite(np.full(k, 1.0 / k))

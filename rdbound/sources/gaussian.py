@@ -108,9 +108,13 @@ def ar1(dimension: int, correlation: float, variance: float = 1.0) -> Gaussian:
     if dimension < 1:
         raise ValueError(f"an AR(1) vector needs at least one sample, not {dimension}")
     _check_correlation(correlation)
-    check_memory(32.0 * dimension**2, f"a covariance of {dimension} × {dimension}")
+    _check_size(dimension)
     lags = np.abs(np.subtract.outer(np.arange(dimension), np.arange(dimension)))
     return Gaussian(covariance=variance * float(correlation) ** lags)
+
+
+def _check_size(dimension: int) -> None:
+    check_memory(32.0 * dimension**2, f"a covariance of {dimension} × {dimension}")
 
 
 def _check_correlation(correlation: float) -> None:
@@ -145,6 +149,6 @@ def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False)
     variances = generator.uniform(0.0, 2.0, dimension)
     if not rotated:
         return Gaussian(variances)
-    check_memory(32.0 * dimension**2, f"a covariance of {dimension} × {dimension}")
+    _check_size(dimension)
     turn, _ = np.linalg.qr(generator.normal(size=(dimension, dimension)))
     return Gaussian(covariance=(turn * variances) @ turn.T)

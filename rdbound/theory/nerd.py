@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from functools import partial
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
@@ -24,7 +23,13 @@ from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 from rdbound.models.mlp import Dense
 from rdbound.sources.base import LN2, Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
-from rdbound.theory.wasserstein import Particles, functional, held_out, particle_limit
+from rdbound.theory.wasserstein import (
+    Particles,
+    equal_weights,
+    functional,
+    held_out,
+    particle_limit,
+)
 
 __all__ = ["NERD"]
 
@@ -70,7 +75,7 @@ class NERD:
         for repeat in range(self.repeats):
             y_key, x_key = jax.random.split(jax.random.key(seed + 2**30 + repeat))
             y = _generate(graphdef, params, y_key, self.samples, self.latent or n)
-            particles = Particles(y, _equal(self.samples))
+            particles = Particles(y, equal_weights(self.samples))
             x = source.sample(x_key, max(2, self.test // self.repeats))
             found.append(held_out(particles, x, lmbda))
         rate, distortion, _ = np.mean(found, axis=0)
@@ -82,11 +87,6 @@ class NERD:
         status = "" if rate < 0.8 * limit else f"the rate is near log₂ k / n = {limit:.3g}"
         return Estimate(self.name, "upper", lmbda, float(rate), float(distortion), error,
                         status=status)  # fmt: skip
-
-
-def _equal(count: int) -> jax.Array:
-    """Log weights of ``count`` particles."""
-    return jnp.full((count,), -jnp.log(count))
 
 
 def _generate(graphdef, params, key, count: int, latent: int):
@@ -104,7 +104,7 @@ def _train(options: NERD, graphdef, source: Source, params, slope, key):
         x_key, y_key = jax.random.split(key)
         x = source.sample(x_key, options.batch)
         y = _generate(graphdef, params, y_key, options.samples, latent)
-        return functional(y, _equal(options.samples), x, slope)
+        return functional(y, equal_weights(options.samples), x, slope)
 
     def step(index, carry):
         params, opt_state = carry

@@ -50,10 +50,10 @@ FUNCTIONAL: dict[str, Functional] = {
 }
 
 
-def _check_information(information: float) -> float:
-    if not information >= 0:
-        raise ValueError(f"a rate of {information} bits is negative")
-    return float(information)
+def _check_bits(bits: float, what: str = "a rate") -> float:
+    if not bits >= 0:
+        raise ValueError(f"{what} of {bits} bits is negative")
+    return float(bits)
 
 
 def functional_bound(information: float, name: str = "li-el-gamal-2018") -> float:
@@ -65,7 +65,7 @@ def functional_bound(information: float, name: str = "li-el-gamal-2018") -> floa
     """
     if name not in FUNCTIONAL:
         raise ValueError(f"unknown bound {name!r}: choose one of {', '.join(FUNCTIONAL)}")
-    bound, information = FUNCTIONAL[name], _check_information(information)
+    bound, information = FUNCTIONAL[name], _check_bits(information)
     return information + float(np.log2(information + bound.shift)) + bound.constant
 
 
@@ -77,7 +77,7 @@ def block_rate(information: float, block: int, name: str = "li-el-gamal-2018") -
     """
     if block < 1:
         raise ValueError(f"a block has at least one sample, not {block}")
-    return functional_bound(block * _check_information(information), name) / block
+    return functional_bound(block * _check_bits(information), name) / block
 
 
 def least_excess(information: float) -> float:
@@ -148,7 +148,7 @@ def zipf_length(indices, information: float) -> float:
       indices: their distribution, as :func:`greedy_rejection` returns.
       information: I, in bits.
     """
-    s = 1.0 + 1.0 / (_check_information(information) + np.log2(np.e) / np.e + 1.0)
+    s = 1.0 + 1.0 / (_check_bits(information) + np.log2(np.e) / np.e + 1.0)
     k = np.arange(1, len(indices) + 1)
     return float(np.sum(indices * s * np.log2(k)) + np.log2(zeta(s)))
 
@@ -160,9 +160,7 @@ def importance_length(divergence: float, overhead: float) -> float:
     number written with a code of fixed length (Havasi et al. 2019, arXiv
     1810.00440); :func:`importance_bias` says what the overhead t buys.
     """
-    if not overhead >= 0:
-        raise ValueError(f"an overhead of {overhead} bits is negative")
-    return float(np.ceil(_check_information(divergence) + overhead))
+    return float(np.ceil(_check_bits(divergence) + _check_bits(overhead, "an overhead")))
 
 
 def importance_bias(log2_ratios, overhead: float) -> float:
@@ -179,8 +177,7 @@ def importance_bias(log2_ratios, overhead: float) -> float:
       log2_ratios: log₂ q/p at samples of q; KL is their mean.
       overhead: t ≥ 0, in bits.
     """
-    if not overhead >= 0:
-        raise ValueError(f"an overhead of {overhead} bits is negative")
+    _check_bits(overhead, "an overhead")
     ratios = np.asarray(log2_ratios, np.float64)
     late = np.mean(ratios > ratios.mean() + overhead / 2)
     return float(np.sqrt(2.0 ** (-overhead / 4) + 2.0 * np.sqrt(late)))

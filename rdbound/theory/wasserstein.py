@@ -29,7 +29,7 @@ from pydantic import PositiveFloat, PositiveInt
 from rdbound.sources.base import LN2, Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, each
 
-__all__ = ["Particles", "Wasserstein", "functional", "held_out", "particle_limit"]
+__all__ = ["Particles", "Wasserstein", "equal_weights", "functional", "held_out", "particle_limit"]
 
 MOST_DIMENSIONS = 16
 CHUNK_VALUES = 2**22  # distances in memory at once
@@ -40,6 +40,11 @@ class Particles(NamedTuple):
 
     y: jax.Array
     log_weight: jax.Array
+
+
+def equal_weights(count: int) -> jax.Array:
+    """Log weights of ``count`` particles, [count]."""
+    return jnp.full((count,), -jnp.log(count))
 
 
 def particle_limit(particles: int, dimension: int) -> float:
@@ -150,7 +155,7 @@ def _descend(options: Wasserstein, x, slope, key) -> Particles:
     schedule = optax.cosine_decay_schedule(options.learning_rate, options.steps, 0.01)
     optimizer = optax.adam(schedule, b1=0.9, b2=0.99)
     m = options.particles
-    start = Particles(x[:m], jnp.full((m,), -jnp.log(m)))
+    start = Particles(x[:m], equal_weights(m))
     whole = options.batch >= len(x)
 
     def step(index, carry):
