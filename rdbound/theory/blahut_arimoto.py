@@ -184,15 +184,16 @@ class BlahutArimoto:
     A finite source is solved as it is. A continuous one in 1–3 dimensions is
     put on a grid first: ``points`` a dimension, ``extent`` standard deviations
     to each side. The result is then an upper bound on R(D): it is a channel from
-    the cell of X, and its distortion is that from X itself. How much the grid
-    costs is measured against one of half as many points a dimension, and said
-    in the status.
+    the cell of X, and its distortion is that from X itself. With ``compare``, a
+    grid of half as many points a dimension is solved too, and the status says
+    how much more it costs.
     """
 
     points: PositiveInt = 400
     extent: PositiveFloat = 6.0
     tolerance: PositiveFloat = 1e-6
     max_steps: PositiveInt = 100
+    compare: bool = True
     name = "blahut-arimoto"
 
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
@@ -208,11 +209,9 @@ class BlahutArimoto:
             n, costs = 1, None
             found = self._run(source.probabilities, source.matrix, lmbdas)
         else:
-            grid = discretize(source, self.points, self.extent)
-            # λ is the same per dimension and per vector; distortions are sums there.
             n = source.dimension
-            found = self._run(grid.probabilities, n * grid.matrix(), lmbdas)
-            costs = self._costs(source, lmbdas, found)
+            found = self._on_grid(source, self.points, lmbdas)
+            costs = self._costs(source, lmbdas, found) if self.compare else None
         return [
             Estimate(
                 self.name,
@@ -228,13 +227,16 @@ class BlahutArimoto:
 
     def _costs(self, source: Source, lmbdas: list[float], found: Solution) -> np.ndarray | None:
         """Bits per dimension that halving the points adds; None where half is too few."""
-        n = source.dimension
         try:
-            coarse = discretize(source, self.points // 2, self.extent)
+            halved = self._on_grid(source, self.points // 2, lmbdas)
         except ValueError:
             return None
-        halved = self._run(coarse.probabilities, n * coarse.matrix(), lmbdas)
-        return (halved.upper - found.upper) / n
+        return (halved.upper - found.upper) / source.dimension
+
+    def _on_grid(self, source: Source, points: int, lmbdas: list[float]) -> Solution:
+        """Of whole vectors: λ is the same as per dimension, distortions are sums."""
+        grid = discretize(source, points, self.extent)
+        return self._run(grid.probabilities, source.dimension * grid.matrix(), lmbdas)
 
     def _run(self, probabilities, matrix, lmbdas) -> Solution:
         return blahut_arimoto(probabilities, matrix, lmbdas, self.tolerance, self.max_steps)
