@@ -20,6 +20,7 @@ from rdbound.coding.codec import Tables, make_tables
 from rdbound.coding.tables import pack, unpack
 from rdbound.fingerprint import flat_weights
 from rdbound.models import LatentModel, make_model
+from rdbound.models.growing import grow
 
 __all__ = ["Checkpoint", "digest", "load", "resolve", "save", "start_from", "zoo"]
 
@@ -113,21 +114,18 @@ def zoo() -> dict[str, Path]:
 def start_from(model: LatentModel, path: str | Path) -> LatentModel:
     """``model`` with the weights of a checkpoint wherever it has the same ones.
 
-    A codec can start from a bound: the parameters of its learned density that
-    a Gaussian prior lacks keep their initial values. Raises ValueError where
-    a weight of the checkpoint has no place, or another shape.
+    A codec can start from a bound (the parameters of its learned density that
+    a Gaussian prior lacks keep their initial values), a Res-context from a
+    Res-hyper, a larger model from a smaller (:func:`rdbound.models.growing.grow`).
+    Raises ValueError where a weight of the checkpoint has no place.
     """
     path = resolve(path)
     _, tensors = _read(path)
     weights = {k: v for k, v in tensors.items() if not k.startswith(_TABLE)}
-    own = flat_weights(model)
-    for name, value in weights.items():
-        if name not in own or own[name].shape != value.shape:
-            raise ValueError(
-                f"{path}: weight {name} {value.shape} has no place in this model; "
-                "start from a checkpoint of the same size and kind of rate"
-            )
-    return _with_weights(model, own | weights)
+    try:
+        return _with_weights(model, grow(model, weights))
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:

@@ -2,19 +2,21 @@
 
 import importlib
 from collections.abc import Callable, Sequence
+from functools import partial
 
 from rdbound.models.base import LatentModel
 from rdbound.models.mlp import MLP
+from rdbound.models.res_context import ResContext
 from rdbound.models.res_hyper import SIZES, ResHyper
 
 __all__ = ["MODELS", "LatentModel", "make_model"]
 
 
-def _res_hyper(size: str) -> Callable:
-    return lambda **options: ResHyper(size, **options)
-
-
-MODELS: dict[str, Callable] = {name: _res_hyper(name) for name in SIZES} | {"mlp": MLP}
+MODELS: dict[str, Callable] = {
+    **{f"res-hyper-{size}": partial(ResHyper, size) for size in SIZES},
+    **{f"res-context-{size}": partial(ResContext, size) for size in SIZES},
+    "mlp": MLP,
+}
 
 
 def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) -> LatentModel:

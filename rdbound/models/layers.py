@@ -5,14 +5,17 @@ import jax.numpy as jnp
 from flax import nnx
 
 __all__ = [
+    "DepthwiseBlock",
     "Down",
     "FasterBlock",
+    "Moments",
     "Modulation",
     "RateEmbedding",
     "Spatial",
     "Up",
     "convolution",
     "depth_to_space",
+    "depthwise",
     "leaky_relu",
     "space_to_depth",
 ]
@@ -63,6 +66,10 @@ class Up(nnx.Module):
     def __call__(self, x):
         """Apply the layer."""
         return depth_to_space(self.dense(x), self.factor)
+
+
+class Moments(nnx.Linear):
+    """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D]."""
 
 
 class RateEmbedding(nnx.Module):
@@ -168,3 +175,50 @@ class FasterBlock(nnx.Module):
         if self.modulate is not None:
             h = self.modulate(h, e)
         return x + self.reduce(leaky_relu(self.expand(h)))
+
+
+def depthwise(x, kernel) -> jax.Array:
+    """A 3×3 convolution of each channel by itself, zero padding: [H, W, C], [3, 3, C] → [H, W, C].
+
+    A sum of nine shifted products, which XLA fuses into one pass: on CPU 20 times
+    as fast as its grouped convolution (measured at 8×8×8×384: 0.2 ms against
+    5.5 ms, with gradients 1.4 ms against 27 ms).
+    """
+    h, w, _ = x.shape
+    padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    return sum(
+        kernel[i, j] * padded[i : i + h, j : j + w] for i in range(3) for j in range(3)
+    )  # type: ignore[return-value]
+
+
+class DepthwiseBlock(nnx.Module):
+    """The depth-wise residual block of DCVC-DC (Li, Li & Lu 2023), [H, W, C] → [H, W, D].
+
+    1×1, leaky ReLU, depth-wise 3×3, 1×1, residual (through a 1×1 of its own
+    where C ≠ D); then a gated feed-forward: 1×1 to 4·D, one half times the
+    leaky ReLU of the other, 1×1 back, residual. In variable-rate models the
+    input of the depth-wise convolution is modulated by the embedding.
+    """
+
+    def __init__(self, width_in: int, width_out: int, embedding: int = 0, *, dtype=None,
+                 rngs: nnx.Rngs):  # fmt: skip
+        kw = {"dtype": dtype, "rngs": rngs}
+        zeros = nnx.initializers.zeros
+        self.first = nnx.Linear(width_in, width_in, **kw)
+        init = nnx.initializers.normal(1.0 / 3.0)
+        self.kernel = nnx.Param(init(rngs.params(), (3, 3, width_in)))
+        self.second = nnx.Linear(width_in, width_out, **kw)
+        self.skip = nnx.Linear(width_in, width_out, **kw) if width_in != width_out else None
+        self.modulate = Modulation(embedding, width_in, rngs=rngs) if embedding else None
+        self.expand = nnx.Linear(width_out, 4 * width_out, **kw)
+        self.reduce = nnx.Linear(2 * width_out, width_out, kernel_init=zeros, **kw)
+
+    def __call__(self, x, e=None):
+        """[H, W, C] → [H, W, D]."""
+        h = leaky_relu(self.first(x))
+        if self.modulate is not None:
+            h = self.modulate(h, e)
+        h = self.second(depthwise(h, self.kernel[...].astype(h.dtype)))
+        x = h + (x if self.skip is None else self.skip(x))
+        a, b = jnp.split(self.expand(x), 2, axis=-1)
+        return x + self.reduce(a * jnp.maximum(b, 0.1 * b))

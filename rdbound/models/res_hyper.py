@@ -4,7 +4,7 @@ The latent structure is that of Minnen, Ballé & Toderici 2018, the transforms
 those of Zhang & Liu 2025 (arXiv 2501.12330, §4.1).
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import jax
 import jax.numpy as jnp
@@ -13,7 +13,7 @@ from flax import nnx
 
 from rdbound.models import klt
 from rdbound.models.factorized import SCALE_BOUND, FactorizedPrior, check_form
-from rdbound.models.layers import Down, FasterBlock, Modulation, RateEmbedding, Up
+from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.rounding import lower_bound
 
@@ -22,7 +22,10 @@ __all__ = ["SIZES", "ResHyper", "Size"]
 
 @dataclass(frozen=True)
 class Size:
-    """Widths and depths of the stages at strides 4, 8 and 16, and of the latents."""
+    """Widths and depths of the stages at strides 4, 8 and 16, and of the latents.
+
+    The stage at stride 16 is never narrower than y.
+    """
 
     widths: tuple[int, int, int]
     depths: tuple[int, int, int]
@@ -31,15 +34,18 @@ class Size:
 
 
 SIZES: dict[str, Size] = {
-    "res-hyper-1": Size((48, 96, 128), (2, 3, 3), 96, 64),
-    "res-hyper-2": Size((64, 128, 192), (2, 3, 3), 128, 64),
-    "res-hyper-3": Size((96, 192, 256), (2, 3, 2), 192, 96),
-    "res-hyper-4": Size((112, 192, 256), (3, 4, 2), 256, 128),
-    "res-hyper-5": Size((128, 256, 320), (4, 4, 4), 256, 160),
-    "res-hyper-6": Size((160, 320, 384), (5, 6, 6), 320, 192),
-    "res-hyper-7": Size((192, 384, 512), (7, 8, 8), 320, 256),
-    "res-hyper-8": Size((256, 512, 640), (8, 9, 8), 320, 256),
+    "1": Size((48, 96, 128), (2, 3, 3), 96, 64),
+    "2": Size((64, 128, 192), (2, 3, 3), 128, 64),
+    "3": Size((96, 192, 256), (2, 3, 2), 192, 96),
+    "4": Size((112, 192, 256), (3, 4, 2), 384, 128),
+    "5": Size((128, 256, 320), (4, 4, 4), 384, 160),
+    "6": Size((160, 320, 384), (5, 6, 6), 448, 192),
+    "7": Size((192, 384, 512), (7, 8, 8), 448, 256),
+    "8": Size((256, 512, 640), (8, 9, 8), 512, 256),
 }
+"""Of Res-hyper and Res-context. A block of 16×16 pixels has 768 numbers: what the
+linear path of 96, 128 or 192 latents drops of it is more than the noise of a high
+rate, so that the three smallest are for λ up to about 0.01."""
 
 PIXEL_GAIN = 4.0  # brings pixels of standard deviation about 1/4 to about 1
 HYPER_GAIN = 2.0  # initial ratio of z to its features
@@ -59,6 +65,18 @@ def _second_half_zero(key, shape, dtype):
     """LeCun normal for the means of a head, zeros for its log-scales."""
     half = nnx.initializers.lecun_normal()(key, (shape[0], shape[1] // 2), dtype)
     return jnp.concatenate([half, jnp.zeros_like(half)], axis=1)
+
+
+def _sized(size: str, latent: int | None) -> Size:
+    """A size with ``latent`` channels of y, and a stage at stride 16 that can hold them."""
+    if size not in SIZES:
+        raise ValueError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
+    found = SIZES[size]
+    latent = found.latent if latent is None else latent
+    if latent < 1 or latent % 4:
+        raise ValueError(f"latent = {latent}: y needs a multiple of four channels")
+    a, b, c = found.widths
+    return replace(found, widths=(a, b, max(c, latent)), latent=latent)
 
 
 class Stack(nnx.Module):
@@ -94,12 +112,13 @@ class ResHyper(nnx.Module):
     """Two levels: z (stride 64, conveyed first) and y (stride 16).
 
     Args:
-      size: a name in :data:`SIZES`.
+      size: a key of :data:`SIZES`.
       form: ``bound``: Gaussian p(z) per channel and p(y|z), every KL analytic;
         ``codec``: p(y|z) with a lower bound on its scale, and a mixture of
         Gaussians per channel for z.
       lmbda_range: (low, high) of a variable-rate model, whose blocks are
         modulated by an embedding of log λ; low = high for a fixed rate.
+      latent: channels of y, in place of the size's own.
       compute: ``float32`` or ``bfloat16``, the type of the transforms'
         arithmetic; parameters, latents and rates stay float32.
       seed: of the initial weights.
@@ -108,13 +127,11 @@ class ResHyper(nnx.Module):
     stride = 64
     peak = 255.0
 
-    def __init__(self, size="res-hyper-4", form="bound", lmbda_range=(0.0009, 0.0966),
+    def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
                  compute="float32", seed=0):  # fmt: skip
-        if size not in SIZES:
-            raise ValueError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
         self.form = check_form(form)
         self.lmbda_range = tuple(lmbda_range)
-        self.size = SIZES[size]
+        self.size = _sized(size, latent)
         dtype = jnp.dtype(compute)
         e = 32 if lmbda_range[0] < lmbda_range[1] else 0
         rngs = nnx.Rngs(seed)
@@ -132,7 +149,7 @@ class ResHyper(nnx.Module):
             [Down(3, a, 4, **kw), Down(a, b, 2, **kw), Down(b, c, 2, **kw)],
             [stack(0, a), stack(1, b), stack(2, c)],
         )
-        self.to_y = nnx.Linear(c, 2 * m, rngs=rngs)
+        self.to_y = Moments(c, 2 * m, rngs=rngs)
         self.synthesis = Ladder(
             [Up(m, c, 1, **kw), Up(c, b, 2, **kw), Up(b, a, 2, **kw)],
             [stack(2, c), stack(1, b), stack(0, a)],
@@ -171,13 +188,13 @@ class ResHyper(nnx.Module):
             [Down(self.size.widths[2], n, 1, **kw), Down(n, n, 2, **kw), Down(n, n, 2, **kw)],
             [stack(), stack(), stack()],
         )
-        self.to_z = nnx.Linear(n, 2 * n, kernel_init=_second_half_zero, rngs=rngs)
+        self.to_z = Moments(n, 2 * n, kernel_init=_second_half_zero, rngs=rngs)
         self.hyper_synthesis = Ladder(
             [Up(n, n, 1, **kw), Up(n, n, 2, **kw), Up(n, n, 2, **kw)],
             [stack(), stack(), stack()],
         )
         zeros = nnx.initializers.zeros
-        self.to_prior = nnx.Linear(n, 2 * m, kernel_init=zeros, rngs=rngs)
+        self.to_prior = Moments(n, 2 * m, kernel_init=zeros, rngs=rngs)
 
     def _embed(self, lmbda):
         if self.embedding is None:
@@ -206,9 +223,16 @@ class ResHyper(nnx.Module):
         """Level 0: p(z), [N] per channel. Level 1: p(y | z), [H/16, W/16, M]."""
         if level == 0:
             return self.top()
-        e = self._embed(lmbda)
-        h = self.hyper_synthesis(latents[0] / HYPER_GAIN, e)
-        mu, log_sigma = jnp.split(self.to_prior(h.astype(jnp.float32)), 2, axis=-1)
+        h = self._hyper_features(latents[0], self._embed(lmbda))
+        return self._prior_of_y(self.to_prior(h), lmbda)
+
+    def _hyper_features(self, z, e) -> jax.Array:
+        """z → [H/16, W/16, N], float32."""
+        return self.hyper_synthesis(z / HYPER_GAIN, e).astype(jnp.float32)
+
+    def _prior_of_y(self, moments, lmbda) -> Gaussian:
+        """Means and log-scales in the unit of features → the Gaussian of this form."""
+        mu, log_sigma = jnp.split(moments, 2, axis=-1)
         scale = self._scale(lmbda)
         log_sigma = log_sigma + jnp.log(scale)
         if self.form == "codec":
@@ -219,6 +243,9 @@ class ResHyper(nnx.Module):
 
     def synthesize(self, latents, lmbda) -> jax.Array:
         """Latents (z, y) → image [H, W, 3], real-valued."""
+        return self._image(latents[1], lmbda)
+
+    def _image(self, y, lmbda) -> jax.Array:
         e = self._embed(lmbda)
-        y = self._gain(self.gain_in, latents[1] / self._scale(lmbda), e)
+        y = self._gain(self.gain_in, y / self._scale(lmbda), e)
         return self.to_x(self.synthesis(y, e).astype(jnp.float32)) / PIXEL_GAIN + 0.5

@@ -1,0 +1,95 @@
+"""Start a model from the weights of a smaller one, as the function that it was.
+
+After Net2Net (Chen, Goodfellow & Shlens 2016, arXiv 1511.05641): the old
+features keep their places, new ones are computed beside them, and nothing old
+reads what is new until training makes it.
+"""
+
+from collections.abc import Mapping
+
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from rdbound.models.layers import Down, Modulation, Moments, Spatial, Up
+
+__all__ = ["grow"]
+
+Groups = tuple[int, int]
+"""Into how many blocks of channels a dense layer's inputs and outputs fall."""
+
+
+def grow(model: nnx.Module, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """All weights of ``model`` by dotted name, those in ``weights`` in their places.
+
+    Args:
+      model: the larger model with its initial weights.
+      weights: of the smaller one. A weight that ``model`` lacks is an error; one
+        that is smaller than the model's takes the leading channels.
+
+    New outputs keep their initial weights; new inputs do not reach old outputs,
+    and new channels of a 3×3 convolution begin as the identity. A model that
+    differs in depth, or in the width of blocks whose last layer begins at zero,
+    starts as the same function. Raises ValueError for a weight without a place.
+    """
+    groups, spatial = _layouts(model)
+    flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
+    out = {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
+    for name, small in weights.items():
+        small = np.asarray(small, np.float32)
+        large = out.get(name)
+        fits = large is not None and large.ndim == small.ndim
+        if not fits or any(a > b for a, b in zip(small.shape, large.shape, strict=True)):
+            raise ValueError(
+                f"weight {name} {small.shape} has no place in this model; start from a "
+                "checkpoint of its kind, of the same size or smaller, and the same kind of rate"
+            )
+        if small.shape == large.shape:
+            out[name] = small
+        elif name in spatial:
+            out[name] = _identity_beyond(large, small)
+        else:
+            out[name] = _leading(large, small, groups.get(name.rpartition(".")[0], (1, 1)))
+    return out
+
+
+def _layouts(model: nnx.Module) -> tuple[dict[str, Groups], set[str]]:
+    """(the groups of dense layers by name, the names of 3×3 kernels)."""
+    groups: dict[str, Groups] = {}
+    spatial = set()
+    for path, module in nnx.iter_modules(model):
+        name = ".".join(map(str, path))
+        match module:
+            case Down():
+                groups[f"{name}.dense"] = (module.factor**2, 1)
+            case Up():
+                groups[f"{name}.dense"] = (1, module.factor**2)
+            case Modulation():
+                groups[f"{name}.dense"] = (1, 2)
+            case Moments():
+                groups[name] = (1, 2)
+            case Spatial():
+                spatial.add(f"{name}.kernel")
+    return groups, spatial
+
+
+def _leading(large: np.ndarray, small: np.ndarray, groups: Groups) -> np.ndarray:
+    """``small`` in the leading channels of each group; what is new does not reach what is old."""
+    blocks = groups[-large.ndim :]  # a bias has outputs only
+    def split(shape):
+        return [n for size, g in zip(shape, blocks, strict=True) for n in (g, size // g)]
+    grown = large.reshape(split(large.shape)).copy()
+    old = small.reshape(split(small.shape))
+    if large.ndim == 2:
+        grown[..., : old.shape[-1]] = 0.0
+    grown[tuple(slice(0, n) for n in old.shape)] = old
+    return grown.reshape(large.shape)
+
+
+def _identity_beyond(large: np.ndarray, small: np.ndarray) -> np.ndarray:
+    """A kernel [h, w, C, D] that passes its new channels on as they are."""
+    grown, old = np.zeros_like(large), small.shape[2]
+    new = np.arange(old, min(large.shape[2:]))
+    grown[large.shape[0] // 2, large.shape[1] // 2, new, new] = 1.0
+    grown[:, :, :old, : small.shape[3]] = small
+    return grown

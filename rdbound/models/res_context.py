@@ -1,0 +1,121 @@
+"""Res-context: Res-hyper whose y is conveyed in four steps, each seeing those before it.
+
+The steps are those of the intra model of DCVC-DC (Li, Li & Lu 2023,
+arXiv 2302.14402, §3.3), as in the largest model of Zhang & Liu 2025.
+"""
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rdbound.models.layers import DepthwiseBlock, Moments, leaky_relu
+from rdbound.models.res_hyper import ResHyper
+from rdbound.ops.distributions import Gaussian, Prior
+
+__all__ = ["STEPS", "ResContext", "gather", "scatter"]
+
+STEPS = (0, 3, 2, 1)
+"""Step s conveys channel quarter g = p XOR STEPS[s] at positions of class p."""
+
+
+def _quarter(height: int, width: int, step: int) -> jax.Array:
+    """The quarter conveyed at each position, [H, W]; p = 2·(row parity) + (column parity)."""
+    row, column = jnp.arange(height) % 2, jnp.arange(width) % 2
+    return (2 * row[:, None] + column) ^ STEPS[step]
+
+
+def gather(y, step: int) -> jax.Array:
+    """[H, W, M] → [H, W, M/4]: at each position the channels that ``step`` conveys."""
+    h, w, m = y.shape
+    which = jnp.broadcast_to(_quarter(h, w, step)[..., None], (h, w, m // 4))
+    return jax.lax.select_n(which, *jnp.split(y, 4, axis=-1))
+
+
+def scatter(part, step: int) -> jax.Array:
+    """[H, W, M/4] → [H, W, M]: the channels of ``step`` in their places, zeros elsewhere."""
+    which = _quarter(*part.shape[:2], step)[..., None]
+    return jnp.concatenate([jnp.where(which == g, part, 0.0) for g in range(4)], axis=-1)
+
+
+class Context(nnx.Module):
+    """What steps 1–3 add to the moments that the hyper-synthesis proposes.
+
+    The samples so far and the common features through a 1×1 layer of the
+    step's own, then a network that the steps share. The samples enter as what
+    they differ by from the hyper-synthesis's means, so that zero, where nothing
+    is known yet, says nothing. Begins as zero: a Res-context starts as the
+    Res-hyper of its size.
+    """
+
+    def __init__(self, latent: int, hyper: int, embedding: int, *, dtype, rngs: nnx.Rngs):
+        kw = {"dtype": dtype, "rngs": rngs}
+        wide, narrow = 3 * hyper, 2 * hyper
+        self.common = nnx.Linear(hyper, wide, **kw)
+        self.own = nnx.List([nnx.Linear(latent + wide, wide, **kw) for _ in STEPS[1:]])
+        self.blocks = nnx.List(
+            [
+                DepthwiseBlock(a, b, embedding, **kw)
+                for a, b in ((wide, wide), (wide, narrow), (narrow, narrow))
+            ]
+        )
+        zeros = nnx.initializers.zeros
+        self.moments = Moments(narrow, 2 * latent, kernel_init=zeros, rngs=rngs)
+
+    def features(self, h) -> jax.Array:
+        """Common features [H, W, 3N] of the hyper-synthesis's [H, W, N]."""
+        return leaky_relu(self.common(h))
+
+    def __call__(self, step: int, known, common, e) -> jax.Array:
+        """Innovations known so far [H, W, M] and common features → moments [H, W, 2M]."""
+        x = self.own[step - 1](jnp.concatenate([known, common], axis=-1))
+        for block in self.blocks:
+            x = block(x, e)
+        return self.moments(x.astype(jnp.float32))
+
+
+class ResContext(ResHyper):
+    """Five levels: z, then y in four dense steps of M/4 channels at every position.
+
+    Args: as :class:`rdbound.models.res_hyper.ResHyper`.
+
+    Step 0 has its prior from the hyper-synthesis alone; steps 1–3 also from the
+    samples before them. Weights go by the names they have in Res-hyper, beside
+    those of ``context``: training can start from a Res-hyper.
+    """
+
+    def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
+                 compute="float32", seed=0):  # fmt: skip
+        super().__init__(size, form, lmbda_range, latent, compute, seed)
+        e = 0 if self.embedding is None else 32
+        rngs = nnx.Rngs(seed + 1)
+        self.context = Context(
+            self.size.latent, self.size.hyper, e, dtype=jnp.dtype(compute), rngs=rngs
+        )
+
+    def infer(self, x, lmbda) -> tuple[Gaussian, ...]:
+        """Image [H, W, 3] → posteriors of z [H/64, W/64, N] and of the steps [H/16, W/16, M/4]."""
+        z, y = super().infer(x, lmbda)
+        steps = [Gaussian(gather(y.mu, s), gather(y.log_sigma, s)) for s in range(len(STEPS))]
+        return (z, *steps)
+
+    def prior(self, level, latents, lmbda) -> Prior:
+        """Level 0: p(z), [N] per channel. Level 1 + s: p(step s | z, steps before)."""
+        if level == 0:
+            return self.top()
+        step = level - 1
+        e = self._embed(lmbda)
+        h = self._hyper_features(latents[0], e)
+        moments = self.to_prior(h)
+        if step:
+            mu, scale = jnp.split(moments, 2, axis=-1)[0], self._scale(lmbda)
+            known = sum(
+                scatter(y / scale - gather(mu, s), s) for s, y in enumerate(latents[1:])
+            )
+            moments = moments + self.context(step, known, self.context.features(h), e)
+        prior = self._prior_of_y(moments, lmbda)
+        return Gaussian(gather(prior.mu, step), gather(prior.log_sigma, step))
+
+    def synthesize(self, latents, lmbda) -> jax.Array:
+        """Latents (z, four steps of y) → image [H, W, 3], real-valued."""
+        y = sum(scatter(part, s) for s, part in enumerate(latents[1:]))
+        return self._image(y, lmbda)
