@@ -1,0 +1,61 @@
+"""The table of methods: what a row of the RD table says was done.
+
+A method is a record. Evaluation is one loop over them; figures and gaps know
+them by name and order. A new rung between bound and codec is a new entry here.
+"""
+
+from dataclasses import dataclass
+
+__all__ = ["METHODS", "Method", "method_order", "methods_of"]
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to get a point (R, D) out of a latent model.
+
+    Attributes:
+      name: of the rows.
+      kind: ``bound`` (a point that no code is claimed for), ``ideal`` (ideal code
+        lengths of symbols), ``coded`` (bytes written and read again) or
+        ``exact`` (the source's own R(D), no model).
+      form: the family of priors it needs, ``bound`` or ``codec``.
+      judge: name of the channel whose rate and sample are reported.
+      decode: name of the decoder's last step (:data:`rdbound.objective.DECODERS`)
+        for images; vectors are left as they are.
+      through: name of the channel that the evidence is refined through; None
+        for what the inference networks say.
+      coder: name of the coder that writes the bytes of a ``coded`` row.
+    """
+
+    name: str
+    kind: str
+    form: str | None
+    judge: str | None = None
+    decode: str = "real"
+    through: str | None = None
+    coder: str | None = None
+
+
+_ALL = (
+    Method("exact", "exact", None),
+    Method("bound", "bound", "bound", "gaussian", "clip"),
+    Method("bound-refined", "bound", "bound", "gaussian", "clip", through="gaussian"),
+    Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),
+    Method("codec-coded", "coded", "codec", "rounding", "eight-bit", coder="rounding"),
+    Method("codec-refined-ideal", "ideal", "codec", "rounding", "eight-bit", through="sga"),
+    Method("codec-refined-coded", "coded", "codec", "rounding", "eight-bit", through="sga",
+           coder="rounding"),  # fmt: skip
+)
+
+METHODS: dict[str, Method] = {method.name: method for method in _ALL}
+
+
+def methods_of(form: str, refined: bool) -> tuple[Method, ...]:
+    """The methods of a family of priors, with those that refine where ``refined``."""
+    return tuple(m for m in _ALL if m.form == form and (refined or m.through is None))
+
+
+def method_order(name: str) -> int:
+    """The place of a method in tables and legends; unknown ones come last."""
+    names = list(METHODS)
+    return names.index(name) if name in names else len(names)
