@@ -16,13 +16,15 @@ from flax import nnx
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file
 
-from rdbound.coding.codec import Tables, make_tables
-from rdbound.coding.tables import pack, unpack
+from rdbound.coding.families import make_tables
+from rdbound.coding.tables import Tables, pack, unpack
+from rdbound.distortion import Distortion, make_distortion
 from rdbound.fingerprint import flat_weights
 from rdbound.models import LatentModel, make_model
 from rdbound.models.growing import grow
 
-__all__ = ["Checkpoint", "digest", "load", "resolve", "save", "start_from", "zoo"]
+__all__ = ["Checkpoint", "digest", "distortion_of", "load", "resolve",
+           "save_checkpoint", "start_from", "zoo"]  # fmt: skip
 
 _TABLE = "tables."
 RUN_FILE = "model.safetensors"
@@ -35,7 +37,8 @@ class Checkpoint:
 
     Attributes:
       model: the latent model.
-      spec: keywords of :func:`rdbound.models.make_model` that rebuild it.
+      spec: keywords of :func:`rdbound.models.make_model` that rebuild it, and, where
+        it was not trained for squared error, its ``distortion``: name and options.
       tables: a codec's integer tables; None for a bound.
       name: for tables and figures.
       digest: SHA-256 of the file, hexadecimal; empty for a model made in memory.
@@ -47,11 +50,26 @@ class Checkpoint:
     name: str
     digest: str = ""
 
+    @property
+    def distortion(self) -> Distortion:
+        """What λ multiplies: of what the model was trained for."""
+        return distortion_of(self.spec)
 
-def save(path: Path, model: LatentModel, spec: dict, dtype: str = "float32") -> Path:
-    """Write ``model`` with weights rounded to ``dtype`` and tables made from these.
 
-    ``spec`` is what :func:`make_model` rebuilds the model from.
+def distortion_of(spec: dict) -> Distortion:
+    """The distortion that a spec names; squared error where it names none."""
+    named = spec.get("distortion") or {"name": "squared-error"}
+    return make_distortion(named["name"], **named.get("options", {}))
+
+
+def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "float32") -> Path:
+    """Write a model with weights rounded to ``dtype`` and tables made from these.
+
+    Args:
+      path: of the file.
+      model: the latent model.
+      spec: see :class:`Checkpoint`.
+      dtype: ``float32`` or ``float16``.
     """
     weights = {name: value.astype(dtype) for name, value in flat_weights(model).items()}
     model = _with_weights(model, weights)
@@ -77,7 +95,8 @@ def load(path: str | Path) -> Checkpoint:
         if name.startswith(_TABLE) and not name.endswith(".lengths")
     }
     # The initial weights are not wanted: only shapes are computed.
-    abstract = nnx.eval_shape(lambda: make_model(**spec))
+    arguments = {k: v for k, v in spec.items() if k != "distortion"}
+    abstract = nnx.eval_shape(lambda: make_model(**arguments))
     model = _with_weights(abstract, tensors)
     return Checkpoint(model, spec, tables or None, _name(path), digest(path))
 

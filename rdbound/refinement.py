@@ -1,14 +1,14 @@
-"""Posterior parameters of one datum, weights frozen: J minimized per sample.
+"""The evidence of one datum, weights frozen: J minimized per sample.
 
 ``init`` and ``step`` are pure, ``solve`` is the one loop, inside ``lax.scan``.
-What is carried (posteriors, optimizer state, best so far) is apart from what
+What is carried (evidence, optimizer state, best so far) is apart from what
 is reported (trace, status).
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,14 +16,16 @@ import optax
 from flax import nnx
 from pydantic import PositiveFloat, PositiveInt
 
-from rdbound.channels import Channel, RoundingChannel
-from rdbound.models.base import LatentModel
+from rdbound.channels import Channel
+from rdbound.datum import Datum
+from rdbound.distortion import Distortion, SquaredError
+from rdbound.models.base import Evidence
 from rdbound.objective import objective, real
-from rdbound.ops.distributions import Gaussian
 
 __all__ = ["STATUS", "Refined", "RefinementOptions", "refine"]
 
 STATUS = ("improved", "no step was better than the start", "the objective stopped being finite")
+"""What a status of :class:`Refined` says."""
 
 
 @dataclass(frozen=True)
@@ -49,11 +51,11 @@ class RefinementOptions:
 class Refined(NamedTuple):
     """The result for one datum.
 
-    ``posteriors``: every level, the best found. ``trace``: [steps / check_every + 1]
+    ``evidence``: every level, the best found. ``trace``: [steps / check_every + 1]
     judged J, from the start on. ``status``: an index into :data:`STATUS`.
     """
 
-    posteriors: tuple[Gaussian, ...]
+    evidence: Evidence
     trace: jax.Array
     status: jax.Array
 
@@ -61,44 +63,51 @@ class Refined(NamedTuple):
 class Carry(NamedTuple):
     """What the loop carries."""
 
-    posteriors: tuple[Gaussian, ...]
+    evidence: Evidence
     opt_state: optax.OptState
-    best: tuple[Gaussian, ...]
+    best: Evidence
     best_J: jax.Array
 
 
+def cosine_adam(options: RefinementOptions) -> optax.GradientTransformation:
+    """Adam with the cosine schedule of the options."""
+    fraction = options.final_learning_rate / options.learning_rate
+    return optax.adam(
+        optax.cosine_decay_schedule(options.learning_rate, max(1, options.steps), fraction)
+    )
+
+
 def refine(
-    model: LatentModel,
+    model: Any,
     channel: Channel,
     judge: Channel,
-    decode: Callable,
+    decode: Callable[[jax.Array], jax.Array],
     options: RefinementOptions,
+    distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
+    optimizer: optax.GradientTransformation | None = None,
     progress: Callable[[int], None] | None = None,
-):
+) -> Callable[..., Refined]:
     """The compiled refinement of a batch of data of one shape.
 
     Args:
-      model: its weights stay as they are.
+      model: its weights stay as they are; only evidence moves.
       channel: optimized through (Gaussian for a bound, SGA for a codec).
       judge: the channel of the true objective (Gaussian, rounding).
       decode: the decoder's last step in the true objective.
       options: hyperparameters.
+      distortion: see :func:`rdbound.objective.objective`.
+      optimizer: in place of Adam with the options' cosine schedule.
       progress: called from the loop with the step reached, without waiting.
 
-    Returns ``solve(data, posteriors, lmbdas, keys) → Refined``, every argument
+    Returns ``solve(data, evidence, lmbdas, keys) → Refined``, every argument
     and result with a leading batch axis. It never returns worse than it was
     given: the best is kept by the true objective, judged with the same noise
-    every time; report it with other keys.
+    every time; report it with other keys. Where a level's posterior depends on
+    the levels above, it does so in every step and every judgement.
     """
     graphdef, params = nnx.split(model)
-    optimizer = optax.adam(
-        optax.cosine_decay_schedule(
-            options.learning_rate,
-            max(1, options.steps),
-            options.final_learning_rate / options.learning_rate,
-        )
-    )
-    loop = _Loop(graphdef, optimizer, channel, judge, decode, options, progress)
+    optimizer = cosine_adam(options) if optimizer is None else optimizer
+    loop = _Loop(graphdef, optimizer, channel, judge, decode, options, distortion, progress)
     solve = jax.jit(jax.vmap(loop.solve, in_axes=(None, 0, 0, 0, 0)))
     return partial(solve, params)
 
@@ -111,15 +120,16 @@ class _Loop:
     optimizer: optax.GradientTransformation
     channel: Channel
     judge: Channel
-    decode: Callable
+    decode: Callable[[jax.Array], jax.Array]
     options: RefinementOptions
+    distortion: Distortion
     progress: Callable[[int], None] | None
 
-    def solve(self, params, datum, posteriors, lmbda, key) -> Refined:
+    def solve(self, params, datum: Datum, evidence: Evidence, lmbda, key) -> Refined:
         """All steps, in rounds that each end with a comparison."""
         options = self.options
         noise_key, judge_key = jax.random.split(key)
-        first = self.init(params, datum, posteriors, lmbda, judge_key)
+        first = self.init(params, datum, evidence, lmbda, judge_key)
 
         def round_of_steps(carry, start):
             stop = jnp.minimum(start + options.check_every, options.steps)
@@ -138,16 +148,16 @@ class _Loop:
         status = jnp.where(jnp.isfinite(trace).all(), status, 2)
         return Refined(last.best, trace, status)
 
-    def init(self, params, datum, posteriors, lmbda, key) -> Carry:
+    def init(self, params, datum, evidence, lmbda, key) -> Carry:
         """The carry before the first step."""
-        best_J = self.judged(params, posteriors, datum, lmbda, key)
-        return Carry(posteriors, self.optimizer.init(posteriors), posteriors, best_J)
+        best_J = self.judged(params, evidence, datum, lmbda, key)
+        return Carry(evidence, self.optimizer.init(evidence), evidence, best_J)
 
     def step(self, params, datum, lmbda, key, carry: Carry, index) -> Carry:
-        """One step of Adam on every level's posterior."""
+        """One step of Adam on every level's evidence."""
         gradient = jax.grad(self.J, argnums=1)(
             params,
-            carry.posteriors,
+            carry.evidence,
             self.channel.at(index),
             datum,
             lmbda,
@@ -159,31 +169,28 @@ class _Loop:
         # scale, but its epsilon does not.
         gradient = jax.tree.map(lambda g: g * datum.pixels, gradient)
         updates, opt_state = self.optimizer.update(gradient, carry.opt_state)
-        posteriors = optax.apply_updates(carry.posteriors, updates)
-        return carry._replace(posteriors=posteriors, opt_state=opt_state)
+        evidence = optax.apply_updates(carry.evidence, updates)
+        return carry._replace(evidence=evidence, opt_state=opt_state)
 
     def check(self, params, datum, lmbda, key, carry: Carry) -> tuple[Carry, jax.Array]:
         """The carry with its best brought up to date, and the judged J."""
-        value = self.judged(params, carry.posteriors, datum, lmbda, key)
+        value = self.judged(params, carry.evidence, datum, lmbda, key)
         better = value < carry.best_J
-        best = jax.tree.map(partial(jnp.where, better), carry.posteriors, carry.best)
+        best = jax.tree.map(partial(jnp.where, better), carry.evidence, carry.best)
         best_J = jnp.where(better, value, carry.best_J)
         return carry._replace(best=best, best_J=best_J), value
 
-    def judged(self, params, posteriors, datum, lmbda, key) -> jax.Array:
+    def judged(self, params, evidence, datum, lmbda, key) -> jax.Array:
         """The true objective, averaged over noise that ``key`` fixes."""
         # A deterministic judge needs one sample.
-        keys = jax.random.split(key, self.options.check_samples if _noisy(self.judge) else 1)
+        keys = jax.random.split(key, self.options.check_samples if self.judge.random else 1)
         values = jax.lax.map(
-            lambda k: self.J(params, posteriors, self.judge, datum, lmbda, k, self.decode), keys
+            lambda k: self.J(params, evidence, self.judge, datum, lmbda, k, self.decode), keys
         )
         return jnp.mean(values)
 
-    def J(self, params, posteriors, channel, datum, lmbda, key, decode) -> jax.Array:
-        """J of given posteriors through a channel."""
+    def J(self, params, evidence, channel, datum, lmbda, key, decode) -> jax.Array:
+        """J of given evidence through a channel."""
         model = nnx.merge(self.graphdef, params)
-        return objective(model, channel, datum, key, lmbda, posteriors, decode).J
+        return objective(model, channel, datum, key, lmbda, evidence, decode, self.distortion).J
 
-
-def _noisy(channel: Channel) -> bool:
-    return not isinstance(channel, RoundingChannel)

@@ -6,10 +6,10 @@ its files: Orbax checkpoints, ``metrics.jsonl`` and TensorBoard events.
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -20,9 +20,10 @@ from jax.sharding import NamedSharding, PartitionSpec
 from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
 
 from rdbound.channels import Channel
+from rdbound.datum import whole
+from rdbound.distortion import Distortion, SquaredError
 from rdbound.models.base import LatentModel
 from rdbound.objective import objective
-from rdbound.sources.base import Datum
 from rdbound.training_files import Checkpoints, Metrics
 
 __all__ = [
@@ -135,28 +136,55 @@ def draw_lmbdas(key, count: int, lmbda_range: tuple[float, float]) -> jax.Array:
     return low * (high / low) ** jax.random.permutation(order_key, place)
 
 
-def batch_loss(model, channel: Channel, batch, key, balance: float):
+def batch_loss(
+    model: Any,
+    channel: Channel,
+    batch: jax.Array,
+    key: jax.Array,
+    balance: float,
+    distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
+) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean weighted J of a batch, and its parts.
 
-    ``batch``: uint8 [B, H, W, 3] or float32 [B, n].
-    Returns (loss, {"J", "bpp", "mse"}), each a scalar mean over the batch.
+    Args:
+      model: the latent model.
+      channel: what it is trained through.
+      batch: uint8 [B, H, W, 3] or float32 [B, n].
+      key: of the draws of λ and of the channel's noise.
+      balance: see :class:`TrainingOptions`.
+      distortion: see :func:`rdbound.objective.objective`.
+
+    Returns (loss, {"J", "bpp", "distortion"}), each a scalar mean over the batch.
     """
     x = batch.astype(jnp.float32) / 255.0 if batch.dtype == jnp.uint8 else batch
-    mask_shape = (*x.shape[1:-1], 1) if x.ndim == 4 else x.shape[1:]
     lmbda_key, noise_key = jax.random.split(key)
     low, high = model.lmbda_range
     lmbdas = draw_lmbdas(lmbda_key, len(x), (low, high))
     keys = jax.random.split(noise_key, len(x))
-    terms = jax.vmap(
-        lambda x, key, lmbda: objective(model, channel, Datum(x, jnp.ones(mask_shape)), key, lmbda)
-    )(x, keys, lmbdas)
+    one = lambda x, key, lmbda: objective(  # noqa: E731
+        model, channel, whole(x), key, lmbda, distortion=distortion
+    )._replace(x_hat=())
+    terms = jax.vmap(one)(x, keys, lmbdas)
     weights = (lmbdas / math.sqrt(low * high)) ** -balance
-    means = {"J": terms.J.mean(), "bpp": terms.bpp.mean(), "mse": terms.mse.mean()}
+    means = {name: getattr(terms, name).mean() for name in ("J", "bpp", "distortion")}
     return jnp.mean(weights * terms.J), means
 
 
-def make_step(graphdef, channel: Channel, options: TrainingOptions, devices=None):
-    """The compiled training step, data-parallel over ``devices`` (default: all).
+def make_step(
+    graphdef: nnx.GraphDef,
+    channel: Channel,
+    options: TrainingOptions,
+    distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
+    devices: Sequence[jax.Device] | None = None,
+) -> tuple[Callable, NamedSharding, NamedSharding]:
+    """The compiled training step, data-parallel over ``devices``.
+
+    Args:
+      graphdef: of the model.
+      channel: what it is trained through.
+      options: hyperparameters.
+      distortion: see :func:`rdbound.objective.objective`.
+      devices: all visible ones by default.
 
     Returns ``step(state, batch, key) → (state, metrics)`` and the two
     shardings (of the state, of a batch). The state's buffers are donated.
@@ -177,7 +205,8 @@ def make_step(graphdef, channel: Channel, options: TrainingOptions, devices=None
         def loss_of(params):
             model = nnx.merge(graphdef, params)
             step_key = jax.random.fold_in(key, state.step)
-            return batch_loss(model, channel.at(state.step), batch, step_key, options.balance)
+            annealed = channel.at(state.step)
+            return batch_loss(model, annealed, batch, step_key, options.balance, distortion)
 
         (loss, means), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         norm = optax.tree.norm(gradient)
@@ -211,8 +240,10 @@ def fit(
     options: TrainingOptions,
     folder: Path,
     seed: int = 0,
-    devices=None,
-    progress: Callable | None = None,
+    distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
+    held_out: np.ndarray | None = None,
+    devices: Sequence[jax.Device] | None = None,
+    progress: Callable[[int, dict[str, float]], None] | None = None,
 ) -> LatentModel:
     """Train, resuming from the newest checkpoint in ``folder``, and return the averaged model.
 
@@ -223,6 +254,10 @@ def fit(
       options: hyperparameters.
       folder: of ``checkpoints/``, ``metrics.jsonl`` and TensorBoard events.
       seed: of the noise and the draws of λ.
+      distortion: see :func:`rdbound.objective.objective`.
+      held_out: a batch that is never trained on; J of the averaged weights on
+        it, always with the same noise and the same λ, is in the metrics of every
+        checkpoint's step as ``held_out_J``.
       devices: defaults to all visible ones.
       progress: called with (step, metrics) at every log.
 
@@ -230,7 +265,7 @@ def fit(
     bit for bit on a CPU. Raises :class:`NonFiniteLossError`.
     """
     graphdef, state = nnx.split(model)
-    step, replicated, split = make_step(graphdef, channel, options, devices)
+    step, replicated, split = make_step(graphdef, channel, options, distortion, devices)
     checkpoints = Checkpoints(folder / "checkpoints")
 
     def restored() -> TrainState:
@@ -244,24 +279,41 @@ def fit(
     carry = jax.device_put(carry, replicated)
     done = int(carry.step)
     key = jax.random.key(seed)
+    watch = None if held_out is None else _watcher(graphdef, channel, distortion, held_out)
     clock = time.monotonic()
     with Metrics(folder, done) as log:
         for index in range(done, options.steps):
             batch = jax.device_put(next(batches), split)
             carry, metrics = step(carry, batch, key)
             last = index + 1 == options.steps
-            if last or (index + 1) % options.log_every == 0:
+            saves = last or (index + 1) % options.checkpoint_every == 0
+            if saves or (index + 1) % options.log_every == 0:
                 _raise_if_failed(carry, checkpoints, last_good)
                 values = {name: float(value) for name, value in metrics.items()}
                 values["seconds"] = time.monotonic() - clock
+                if saves and watch is not None:
+                    values["held_out_J"] = watch(carry)
                 log.write(index + 1, values)
                 if progress is not None:
                     progress(index + 1, values)
-            if last or (index + 1) % options.checkpoint_every == 0:
-                _raise_if_failed(carry, checkpoints, last_good)
+            if saves:
                 checkpoints.save(index + 1, carry, batches)
     checkpoints.close()
     return _averaged(graphdef, state, carry)
+
+
+def _watcher(
+    graphdef: nnx.GraphDef, channel: Channel, distortion: Distortion, held_out: np.ndarray
+) -> Callable[[TrainState], float]:
+    """J of the averaged weights on a batch, with noise and λ that stay the same."""
+
+    @jax.jit
+    def J(ema, step):
+        model = nnx.merge(graphdef, ema)
+        annealed, key = channel.at(step), jax.random.key(0)
+        return batch_loss(model, annealed, held_out, key, 0.0, distortion)[1]["J"]
+
+    return lambda carry: float(J(carry.ema, carry.step))
 
 
 def _averaged(graphdef, state, carry: TrainState) -> LatentModel:

@@ -1,26 +1,61 @@
 """Channels: the ways a latent is conveyed, by name."""
 
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
 from rdbound.channels.base import Channel, Conveyed
+from rdbound.channels.combine import CombinedChannel, PerLevelChannel
 from rdbound.channels.gaussian import GaussianChannel
-from rdbound.channels.mixed import MixedChannel
 from rdbound.channels.rounding import RoundingChannel
 from rdbound.channels.sampled import SampledChannel
 from rdbound.channels.sga import SGAChannel
+from rdbound.channels.straight_through import StraightThroughChannel
 from rdbound.channels.uniform import UniformChannel
 from rdbound.registry import build
 
 __all__ = ["CHANNELS", "Channel", "Conveyed", "make_channel"]
 
-CHANNELS: dict[str, type] = {
+Named = str | Mapping[str, Any] | Channel
+"""A channel, its name, or a mapping of its ``name`` and ``options``."""
+
+
+def _mixed() -> Channel:
+    return CombinedChannel(StraightThroughChannel(), UniformChannel())
+
+
+def _combined(sample: Named, bits: Named) -> Channel:
+    return CombinedChannel(_named(sample), _named(bits))
+
+
+def _per_level(levels: Sequence[Named]) -> Channel:
+    return PerLevelChannel(tuple(_named(channel) for channel in levels))
+
+
+CHANNELS: dict[str, Callable[..., Channel]] = {
     "gaussian": GaussianChannel,
     "uniform": UniformChannel,
-    "mixed": MixedChannel,
+    "straight-through": StraightThroughChannel,
+    "mixed": _mixed,
     "rounding": RoundingChannel,
     "sampled": SampledChannel,
     "sga": SGAChannel,
+    "combined": _combined,
+    "per-level": _per_level,
 }
 
 
-def make_channel(name: str, **options) -> Channel:
-    """The channel called ``name``; raises ValueError for an unknown name or option."""
+def make_channel(name: str, **options: Any) -> Channel:
+    """The channel called ``name``; raises ValueError for an unknown name or option.
+
+    ``combined`` takes two channels, ``sample`` and ``bits``; ``per-level`` a
+    list of them, ``levels``; each by name, or as a mapping of name and options.
+    """
     return build("channel", CHANNELS, name, options)
+
+
+def _named(channel: Named) -> Channel:
+    if isinstance(channel, Channel):
+        return channel
+    if isinstance(channel, str):
+        return make_channel(channel)
+    return make_channel(channel["name"], **channel.get("options", {}))

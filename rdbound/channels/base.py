@@ -10,11 +10,10 @@ What separates the bound from the codec, training from evaluation and the
 amortized from the refined, is only which channel is used.
 """
 
-from typing import NamedTuple, Protocol, Self
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar, NamedTuple, Self
 
 import jax
-
-from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["Channel", "Conveyed"]
 
@@ -30,13 +29,30 @@ class Conveyed(NamedTuple):
     bits: jax.Array
 
 
-class Channel(Protocol):
-    """A way to convey a latent. Implementations are frozen dataclasses."""
+class Channel(ABC):
+    """A way to convey a latent. Implementations are frozen dataclasses.
 
-    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
+    Two traits say what a channel needs of its callers:
+
+    - ``random``: its value depends on the key, so that it is averaged over samples;
+    - annealing: the temperature that an annealed channel has left after some
+      steps is :meth:`temperature_at`, None where nothing is annealed.
+    """
+
+    random: ClassVar[bool] = True
+
+    @abstractmethod
+    def __call__(self, posterior: Any, prior: Any, key: jax.Array) -> Conveyed:
         """Convey one latent; shapes as in :class:`Conveyed`."""
-        ...
 
-    def at(self, step: jax.Array) -> Self:
-        """The channel at an optimization step: itself unless it is annealed."""
-        ...
+    def at(self, step: jax.Array | int) -> Self:
+        """The channel at an optimization step (may be traced): itself unless it is annealed."""
+        return self
+
+    def at_level(self, level: int) -> "Channel":
+        """The channel of one level of a model: itself unless levels differ."""
+        return self
+
+    def temperature_at(self, step: int) -> float | None:
+        """What annealing has left at ``step``; None where nothing is annealed."""
+        return None

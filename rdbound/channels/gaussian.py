@@ -1,18 +1,17 @@
 """The Gaussian channel: the bound."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import jax
 
-from rdbound.channels.base import Conveyed
+from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["GaussianChannel"]
 
 
 @dataclass(frozen=True)
-class GaussianChannel:
+class GaussianChannel(Channel):
     """sample = μ + σ·ε, bits = KL(N(μ, σ²) ‖ N(μ̂, σ̂²)) / ln 2, analytic.
 
     The rate at which the sample could be conveyed by channel simulation over
@@ -34,7 +33,3 @@ class GaussianChannel:
             )
         sample, _ = posterior.draw(key)
         return Conveyed(sample, prior.kl_bits(posterior))
-
-    def at(self, step: jax.Array) -> Self:
-        """Itself: nothing is annealed."""
-        return self

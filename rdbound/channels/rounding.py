@@ -1,19 +1,19 @@
 """The rounding channel: what the codec really does."""
 
 from dataclasses import dataclass
-from typing import Self
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
 
-from rdbound.channels.base import Conveyed
+from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["RoundingChannel"]
 
 
 @dataclass(frozen=True)
-class RoundingChannel:
+class RoundingChannel(Channel):
     """sample = round(μ − μ̂) + μ̂, bits = −log₂ P of the integer bin.
 
     Zero-centred quantization: the residual is an integer that the range coder
@@ -21,11 +21,9 @@ class RoundingChannel:
     everywhere, so it serves evaluation and coding, not optimization.
     """
 
+    random: ClassVar[bool] = False
+
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey; neither the key nor the posterior's scale is used."""
         sample = jnp.round(posterior.mu - prior.centre) + prior.centre
         return Conveyed(sample, prior.box_bits(sample))
-
-    def at(self, step: jax.Array) -> Self:
-        """Itself: nothing is annealed."""
-        return self

@@ -1,12 +1,11 @@
 """The sampled channel: the bound where no divergence has a closed form."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import jax
 import jax.numpy as jnp
 
-from rdbound.channels.base import Conveyed
+from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Draws, HasDensity
 from rdbound.ops.gaussian import LN2
 
@@ -14,7 +13,7 @@ __all__ = ["SampledChannel"]
 
 
 @dataclass(frozen=True)
-class SampledChannel:
+class SampledChannel(Channel):
     """sample ~ q, bits = log₂ q(sample) − log₂ p(sample).
 
     An unbiased estimate of KL(q ‖ p) from the very sample that is conveyed, for
@@ -36,7 +35,3 @@ class SampledChannel:
         if log_q.shape != log_p.shape:
             log_q, log_p = jnp.sum(log_q), jnp.sum(log_p)
         return Conveyed(sample, (log_q - log_p) / LN2)
-
-    def at(self, step: jax.Array) -> Self:
-        """Itself: nothing is annealed."""
-        return self

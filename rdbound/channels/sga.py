@@ -6,7 +6,7 @@ from typing import Self
 import jax
 import jax.numpy as jnp
 
-from rdbound.channels.base import Conveyed
+from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.rounding import sga_round
 
@@ -14,7 +14,7 @@ __all__ = ["SGAChannel"]
 
 
 @dataclass(frozen=True)
-class SGAChannel:
+class SGAChannel(Channel):
     """A Gumbel-softmax draw between the two neighbouring integers, annealed.
 
     With r = μ − μ̂: sample = relaxed round(r) + μ̂ (:func:`sga_round`), bits =
@@ -26,21 +26,34 @@ class SGAChannel:
       initial: τ₀, the temperature of the first t₀ steps.
       decay: c, per step.
       start: t₀, the step at which the temperature begins to fall.
-      temperature: τ in force; :meth:`at` sets it.
+      temperature: τ in force; :meth:`at` sets it, ``initial`` where None.
+
+    Raises ValueError for a temperature or decay that is not positive.
     """
 
     initial: float = 0.5
     decay: float = 0.001
-    start: int = 700
-    temperature: float | jax.Array = 0.5
+    start: float = 700
+    temperature: float | jax.Array | None = None
+
+    def __post_init__(self):
+        if not (self.initial > 0 and self.decay > 0):
+            raise ValueError("sga: initial and decay must be positive")
 
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey at the current temperature; the posterior's scale is not used."""
         residual = posterior.mu - prior.centre
-        sample = sga_round(key, residual, self.temperature) + prior.centre
+        temperature = self.initial if self.temperature is None else self.temperature
+        sample = sga_round(key, residual, temperature) + prior.centre
         return Conveyed(sample, prior.box_bits(sample))
 
-    def at(self, step: jax.Array) -> Self:
+    def temperature_at(self, step: int) -> float:
+        """τ(step), a number."""
+        temperature = self.at(step).temperature
+        assert temperature is not None
+        return float(temperature)
+
+    def at(self, step: jax.Array | int) -> Self:
         """The channel with the temperature of ``step`` (scalar, may be traced)."""
         fall = self.initial * jnp.exp(-self.decay * (step - self.start))
         temperature = jnp.clip(fall, 1e-8, self.initial)

@@ -1,18 +1,17 @@
 """Additive uniform noise: the classical training surrogate of rounding."""
 
 from dataclasses import dataclass
-from typing import Self
 
 import jax
 
-from rdbound.channels.base import Conveyed
+from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["UniformChannel"]
 
 
 @dataclass(frozen=True)
-class UniformChannel:
+class UniformChannel(Channel):
     """sample = μ + u with u ~ U(−½, ½), bits = −log₂ (p ∗ U)(sample).
 
     The density of the noisy latent is the prior's mass of the unit box
@@ -24,7 +23,3 @@ class UniformChannel:
         mu = posterior.mu
         sample = mu + jax.random.uniform(key, mu.shape, mu.dtype, -0.5, 0.5)
         return Conveyed(sample, prior.box_bits(sample))
-
-    def at(self, step: jax.Array) -> Self:
-        """Itself: nothing is annealed."""
-        return self

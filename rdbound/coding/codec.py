@@ -1,102 +1,180 @@
-"""The codec: an image to bytes and back, with a latent model of form ``codec``."""
+"""The codec: a datum to bytes and back, with a latent model of form ``codec`` and a coder."""
 
-import zlib
-from collections.abc import Sequence
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
-import jax
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 
-from rdbound.channels import RoundingChannel
+from rdbound.coding.base import Coder
+from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import BitstreamError, Header, read_container, write_container
-from rdbound.coding.guard import read_indexes, write_indexes
-from rdbound.coding.range_coder import LARGEST, Reader, UnreadableError, Writer
-from rdbound.coding.tables import Table, gaussian_tables, mixture_tables
+from rdbound.coding.families import make_tables
+from rdbound.coding.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.rounding import RoundingCoder
+from rdbound.coding.tables import Tables
+from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
-from rdbound.models.base import LatentModel, check_lmbda
-from rdbound.objective import amortized
-from rdbound.ops.distributions import Gaussian, Mixture, Prior
-from rdbound.sources.base import Datum
-from rdbound.sources.images import padded_shape, to_datum
+from rdbound.models.base import Evidence, LatentModel, Sides, check_lmbda
+from rdbound.models.blocked import Blocked
+from rdbound.registry import build
+from rdbound.walk import latent_shapes, walk
 
-__all__ = ["Codec", "Tables", "make_tables"]
+__all__ = ["CODERS", "Codec", "VectorCodec", "make_coder"]
 
-Tables = dict[str, list[Table]]
-"""``gaussian``: the tables of scales; ``factorized``: one table a channel of level 0."""
+CODERS: dict[str, Callable[..., Coder]] = {"rounding": RoundingCoder}
 
-
-def make_tables(model: LatentModel) -> Tables:
-    """The integer tables of a codec. They belong to its checkpoint."""
-    tables = {"gaussian": gaussian_tables()}
-    top = model.prior(0, (), jnp.float32(model.lmbda_range[0]))
-    if isinstance(top, Mixture):
-        tables["factorized"] = mixture_tables(top)
-    return tables
+_OTHER_ARITHMETIC = (
+    "the stream is whole, but this machine's arithmetic differs from the encoder's by more than "
+    "the guard band (the table indexes do not match); decode in float32 on a CPU"
+)
 
 
-class Codec:
-    """Compress and decompress images with one model.
+def make_coder(name: str, tables: Tables, **options: Any) -> Coder:
+    """The coder called ``name``; raises ValueError for an unknown name or option."""
+    return build("coder", CODERS, name, {"tables": tables, **options})
 
-    A level whose prior is Gaussian is coded with tables chosen by its scale;
-    a mixture is allowed at level 0 only, where it depends on nothing.
+
+class _Codec(ABC):
+    """What codecs of images and of vectors share.
 
     Args:
-      model: a latent model of images, of form ``codec``.
+      model: a latent model of form ``codec``.
       tables: from its checkpoint; made from the model where None.
+      coder: name of the coder that writes.
+      options: of the coder.
 
-    Raises ValueError for a model of form ``bound``.
+    Raises ValueError for a model of form ``bound``, an unknown coder or option.
     """
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None):
+    def __init__(
+        self,
+        model: LatentModel,
+        tables: Tables | None = None,
+        coder: str = "rounding",
+        **options: Any,
+    ):
         if model.form != "codec":
             raise ValueError(
                 "this checkpoint is a bound: its analog latents cannot be written; "
                 "give a checkpoint of form 'codec'"
             )
         self.tables = make_tables(model) if tables is None else tables
+        self.coder = make_coder(coder, self.tables, **options)
         self.fingerprint = fingerprint(model, self.tables)
         self.lmbda_range = model.lmbda_range
+        self._model = model
+
+    @abstractmethod
+    def _sides(self, height: int, width: int) -> Sides:
+        """The compiled sides for a datum of this size."""
+
+    @abstractmethod
+    def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
+        """The shape of each level's latent for a datum of this size."""
+
+    def _lmbda(self, lmbda: float | None) -> float:
+        """``lmbda``, checked; the geometric middle of the model's range where None."""
+        low, high = self.lmbda_range
+        return (low * high) ** 0.5 if lmbda is None else check_lmbda(lmbda, self.lmbda_range)
+
+    def _encode(
+        self, size: tuple[int, int], x: np.ndarray, lmbda: float, evidence: Evidence | None
+    ) -> bytes:
+        """A datum → the whole container."""
+        of, rate, writer = self._sides(*size), np.float32(lmbda), Writer()
+        known = of.infer(x, rate) if evidence is None else evidence
+
+        def step(level, prior, state):
+            posterior = of.posterior(level, state, known[level])
+            return self.coder.write(level, posterior, prior, writer), None
+
+        walk(of, rate, len(known), step)
+        header = Header(self.fingerprint, writer.crc, float(rate), *size, self.coder.code,
+                        self.coder.parameters)  # fmt: skip
+        return write_container(header, writer.finish())
+
+    def _decode(self, data: bytes) -> tuple[Header, np.ndarray]:
+        """The container → (its header, the reconstruction as the model gives it)."""
+        header, payload = read_container(bytes(data), self.fingerprint)
+        coder = self._coder_of(header)
+        reader = Reader(payload)
+        shapes = self._latent_shapes(header.height, header.width)
+
+        def step(level, prior, state):
+            return coder.read(level, prior, shapes[level], reader), None
+
+        of = self._sides(header.height, header.width)
+        x_hat = _unless_lost(lambda: walk(of, np.float32(header.lmbda), len(shapes), step))
+        if reader.crc != header.index_crc or not reader.exhausted():
+            raise BitstreamError(_OTHER_ARITHMETIC)
+        return header, np.asarray(x_hat.reconstruction)
+
+    def _coder_of(self, header: Header) -> Coder:
+        """The coder that a container names, whatever this codec writes with."""
+        names = {make.code: name for name, make in CODERS.items()}  # type: ignore[attr-defined]
+        if header.coder not in names:
+            raise BitstreamError(f"written by coder {header.coder}, which this rdbound lacks")
+        try:
+            return make_coder(names[header.coder], self.tables, **header.parameters)
+        except ValueError as error:
+            raise BitstreamError(f"malformed header: {error}") from None
+
+
+T = TypeVar("T")
+
+
+def _unless_lost(read: Callable[[], T]) -> T:
+    """``read()``; BitstreamError where the decoder has lost the thread."""
+    try:
+        return read()
+    except BaseException as error:
+        # The range coder reports what it cannot decode by an assertion, or
+        # by a panic, which is not a subclass of Exception. The payload's
+        # checksum was right: what differs is the arithmetic.
+        lost = isinstance(error, AssertionError | UnreadableError)
+        if lost or type(error).__name__ == "PanicException":
+            raise BitstreamError(_OTHER_ARITHMETIC) from None
+        raise
+
+
+class Codec(_Codec):
+    """Compress and decompress images with one model.
+
+    A scale of a prior chooses its table; a density a channel has its own, at
+    any level, if it depends on nothing.
+
+    Args: model, tables, coder, options: of the coder.
+
+    Raises ValueError for a model of form ``bound``, an unknown coder or option.
+    """
+
+    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str = "rounding",
+                 **options: Any):  # fmt: skip
+        super().__init__(model, tables, coder, **options)
         self.stride = model.stride
-        graphdef, self._params = nnx.split(model)
-        self._infer = _compiled(graphdef, _posteriors)
-        self._prior = _compiled(graphdef, _prior, static_argnums=1)
-        self._synthesize = _compiled(graphdef, _image)
+        self._compiled = CompiledSides(model)
 
     def compress(
         self,
         image: np.ndarray,
         lmbda: float | None = None,
-        posteriors: Sequence[Gaussian] | None = None,
+        evidence: Evidence | None = None,
     ) -> bytes:
         """uint8 [h, w, 3] → the whole container.
 
         Args:
           image: any size from 1×1 up.
           lmbda: the trade-off; the geometric middle of the model's range by default.
-          posteriors: refined ones; the model's own by default.
+          evidence: refined; what the model infers by default.
 
         Raises ValueError for another array type, or a λ outside the trained range.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
-        low, high = self.lmbda_range
-        lmbda = (low * high) ** 0.5 if lmbda is None else check_lmbda(lmbda, self.lmbda_range)
-        rate = np.float32(lmbda)
-        datum = to_datum(image, self.stride)
-        if posteriors is None:
-            posteriors = self._infer(self._params, datum, rate)
-        writer, crc = Writer(), 0
-        latents: tuple[np.ndarray, ...] = ()
-        for level, posterior in enumerate(posteriors):
-            prior = _numpy(self._prior(self._params, level, latents, rate))
-            residual = _integers(np.asarray(posterior.mu) - prior.centre)
-            groups, tables, crc = self._groups(prior, residual.shape, crc, writer)
-            writer.symbols(residual.ravel(), groups, tables)
-            latents = (*latents, residual.astype(np.float32) + prior.centre)
-        header = Header(self.fingerprint, crc, float(rate), *image.shape[:2])
-        return write_container(header, writer.finish())
+        lmbda = self._lmbda(lmbda)
+        datum = image_datum(image, self.stride)
+        return self._encode(image.shape[:2], datum.x, lmbda, evidence)
 
     def decompress(self, data: bytes) -> np.ndarray:
         """The container → uint8 [h, w, 3].
@@ -107,92 +185,62 @@ class Codec:
         :class:`BitstreamError` where the stream is not whole, not this model's,
         or this machine's arithmetic is too different to read it.
         """
-        header, payload = read_container(bytes(data), self.fingerprint)
-        try:
-            latents = self._read(Reader(payload), header)
-        except BaseException as error:
-            # The range coder reports what it cannot decode by an assertion, or
-            # by a panic, which is not a subclass of Exception. The payload's
-            # checksum was right: what differs is the arithmetic.
-            lost = isinstance(error, AssertionError | UnreadableError)
-            if lost or type(error).__name__ == "PanicException":
-                raise BitstreamError(_OTHER_ARITHMETIC) from None
-            raise
-        x_hat = np.asarray(self._synthesize(self._params, latents, np.float32(header.lmbda)))
+        header, x_hat = self._decode(data)
         image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
         return image[: header.height, : header.width]
 
-    def _read(self, reader: Reader, header: Header):
-        rate = np.float32(header.lmbda)
-        latents: tuple[np.ndarray, ...] = ()
-        crc = 0
-        for level, shape in enumerate(self._shapes(header.height, header.width)):
-            prior = _numpy(self._prior(self._params, level, latents, rate))
-            groups, tables, crc = self._groups(prior, shape, crc, reader)
-            residual = reader.symbols(groups, tables).reshape(shape)
-            latents = (*latents, residual.astype(np.float32) + prior.centre)
-        if crc != header.index_crc or not reader.exhausted():
-            raise BitstreamError(_OTHER_ARITHMETIC)
-        return latents
+    def _sides(self, height: int, width: int) -> Sides:
+        return self._compiled
 
-    def _groups(self, prior: Prior, shape, crc: int, stream: Writer | Reader):
-        """(table number of each symbol [n], the tables, the running CRC of the indexes)."""
-        if isinstance(prior, Mixture):
-            channels = np.broadcast_to(np.arange(shape[-1], dtype=np.uint16), shape)
-            return channels.ravel(), self.tables["factorized"], crc
-        log_sigma = np.broadcast_to(prior.log_sigma, shape).ravel()
-        if isinstance(stream, Writer):
-            index = write_indexes(stream, log_sigma)
-        else:
-            index = read_indexes(stream, log_sigma)
-        return index, self.tables["gaussian"], zlib.crc32(index.tobytes(), crc)
-
-    def _shapes(self, height: int, width: int):
-        """The shape of each level's latent for an image of this size."""
-        padded = (*padded_shape(height, width, self.stride), 3)
-        shapes = jax.eval_shape(
-            self._infer, self._params, Datum(_float(padded), _float((*padded[:2], 1))), _float(())
-        )
-        return [posterior.mu.shape for posterior in shapes]
+    def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
+        return latent_shapes(self._model, (*padded_shape(height, width, self.stride), 3))
 
 
-_OTHER_ARITHMETIC = (
-    "the stream is whole, but this machine's arithmetic differs from the encoder's by more than "
-    "the guard band (the table indexes do not match); decode in float32 on a CPU"
-)
+class VectorCodec(_Codec):
+    """Compress and decompress blocks of vectors, each block in one stream.
 
+    Args: model, tables, coder, options: of the coder.
 
-def _float(shape) -> Any:
-    return jax.ShapeDtypeStruct(shape, np.float32)
+    Raises ValueError for a model of form ``bound``, an unknown coder or option.
+    """
 
+    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str = "rounding",
+                 **options: Any):  # fmt: skip
+        super().__init__(model, tables, coder, **options)
+        self._by_count: dict[int, CompiledSides] = {}
 
-def _numpy(prior: Prior) -> Prior:
-    return jax.tree.map(np.asarray, prior)
+    def compress(
+        self,
+        vectors: np.ndarray,
+        lmbda: float | None = None,
+        evidence: Evidence | None = None,
+    ) -> bytes:
+        """float32 [count, n] → the whole container.
 
+        Args:
+          vectors: one or more.
+          lmbda: the trade-off; the geometric middle of the model's range by default.
+          evidence: refined, with a leading axis; what the model infers by default.
 
-def _integers(residual: np.ndarray) -> np.ndarray:
-    if not np.isfinite(residual).all() or np.abs(residual).max(initial=0.0) >= LARGEST:
-        raise ValueError("a latent is not finite or larger than 2^30: the model cannot code this")
-    return np.rint(residual).astype(np.int32)
+        Raises ValueError for another shape, or a λ outside the trained range.
+        """
+        if vectors.ndim != 2 or not vectors.size:
+            raise ValueError(f"expected vectors [count, n], not an array {vectors.shape}")
+        x = np.asarray(vectors, np.float32)
+        return self._encode(x.shape, x, self._lmbda(lmbda), evidence)  # type: ignore[arg-type]
 
+    def decompress(self, data: bytes) -> np.ndarray:
+        """The container → float32 [count, n].
 
-def _compiled(graphdef, side, **options):
-    """``side(model, …)`` as a compiled function of (params, …) in full float32 precision."""
+        Raises :class:`BitstreamError` as :meth:`Codec.decompress`.
+        """
+        return self._decode(data)[1]
 
-    def call(params, *arguments):
-        with jax.default_matmul_precision("highest"):
-            return side(nnx.merge(graphdef, params), *arguments)
+    def _sides(self, height: int, width: int) -> Sides:
+        if height not in self._by_count:
+            view = lambda of: Blocked(of, height)  # noqa: E731
+            self._by_count[height] = CompiledSides(self._model, view)
+        return self._by_count[height]
 
-    return jax.jit(call, **options)
-
-
-def _posteriors(model, datum, lmbda):
-    return amortized(model, RoundingChannel(), datum, jax.random.key(0), lmbda)
-
-
-def _prior(model, level, latents, lmbda):
-    return model.prior(level, latents, lmbda)
-
-
-def _image(model, latents, lmbda):
-    return model.synthesize(latents, lmbda)
+    def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
+        return [(height, *shape) for shape in latent_shapes(self._model, (width,))]

@@ -1,24 +1,32 @@
-"""The container of one compressed image: a header and a payload.
+"""The container of one compressed datum: a header and a payload.
 
     magic "RDB", version          4 bytes
     CRC-32 of all that follows    4
     fingerprint of the model      8
     CRC-32 of the table indexes   4
     λ                             4  float32
+    code of the coder             1  version 2 only
+    length of its parameters      1–5, LEB128, version 2 only
+    its parameters                   JSON, version 2 only
     height, width, payload length 1–5 each, LEB128
     payload
 
-All integers are little-endian. A header takes at most 40 bytes.
+All integers are little-endian. Version 1 is the rounding coder, which has no
+parameters, and is what that coder still writes: its header takes at most 40
+bytes. A block of vectors [count, n] has height = count and width = n.
 """
 
+import json
 import struct
 import zlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["BitstreamError", "Header", "read_container", "write_container"]
 
 MAGIC = b"RDB"
-VERSION = 1
+VERSIONS = (1, 2)
+LONGEST_PARAMETERS = 1024
 _FIXED = struct.Struct("<8sIf")
 LARGEST_SIDE = 2**20
 
@@ -36,15 +44,25 @@ class Header:
     lmbda: float
     height: int
     width: int
+    coder: int = 0
+    parameters: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def version(self) -> int:
+        """1 where version 1 can say it."""
+        return 2 if self.coder or self.parameters else 1
 
 
 def write_container(header: Header, payload: bytes) -> bytes:
     """Header and payload as bytes."""
     body = _FIXED.pack(header.fingerprint, header.index_crc, header.lmbda)
+    if header.version == 2:
+        text = json.dumps(header.parameters, sort_keys=True).encode() if header.parameters else b""
+        body += bytes([header.coder]) + _leb128(len(text)) + text
     for value in (header.height, header.width, len(payload)):
         body += _leb128(value)
     body += payload
-    return MAGIC + bytes([VERSION]) + struct.pack("<I", zlib.crc32(body)) + body
+    return MAGIC + bytes([header.version]) + struct.pack("<I", zlib.crc32(body)) + body
 
 
 def read_container(data: bytes, fingerprint: bytes) -> tuple[Header, bytes]:
@@ -59,22 +77,24 @@ def read_container(data: bytes, fingerprint: bytes) -> tuple[Header, bytes]:
         raise BitstreamError("not an rdbound stream: it does not begin with 'RDB'")
     if len(data) < 8 + _FIXED.size + 3:
         raise BitstreamError(f"truncated: {len(data)} bytes are less than a header")
-    if data[3] != VERSION:
-        raise BitstreamError(f"format version {data[3]}; this rdbound reads version {VERSION}")
+    if data[3] not in VERSIONS:
+        raise BitstreamError(f"format version {data[3]}; this rdbound reads versions 1 and 2")
     body = data[8:]
     if zlib.crc32(body) != struct.unpack("<I", data[4:8])[0]:
         raise BitstreamError("truncated or damaged: the checksum of the stream does not match")
-    return _parse(body, fingerprint)
+    return _parse(body, data[3], fingerprint)
 
 
-def _parse(body: bytes, fingerprint: bytes) -> tuple[Header, bytes]:
+def _parse(body: bytes, version: int, fingerprint: bytes) -> tuple[Header, bytes]:
     found, index_crc, lmbda = _FIXED.unpack_from(body)
     if found != fingerprint:
         raise BitstreamError(
             f"written with another model (fingerprint {found.hex()}, this one is "
             f"{fingerprint.hex()}); give the checkpoint it was written with"
         )
-    position = _FIXED.size
+    coder, parameters, position = 0, {}, _FIXED.size
+    if version == 2:
+        coder, parameters, position = _read_coder(body, position)
     values = []
     for _ in range(3):
         value, position = _read_leb128(body, position)
@@ -83,7 +103,24 @@ def _parse(body: bytes, fingerprint: bytes) -> tuple[Header, bytes]:
     sides_fit = 1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE
     if not sides_fit or len(body) - position != length or not lmbda > 0:
         raise BitstreamError("malformed header: sizes, λ or lengths are impossible")
-    return Header(found, index_crc, lmbda, height, width), body[position:]
+    header = Header(found, index_crc, lmbda, height, width, coder, parameters)
+    return header, body[position:]
+
+
+def _read_coder(body: bytes, position: int) -> tuple[int, dict[str, Any], int]:
+    """(code, parameters, the place after them)."""
+    length, start = _read_leb128(body, position + 1)
+    if length > LONGEST_PARAMETERS or start + length > len(body):
+        raise BitstreamError("malformed header: the coder's parameters do not end")
+    parameters = {}
+    if length:
+        try:
+            parameters = json.loads(body[start : start + length])
+        except ValueError:
+            raise BitstreamError("malformed header: the coder's parameters are not JSON") from None
+    if not isinstance(parameters, dict):
+        raise BitstreamError("malformed header: the coder's parameters are not named")
+    return body[position], parameters, start + length
 
 
 def _leb128(value: int) -> bytes:

@@ -3,6 +3,8 @@
 ``Writer`` and ``Reader`` mirror each other call by call.
 """
 
+import zlib
+
 import constriction
 import numpy as np
 
@@ -28,7 +30,17 @@ def _digits(limit: int) -> list[int]:
     return [*sizes, limit]
 
 
-class Writer:
+class _Checked:
+    """``crc``: the running checksum of what both sides must have computed alike."""
+
+    crc = 0
+
+    def check(self, computed: np.ndarray) -> None:
+        """Take an array into the checksum, by its bytes."""
+        self.crc = zlib.crc32(computed.tobytes(), self.crc)
+
+
+class Writer(_Checked):
     """Collects symbols; ``finish`` returns the bytes."""
 
     def __init__(self):
@@ -69,7 +81,7 @@ class Writer:
         return words.astype("<u4").tobytes().rstrip(b"\0")
 
 
-class Reader:
+class Reader(_Checked):
     """Reads back what a :class:`Writer` wrote, in the same order."""
 
     def __init__(self, data: bytes):

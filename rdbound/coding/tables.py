@@ -5,24 +5,24 @@ may hang on their last digit: a log-scale only chooses an *index* into tables
 of integer frequencies, which are part of the checkpoint.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 
 import constriction
 import numpy as np
-from scipy.special import ndtr
 
-from rdbound.ops.distributions import Mixture
+from rdbound.ops.distributions import TAIL, Gaussian
 
-__all__ = ["LEVELS", "LOG_SCALE_MIN", "LOG_SCALE_STEP", "Table", "gaussian_tables",
-           "mixture_tables", "pack", "scale_indexes", "unpack"]  # fmt: skip
+__all__ = ["LEVELS", "LOG_SCALE_MIN", "LOG_SCALE_STEP", "TOTAL", "Table", "Tables",
+           "gaussian_tables", "ladder", "pack", "scale_indexes", "table_from_mass",
+           "unpack"]  # fmt: skip
 
 TOTAL = 2**20  # every table's frequencies sum to this: exact in float32
 LEVELS = 64
 LOG_SCALE_MIN = float(np.log(0.11))
 LOG_SCALE_STEP = float(np.log(256.0 / 0.11)) / (LEVELS - 1)
 
-_TAIL = 5.0  # a Gaussian table reaches this many standard deviations
 _WIDEST = 4096  # largest symbol of a table; what lies beyond is escaped
 
 
@@ -47,6 +47,10 @@ class Table:
         return constriction.stream.model.Categorical(probabilities, perfect=False)
 
 
+Tables = dict[str, list[Table]]
+"""A ladder of tables for each family of scales, and a table a channel for each level of another."""
+
+
 def _quantize(probabilities: np.ndarray) -> np.ndarray:
     """Positive integers summing to TOTAL, near TOTAL · probabilities; the mode takes the rest."""
     frequencies = np.maximum(1, np.floor(probabilities * TOTAL)).astype(np.int64)
@@ -54,39 +58,25 @@ def _quantize(probabilities: np.ndarray) -> np.ndarray:
     return frequencies
 
 
-def _table(box_mass, reach: int) -> Table:
+def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) -> Table:
+    """The table of the integers up to ``reach`` (at most 4096) and of what lies beyond."""
+    reach = min(_WIDEST, reach)
     mass = box_mass(np.arange(-reach, reach + 1, dtype=np.float64))
     return Table(_quantize(np.append(mass, max(0.0, 1.0 - mass.sum()))))
 
 
-def _box(values, mu, sigma):
-    """P(|N(mu, sigma²) − value| < ½), on the lower tail for precision."""
-    distance = np.abs(values - mu)
-    return ndtr((0.5 - distance) / sigma) - ndtr((-0.5 - distance) / sigma)
-
-
-def gaussian_tables() -> list[Table]:
-    """The :data:`LEVELS` tables of centred Gaussians, scales log-spaced from 0.11 to 256."""
+def ladder(standard_mass: Callable) -> list[Table]:
+    """The :data:`LEVELS` tables of a family of scales, log-spaced from 0.11 to 256."""
     scales = np.exp(LOG_SCALE_MIN + LOG_SCALE_STEP * np.arange(LEVELS))
     return [
-        _table(lambda r, s=s: _box(r, 0.0, s), min(_WIDEST, 1 + int(np.ceil(_TAIL * s))))
+        table_from_mass(lambda r, s=s: standard_mass(r, s), 1 + int(np.ceil(TAIL * s)))
         for s in scales
     ]
 
 
-def mixture_tables(prior: Mixture) -> list[Table]:
-    """One table a channel of a learned density [C, K], around its centre."""
-    weight = np.exp(np.asarray(prior.log_weight, np.float64))
-    offset = np.asarray(prior.mu, np.float64) - np.asarray(prior.centre, np.float64)[:, None]
-    sigma = np.exp(np.asarray(prior.log_sigma, np.float64))
-    reach = np.ceil((np.abs(offset) + _TAIL * sigma).max(axis=1)).astype(int) + 1
-
-    def mass(channel: int):
-        return lambda r: np.sum(
-            weight[channel] * _box(r[:, None], offset[channel], sigma[channel]), axis=1
-        )
-
-    return [_table(mass(c), min(_WIDEST, reach[c])) for c in range(len(weight))]
+def gaussian_tables() -> list[Table]:
+    """The ladder of centred Gaussians."""
+    return ladder(Gaussian.standard_mass)
 
 
 def scale_indexes(log_sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

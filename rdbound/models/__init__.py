@@ -1,6 +1,5 @@
 """Latent models, by name."""
 
-import importlib
 from collections.abc import Callable, Sequence
 from functools import partial
 
@@ -8,6 +7,7 @@ from rdbound.models.base import LatentModel
 from rdbound.models.mlp import MLP
 from rdbound.models.res_context import ResContext
 from rdbound.models.res_hyper import SIZES, ResHyper
+from rdbound.registry import build
 
 __all__ = ["MODELS", "LatentModel", "make_model"]
 
@@ -33,27 +33,10 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     without the sides of a latent model.
     """
     low, high = (lmbda, lmbda) if isinstance(lmbda, int | float) else lmbda
-    build = MODELS[name] if name in MODELS else _outside(name)
-    try:
-        model = build(form=form, lmbda_range=(low, high), **options)
-    except TypeError as error:
-        raise ValueError(f"model {name!r}: {error}") from None
+    model = build("model", MODELS, name, {"form": form, "lmbda_range": (low, high), **options})
     if not isinstance(model, LatentModel):
         raise ValueError(
             f"model {name!r} lacks a side or an attribute of a latent model "
-            "(infer, prior, synthesize; stride, peak, form, lmbda_range)"
+            "(infer, prior, synthesize; stride, form, lmbda_range)"
         )
     return model
-
-
-def _outside(name: str) -> Callable:
-    module, _, attribute = name.partition(":")
-    if not attribute:
-        known = ", ".join(MODELS)
-        raise ValueError(
-            f"unknown model {name!r}: choose one of {known}, or write package.module:Class"
-        )
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ValueError(f"model {name!r} cannot be imported: {error}") from None

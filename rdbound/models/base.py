@@ -1,60 +1,148 @@
 """What a latent model is.
 
-A latent model is a sequence of levels, conveyed in order. It has three sides,
-each written for one datum:
+A latent model is a sequence of levels, conveyed in order, and six questions,
+each for one datum:
 
-- ``infer(x, lmbda)``: the posterior of every level, given the datum;
-- ``prior(level, latents, lmbda)``: the prior of a level, given the latents
-  conveyed before it;
-- ``synthesize(latents, lmbda)``: the reconstruction, given all latents.
+- ``infer(x, lmbda)`` → evidence: what the encoder knows, a pytree of arrays a
+  level; the only thing that refinement moves;
+- ``start(lmbda)`` → state: the decoder before anything was conveyed;
+- ``prior(level, state)``: a distribution that the decoder knows;
+- ``posterior(level, state, evidence)``: what the encoder wants to convey;
+- ``absorb(level, state, latent)`` → state: the decoder after it was conveyed;
+- ``synthesize(state)`` → the reconstruction.
 
-A model knows nothing of channels. Any object with these sides and the four
-attributes below works in every command of the package.
+The state holds what later levels need, so that nothing is computed twice.
+Most models need less: one with the three sides ``infer(x, lmbda)``,
+``prior(level, latents, lmbda)`` and ``synthesize(latents, lmbda)`` is a latent
+model too (:class:`Flat`). A model knows nothing of channels.
 """
 
-from collections.abc import Callable, Sequence
-from typing import Protocol, runtime_checkable
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
+import jax.numpy as jnp
 
-from rdbound.ops.distributions import Gaussian, Prior
+__all__ = ["Flat", "FlatState", "LatentModel", "Sides", "ThreeSided", "check_lmbda", "sides"]
 
-__all__ = ["Inference", "LatentModel", "check_lmbda"]
+Evidence = Sequence[Any]
+"""A pytree of arrays for each level, first conveyed first. In flat models the posteriors."""
 
-Latents = Sequence[jax.Array]
 
-Inference = Gaussian | Callable[[Latents], Gaussian]
-"""A level's posterior, or, where the inference is hierarchical, a function
-from the latents conveyed before the level to its posterior."""
+class Sides(Protocol):
+    """The six questions. Every method is pure and written for one datum."""
+
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
+        """What the encoder knows, one entry a level."""
+        ...
+
+    def start(self, lmbda: jax.Array) -> Any:
+        """The decoder's state before the first level."""
+        ...
+
+    def prior(self, level: int, state: Any) -> Any:
+        """The prior of ``level``, from what came before it."""
+        ...
+
+    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
+        """The posterior of ``level``, from its evidence and what came before it."""
+        ...
+
+    def absorb(self, level: int, state: Any, latent: jax.Array) -> Any:
+        """The state after ``level`` was conveyed as ``latent``."""
+        ...
+
+    def synthesize(self, state: Any) -> jax.Array:
+        """The reconstruction, of the datum's shape, real-valued, not clipped."""
+        ...
+
+
+class ThreeSided(Protocol):
+    """A model whose state is the tuple of its latents; see :class:`Flat`."""
+
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
+        """The posterior of each level, first conveyed first."""
+        ...
+
+    def prior(self, level: int, latents: Sequence[jax.Array], lmbda: jax.Array) -> Any:
+        """The prior of ``level``, from the ``level`` latents before it."""
+        ...
+
+    def synthesize(self, latents: Sequence[jax.Array], lmbda: jax.Array) -> jax.Array:
+        """The reconstruction, of the datum's shape, real-valued, not clipped."""
+        ...
 
 
 @runtime_checkable
 class LatentModel(Protocol):
-    """The interface of a latent model (an ``nnx.Module`` holding only ``nnx.Param``).
+    """What every model has (an ``nnx.Module`` holding only ``nnx.Param``), six sides or three.
 
     Attributes:
       stride: spatial sizes of a datum must be multiples of it; 1 for vectors.
-      peak: D = peak² · mean squared error; 255 for images in [0, 1], 1 for vectors.
       form: ``bound`` (Gaussian priors) or ``codec`` (priors meant for integer bins).
       lmbda_range: the λ the weights serve, (low, high); equal where the rate is fixed.
     """
 
     stride: int
-    peak: float
     form: str
     lmbda_range: tuple[float, float]
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> Sequence[Inference]:
-        """The posterior of each level, first conveyed first."""
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
+        """See :class:`Sides`."""
         ...
 
-    def prior(self, level: int, latents: Latents, lmbda: jax.Array) -> Prior:
-        """The prior of ``level``, from the ``level`` latents before it."""
-        ...
+    prior: Any
+    synthesize: Any
 
-    def synthesize(self, latents: Latents, lmbda: jax.Array) -> jax.Array:
-        """The reconstruction, of the datum's shape, real-valued, not clipped."""
-        ...
+
+class FlatState(NamedTuple):
+    """The state of a flat model: λ and the latents so far."""
+
+    lmbda: jax.Array
+    latents: tuple[jax.Array, ...]
+
+
+@dataclass(frozen=True)
+class Flat:
+    """The six sides of a model with three, whose evidence is its posteriors.
+
+    A model with a method ``posterior(level, latents, evidence, lmbda)`` is asked
+    for what its evidence means: networks stay in the model, evidence holds arrays.
+    """
+
+    model: Any
+
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
+        """The model's."""
+        return self.model.infer(x, lmbda)
+
+    def start(self, lmbda: jax.Array) -> FlatState:
+        """No latents."""
+        return FlatState(jnp.asarray(lmbda, jnp.float32), ())
+
+    def prior(self, level: int, state: FlatState) -> Any:
+        """The model's."""
+        return self.model.prior(level, state.latents, state.lmbda)
+
+    def posterior(self, level: int, state: FlatState, evidence: Any) -> Any:
+        """The evidence itself, unless the model knows better."""
+        if hasattr(self.model, "posterior"):
+            return self.model.posterior(level, state.latents, evidence, state.lmbda)
+        return evidence
+
+    def absorb(self, level: int, state: FlatState, latent: jax.Array) -> FlatState:
+        """One latent more."""
+        return state._replace(latents=(*state.latents, latent))
+
+    def synthesize(self, state: FlatState) -> jax.Array:
+        """The model's."""
+        return self.model.synthesize(state.latents, state.lmbda)
+
+
+def sides(model: Any) -> Sides:
+    """The six sides of any latent model."""
+    return model if hasattr(model, "absorb") else Flat(model)
 
 
 def check_lmbda(lmbda: float, lmbda_range: tuple[float, float]) -> float:

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -10,7 +11,14 @@ from flax import nnx
 from rdbound.models.factorized import FactorizedPrior, check_form
 from rdbound.models.flows import AutoregressiveGaussian, CouplingFlow, MaskedPerceptron
 from rdbound.models.layers import RateEmbedding, leaky_relu
-from rdbound.ops.distributions import FullGaussian, Gaussian, HasDensity, JointMixture, Prior
+from rdbound.ops.distributions import (
+    Draws,
+    FullGaussian,
+    Gaussian,
+    HasDensity,
+    JointMixture,
+    Prior,
+)
 
 __all__ = ["MLP", "POSTERIORS", "PRIORS", "Dense"]
 
@@ -36,6 +44,13 @@ POSTERIORS = ("factorized", "full", "autoregressive")
 PRIORS = ("gaussian", "mixture", "flow")
 
 
+class Conditional(NamedTuple):
+    """Evidence of an autoregressive posterior: its base, and the context its flow is given."""
+
+    base: Gaussian
+    context: jax.Array
+
+
 class MLP(nnx.Module):
     """One level of ``latent`` dimensions between two perceptrons.
 
@@ -59,15 +74,15 @@ class MLP(nnx.Module):
     """
 
     stride = 1
-    peak = 1.0
 
     def __init__(self, dimension: int, latent: int | None = None, hidden: Sequence[int] = (64, 64),
                  form: str = "bound", lmbda_range=(1.0, 1.0), posterior: str = "factorized",
                  prior: str = "gaussian", components: int = 8, seed: int = 0):  # fmt: skip
+        self.dimension = dimension
         latent = dimension if latent is None else latent
         self.form = check_form(form)
         self.lmbda_range = tuple(lmbda_range)
-        self.posterior = _one_of("posterior", posterior, POSTERIORS, form)
+        self.posterior_family = _one_of("posterior", posterior, POSTERIORS, form)
         rngs = nnx.Rngs(seed)
         e = 16 if lmbda_range[0] < lmbda_range[1] else 0
         self.embedding = RateEmbedding(self.lmbda_range, e, rngs=rngs) if e else None
@@ -117,19 +132,25 @@ class MLP(nnx.Module):
             return x
         return jnp.concatenate([x, self.embedding(jnp.asarray(lmbda, jnp.float32))])
 
-    def infer(self, x, lmbda) -> tuple:
-        """Vector [n] → the posterior of the latent."""
+    def infer(self, x, lmbda) -> tuple[Gaussian | FullGaussian | Conditional]:
+        """[n] → the evidence of the latent, [latent]."""
         x = self._with_rate(x, lmbda)
         mu, log_sigma = self._moments(x)
         q = Gaussian(mu, log_sigma - 1.0)
-        if self.posterior == "full":
-            n = len(mu)
+        if self.posterior_family == "full":
+            n = len(q.mu)
             # Relative to the row's scale: correlations of order one at any scale.
             lower = self.lower(x).reshape(n, n) * jnp.exp(q.log_sigma)[:, None]
             return (FullGaussian(q.mu, q.log_sigma, lower),)
-        if self.posterior == "autoregressive":
-            return (AutoregressiveGaussian(q, x, self.flow),)
+        if self.posterior_family == "autoregressive":
+            return (Conditional(q, x),)
         return (q,)
+
+    def posterior(self, level, latents, evidence, lmbda) -> Gaussian | FullGaussian | Draws:
+        """The evidence itself; of an autoregressive posterior, with the flow that draws it."""
+        if isinstance(evidence, Conditional):
+            return AutoregressiveGaussian(*evidence, self.flow)
+        return evidence
 
     def _moments(self, x):
         """Mean and log-scale of the latent, from the encoder's input."""

@@ -4,12 +4,14 @@ The steps are those of the intra model of DCVC-DC (Li, Li & Lu 2023,
 arXiv 2302.14402, §3.3), as in the largest model of Zhang & Liu 2025.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
 from rdbound.models.layers import DepthwiseBlock, Moments, leaky_relu
-from rdbound.models.res_hyper import ResHyper
+from rdbound.models.res_hyper import RATE_WIDTH, ResHyper
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["STEPS", "ResContext", "gather", "scatter"]
@@ -73,6 +75,25 @@ class Context(nnx.Module):
         return self.moments(x.astype(jnp.float32))
 
 
+class ContextState(NamedTuple):
+    """What the decoder holds: λ, its embedding, and all that later steps need.
+
+    Attributes:
+      lmbda, e: λ and its embedding (None in fixed-rate models).
+      moments: [H/16, W/16, 2M], those that the hyper-synthesis proposes; None before z.
+      common: common features [H/16, W/16, 3N]; None before z.
+      known: y conveyed so far [H/16, W/16, M], zeros where nothing is; None before z.
+      innovation: the same, less what the hyper-synthesis proposed, in its unit.
+    """
+
+    lmbda: jax.Array
+    e: jax.Array | None
+    moments: jax.Array | None = None
+    common: jax.Array | None = None
+    known: jax.Array | None = None
+    innovation: jax.Array | None = None
+
+
 class ResContext(ResHyper):
     """Five levels: z, then y in four dense steps of M/4 channels at every position.
 
@@ -86,7 +107,7 @@ class ResContext(ResHyper):
     def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
                  compute="float32", seed=0):  # fmt: skip
         super().__init__(size, form, lmbda_range, latent, compute, seed)
-        e = 0 if self.embedding is None else 32
+        e = 0 if self.embedding is None else RATE_WIDTH
         rngs = nnx.Rngs(seed + 1)
         self.context = Context(
             self.size.latent, self.size.hyper, e, dtype=jnp.dtype(compute), rngs=rngs
@@ -98,24 +119,36 @@ class ResContext(ResHyper):
         steps = [Gaussian(gather(y.mu, s), gather(y.log_sigma, s)) for s in range(len(STEPS))]
         return (z, *steps)
 
-    def prior(self, level, latents, lmbda) -> Prior:
+    def start(self, lmbda) -> ContextState:
+        """Nothing conveyed."""
+        return ContextState(jnp.asarray(lmbda, jnp.float32), self._embed(lmbda))
+
+    def posterior(self, level, state, evidence) -> Gaussian:
+        """The evidence itself."""
+        return evidence
+
+    def prior(self, level, state: ContextState) -> Prior:
         """Level 0: p(z), [N] per channel. Level 1 + s: p(step s | z, steps before)."""
         if level == 0:
             return self.top()
-        step = level - 1
-        e = self._embed(lmbda)
-        h = self._hyper_features(latents[0], e)
-        moments = self.to_prior(h)
+        step, moments = level - 1, state.moments
         if step:
-            mu, scale = jnp.split(moments, 2, axis=-1)[0], self._scale(lmbda)
-            known = sum(
-                scatter(y / scale - gather(mu, s), s) for s, y in enumerate(latents[1:])
-            )
-            moments = moments + self.context(step, known, self.context.features(h), e)
-        prior = self._prior_of_y(moments, lmbda)
-        return Gaussian(gather(prior.mu, step), gather(prior.log_sigma, step))
+            moments = moments + self.context(step, state.innovation, state.common, state.e)
+        mu, log_sigma = (gather(half, step) for half in jnp.split(moments, 2, axis=-1))
+        return self._prior_of_y(mu, log_sigma, state.lmbda)
 
-    def synthesize(self, latents, lmbda) -> jax.Array:
-        """Latents (z, four steps of y) → image [H, W, 3], real-valued."""
-        y = sum(scatter(part, s) for s, part in enumerate(latents[1:]))
-        return self._image(y, lmbda)
+    def absorb(self, level, state: ContextState, latent) -> ContextState:
+        """After z its features, after a step its samples."""
+        if level == 0:
+            h = self._hyper_features(latent, state.e)
+            zeros = jnp.zeros((*h.shape[:2], self.size.latent), jnp.float32)
+            return state._replace(moments=self.to_prior(h), common=self.context.features(h),
+                                  known=zeros, innovation=zeros)  # fmt: skip
+        step, mu = level - 1, jnp.split(state.moments, 2, axis=-1)[0]
+        new = latent / self._scale(state.lmbda) - gather(mu, step)
+        return state._replace(known=state.known + scatter(latent, step),
+                              innovation=state.innovation + scatter(new, step))  # fmt: skip
+
+    def synthesize(self, state: ContextState) -> jax.Array:
+        """The state after all steps → image [H, W, 3], real-valued."""
+        return self._image(state.known, state.lmbda)

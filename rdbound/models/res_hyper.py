@@ -47,6 +47,7 @@ SIZES: dict[str, Size] = {
 linear path of 96, 128 or 192 latents drops of it is more than the noise of a high
 rate, so that the three smallest are for λ up to about 0.01."""
 
+RATE_WIDTH = 32  # of the embedding of log λ
 PIXEL_GAIN = 4.0  # brings pixels of standard deviation about 1/4 to about 1
 HYPER_GAIN = 2.0  # initial ratio of z to its features
 LOG_SIGMA_POSTERIOR = -1.2  # initial: about the standard deviation of a unit box
@@ -125,7 +126,6 @@ class ResHyper(nnx.Module):
     """
 
     stride = 64
-    peak = 255.0
 
     def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
                  compute="float32", seed=0):  # fmt: skip
@@ -133,7 +133,7 @@ class ResHyper(nnx.Module):
         self.lmbda_range = tuple(lmbda_range)
         self.size = _sized(size, latent)
         dtype = jnp.dtype(compute)
-        e = 32 if lmbda_range[0] < lmbda_range[1] else 0
+        e = RATE_WIDTH if lmbda_range[0] < lmbda_range[1] else 0
         rngs = nnx.Rngs(seed)
         self.embedding = RateEmbedding(self.lmbda_range, e, rngs=rngs) if e else None
         self._build_transforms(e, dtype, rngs)
@@ -224,15 +224,14 @@ class ResHyper(nnx.Module):
         if level == 0:
             return self.top()
         h = self._hyper_features(latents[0], self._embed(lmbda))
-        return self._prior_of_y(self.to_prior(h), lmbda)
+        return self._prior_of_y(*jnp.split(self.to_prior(h), 2, axis=-1), lmbda)
 
     def _hyper_features(self, z, e) -> jax.Array:
         """z → [H/16, W/16, N], float32."""
         return self.hyper_synthesis(z / HYPER_GAIN, e).astype(jnp.float32)
 
-    def _prior_of_y(self, moments, lmbda) -> Gaussian:
+    def _prior_of_y(self, mu, log_sigma, lmbda) -> Gaussian:
         """Means and log-scales in the unit of features → the Gaussian of this form."""
-        mu, log_sigma = jnp.split(moments, 2, axis=-1)
         scale = self._scale(lmbda)
         log_sigma = log_sigma + jnp.log(scale)
         if self.form == "codec":

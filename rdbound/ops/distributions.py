@@ -1,5 +1,9 @@
 """The distributions a latent model speaks in: Gaussians and mixtures of them.
 
+A prior that integers are coded with says by itself what zero-centred
+quantization subtracts, the mass of its unit boxes, and what chooses its table of
+frequencies (:class:`Prior`): a third family needs no change in the codec.
+
 All are named tuples of arrays, therefore pytrees: they pass through ``jit``,
 ``vmap`` and optax as they are. What can be drawn from with its own log-density
 is a posterior of the sampled channel (``draw``), what has a log-density a
@@ -11,10 +15,68 @@ from typing import NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
+import numpy as np
+from scipy.special import ndtr
 
 from rdbound.ops import gaussian
 
-__all__ = ["Draws", "FullGaussian", "Gaussian", "HasDensity", "JointMixture", "Mixture", "Prior"]
+__all__ = [
+    "Draws",
+    "FullGaussian",
+    "Gaussian",
+    "HasDensity",
+    "JointMixture",
+    "Lookup",
+    "Mixture",
+    "Prior",
+    "box_mass",
+]
+
+
+class Lookup(NamedTuple):
+    """What chooses the table of each symbol.
+
+    ``family``: of the prior. ``place``: of the latent's shape; log-scales where
+    ``scaled`` (a ladder of tables over scales, shared by all levels), else the
+    number of the table among those of the level itself.
+    """
+
+    family: str
+    place: np.ndarray
+    scaled: bool
+
+
+class Prior(Protocol):
+    """A prior that integers are coded with.
+
+    A family of scales also has ``standard_mass(r, sigma)``, the mass of the unit
+    box at r of its centred member of scale σ, from which its ladder of tables is
+    made; any other has ``channel_mass()``, a list of (mass, reach) a channel: a
+    function of r, and the magnitude up to which a table should go.
+    """
+
+    @property
+    def centre(self) -> jax.Array:
+        """What zero-centred quantization subtracts."""
+        ...
+
+    def box_bits(self, y: jax.Array) -> jax.Array:
+        """−log₂ of the mass of the unit box around ``y``, elementwise."""
+        ...
+
+    def table_of(self, shape: tuple[int, ...]) -> Lookup:
+        """What chooses the table of each symbol of a latent of this shape."""
+        ...
+
+
+TAIL = 5.0
+"""Standard deviations that a table reaches."""
+
+
+def box_mass(values: np.ndarray, mu: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
+    """P(|N(mu, sigma²) − value| < ½) in float64, on the lower tail for precision."""
+    distance = np.abs(values - mu)
+    return ndtr((0.5 - distance) / sigma) - ndtr((-0.5 - distance) / sigma)
 
 
 class Draws(Protocol):
@@ -46,6 +108,15 @@ class Gaussian(NamedTuple):
     def centre(self) -> jax.Array:
         """What zero-centred quantization subtracts: the mean."""
         return self.mu
+
+    def table_of(self, shape) -> Lookup:
+        """By the log-scale."""
+        return Lookup("gaussian", np.broadcast_to(np.asarray(self.log_sigma), shape), True)
+
+    @staticmethod
+    def standard_mass(r, sigma) -> np.ndarray:
+        """The mass of the unit box at ``r`` of N(0, sigma²)."""
+        return box_mass(r, 0.0, sigma)
 
     def box_bits(self, y) -> jax.Array:
         """−log₂ of the mass of the unit box around ``y``, elementwise."""
@@ -82,6 +153,23 @@ class Mixture(NamedTuple):
         """−log₂ of the mass of the unit box around ``y``, elementwise."""
         mass = gaussian.box_log_mass(y[..., None] - self.mu, self.log_sigma)
         return -jax.nn.logsumexp(self.log_weight + mass, axis=-1) / gaussian.LN2
+
+    def table_of(self, shape) -> Lookup:
+        """By the channel, the last axis."""
+        return Lookup("factorized", np.broadcast_to(np.arange(shape[-1]), shape), False)
+
+    def channel_mass(self) -> list:
+        """(mass, reach) of each channel of [C, K] parameters, around its centre."""
+        weight = np.exp(np.asarray(self.log_weight, np.float64))
+        centre = np.asarray(self.centre, np.float64)[:, None]
+        offset = np.asarray(self.mu, np.float64) - centre
+        sigma = np.exp(np.asarray(self.log_sigma, np.float64))
+        reach = np.ceil((np.abs(offset) + TAIL * sigma).max(axis=1)).astype(int) + 1
+
+        def mass(c: int):
+            return lambda r: np.sum(weight[c] * box_mass(r[:, None], offset[c], sigma[c]), axis=1)
+
+        return [(mass(c), int(reach[c])) for c in range(len(weight))]
 
     def log_density(self, z) -> jax.Array:
         """Ln of the density, elementwise."""
@@ -121,6 +209,3 @@ class JointMixture(NamedTuple):
         """Ln of the density of the vector [n], a scalar."""
         terms = gaussian.log_density(z, self.mu, self.log_sigma).sum(-1)
         return jax.nn.logsumexp(self.log_weight + terms)
-
-
-Prior = Gaussian | Mixture

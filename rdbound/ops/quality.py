@@ -4,7 +4,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["MS_SSIM_SMALLEST", "ms_ssim", "psnr"]
+__all__ = ["MS_SSIM_SMALLEST", "masked_ms_ssim", "ms_ssim", "psnr"]
 
 MS_SSIM_SMALLEST = 161
 """The shortest side that five scales of an 11-tap window allow."""
@@ -30,8 +30,11 @@ def _blur(x):
     return sum(taps[i] * x[:, :, i : i + w] for i in range(11))
 
 
-def _similarities(x, y):
-    """(luminance · contrast · structure, contrast · structure), each [C]."""
+def _similarities(x, y, weight=None):
+    """(luminance · contrast · structure, contrast · structure), means over windows, each [C].
+
+    ``weight`` [1, H, W]: 0 where a window must not reach; None where all count.
+    """
     c1, c2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
     mu_x, mu_y = _blur(x), _blur(y)
     var_x = _blur(x * x) - mu_x**2
@@ -39,7 +42,12 @@ def _similarities(x, y):
     cov = _blur(x * y) - mu_x * mu_y
     structure = (2 * cov + c2) / (var_x + var_y + c2)
     full = structure * (2 * mu_x * mu_y + c1) / (mu_x**2 + mu_y**2 + c1)
-    return full.mean((1, 2)), structure.mean((1, 2))
+    if weight is None:
+        return full.mean((1, 2)), structure.mean((1, 2))
+    # A window counts where all of it is inside: its taps sum to one.
+    inside = (_blur(weight) > 1.0 - 1e-5).astype(x.dtype)
+    count = inside.sum()
+    return (full * inside).sum((1, 2)) / count, (structure * inside).sum((1, 2)) / count
 
 
 def _halve(x):
@@ -50,23 +58,46 @@ def _halve(x):
     return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4.0
 
 
+def _scales(x, y, weight=None) -> jax.Array:
+    """MS-SSIM of images [C, H, W] on 0–255."""
+    factors = []
+    for exponent in _WEIGHTS[:-1]:
+        _, structure = _similarities(x, y, weight)
+        # The floor keeps the power's gradient finite at 0.
+        factors.append(jnp.maximum(structure, 1e-12) ** exponent)
+        x, y = _halve(x), _halve(y)
+        weight = None if weight is None else _halve(weight)
+    full, _ = _similarities(x, y, weight)
+    factors.append(jnp.maximum(full, 1e-12) ** _WEIGHTS[-1])
+    return jnp.mean(jnp.prod(jnp.stack(factors), axis=0))
+
+
+def _check_sides(x) -> None:
+    if min(x.shape[:2]) < MS_SSIM_SMALLEST:
+        raise ValueError(
+            f"MS-SSIM needs sides of at least {MS_SSIM_SMALLEST} pixels, not {x.shape[:2]}"
+        )
+
+
 @jax.jit
-def ms_ssim(x, y) -> jax.Array:
+def ms_ssim(x: jax.Array, y: jax.Array) -> jax.Array:
     """Multi-scale SSIM (Wang, Simoncelli & Bovik 2003) of two images [H, W, 3] in [0, 1].
 
     Five scales, an 11-tap Gaussian window of σ = 1.5, the mean over channels,
     in the convention of pytorch-msssim. Raises ValueError for a side below 161.
     """
-    if min(x.shape[:2]) < MS_SSIM_SMALLEST:
-        raise ValueError(
-            f"MS-SSIM needs sides of at least {MS_SSIM_SMALLEST} pixels, not {x.shape[:2]}"
-        )
+    _check_sides(x)
     x, y = (255.0 * jnp.moveaxis(image, -1, 0) for image in (x, y))
-    factors = []
-    for weight in _WEIGHTS[:-1]:
-        _, structure = _similarities(x, y)
-        factors.append(jnp.maximum(structure, 0.0) ** weight)
-        x, y = _halve(x), _halve(y)
-    full, _ = _similarities(x, y)
-    factors.append(jnp.maximum(full, 0.0) ** _WEIGHTS[-1])
-    return jnp.mean(jnp.prod(jnp.stack(factors), axis=0))
+    return _scales(x, y)
+
+
+def masked_ms_ssim(x: jax.Array, y: jax.Array, mask: jax.Array) -> jax.Array:
+    """MS-SSIM of what ``mask`` [H, W, 1] leaves of padded images [H, W, 3] in [0, 1].
+
+    Only windows that lie within the mask count. Equal to :func:`ms_ssim` where
+    the mask is all ones; near it where the true sides are multiples of 16.
+    Raises ValueError for a padded side below 161.
+    """
+    _check_sides(x)
+    x, y, weight = (jnp.moveaxis(image, -1, 0) for image in (x, y, mask))
+    return _scales(255.0 * x, 255.0 * y, weight)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdbound.sources.base import Point, check_positive
-from rdbound.sources.image_sets import open_images
+from rdbound.images.sets import open_images
 
 __all__ = ["Empirical", "patches"]
 

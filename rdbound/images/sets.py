@@ -2,13 +2,14 @@
 
 import hashlib
 import os
+import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from rdbound.sources.images import SUFFIXES, read_image
+from rdbound.images.files import SUFFIXES, read_image
 
 __all__ = ["ImageSet", "open_images"]
 
@@ -37,6 +38,26 @@ class ImageSet:
         """The first ``count`` images; all where ``count`` is None."""
         return self if count is None else ImageSet(self.name, self.names[:count], self.load)
 
+    def without(self, count: int) -> tuple["ImageSet", "ImageSet"]:
+        """(the rest, ``count`` images held out at even distances through the set).
+
+        Raises ValueError where that leaves nothing.
+        """
+        if not 0 < count < len(self):
+            raise ValueError(f"{self.name}: cannot hold out {count} of {len(self)} images")
+        stride = len(self) // count
+        held = [stride // 2 + k * stride for k in range(count)]
+        rest = [i for i in range(len(self)) if i not in set(held)]
+        return self._part(rest, ""), self._part(held, "-held-out")
+
+    def _part(self, indexes: Sequence[int], suffix: str) -> "ImageSet":
+        names = tuple(self.names[i] for i in indexes)
+        return ImageSet(self.name + suffix, names, lambda i: self.load(indexes[i]))
+
+    def cached(self, gib: float) -> "ImageSet":
+        """The same images, decoded once as far as ``gib`` GiB of memory go."""
+        return ImageSet(self.name, self.names, _Cached(self.load, gib * 2**30).load)
+
     def fingerprint(self, progress: Callable[[int], None] = lambda _: None) -> str:
         """SHA-256 over the decoded pixels and the names, hexadecimal.
 
@@ -49,6 +70,27 @@ class ImageSet:
             digest.update(image.tobytes())
             progress(index + 1)
         return digest.hexdigest()
+
+
+class _Cached:
+    """Decoded images kept in memory up to ``limit`` bytes; the rest is decoded again."""
+
+    def __init__(self, load: Callable[[int], np.ndarray], limit: float):
+        self._load, self._room = load, limit
+        self._kept: dict[int, np.ndarray] = {}
+        self._lock = threading.Lock()
+
+    def load(self, index: int) -> np.ndarray:
+        """The image, read-only."""
+        if index in self._kept:
+            return self._kept[index]
+        image = self._load(index)
+        image.flags.writeable = False
+        with self._lock:
+            if image.nbytes <= self._room and index not in self._kept:
+                self._room -= image.nbytes
+                self._kept[index] = image
+        return image
 
 
 def open_images(source: str, path: str | None = None, split: str = "test") -> ImageSet:

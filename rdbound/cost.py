@@ -7,7 +7,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rdbound.models.base import LatentModel
+from rdbound.models.base import LatentModel, sides
+from rdbound.walk import latent_shapes, walk
 
 __all__ = ["Cost", "cost"]
 
@@ -31,16 +32,18 @@ def cost(model: LatentModel) -> Cost:
     graphdef, state = nnx.split(model)
     image = jax.ShapeDtypeStruct((SIDE, SIDE, 3), jnp.float32)
     lmbda = jax.ShapeDtypeStruct((), jnp.float32)
+    shapes = latent_shapes(model, image.shape)
+    latents = tuple(jax.ShapeDtypeStruct(shape, jnp.float32) for shape in shapes)
 
     def encode(state, x, lmbda):
         return nnx.merge(graphdef, state).infer(x, lmbda)
 
     def decode(state, latents, lmbda):
-        model = nnx.merge(graphdef, state)
-        priors = [model.prior(level, latents[:level], lmbda) for level in range(len(latents))]
-        return priors, model.synthesize(latents, lmbda)
+        def step(level, prior, _):
+            return latents[level], prior
 
-    latents = tuple(q.mu for q in jax.eval_shape(encode, state, image, lmbda))
+        return walk(sides(nnx.merge(graphdef, state)), lmbda, len(latents), step)
+
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
     encoder = _macs(jax.make_jaxpr(encode)(state, image, lmbda).jaxpr)
     decoder = _macs(jax.make_jaxpr(decode)(state, latents, lmbda).jaxpr)

@@ -4,7 +4,9 @@ import sys
 
 from tqdm import tqdm
 
-__all__ = ["Bars"]
+from rdbound.images.sets import ImageSet
+
+__all__ = ["Bars", "fingerprint_images"]
 
 
 class Bars:
@@ -41,3 +43,9 @@ class Bars:
 
     def __exit__(self, *_):
         self.close()
+
+
+def fingerprint_images(images: ImageSet) -> str:
+    """SHA-256 over a set of images, with a bar while it is read."""
+    with Bars() as bars:
+        return images.fingerprint(lambda done: bars.update("reading images", done, len(images)))

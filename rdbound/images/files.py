@@ -1,14 +1,11 @@
-"""Image files: reading them, and bringing them to a model's stride."""
+"""Image files, read and refused."""
 
 from pathlib import Path
 
-import jax.numpy as jnp
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from rdbound.sources.base import Datum
-
-__all__ = ["SUFFIXES", "padded_shape", "read_image", "to_datum", "to_rgb"]
+__all__ = ["SUFFIXES", "read_image", "to_rgb"]
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 
@@ -51,22 +48,3 @@ def to_rgb(image: Image.Image, name: str) -> np.ndarray:
             )
         return np.ascontiguousarray(rgba[..., :3])
     return np.asarray(image.convert("RGB"))
-
-
-def padded_shape(height: int, width: int, stride: int) -> tuple[int, int]:
-    """The smallest multiples of ``stride`` not below (height, width)."""
-    return -(-height // stride) * stride, -(-width // stride) * stride
-
-
-def to_datum(image: np.ndarray, stride: int) -> Datum:
-    """uint8 [h, w, 3] → a datum padded by edge replication to multiples of ``stride``.
-
-    The padding's rate counts (its latents are conveyed); its distortion does
-    not (its mask is 0).
-    """
-    h, w = image.shape[:2]
-    height, width = padded_shape(h, w, stride)
-    extra = ((0, height - h), (0, width - w))
-    x = np.pad(image, (*extra, (0, 0)), mode="edge").astype(np.float32) / 255.0
-    mask = np.pad(np.ones((h, w, 1), np.float32), (*extra, (0, 0)))
-    return Datum(jnp.asarray(x), jnp.asarray(mask))

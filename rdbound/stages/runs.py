@@ -7,6 +7,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rdbound.config import Config, to_yaml
+from rdbound.stages.identity import same_run
 
 __all__ = ["finish", "finished", "open_run", "provenance"]
 
@@ -18,14 +19,15 @@ def open_run(config: Config, inputs: dict[str, str]) -> Path:
 
     ``inputs`` are SHA-256 digests by name, of the data and of the checkpoints
     that the run reads. Raises ValueError where the folder holds a run of
-    another configuration or of other inputs: nothing of it is touched.
+    another configuration or of other inputs: nothing of it is touched. What
+    only launches a run may differ (:mod:`rdbound.stages.identity`).
     """
     folder = Path(config.output)
     text = to_yaml(config)
     stored, digests = folder / "config.yaml", folder / "inputs.json"
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give another output=FOLDER")
-    if stored.exists() and stored.read_text() != text:
+    if stored.exists() and not same_run(stored, config):
         raise ValueError(
             f"{folder} holds a run of another configuration (see {stored}); "
             "give another output=FOLDER, or remove that one"

@@ -1,0 +1,330 @@
+"""One model on its examples: compiled functions, and the rows of each method."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from rdbound.channels import Channel, make_channel
+from rdbound.checkpoint import Checkpoint
+from rdbound.distortion import SquaredError
+from rdbound.examples import Batch, Examples, VectorExamples
+from rdbound.methods import METHODS, Method, methods_of
+from rdbound.models.base import Evidence
+from rdbound.objective import DECODERS, objective
+from rdbound.ops.quality import MS_SSIM_SMALLEST, ms_ssim, psnr
+from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
+from rdbound.registry import find
+from rdbound.tables.rd import Row
+
+__all__ = ["Bench", "EvaluationOptions", "Progress", "chosen_methods"]
+
+Progress = Callable[[str, int, int], None]
+"""Called with (what is being done, how far, of how many)."""
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a model is evaluated.
+
+    Attributes:
+      lmbdas: the trade-offs; None for the single one of a fixed-rate model.
+      samples: fresh noise samples of a channel that is random.
+      refine: None for amortized points only.
+      batch: examples of one shape refined at a time.
+      methods: names; None for all that apply.
+      channels: in place of the channels that methods name.
+      seed: of all noise.
+    """
+
+    lmbdas: tuple[float, ...] | None
+    samples: int = 8
+    refine: RefinementOptions | None = None
+    batch: int = 1
+    methods: tuple[str, ...] | None = None
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    seed: int = 0
+
+    def channel(self, name: str) -> Channel:
+        """The channel that a method calls ``name``."""
+        return self.channels[name] if name in self.channels else make_channel(name)
+
+
+def chosen_methods(form: str, options: EvaluationOptions) -> tuple[Method, ...]:
+    """The methods for a family of priors; raises ValueError for an unknown name."""
+    applicable = methods_of(form, options.refine is not None)
+    if options.methods is None:
+        return applicable
+    wanted = [find("method", METHODS, name) for name in options.methods]
+    return tuple(method for method in applicable if method in wanted)
+
+
+@dataclass(frozen=True)
+class _Keyed:
+    """A batch at one λ, with its keys [examples, members]."""
+
+    batch: Batch
+    lmbda: float
+    seed: int
+
+    def keys(self, purpose: int) -> jax.Array:
+        """Keys of one purpose: 0 refinement, 1 evaluation; they share no noise."""
+        key = jax.random.fold_in(jax.random.key(self.seed), np.float32(self.lmbda).view(np.uint32))
+
+        def of_example(index):
+            own = jax.random.fold_in(jax.random.fold_in(key, index), purpose)
+            return own[None] if self.batch.members == 1 else jax.random.split(
+                own, self.batch.members
+            )  # fmt: skip
+
+        return jnp.stack([of_example(index) for index in self.batch.indexes])
+
+    @property
+    def lmbdas(self) -> jax.Array:
+        """λ for each datum."""
+        return jnp.full(self.batch.data.x.shape[:2], self.lmbda, jnp.float32)
+
+
+class Bench:
+    """One checkpoint with its compiled functions."""
+
+    def __init__(self, checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions):
+        self.name, self.model = checkpoint.name, checkpoint.model
+        self.distortion = checkpoint.distortion
+        self.examples, self.options = examples, options
+        self.vectors = isinstance(examples, VectorExamples)
+        self.methods = chosen_methods(self.model.form, options)
+        coders = {m.coder for m in self.methods if m.coder is not None}
+        self.codecs = {
+            coder: examples.codec(self.model, checkpoint.tables, coder) for coder in coders
+        }
+        graphdef, self.params = nnx.split(self.model)
+        self._graphdef = graphdef
+        infer = lambda params, x, lmbda: nnx.merge(graphdef, params).infer(x, lmbda)  # noqa: E731
+        self._infer = _over_data(infer)
+        self._terms: dict[tuple[str, str], Callable] = {}
+        self._solvers: dict[str, Callable] = {}
+        self._report: Callable[[int], None] = lambda step: None
+
+    def keys(self, indexes: Sequence[int], lmbda: float) -> list[tuple]:
+        """The keys of the rows that a batch of examples gives."""
+        return [
+            (self.examples.name, self.examples.names[i], self.name, float(lmbda), method.name)
+            for method in self.methods
+            for i in indexes
+        ]
+
+    def rows(
+        self, indexes: Sequence[int], lmbda: float, streams: Path | None, progress: Progress,
+        warn: Callable[[str], None],
+    ) -> Iterator[Row]:  # fmt: skip
+        """Every method's rows of one batch; methods of one refinement share it."""
+        of = _Keyed(self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed)
+        for through in dict.fromkeys(m.through for m in self.methods):
+            evidence = None
+            if through is not None:
+                judge = next(m for m in self.methods if m.through == through)
+                evidence = self._refined(of, judge, progress, warn)
+            for method in self.methods:
+                if method.through == through:
+                    yield from self._method_rows(method, of, evidence, streams)
+
+    def _method_rows(
+        self, method: Method, of: _Keyed, evidence: Evidence | None, streams: Path | None
+    ) -> Iterator[Row]:
+        if method.coder is None:
+            yield from self._expected(method, of, evidence)
+            return
+        if evidence is None:
+            evidence = self._infer(self.params, of.batch.data.x, of.lmbdas)
+        for place in range(len(of.batch.indexes)):
+            # An image is one datum; a block of vectors is coded as one.
+            own = jax.tree.map(
+                lambda leaf, p=place: leaf[p] if self.vectors else leaf[p, 0], evidence
+            )
+            yield self._coded(method, of, place, own, streams)
+
+    def _refined(
+        self, of: _Keyed, method: Method, progress: Progress, warn: Callable[[str], None]
+    ) -> Evidence:
+        """The evidence of a batch after refinement through ``method``'s channel."""
+        options = self.options.refine
+        assert options is not None and method.through is not None
+        what = f"refining {of.batch.names[0]} λ={of.lmbda:.4g}"
+        self._report = lambda step: progress(what, int(step), options.steps)
+        solve = self._solver(method, options)
+        start = self._infer(self.params, of.batch.data.x, of.lmbdas)
+        flat = lambda tree: jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), tree)  # noqa: E731
+        result: Refined = solve(
+            flat(of.batch.data), flat(start), flat(of.lmbdas), flat(of.keys(0))
+        )
+        statuses = np.asarray(result.status).reshape(len(of.batch.names), -1)
+        for name, found in zip(of.batch.names, statuses, strict=True):
+            self._tell(warn, f"{self.examples.name}/{name}, λ = {of.lmbda:g}", found)
+        shape = of.batch.data.x.shape[:2]
+        return jax.tree.map(lambda a: a.reshape(*shape, *a.shape[1:]), result.evidence)
+
+    def _tell(self, warn: Callable[[str], None], where: str, statuses: np.ndarray) -> None:
+        """Of an image, whatever did not improve; of a block only what stopped being finite."""
+        worst = int(statuses.max())
+        if worst and (worst > 1 or not self.vectors):
+            warn(f"{where}: {STATUS[worst]}")
+
+    def _solver(self, method: Method, options: RefinementOptions) -> Callable:
+        """The compiled refinement; the bar it reports to changes, the program does not."""
+        assert method.through is not None and method.judge is not None
+        if method.through not in self._solvers:
+            self._solvers[method.through] = refine(
+                self.model,
+                self.options.channel(method.through),
+                self.options.channel(method.judge),
+                DECODERS["real" if self.vectors else method.decode],
+                options,
+                self.distortion,
+                progress=lambda step: self._report(step),
+            )
+        return self._solvers[method.through]
+
+    def _expected(self, method: Method, of: _Keyed, evidence: Evidence | None) -> Iterator[Row]:
+        """Rows of means over fresh samples, and over the members of an example."""
+        assert method.judge is not None
+        samples = self.options.samples if self.options.channel(method.judge).random else 1
+        terms, x_hat = self._terms_of(method, samples)(
+            self.params, of.batch.data, evidence, of.keys(1), of.lmbdas
+        )
+        terms = {name: np.asarray(value, np.float64) for name, value in terms.items()}
+        for place, original in enumerate(of.batch.originals):
+            ssim = None if self.vectors else _ms_ssim_of(original, x_hat[place, 0])
+            mean = {name: float(value[place].mean()) for name, value in terms.items()}
+            common = self._common(method, of, place, samples)
+            yield Row(
+                **common,
+                bits=mean["bpp"] * common["pixels"],
+                bytes=None,
+                bpp=mean["bpp"],
+                mse=mean["mse"],
+                psnr=psnr(mean["mse"], 1.0 if self.vectors else 255.0),
+                ms_ssim=ssim,
+                J=mean["bpp"] + of.lmbda * mean["distortion"],
+                J_se=_standard_error(terms["J"][place]),
+            )
+
+    def _terms_of(self, method: Method, samples: int) -> Callable:
+        """(params, data, evidence, keys, λ) → (terms [..., samples], reconstructions)."""
+        assert method.judge is not None
+        known = (method.judge, method.decode)
+        if known not in self._terms:
+            decode = DECODERS["real" if self.vectors else method.decode]
+            channel = self.options.channel(method.judge)
+            run = partial(_terms, self, channel, decode, samples)
+            self._terms[known] = _over_data(run)
+        return self._terms[known]
+
+    def _coded(
+        self, method: Method, of: _Keyed, place: int, evidence: Evidence, streams: Path | None
+    ) -> Row:
+        """The row of really written and re-read bytes."""
+        assert method.coder is not None
+        codec, original = self.codecs[method.coder], of.batch.originals[place]
+        data = codec.compress(original, of.lmbda, evidence)
+        decoded = codec.decompress(data)
+        common = self._common(method, of, place, 1)
+        if streams is not None:
+            file = streams / self.name / f"{common['image']}_{of.lmbda:g}_{method.name}.rdb"
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_bytes(data)
+        mse = float(np.mean((original.astype(np.float64) - decoded) ** 2))
+        bpp = 8 * len(data) / common["pixels"]
+        scaled = decoded if self.vectors else decoded.astype(np.float32) / 255.0
+        return Row(
+            **common,
+            bits=8.0 * len(data),
+            bytes=len(data),
+            bpp=bpp,
+            mse=mse,
+            psnr=psnr(mse, 1.0 if self.vectors else 255.0),
+            ms_ssim=None if self.vectors else _ms_ssim_of(original, scaled[None]),
+            J=bpp + of.lmbda * self._distortion_of(of, place, scaled, mse),
+            J_se=None,
+        )
+
+    def _distortion_of(self, of: _Keyed, place: int, decoded: np.ndarray, mse: float) -> float:
+        """D of a decoded example; the mean squared error is known in float64 already."""
+        if isinstance(self.distortion, SquaredError):
+            return mse
+        datum = jax.tree.map(lambda leaf: leaf[place], of.batch.data)
+        if self.vectors:
+            return float(jax.vmap(self.distortion)(datum, jnp.asarray(decoded)).mean())
+        one = jax.tree.map(lambda leaf: leaf[0], datum)
+        extra = [(0, a - b) for a, b in zip(one.x.shape, decoded.shape, strict=True)]
+        return float(self.distortion(one, jnp.pad(jnp.asarray(decoded), extra, mode="edge")))
+
+    def _common(self, method: Method, of: _Keyed, place: int, samples: int) -> dict[str, Any]:
+        refined = method.through is not None and self.options.refine is not None
+        return {
+            "dataset": self.examples.name,
+            "image": of.batch.names[place],
+            "model": self.name,
+            "lmbda": of.lmbda,
+            "method": method.name,
+            "pixels": of.batch.pixels(place),
+            "steps": self.options.refine.steps if refined and self.options.refine else 0,
+            "samples": samples,
+            "seed": of.seed,
+        }
+
+
+def _over_data(one: Callable) -> Callable:
+    """``one(params, …)`` of a datum, over [examples, members], compiled in full precision."""
+
+    def precise(params, *arguments):
+        # So that a codec rounds here as it will when it writes.
+        with jax.default_matmul_precision("highest"):
+            mapped = jax.vmap(jax.vmap(partial(one, params)))
+            return mapped(*arguments)
+
+    return jax.jit(precise)
+
+
+def _terms(bench: Bench, channel, decode, samples: int, params, datum, evidence, key, lmbda):
+    """({name: [samples]} of J, bpp, distortion and mse; reconstructions [samples, H, W, 3]).
+
+    Where ``evidence`` is None it is the model's own, inferred once; of a vector
+    no reconstruction is kept.
+    """
+    model = nnx.merge(bench._graphdef, params)
+    if evidence is None:
+        evidence = model.infer(datum.x, lmbda)
+
+    def sample(key):
+        found = objective(model, channel, datum, key, lmbda, evidence, decode, bench.distortion)
+        names = ("J", "bpp", "distortion")
+        values = {name: getattr(found, name) for name in names}
+        values["mse"] = SquaredError()(datum, found.x_hat)
+        return values, () if bench.vectors else found.x_hat
+
+    return jax.lax.map(sample, jax.random.split(key, samples))
+
+
+def _standard_error(J: np.ndarray) -> float | None:
+    """Of the mean of J [members, samples]: over members where there are several.
+
+    Samples of one member share its datum, so that only members are independent draws.
+    """
+    values = J.mean(1) if len(J) > 1 else J[0]
+    return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
+
+
+def _ms_ssim_of(image: np.ndarray, reconstructions: Any) -> float | None:
+    """Mean MS-SSIM of reconstructions [samples, H, W, 3]; None for images too small for it."""
+    h, w = image.shape[:2]
+    if min(h, w) < MS_SSIM_SMALLEST:
+        return None
+    x = jnp.asarray(image, jnp.float32) / 255.0
+    return float(np.mean([ms_ssim(x, y[:h, :w]) for y in reconstructions]))

@@ -1,0 +1,89 @@
+"""Channels made of channels: one's sample with another's bits, and one a level."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+
+from rdbound.channels.base import Channel, Conveyed
+
+__all__ = ["CombinedChannel", "PerLevelChannel"]
+
+
+@dataclass(frozen=True)
+class CombinedChannel(Channel):
+    """The sample of one channel and the bits of another, both from the same key.
+
+    ``mixed`` is straight-through's sample with uniform noise's bits, the
+    surrogate most codecs are trained with (Minnen & Singh 2020, §3.3):
+    synthesis and later levels see what they will see at run time, the rate
+    stays differentiable.
+    """
+
+    sample: Channel
+    bits: Channel
+
+    @property
+    def random(self) -> bool:  # type: ignore[override]
+        """Whether either is."""
+        return self.sample.random or self.bits.random
+
+    def __call__(self, posterior: Any, prior: Any, key: jax.Array) -> Conveyed:
+        """Convey by both."""
+        return Conveyed(
+            self.sample(posterior, prior, key).sample, self.bits(posterior, prior, key).bits
+        )
+
+    def at(self, step: jax.Array | int) -> "CombinedChannel":
+        """Both at ``step``."""
+        return CombinedChannel(self.sample.at(step), self.bits.at(step))
+
+    def at_level(self, level: int) -> "CombinedChannel":
+        """Both at ``level``."""
+        return CombinedChannel(self.sample.at_level(level), self.bits.at_level(level))
+
+    def temperature_at(self, step: int) -> float | None:
+        """The warmer of the two."""
+        return _warmest((self.sample, self.bits), step)
+
+
+@dataclass(frozen=True)
+class PerLevelChannel(Channel):
+    """A channel for each level of a model; the last serves all further ones.
+
+    ``gaussian`` for the hyperlatents and ``mixed`` for y, for example. Raises
+    ValueError where there is none.
+    """
+
+    levels: tuple[Channel, ...]
+
+    def __post_init__(self):
+        if not self.levels:
+            raise ValueError("a channel per level needs at least one channel")
+
+    @property
+    def random(self) -> bool:  # type: ignore[override]
+        """Whether any is."""
+        return any(channel.random for channel in self.levels)
+
+    def __call__(self, posterior: Any, prior: Any, key: jax.Array) -> Conveyed:
+        """Of no single latent; raises ValueError: take :meth:`at_level` first."""
+        raise ValueError("a channel per level conveys nothing itself: choose one with at_level")
+
+    def at(self, step: jax.Array | int) -> "PerLevelChannel":
+        """All at ``step``."""
+        return PerLevelChannel(tuple(channel.at(step) for channel in self.levels))
+
+    def at_level(self, level: int) -> Channel:
+        """The channel of ``level``."""
+        return self.levels[min(level, len(self.levels) - 1)]
+
+    def temperature_at(self, step: int) -> float | None:
+        """The warmest of them."""
+        return _warmest(self.levels, step)
+
+
+def _warmest(channels: Sequence[Channel], step: int) -> float | None:
+    found = [channel.temperature_at(step) for channel in channels]
+    return max((t for t in found if t is not None), default=None)

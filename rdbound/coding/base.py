@@ -1,0 +1,52 @@
+"""What a coder is: the mirror of a channel, in bytes.
+
+A channel says what a latent would cost; its coder conveys it. Encoder and
+decoder are the same walk over the levels, with ``write`` and ``read`` for a step.
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+
+from rdbound.coding.range_coder import Reader, Writer
+from rdbound.coding.tables import Tables
+
+__all__ = ["Coder"]
+
+
+class Coder(ABC):
+    """A way to convey the latents of one datum in bytes.
+
+    What ``read`` returns is bit for bit what ``write`` returned. A coder is made
+    anew for each model, with the tables of its checkpoint.
+
+    Attributes:
+      name: in configs and commands.
+      code: in the container, a byte.
+      channel: name of the channel whose rate it realizes.
+    """
+
+    name: ClassVar[str]
+    code: ClassVar[int]
+    channel: ClassVar[str]
+
+    def __init__(self, tables: Tables):
+        self.tables = tables
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the decoder must be told beside the coder's name: JSON values, empty by default."""
+        return {}
+
+    @abstractmethod
+    def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
+        """Write one latent; returns it as the decoder will see it, float32.
+
+        ``posterior`` and ``prior`` hold NumPy arrays. Raises ValueError for a
+        latent that cannot be written.
+        """
+
+    @abstractmethod
+    def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
+        """Read one latent of ``shape``, float32. Raises UnreadableError where the thread is lost."""

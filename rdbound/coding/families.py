@@ -1,0 +1,83 @@
+"""The tables of a model: which families of priors it has, and what they need."""
+
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from rdbound.coding.tables import Table, Tables, gaussian_tables, ladder, table_from_mass
+from rdbound.models.base import sides
+from rdbound.walk import latent_shapes, walk
+
+__all__ = ["channel_tables", "key_of", "make_tables"]
+
+
+def channel_tables(prior: Any) -> list[Table]:
+    """One table a channel of a prior that depends on nothing, around its centre."""
+    return [table_from_mass(mass, reach) for mass, reach in prior.channel_mass()]
+
+
+def key_of(family: str, level: int, scaled: bool) -> str:
+    """What a codec's tables call those of a level: ladders are shared, channels are its own."""
+    return family if scaled or level == 0 else f"{family}-{level}"
+
+
+def make_tables(model: Any) -> Tables:
+    """The integer tables of a codec. They belong to its checkpoint.
+
+    Raises ValueError for a prior whose tables would have to change from datum
+    to datum: above the first level a density of channels may depend on nothing.
+    """
+    found: Tables = {"gaussian": gaussian_tables()}
+    of, lmbda = sides(model), jnp.float32(model.lmbda_range[0])
+    kinds = [of.prior(0, of.start(lmbda)), *_abstract_priors(model)[1:]]
+    for level, prior in enumerate(kinds):
+        if hasattr(prior, "standard_mass"):
+            family = prior.table_of((1,)).family if level == 0 else _family(prior)
+            if family not in found:
+                found[family] = ladder(prior.standard_mass)
+        elif hasattr(prior, "channel_mass"):
+            constant = prior if level == 0 else _constant_prior(model, level)
+            name = key_of(constant.table_of(np.shape(constant.centre)).family, level, False)
+            found[name] = channel_tables(constant)
+    return found
+
+
+def _family(prior: Any) -> str:
+    """Of an abstract prior: its parameters are shapes, and the family hangs on none of them."""
+    zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), prior)
+    return zeros.table_of(np.shape(zeros.centre)).family
+
+
+def _datum_shape(model: Any) -> tuple[int, ...]:
+    if model.stride > 1 or not hasattr(model, "dimension"):
+        return (model.stride, model.stride, 3)
+    return (model.dimension,)
+
+
+def _priors(model: Any, fill: float) -> tuple:
+    """The priors of all levels where every latent is ``fill``."""
+    shapes = latent_shapes(model, _datum_shape(model))
+
+    def step(level, prior, state):
+        return jnp.full(shapes[level], fill, jnp.float32), prior
+
+    return walk(sides(model), jnp.float32(model.lmbda_range[0]), len(shapes), step).kept
+
+
+def _abstract_priors(model: Any) -> tuple:
+    graphdef, state = nnx.split(model)
+    return jax.eval_shape(lambda state: _priors(nnx.merge(graphdef, state), 0.0), state)
+
+
+def _constant_prior(model: Any, level: int) -> Any:
+    one, other = (_priors(model, fill)[level] for fill in (0.0, 1.0))
+    same = jax.tree.map(np.array_equal, one, other)
+    if not all(jax.tree.leaves(same)):
+        raise ValueError(
+            f"level {level} of the model has a density of channels that depends on the levels "
+            "before it: no fixed table can code it; give it a Gaussian prior"
+        )
+    return one

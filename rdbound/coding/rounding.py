@@ -1,0 +1,63 @@
+"""The coder of the rounding channel: integers through fixed tables."""
+
+from typing import Any
+
+import numpy as np
+
+from rdbound.coding.base import Coder
+from rdbound.coding.families import key_of
+from rdbound.coding.guard import read_indexes, write_indexes
+from rdbound.coding.range_coder import LARGEST, Reader, Writer
+from rdbound.coding.tables import Table
+from rdbound.ops.distributions import Prior
+
+__all__ = ["RoundingCoder"]
+
+
+class RoundingCoder(Coder):
+    """round(μ − μ̂) by the range coder, each symbol through the table that its prior names.
+
+    A scale chooses a table of its family's ladder, kept the same on every machine
+    by the guard list; a channel's density has a table of its own.
+    """
+
+    name = "rounding"
+    code = 0
+    channel = "rounding"
+
+    def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:
+        """See :class:`Coder`; the posterior's scale is not used."""
+        residual = _integers(np.asarray(posterior.mu) - prior.centre)
+        groups, tables = self._choose(level, prior, residual.shape, stream)
+        stream.symbols(residual.ravel(), groups, tables)
+        return residual.astype(np.float32) + prior.centre
+
+    def read(
+        self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader
+    ) -> np.ndarray:
+        """See :class:`Coder`."""
+        groups, tables = self._choose(level, prior, shape, stream)
+        residual = stream.symbols(groups, tables).reshape(shape)
+        return residual.astype(np.float32) + prior.centre
+
+    def _choose(
+        self, level: int, prior: Prior, shape: tuple[int, ...], stream: Writer | Reader
+    ) -> tuple[np.ndarray, list[Table]]:
+        """(the table number of each symbol [n], the tables)."""
+        lookup = prior.table_of(shape)
+        tables = self.tables[key_of(lookup.family, level, lookup.scaled)]
+        place = lookup.place.ravel()
+        if not lookup.scaled:
+            return place.astype(np.uint16), tables
+        if isinstance(stream, Writer):
+            index = write_indexes(stream, place)
+        else:
+            index = read_indexes(stream, place)
+        stream.check(index)
+        return index, tables
+
+
+def _integers(residual: np.ndarray) -> np.ndarray:
+    if not np.isfinite(residual).all() or np.abs(residual).max(initial=0.0) >= LARGEST:
+        raise ValueError("a latent is not finite or larger than 2^30: the model cannot code this")
+    return np.rint(residual).astype(np.int32)

@@ -1,0 +1,201 @@
+"""The schema of experiments. What is written here is what a YAML may say."""
+
+from typing import Any, Literal
+
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    NonNegativeInt,
+    PositiveFloat,
+    PositiveInt,
+    field_validator,
+)
+from pydantic.dataclasses import dataclass
+
+from rdbound.refinement import RefinementOptions
+from rdbound.sources import SOURCES
+from rdbound.training import TrainingOptions
+
+__all__ = [
+    "CaseConfig",
+    "Config",
+    "CropsConfig",
+    "EvaluationConfig",
+    "ImagesConfig",
+    "LaboratoryConfig",
+    "MethodConfig",
+    "ModelConfig",
+    "NamedConfig",
+    "RefinementConfig",
+    "TrainConfig",
+    "VectorsConfig",
+]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NamedConfig(_Strict):
+    """A channel, a coder, a distortion or a source: its name, and its options."""
+
+    name: str
+    options: dict[str, Any] = {}
+
+
+class ModelConfig(_Strict):
+    """The latent model. ``lmbda`` is one number (fixed rate) or a pair (variable).
+
+    ``distortion``: what λ multiplies, squared error by default.
+    """
+
+    name: str
+    form: Literal["bound", "codec"]
+    lmbda: PositiveFloat | tuple[PositiveFloat, PositiveFloat]
+    start_from: str | None = None
+    options: dict[str, Any] = {}
+    distortion: NamedConfig | None = None
+
+    @field_validator("lmbda")
+    @classmethod
+    def _rising(cls, value):
+        if isinstance(value, tuple) and value[0] >= value[1]:
+            raise ValueError("expected low < high")
+        return value
+
+    def spec(self) -> dict:
+        """What :class:`rdbound.checkpoint.Checkpoint` keeps to rebuild it."""
+        lmbda = list(self.lmbda) if isinstance(self.lmbda, tuple) else self.lmbda
+        spec = {"name": self.name, "form": self.form, "lmbda": lmbda, **self.options}
+        if self.distortion is not None:
+            spec["distortion"] = self.distortion.model_dump()
+        return spec
+
+    def keywords(self) -> dict[str, Any]:
+        """Those of :func:`rdbound.models.make_model`."""
+        return {k: v for k, v in self.spec().items() if k != "distortion"}
+
+
+class ImagesConfig(_Strict):
+    """A set of images: ``folder``, ``kodak``, ``bundled``, ``bundled-crops`` or ``tfds:NAME``."""
+
+    source: str
+    path: str | None = None
+    split: str = "test"
+    take: PositiveInt | None = None
+    cache_gib: PositiveFloat = 2.0
+
+
+class CropsConfig(ImagesConfig):
+    """Training crops out of a set of images, ``held_out`` of which are only watched."""
+
+    split: str = "train"
+    crop: PositiveInt = 256
+    held_out: NonNegativeInt = 0
+
+
+class VectorsConfig(_Strict):
+    """Vectors of any source of :mod:`rdbound.sources`, by name.
+
+    Evaluation draws ``vectors`` of them in ``blocks``; a block is to vectors what
+    an image is to photographs: a row, and where it is coded one stream.
+    """
+
+    source: str
+    options: dict[str, Any] = {}
+    vectors: PositiveInt = 96_000
+    blocks: PositiveInt = 12
+
+
+def _by_source(images: type) -> Any:
+    """A validator that takes what the source's name says: vectors, or ``images``."""
+
+    def choose(cls, value):
+        if not isinstance(value, dict):
+            return value
+        return (VectorsConfig if value.get("source") in SOURCES else images)(**value)
+
+    return field_validator("data", mode="before")(classmethod(choose))
+
+
+class TrainConfig(_Strict):
+    """What is trained, on what, through which channel."""
+
+    data: VectorsConfig | CropsConfig
+    channel: NamedConfig
+    options: TrainingOptions = TrainingOptions()
+    weights: Literal["float32", "float16"] = "float32"
+
+    _choose = _by_source(CropsConfig)
+
+
+@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+class RefinementConfig(RefinementOptions):
+    """Options of refinement, and the channel that codecs are refined through.
+
+    Bounds are refined through the channel they are judged by.
+    """
+
+    channel: NamedConfig = NamedConfig(name="sga")
+
+
+class EvaluationConfig(_Strict):
+    """Which checkpoints are evaluated, on what and how.
+
+    ``lmbdas: null`` takes the one λ of each fixed-rate checkpoint;
+    ``methods: null`` every method of :mod:`rdbound.methods` that applies;
+    ``bound_channel``: what bounds are judged by, ``sampled`` for posteriors or
+    priors whose divergence has no closed form.
+    """
+
+    checkpoints: tuple[str, ...] = Field(min_length=1)
+    data: VectorsConfig | ImagesConfig
+    lmbdas: tuple[PositiveFloat, ...] | None = (0.0018, 0.0054, 0.0162, 0.0483)
+    methods: tuple[str, ...] | None = None
+    samples: PositiveInt = 8
+    batch: PositiveInt = 1
+    refinement: RefinementConfig | None = None
+    bound_channel: NamedConfig = NamedConfig(name="gaussian")
+    anchor: str = "vtm-22.0"
+    keep_streams: bool = False
+
+    _choose = _by_source(ImagesConfig)
+
+
+class MethodConfig(NamedConfig):
+    """A method by name, with its options.
+
+    ``label``: what tables call it, where one method is tried with several
+    options; ``lmbdas``: in place of the case's.
+    """
+
+    label: str | None = None
+    lmbdas: tuple[PositiveFloat, ...] | None = None
+
+
+class CaseConfig(_Strict):
+    """One source and the methods that are tried on it."""
+
+    label: str
+    source: NamedConfig
+    lmbdas: tuple[PositiveFloat, ...] = Field(min_length=1)
+    methods: tuple[MethodConfig, ...] = Field(min_length=1)
+
+
+class LaboratoryConfig(_Strict):
+    """Sources with known answers, λ in bits per unit of distortion, and methods."""
+
+    cases: tuple[CaseConfig, ...] = Field(min_length=1)
+
+
+class Config(_Strict):
+    """A whole experiment."""
+
+    output: str
+    seed: int = 0
+    model: ModelConfig | None = None
+    training: TrainConfig | None = None
+    evaluation: EvaluationConfig | None = None
+    laboratory: LaboratoryConfig | None = None
+    sweep: dict[str, list] | None = None

@@ -1,0 +1,56 @@
+"""What is compressed, with its mask: the only place where a datum is made."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+__all__ = ["Datum", "image_datum", "padded_shape", "stack", "whole"]
+
+
+class Datum(NamedTuple):
+    """One image or one vector, ready for a model.
+
+    ``x``: [H, W, C] in [0, 1], padded to the model's stride, or a vector [n].
+    ``mask``: [H, W, 1] or [n], 1 where distortion counts and 0 in the padding.
+    """
+
+    x: jax.Array
+    mask: jax.Array
+
+    @property
+    def pixels(self) -> jax.Array:
+        """The number of pixels (dimensions for a vector) that the rate is divided by."""
+        return jnp.sum(self.mask)
+
+
+def whole(x: jax.Array) -> Datum:
+    """``x`` [H, W, C] or [n] without padding: all of it counts."""
+    shape = (*x.shape[:-1], 1) if x.ndim == 3 else x.shape
+    return Datum(x, jnp.ones(shape, jnp.float32))
+
+
+def padded_shape(height: int, width: int, stride: int) -> tuple[int, int]:
+    """The smallest multiples of ``stride`` not below (height, width)."""
+    return -(-height // stride) * stride, -(-width // stride) * stride
+
+
+def image_datum(image: np.ndarray, stride: int) -> Datum:
+    """uint8 [h, w, 3] → a datum padded by edge replication to multiples of ``stride``.
+
+    The padding's rate counts (its latents are conveyed); its distortion does
+    not (its mask is 0).
+    """
+    h, w = image.shape[:2]
+    height, width = padded_shape(h, w, stride)
+    extra = ((0, height - h), (0, width - w))
+    x = np.pad(image, (*extra, (0, 0)), mode="edge").astype(np.float32) / 255.0
+    mask = np.pad(np.ones((h, w, 1), np.float32), (*extra, (0, 0)))
+    return Datum(jnp.asarray(x), jnp.asarray(mask))
+
+
+def stack(data: Sequence[Datum]) -> Datum:
+    """Data of one shape as one, with a leading axis."""
+    return jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)

@@ -1,0 +1,69 @@
+"""Distortions: the D of J = R + λ·D.
+
+A distortion is any function (datum, x̂) → scalar, differentiable in x̂ and
+written for one datum, with its padding masked. λ multiplies it, so that its
+scale is part of what a λ means: MSE on 0–255 for images, mean squared error for
+vectors, 1 − MS-SSIM.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from rdbound.datum import Datum
+from rdbound.ops.quality import masked_ms_ssim
+from rdbound.registry import build, import_outside
+
+__all__ = ["DISTORTIONS", "Distortion", "MSSSIM", "SquaredError", "make_distortion"]
+
+Distortion = Callable[[Datum, jax.Array], jax.Array]
+
+
+@dataclass(frozen=True)
+class SquaredError:
+    """peak² · mean squared error over what the mask leaves.
+
+    ``peak``: 255 gives images in [0, 1] their MSE on 0–255; 1 for vectors;
+    None chooses between the two by the datum's rank.
+    """
+
+    peak: float | None = None
+
+    def __call__(self, datum: Datum, x_hat: jax.Array) -> jax.Array:
+        """D of a reconstruction of the datum's shape, a scalar."""
+        peak = self.peak if self.peak is not None else 255.0 if datum.x.ndim == 3 else 1.0
+        mask = jnp.broadcast_to(datum.mask, datum.x.shape)
+        return peak**2 * jnp.sum(mask * (datum.x - x_hat) ** 2) / jnp.sum(mask)
+
+
+@dataclass(frozen=True)
+class MSSSIM:
+    """1 − MS-SSIM of RGB (Wang, Simoncelli & Bovik 2003), for images of 161 pixels a side or more.
+
+    Published λ multiply 1 − MS-SSIM: 2.4 … 220 covers about 0.1–1 bit per pixel.
+    Windows that reach into the padding do not count.
+    """
+
+    def __call__(self, datum: Datum, x_hat: jax.Array) -> jax.Array:
+        """D of a reconstruction [H, W, 3]; raises ValueError for vectors and small images."""
+        if datum.x.ndim != 3:
+            raise ValueError("ms-ssim is a distortion of images, not of vectors")
+        return 1.0 - masked_ms_ssim(datum.x, x_hat, datum.mask)
+
+
+DISTORTIONS: dict[str, Callable[..., Distortion]] = {
+    "squared-error": SquaredError,
+    "ms-ssim": MSSSIM,
+}
+
+
+def make_distortion(name: str, **options: float) -> Distortion:
+    """The distortion called ``name``, or the function ``package.module:function``.
+
+    Raises ValueError for an unknown name or option.
+    """
+    if ":" in name:
+        return import_outside("distortion", name)  # type: ignore[return-value]
+    return build("distortion", DISTORTIONS, name, options)

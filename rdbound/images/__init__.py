@@ -1,0 +1,1 @@
+"""What photographs need: files, sets by name, training crops."""

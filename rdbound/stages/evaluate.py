@@ -1,0 +1,161 @@
+"""The stage that evaluates: checkpoints and data in, a run folder with a table and report out."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from rdbound import checkpoint
+from rdbound.bench import EvaluationOptions, chosen_methods
+from rdbound.channels import Channel, make_channel
+from rdbound.config import Config
+from rdbound.config.schema import EvaluationConfig, NamedConfig, VectorsConfig
+from rdbound.evaluation import evaluate, exact_rows, lmbdas_of
+from rdbound.examples import Examples, ImageExamples, VectorExamples
+from rdbound.images.sets import open_images
+from rdbound.reference import curves, find_curve
+from rdbound.report.rd import rd_report
+from rdbound.report.text import document_lines
+from rdbound.report.write import write_document
+from rdbound.sources import make_source
+from rdbound.stages import runs
+from rdbound.stages.progress import Bars, fingerprint_images
+from rdbound.tables.rd import Row, read_table, write_table
+
+__all__ = ["evaluate_examples", "evaluate_run", "evaluation_options"]
+
+Say = Callable[[str], None]
+
+TABLE = "rd.csv"
+PARTIAL = "rd.partial.csv"
+WARMEST = 0.1
+"""Temperature above which the draws of an annealed channel are no integers yet."""
+
+
+def evaluate_run(config: Config, say: Say) -> Path:
+    """Evaluate checkpoints; returns the run folder with its RD table and report.
+
+    Raises ValueError for what the configuration lacks or cannot mean, before
+    the folder is made.
+    """
+    if config.evaluation is None:
+        raise ValueError("evaluation needs the section evaluation in the config")
+    examples = _open(config.evaluation, config.seed)
+    loaded = [checkpoint.load(path) for path in config.evaluation.checkpoints]
+    options = evaluation_options(config.evaluation, config.seed)
+    _check(loaded, examples, config.evaluation, options)
+    folder = runs.open_run(config, _inputs(loaded, examples))
+    if runs.finished(folder):
+        say(f"{folder}: finished before; nothing to do")
+        return folder
+    streams = folder / "streams" if config.evaluation.keep_streams else None
+    rows = evaluate_examples(loaded, examples, options, folder, streams)
+    write_table(folder / TABLE, rows)
+    document = rd_report(rows, config.evaluation.anchor)
+    write_document(document, folder)
+    say("\n".join(document_lines(document)))
+    runs.finish(folder, {"rows": len(rows)})
+    (folder / PARTIAL).unlink(missing_ok=True)
+    return folder
+
+
+def _open(section: EvaluationConfig, seed: int) -> Examples:
+    data = section.data
+    if isinstance(data, VectorsConfig):
+        source = make_source(data.source, **data.options)
+        return VectorExamples(data.source, source, data.vectors, data.blocks, seed)
+    images = open_images(data.source, data.path, data.split).take(data.take)
+    return ImageExamples(images.cached(data.cache_gib))
+
+
+def _inputs(loaded: Sequence[checkpoint.Checkpoint], examples: Examples) -> dict[str, str]:
+    """Digests of what the run reads; vectors are known by the configuration."""
+    inputs = {one.name: one.digest for one in loaded}
+    if isinstance(examples, ImageExamples):
+        inputs["evaluation.data"] = fingerprint_images(examples.images)
+    return inputs
+
+
+def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOptions:
+    """The options that a config's section means; raises ValueError for an unknown channel."""
+    bound = _channel(section.bound_channel)
+    channels = {"gaussian": bound}
+    if section.refinement is not None:
+        channels["sga"] = _channel(section.refinement.channel)
+    return EvaluationOptions(
+        lmbdas=section.lmbdas,
+        samples=section.samples,
+        refine=section.refinement,
+        batch=section.batch,
+        methods=section.methods,
+        channels=channels,
+        seed=seed,
+    )
+
+
+def _channel(named: NamedConfig) -> Channel:
+    return make_channel(named.name, **named.options)
+
+
+def _check(
+    loaded: Sequence[checkpoint.Checkpoint],
+    examples: Examples,
+    section: EvaluationConfig,
+    options: EvaluationOptions,
+) -> None:
+    """Raise ValueError for what would otherwise fail, or mislead, hours later."""
+    names = [one.name for one in loaded]
+    if len(set(names)) < len(names):
+        raise ValueError(f"two checkpoints have the same name: {', '.join(names)}; rename a file")
+    for one in loaded:
+        lmbdas_of(one, section.lmbdas)
+        if not chosen_methods(one.model.form, options):
+            raise ValueError(f"none of evaluation.methods applies to {one.name}")
+    if examples.name in {dataset for dataset, _, _ in curves()}:
+        find_curve(examples.name, section.anchor)
+    if any(one.model.form == "codec" for one in loaded):
+        _check_temperature(options)
+
+
+def _check_temperature(options: EvaluationOptions) -> None:
+    """Raise ValueError where an annealed channel ends warm."""
+    if options.refine is None:
+        return
+    last = options.channel("sga").temperature_at(options.refine.steps)
+    if last is not None and last > WARMEST:
+        raise ValueError(
+            f"after {options.refine.steps} steps the temperature of the refinement's channel is "
+            f"still {last:.2g}, above {WARMEST}: its draws never become integers and the refined "
+            "codec looks worse than it is; lower evaluation.refinement.channel.options.start or "
+            "raise its decay"
+        )
+
+
+def evaluate_examples(
+    loaded: Sequence[checkpoint.Checkpoint],
+    examples: Examples,
+    options: EvaluationOptions,
+    folder: Path,
+    streams: Path | None = None,
+) -> list[Row]:
+    """The rows of several checkpoints, and of the exact R(D) where the source has one.
+
+    Args:
+      loaded: the checkpoints.
+      examples: what they are evaluated on.
+      options: how.
+      folder: what an interrupted run left there is kept.
+      streams: a folder for the bytes of coded rows.
+    """
+    partial = folder / PARTIAL
+    kept = {row.key: row for row in (read_table(partial) if partial.exists() else [])}
+    known = list(kept.values())
+    rows: list[Row] = []
+    with Bars() as bars:
+        for one in loaded:
+            for row in evaluate(one, examples, options, streams, known, bars.update, bars.write):
+                rows.append(row)
+                if row.key not in kept:
+                    kept[row.key] = row
+                    write_table(partial, kept.values())
+    if isinstance(examples, VectorExamples):
+        rows += exact_rows(examples, sorted({row.lmbda for row in rows}), options.seed)
+    return rows

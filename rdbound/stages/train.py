@@ -1,0 +1,149 @@
+"""The stage that trains: configuration in, a run folder with a checkpoint out."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from rdbound import checkpoint
+from rdbound.channels import Channel, make_channel
+from rdbound.config import Config
+from rdbound.config.schema import CropsConfig, TrainConfig, VectorsConfig
+from rdbound.distortion import Distortion
+from rdbound.images.crops import centre_crops, crops
+from rdbound.images.sets import ImageSet, open_images
+from rdbound.models import LatentModel, make_model
+from rdbound.sources import make_source
+from rdbound.sources.base import Stream
+from rdbound.stages import runs
+from rdbound.stages.progress import Bars, fingerprint_images
+from rdbound.training import NonFiniteLossError, batch_loss, fit
+
+__all__ = ["train_run"]
+
+Say = Callable[[str], None]
+
+
+def train_run(config: Config, say: Say) -> Path:
+    """Train a model; returns its checkpoint. A finished run is not repeated.
+
+    Raises ValueError for what the configuration lacks or cannot mean, before
+    the folder is made.
+    """
+    if config.model is None or config.training is None:
+        raise ValueError("training needs the sections model and training in the config")
+    training, options = config.training, config.training.options
+    model = make_model(**config.model.keywords())
+    if config.model.start_from is not None:
+        model = checkpoint.start_from(model, config.model.start_from)
+    channel = make_channel(training.channel.name, **training.channel.options)
+    distortion = checkpoint.distortion_of(config.model.spec())
+    data = _open(training, config.seed)
+    _check_fit(model, channel, distortion, data.shape, training)
+    folder = runs.open_run(config, _inputs(config, data))
+    target = folder / checkpoint.RUN_FILE
+    if runs.finished(folder):
+        say(f"{folder}: finished before; nothing to do")
+        return target
+    start = time.monotonic()
+    with Bars() as bars:
+        show = lambda step, values: bars.update(  # noqa: E731
+            "training", step, options.steps, f"J {values['J']:.3f}"
+        )
+        run = partial(fit, model, channel, data.batches(), options, folder, config.seed,
+                      distortion, data.held_out, progress=show)  # fmt: skip
+        model = _fit_or_keep(run, folder, config.model.spec())
+    checkpoint.save_checkpoint(target, model, config.model.spec(), training.weights)
+    say(f"wrote {target}")
+    seconds = time.monotonic() - start
+    runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
+    return target
+
+
+@dataclass(frozen=True)
+class _Data:
+    """What a model is trained on.
+
+    Attributes:
+      shape: of a batch, with its type.
+      batches: makes the endless iterator over them.
+      images: those that crops are cut from; None for vectors.
+      held_out: a batch that is only watched, or None.
+    """
+
+    shape: jax.ShapeDtypeStruct
+    batches: Callable[[], Any]
+    images: ImageSet | None = None
+    held_out: np.ndarray | None = None
+
+
+def _open(training: TrainConfig, seed: int) -> _Data:
+    data, batch = training.data, training.options.batch
+    if isinstance(data, VectorsConfig):
+        source = make_source(data.source, **data.options)
+        shape = jax.ShapeDtypeStruct((batch, source.dimension), "float32")
+        return _Data(shape, lambda: Stream(source, batch, seed))
+    assert isinstance(data, CropsConfig)
+    images, held_out = open_images(data.source, data.path, data.split).take(data.take), None
+    if data.held_out:
+        images, held = images.without(data.held_out)
+        held_out = centre_crops(held, data.crop)
+    images = images.cached(data.cache_gib)
+    shape = jax.ShapeDtypeStruct((batch, data.crop, data.crop, 3), "uint8")
+    return _Data(shape, lambda: crops(images, data.crop, batch, seed), images, held_out)
+
+
+def _inputs(config: Config, data: _Data) -> dict[str, str]:
+    """Digests of what the run reads."""
+    inputs = {}
+    if config.model is not None and config.model.start_from is not None:
+        inputs["model.start_from"] = checkpoint.digest(config.model.start_from)
+    if data.images is not None:
+        inputs["training.data"] = fingerprint_images(data.images)
+    return inputs
+
+
+def _check_fit(
+    model: LatentModel,
+    channel: Channel,
+    distortion: Distortion,
+    shape: jax.ShapeDtypeStruct,
+    training: TrainConfig,
+) -> None:
+    """Trace one batch; raises ValueError where the model cannot take the data."""
+    data = training.data
+    if isinstance(data, CropsConfig) and data.crop % model.stride:
+        raise ValueError(
+            f"training.data.crop is {data.crop}, not a multiple of the model's stride "
+            f"{model.stride}"
+        )
+    try:
+        jax.eval_shape(
+            lambda x, key: batch_loss(model, channel, x, key, 0.0, distortion),
+            shape,
+            jax.random.key(0),
+        )
+    except TypeError as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(
+            f"the model cannot take batches of shape {shape.shape}: {reason}"
+        ) from None
+
+
+def _fit_or_keep(run: Callable[[], LatentModel], folder: Path, spec: dict) -> LatentModel:
+    """``run()``; where its loss stops being finite, the last good weights are kept."""
+    try:
+        return run()
+    except NonFiniteLossError as error:
+        target = folder / "last_good.safetensors"
+        kept = checkpoint.save_checkpoint(target, error.model, spec)
+        raise ValueError(
+            f"{error}; its averaged weights are in {kept}: go on from them with "
+            f"model.start_from={kept} output=NEW_FOLDER and a lower "
+            "training.options.learning_rate or training.options.clip"
+        ) from None

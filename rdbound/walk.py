@@ -1,0 +1,62 @@
+"""The one walk over the levels of a latent model.
+
+The objective, the encoder, the decoder and the cost are its callers; they differ
+in the step, which conveys one latent: through a channel, by a coder, or not at all.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+
+from rdbound.models.base import Evidence, Sides, sides
+
+__all__ = ["Step", "Walked", "latent_shapes", "walk"]
+
+Step = Callable[[int, Any, Any], tuple[jax.Array, Any]]
+"""(level, prior, state) → (the latent as the decoder sees it, what the caller keeps of it)."""
+
+
+class Walked(NamedTuple):
+    """``reconstruction``, and what the steps kept, one entry a level."""
+
+    reconstruction: jax.Array
+    kept: tuple[Any, ...]
+
+
+def walk(model: Sides, lmbda: Any, levels: int, step: Step) -> Walked:
+    """For each level its prior, then ``step``, then the state after it; last the synthesis.
+
+    Args:
+      model: six sides (:func:`rdbound.models.base.sides`), of one datum, plain or compiled.
+      lmbda: λ, scalar.
+      levels: how many.
+      step: conveys one latent.
+    """
+    state = model.start(lmbda)
+    kept = []
+    for level in range(levels):
+        latent, information = step(level, model.prior(level, state), state)
+        state = model.absorb(level, state, latent)
+        kept.append(information)
+    return Walked(model.synthesize(state), tuple(kept))
+
+
+def latent_shapes(model: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
+    """The shape of each level's latent for a datum of this shape; nothing is computed."""
+    graphdef, state = nnx.split(model)
+
+    def latents(state, x, lmbda):
+        of = sides(nnx.merge(graphdef, state))
+        evidence: Evidence = of.infer(x, lmbda)
+
+        def step(level, prior, state):
+            mean = of.posterior(level, state, evidence[level]).mu
+            return mean, mean
+
+        return walk(of, lmbda, len(evidence), step).kept
+
+    x, lmbda = (jax.ShapeDtypeStruct(s, jnp.float32) for s in (shape, ()))
+    return tuple(latent.shape for latent in jax.eval_shape(latents, state, x, lmbda))
