@@ -12,7 +12,7 @@ import re
 import sys
 from pathlib import Path
 
-from rdbound.answers import read_answers, write_answers
+from rdbound.tables.answers import read_answers, write_answers
 from rdbound.config import cells, load_config
 from rdbound.laboratory import laboratory_run, violations
 from rdbound.report import answers_figure, figures, text

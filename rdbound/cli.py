@@ -127,7 +127,7 @@ def _each_cell(arguments, run) -> None:
 
 
 def _gaps(arguments) -> None:
-    from rdbound.table import read_table
+    from rdbound.tables.rd import read_table
     from rdbound.workflows import gap_report
 
     folder = Path(arguments.output)
@@ -142,9 +142,9 @@ def _gaps(arguments) -> None:
 def _bd_rate(arguments) -> None:
     from rdbound.analysis.bd_rate import compare
     from rdbound.analysis.curves import from_reference, read_curves
-    from rdbound.reference import find
+    from rdbound.reference import find_curve
 
-    anchor = from_reference(find(arguments.dataset, arguments.anchor))
+    anchor = from_reference(find_curve(arguments.dataset, arguments.anchor))
     for curve in read_curves(Path(arguments.curve), arguments.dataset):
         value = compare(anchor, curve, arguments.method)
         print(f"{curve.name} against {anchor.name}, {arguments.dataset}: {value}, "
@@ -233,13 +233,13 @@ def _checkpoints(arguments) -> None:
 
 
 def _references(arguments) -> None:
-    from rdbound.reference import SOURCES, curves
+    from rdbound.reference import CITATIONS, curves
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("dataset", "method", "kind", "points", "basis", "source"))
     for curve in sorted(curves().values(), key=lambda c: (c.dataset, c.kind, c.method)):
         basis = "per image" if curve.per_image else "means"
-        source = SOURCES[curve.source]
+        source = CITATIONS[curve.source]
         writer.writerow((curve.dataset, curve.label, curve.kind, len(curve.points), basis, source))
 
 

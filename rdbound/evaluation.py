@@ -20,7 +20,7 @@ from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
 from rdbound.sources.base import Datum
 from rdbound.sources.image_sets import ImageSet
 from rdbound.sources.images import padded_shape, to_datum
-from rdbound.table import Row
+from rdbound.tables.rd import Row
 
 __all__ = ["EvaluationOptions", "evaluate", "evaluate_vectors", "lmbdas_of"]
 

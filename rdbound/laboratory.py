@@ -9,7 +9,7 @@ from pathlib import Path
 from rdbound import runs
 from rdbound.analysis.approximation import approximation_gaps
 from rdbound.analysis.gaps import write_gaps
-from rdbound.answers import Answer, read_answers, write_answers
+from rdbound.tables.answers import Answer, read_answers, write_answers
 from rdbound.config import Config, LaboratoryConfig, load_config
 from rdbound.progress import Bars
 from rdbound.report import answers_figure, text

@@ -23,7 +23,7 @@ from rdbound.sources.base import Stream
 from rdbound.sources.crops import crops
 from rdbound.sources.gaussian import Gaussian
 from rdbound.sources.image_sets import ImageSet, open_images
-from rdbound.table import Row, read_table, write_table
+from rdbound.tables.rd import Row, read_table, write_table
 from rdbound.theory.one_shot import least_excess
 from rdbound.training import NonFiniteLossError, batch_loss, fit
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from rdbound import laboratory
-from rdbound.answers import Answer, read_answers, write_answers
+from rdbound.tables.answers import Answer, read_answers, write_answers
 from rdbound.channels import GaussianChannel
 from rdbound.cli import main
 from rdbound.config import load_config

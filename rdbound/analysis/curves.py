@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rdbound import reference
-from rdbound.table import COLUMNS, Row, read_table
+from rdbound.tables.rd import COLUMNS, Row, read_table
 
 __all__ = ["ImageCurves", "Points", "from_reference", "from_rows", "mean_curve",
            "read_curves"]  # fmt: skip

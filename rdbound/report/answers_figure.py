@@ -10,7 +10,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from scipy.interpolate import CubicHermiteSpline
 
-from rdbound.answers import Answer
+from rdbound.tables.answers import Answer
 from rdbound.report.figures import STYLE
 
 __all__ = ["small_multiples", "source_figure"]

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from rdbound import reference
 from rdbound.analysis.curves import from_reference, from_rows, mean_curve
 from rdbound.analysis.gaps import PARTS, Gap
-from rdbound.table import METHODS, Row
+from rdbound.tables.rd import METHODS, Row
 
 __all__ = ["STYLE", "gap_figure", "rd_figure", "save"]
 
@@ -104,7 +104,7 @@ def _draw_references(axes, dataset: str, images: set[str]) -> None:
     for method, (colour, style) in _REFERENCES.items():
         if not any((dataset, method, p) in reference.curves() for p in (True, False)):
             continue
-        found = reference.find(dataset, method)
+        found = reference.find_curve(dataset, method)
         curve = from_reference(found)
         if curve.per_image and images <= curve.images.keys():
             curve = replace(curve, images={i: curve.images[i] for i in sorted(images)})

@@ -6,8 +6,8 @@ import numpy as np
 
 from rdbound.analysis.bd_rate import BDRate
 from rdbound.analysis.gaps import GAPS, Gap
-from rdbound.answers import Answer
-from rdbound.table import METHODS, Row
+from rdbound.tables.answers import Answer
+from rdbound.tables.rd import METHODS, Row
 
 __all__ = [
     "answer_lines",

@@ -1,7 +1,7 @@
 import pytest
 
 from rdbound.analysis.approximation import approximation_gaps
-from rdbound.answers import Answer
+from rdbound.tables.answers import Answer
 
 
 def _answer(method, rate, lmbda=1.0, kind="upper"):

@@ -6,7 +6,7 @@ import pytest
 from rdbound import reference
 from rdbound.analysis.bootstrap import interval
 from rdbound.analysis.gaps import GAPS, PARTS, bd_gaps, gaps, write_gaps
-from rdbound.table import METHODS, Row
+from rdbound.tables.rd import METHODS, Row
 
 OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.36,
            "codec-refined-ideal": 0.25, "codec-refined-coded": 0.26}  # fmt: skip

@@ -36,7 +36,7 @@ def test_references_are_of_the_same_images():
 
     (axes,) = rd_figure(make_rows("kodak", ("kodim13",))).axes
     (line,) = (x for x in axes.lines if x.get_label().startswith("vtm"))
-    own = {p.bpp for p in reference.find("kodak", "vtm-22.0").points if p.image == "kodim13"}
+    own = {p.bpp for p in reference.find_curve("kodak", "vtm-22.0").points if p.image == "kodim13"}
     assert set(line.get_xdata()) <= own
 
 
