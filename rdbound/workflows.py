@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 import jax
@@ -9,25 +10,26 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdbound import checkpoint, runs
-from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import from_reference, from_rows
-from rdbound.analysis.gaps import bd_gaps, gaps, pair, write_gaps
+from rdbound.analysis.gaps import gaps
 from rdbound.channels import SGAChannel, make_channel
 from rdbound.config import Config, EvaluationConfig, TrainConfig, VectorsConfig
 from rdbound.evaluation import EvaluationOptions, evaluate, evaluate_vectors, lmbdas_of
 from rdbound.models import make_model
 from rdbound.progress import Bars
-from rdbound.reference import curves, find
-from rdbound.report import figures, text
+from rdbound.reference import curves, find_curve
+from rdbound.report.document import Document, Section, Table
+from rdbound.report.rd import rd_report
+from rdbound.report.text import section_lines
+from rdbound.report.write import write_document
 from rdbound.sources.base import Stream
 from rdbound.sources.crops import crops
-from rdbound.sources.gaussian import Gaussian
+from rdbound.sources.gaussian import GaussianSource
 from rdbound.sources.image_sets import ImageSet, open_images
+from rdbound.tables.gaps import write_gaps
 from rdbound.tables.rd import Row, read_table, write_table
-from rdbound.theory.one_shot import least_excess
 from rdbound.training import NonFiniteLossError, batch_loss, fit
 
-__all__ = ["bd_rate_lines", "evaluate_run", "gap_report", "report", "train_run"]
+__all__ = ["evaluate_run", "report", "train_run"]
 
 Say = Callable[[str], None]
 
@@ -81,7 +83,7 @@ def _open_training(config: Config, training: TrainConfig):
     if config.model is not None and config.model.start_from is not None:
         inputs["model.start_from"] = checkpoint.digest(config.model.start_from)
     if isinstance(data, VectorsConfig):
-        batches = Stream(Gaussian(data.variances), batch, config.seed)
+        batches = Stream(GaussianSource(data.variances), batch, config.seed)
         return runs.open_run(config, inputs), batches
     images = open_images(data.source, data.path, data.split).take(data.take)
     inputs["training.data"] = _fingerprint(images)
@@ -144,7 +146,7 @@ def _check_vectors(seed: int, training: TrainConfig, target: Path, folder: Path,
     lmbdas = tuple(np.geomspace(low, high, 5)) if low < high else (low,)
     # Neither the key of the batches nor one folded from it.
     key = jax.random.key(seed + 2**31)
-    source = Gaussian(data.variances)
+    source = GaussianSource(data.variances)
     vectors = source.sample(key, data.test_vectors)
     options = EvaluationOptions(lmbdas=lmbdas, seed=seed + 1)
     rows = evaluate_vectors(loaded, "gaussian-vector", vectors, options, channel)
@@ -157,9 +159,9 @@ def _check_vectors(seed: int, training: TrainConfig, target: Path, folder: Path,
             + [f"{best:.4f}", f"{row.J - best:+.4f} ± {row.J_se:.4f}"]
         )
     header = ["λ", "R (bits/dim)", "D", "J", "J on the exact R(D)", "above it"]
-    lines = text.markdown_table(header, body)
-    (folder / "report.md").write_text("\n".join(["# Gaussian vector", "", *lines, ""]))
-    say("\n".join(lines))
+    section = Section("", (Table(header, body),))
+    write_document(Document("Gaussian vector", (section,)), folder)
+    say("\n".join(section_lines(section)))
 
 
 def evaluate_run(config: Config, say: Say) -> Path:
@@ -195,7 +197,7 @@ def _check_evaluation(loaded, images: ImageSet, options: EvaluationConfig) -> No
     for one in loaded:
         lmbdas_of(one, options.lmbdas)
     if images.name in {dataset for dataset, _, _ in curves()}:
-        find(images.name, options.anchor)
+        find_curve(images.name, options.anchor)
     if options.refinement is not None and any(one.model.form == "codec" for one in loaded):
         channel = _annealing(options)
         last = float(channel.at(jnp.asarray(options.refinement.steps)).temperature)
@@ -246,73 +248,10 @@ def evaluate_images(
 
 
 def report(rows: Sequence[Row], folder: Path, anchor: str, say: Say) -> None:
-    """Figures, gaps and ``report.md`` of a table, as far as its rows allow."""
-    figures.save(figures.rd_figure(rows), folder / "rd_curve")
-    sections = [("Rate and distortion", text.rd_lines(rows))]
-    if any(r.method == "bound-refined" for r in rows) and any(
-        r.method == "codec-refined-ideal" for r in rows
-    ):
-        try:
-            sections += gap_report(rows, folder)
-        except ValueError as error:
-            sections.append(("Gaps", [f"not computed: {error}"]))
-    lines = bd_rate_lines(rows, anchor)
-    if lines:
-        sections.append((f"BD-rate against {find(rows[0].dataset, anchor).label}", lines))
-    document = ["# " + ", ".join(sorted({r.dataset for r in rows})), ""]
-    for title, lines in sections:
-        say(f"\n{title}\n")
-        say("\n".join(lines))
-        document += [f"## {title}", "", *lines, ""]
-    document += _CONVENTIONS
-    (folder / "report.md").write_text("\n".join(document) + "\n")
-
-
-_CONVENTIONS = [
-    "Conventions: J = R + λ·D, R in bits per pixel of the whole image (padding's rate counted), "
-    "D = MSE on 0–255 over RGB; PSNR and bpp are means over images; the bound's reconstruction is "
-    "real-valued, the codec's 8-bit; coded rates are whole files.",
-]
-
-
-def gap_report(rows: Sequence[Row], folder: Path, bound=None, codec=None, method="pchip"):
-    """Write ``gaps.csv`` and its figure; return the titled sections of the report."""
-    found = gaps(rows, bound, codec)
-    write_gaps(folder / "gaps.csv", found)
-    figures.save(figures.gap_figure(found), folder / "gaps")
-    title = "Gaps in bits per pixel, mean over images [95 % interval]"
-    notes = [text.modeling_note(found), _one_shot_note(rows, pair(rows, bound, codec)[0])]
-    sections = [(title, [*text.gap_lines(found), "", *notes])]
-    try:
-        sections.append(("Gaps as BD-rate", text.bd_lines(bd_gaps(rows, bound, codec, method))))
-    except ValueError as error:
-        sections.append(("Gaps as BD-rate", [f"not computed: {error}"]))
-    return sections
-
-
-def _one_shot_note(rows: Sequence[Row], bound: str) -> str:
-    """The theory beside the measured asymptotic gap, in words."""
-    bounds = [r for r in rows if r.method == "bound-refined" and r.model == bound]
-    most = max(least_excess(r.bits) / r.pixels for r in bounds)
-    return (
-        f"In theory the asymptotic gap need not exceed {most:.4f} bits per pixel: a one-shot code "
-        "that conveys the bound's own samples, an image at a time, adds no more (strong "
-        "functional representation; rdbound.theory.one_shot)."
-    )
-
-
-def bd_rate_lines(rows: Sequence[Row], anchor: str, method: str = "pchip") -> list[str]:
-    """BD-rate of every curve of a table against a shipped anchor; empty without references."""
-    dataset = rows[0].dataset
-    try:
-        base = from_reference(find(dataset, anchor))
-    except ValueError:
-        return []
-    body = []
-    for (_, model, name), curve in from_rows(rows).items():
-        try:
-            value = str(compare(base, curve, method))
-        except ValueError as error:
-            value = f"not computed: {error}"
-        body.append([name, model, value])
-    return text.markdown_table(["method", "model", f"BD-rate against {base.name}"], body)
+    """Figures, ``gaps.csv`` and ``report.md`` of a table, as far as its rows allow."""
+    document = rd_report(rows, anchor)
+    write_document(document, folder)
+    with suppress(ValueError):  # the report says what is missing
+        write_gaps(folder / "gaps.csv", gaps(rows))
+    for section in document.sections:
+        say("\n" + "\n".join(section_lines(section)))

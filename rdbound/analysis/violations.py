@@ -71,7 +71,7 @@ def _crossings(answers: Sequence[Answer], limit: float) -> list[str]:
         for low in lower
         for high in upper
         if (low.source, low.lmbda) == (high.source, high.lmbda)
-        and low.J - high.J > _slack(low, high, limit)
+        and _slack(low, high, limit) < low.J - high.J
     ]
 
 
