@@ -12,10 +12,13 @@ import re
 import sys
 from pathlib import Path
 
-from rdbound.answers import read_answers, write_answers
+from rdbound.analysis.violations import violations
 from rdbound.config import cells, load_config
-from rdbound.laboratory import laboratory_run, violations
-from rdbound.report import answers_figure, figures, text
+from rdbound.report.answers import answers_report
+from rdbound.report.answers_figure import source_figure
+from rdbound.report.write import save_figure, write_document
+from rdbound.stages.answers import answers_run
+from rdbound.tables.answers import read_answers, write_answers
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "known_answers"
 
@@ -29,16 +32,14 @@ def main() -> int:
     answers = []
     for path in map(Path, arguments.configs or sorted(CONFIGS.glob("*.yaml"))):
         for cell in cells(load_config(path, [f"output={output / path.stem}"])):
-            answers += read_answers(laboratory_run(cell, print) / "answers.csv")
+            answers += read_answers(answers_run(cell, print) / "answers.csv")
     write_answers(output / "answers.csv", answers)
-    figures.save(answers_figure.small_multiples(answers), output / "answers")
+    write_document(answers_report(answers), output)
     for source in dict.fromkeys(a.source for a in answers):
         of_source = [a for a in answers if a.source == source]
         stem = re.sub(r"[^\w]+", "_", source).strip("_").lower()
-        figures.save(answers_figure.source_figure(of_source), output / "figures" / stem)
+        save_figure(source_figure(of_source), output / "figures" / stem)
     found = violations(answers)
-    lines = ["# Known answers", "", *text.answer_lines(answers), "", *found]
-    (output / "report.md").write_text("\n".join(lines) + "\n")
     print("\n".join(found) or "No bound lies on the wrong side.")
     print(f"In {output}: answers.csv, answers.png, report.md, figures/")
     return 1 if found else 0

@@ -18,8 +18,10 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
-from rdbound.report import figures
-from rdbound.report.text import markdown_table
+from rdbound.report.document import Table
+from rdbound.report.style import STYLE
+from rdbound.report.text import block_lines
+from rdbound.report.write import save_figure
 from rdbound.sources import make_source
 from rdbound.theory import make_method
 
@@ -41,7 +43,7 @@ def growth(intrinsic: int, ambient: int, steps: int) -> float:
 
 
 def draw(found: dict[tuple[int, int], float]) -> Figure:
-    with matplotlib.rc_context(figures.STYLE):
+    with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(4.2, 3.2), layout="constrained")
         axes = figure.add_subplot()
         axes.plot(INTRINSIC, np.array(INTRINSIC) / 2, color="black", lw=1, label="k/2")
@@ -66,8 +68,8 @@ def main() -> None:
         found[k, n] = growth(k, n, arguments.steps)
         print(f"k = {k}, n = {n}: {found[k, n]:.2f}", flush=True)
     body = [[str(k), f"{k / 2:g}", *(f"{found[k, n]:.2f}" for n in AMBIENT)] for k in INTRINSIC]
-    print("\n".join(markdown_table(["k", "k/2", *(f"n = {n}" for n in AMBIENT)], body)))
-    paths = figures.save(draw(found), Path(arguments.output) / "manifold_dimension")
+    print("\n".join(block_lines(Table(["k", "k/2", *(f"n = {n}" for n in AMBIENT)], body))))
+    paths = save_figure(draw(found), Path(arguments.output) / "manifold_dimension")
     print(f"wrote {paths[0]}")
 
 

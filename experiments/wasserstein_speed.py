@@ -20,9 +20,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rdbound.report.text import markdown_table
+from rdbound.report.document import Table
+from rdbound.report.text import block_lines
 from rdbound.sources import Source, make_source
-from rdbound.theory import Method, make_method
+from rdbound.theory import Estimator, make_method
 
 REPEATS = 3
 PARTICLES = (4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048)
@@ -48,7 +49,7 @@ CASES = {
 class Run(NamedTuple):
     """A method, its excess of J in percent, and its seconds."""
 
-    method: Method
+    method: Estimator
     excess: float
     seconds: float
 
@@ -121,7 +122,7 @@ def main() -> None:
         parser.error(f"unknown case {unknown[0]!r}: choose of {', '.join(CASES)}")
     body = [row(name, CASES[name], arguments.percent) for name in arguments.cases]
     header = ["source", "grid", "excess %", "seconds", "particles", "excess %", "seconds", "ratio"]
-    print("\n".join(markdown_table(header, body)))
+    print("\n".join(block_lines(Table(header, body))))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from rdbound.coding import BitstreamError, Codec
 from rdbound.models import make_model
 from rdbound.objective import objective
 from rdbound.refinement import refine
-from rdbound.table import read_table
+from rdbound.tables.rd import read_table
 
 __all__ = [
     "BitstreamError",

@@ -106,14 +106,14 @@ def _evaluate(arguments) -> None:
 
 
 def _answers(arguments) -> None:
-    from rdbound.laboratory import laboratory_run
+    from rdbound.stages.answers import answers_run
 
-    _each_cell(arguments, laboratory_run)
+    _each_cell(arguments, answers_run)
 
 
 def _verify(arguments) -> int:
     """Exit code 1 where a bound lies on the wrong side of the truth."""
-    from rdbound.laboratory import verify
+    from rdbound.stages.verify import verify
 
     output = None if arguments.output is None else Path(arguments.output)
     return 0 if verify(print, output) else 1
@@ -127,24 +127,30 @@ def _each_cell(arguments, run) -> None:
 
 
 def _gaps(arguments) -> None:
-    from rdbound.table import read_table
-    from rdbound.workflows import gap_report
+    from rdbound.analysis.gaps import gaps
+    from rdbound.report.document import Document
+    from rdbound.report.gaps import gap_sections
+    from rdbound.report.text import section_lines
+    from rdbound.report.write import save_pictures
+    from rdbound.tables.gaps import write_gaps
+    from rdbound.tables.rd import read_table
 
     folder = Path(arguments.output)
     _refuse_overwriting(folder / "gaps.csv", force=False)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
-    for title, lines in gap_report(
-        rows, folder, arguments.bound, arguments.codec, arguments.method
-    ):
-        print(f"\n{title}\n", *lines, sep="\n")
+    write_gaps(folder / "gaps.csv", gaps(rows, arguments.bound, arguments.codec))
+    sections = gap_sections(rows, arguments.bound, arguments.codec, arguments.method)
+    save_pictures(Document("Gaps", sections).pictures, folder)
+    for section in sections:
+        print("", *section_lines(section), sep="\n")
 
 
 def _bd_rate(arguments) -> None:
     from rdbound.analysis.bd_rate import compare
     from rdbound.analysis.curves import from_reference, read_curves
-    from rdbound.reference import find
+    from rdbound.reference import find_curve
 
-    anchor = from_reference(find(arguments.dataset, arguments.anchor))
+    anchor = from_reference(find_curve(arguments.dataset, arguments.anchor))
     for curve in read_curves(Path(arguments.curve), arguments.dataset):
         value = compare(anchor, curve, arguments.method)
         print(f"{curve.name} against {anchor.name}, {arguments.dataset}: {value}, "
@@ -233,13 +239,13 @@ def _checkpoints(arguments) -> None:
 
 
 def _references(arguments) -> None:
-    from rdbound.reference import SOURCES, curves
+    from rdbound.reference import CITATIONS, curves
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("dataset", "method", "kind", "points", "basis", "source"))
     for curve in sorted(curves().values(), key=lambda c: (c.dataset, c.kind, c.method)):
         basis = "per image" if curve.per_image else "means"
-        source = SOURCES[curve.source]
+        source = CITATIONS[curve.source]
         writer.writerow((curve.dataset, curve.label, curve.kind, len(curve.points), basis, source))
 
 

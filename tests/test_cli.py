@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 
 from rdbound.cli import main
-from rdbound.table import read_table, write_table
+from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
 
 MODEL = {"name": "tests.toy:Toy", "lmbda": [0.001, 0.1]}
@@ -236,7 +236,7 @@ def test_a_sweep_skips_what_is_finished(folder, tmp_path, capsys):
 def test_bd_rate_of_tables_and_plain_curves(tmp_path, capsys):
     from rdbound import reference
 
-    points = reference.find("kodak", "resnet-vae").points
+    points = reference.find_curve("kodak", "resnet-vae").points
     with (tmp_path / "mine.csv").open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(("image", "bpp", "psnr"))

@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from rdbound.cli import main
-from rdbound.table import read_table
+from rdbound.tables.rd import read_table
 
 
 @pytest.mark.slow

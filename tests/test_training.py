@@ -15,7 +15,7 @@ from flax import nnx
 from rdbound.channels import make_channel
 from rdbound.models import make_model
 from rdbound.sources.base import Stream
-from rdbound.sources.gaussian import Gaussian
+from rdbound.sources.gaussian import GaussianSource
 from rdbound.training import (
     NonFiniteLossError,
     TrainingOptions,
@@ -58,15 +58,15 @@ def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):
     variances, lmbda, steps = (1.0, 4.0), 2.0, 3000
     options = TrainingOptions(steps=steps, batch=512, learning_rate=2e-2, warmup=20, clip=10.0,
                               checkpoint_every=steps, log_every=1000)  # fmt: skip
-    model = fit(_mlp(lmbda), make_channel("gaussian"), Stream(Gaussian(variances), 512, 0),
+    model = fit(_mlp(lmbda), make_channel("gaussian"), Stream(GaussianSource(variances), 512, 0),
                 options, tmp_path)  # fmt: skip
     from rdbound.checkpoint import Checkpoint
     from rdbound.evaluation import EvaluationOptions, evaluate_vectors
 
-    vectors = Gaussian(variances).sample(jax.random.key(9), 200_000)
+    vectors = GaussianSource(variances).sample(jax.random.key(9), 200_000)
     (row,) = evaluate_vectors(Checkpoint(model, {}, None, "linear"), "gaussian", vectors,
                               EvaluationOptions(lmbdas=(lmbda,)))  # fmt: skip
-    rate, distortion = Gaussian(variances).exact(lmbda)
+    rate, distortion = GaussianSource(variances).exact(lmbda)
     excess = row.J - (rate + lmbda * distortion)
     assert excess > -4 * row.J_se, "an upper bound must not lie below the truth"
     assert excess < 0.002 + 4 * row.J_se
@@ -74,7 +74,7 @@ def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):
 
 
 def test_rate_at_slope_is_reverse_water_filling():
-    rate, distortion = Gaussian((4.0, 0.01)).exact(2.0)
+    rate, distortion = GaussianSource((4.0, 0.01)).exact(2.0)
     theta = 1 / (4 * np.log(2))
     assert distortion == pytest.approx((theta + 0.01) / 2)
     assert rate == pytest.approx(0.25 * np.log2(4.0 / theta))
@@ -136,7 +136,7 @@ def test_a_non_finite_loss_stops_and_names_step_and_checkpoint(tmp_path):
         fit(
             _mlp(),
             make_channel("gaussian"),
-            Poisoned(Gaussian((1.0, 1.0)), 8, 0),
+            Poisoned(GaussianSource((1.0, 1.0)), 8, 0),
             options,
             tmp_path,
         )
@@ -147,7 +147,7 @@ def test_the_callers_model_outlives_training(tmp_path, key):
     model = _mlp()
     before = jax.tree.map(np.array, nnx.split(model)[1])
     options = TrainingOptions(steps=3, batch=4, learning_rate=0.1, warmup=1)
-    trained = fit(model, make_channel("gaussian"), Stream(Gaussian((1.0, 1.0)), 4, 0),
+    trained = fit(model, make_channel("gaussian"), Stream(GaussianSource((1.0, 1.0)), 4, 0),
                   options, tmp_path)  # fmt: skip
     for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(nnx.split(model)[1]), strict=True):
         np.testing.assert_array_equal(a, b)

@@ -12,8 +12,8 @@ latter is in the interval.
 
 from collections.abc import Sequence
 
-from rdbound.analysis.gaps import Gap
-from rdbound.answers import Answer
+from rdbound.tables.answers import Answer
+from rdbound.tables.gaps import Gap
 
 __all__ = ["approximation_gaps"]
 
@@ -24,7 +24,7 @@ _NORMAL = 1.96  # standard errors of a 95 % interval
 
 def approximation_gaps(answers: Sequence[Answer]) -> list[Gap]:
     """A gap for each source, λ and richer family that stand beside the factorized one."""
-    J = {(a.source, a.lmbda, a.method): a for a in answers if a.kind == "upper"}
+    J = {(a.source, a.lmbda, a.method): a for a in answers if a.side == "upper"}
     out = []
     for (source, lmbda, method), plain in J.items():
         if method != FACTORIZED:

@@ -8,9 +8,9 @@ import numpy as np
 from rdbound.analysis.bootstrap import interval
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
 
-__all__ = ["METHODS", "BDRate", "bd_rate", "compare"]
+__all__ = ["INTERPOLATIONS", "BDRate", "bd_rate", "compare"]
 
-METHODS = ("pchip", "akima", "cubic")
+INTERPOLATIONS = ("pchip", "akima", "cubic")
 _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
 
 
@@ -37,12 +37,20 @@ class BDRate:
 def bd_rate(anchor: Points, test: Points, method: str = "pchip", name: str = "curve") -> float:
     """BD-rate of ``test`` against ``anchor`` in per cent (Bjøntegaard 2001, VCEG-M33).
 
-    The integral runs over the common range of PSNR. Raises ValueError, giving
-    the ranges, where a curve is not monotone or too short, or where the common
-    range is less than half of the narrower curve's.
+    The integral runs over the common range of PSNR.
+
+    Args:
+      anchor: the curve whose rate is 100 %.
+      test: the curve that is compared with it.
+      method: how points are interpolated, of :data:`INTERPOLATIONS`.
+      name: what messages call ``test``.
+
+    Raises ValueError for another ``method`` and, giving points and ranges, where
+    a curve is not monotone or too short, or where the common range is less than
+    half of the narrower curve's.
     """
-    if method not in METHODS:
-        raise ValueError(f"unknown interpolation {method!r}: choose {', '.join(METHODS)}")
+    if method not in INTERPOLATIONS:
+        raise ValueError(f"unknown interpolation {method!r}: choose {', '.join(INTERPOLATIONS)}")
     for label, points in (("anchor", anchor), (name, test)):
         _check_curve(label, points, _FEWEST[method])
     _check_overlap(name, anchor.psnr, test.psnr)
@@ -81,9 +89,10 @@ def _check_overlap(name: str, anchor: np.ndarray, test: np.ndarray) -> None:
 
 
 def compare(anchor: ImageCurves, test: ImageCurves, method: str = "pchip") -> BDRate:
-    """Per image, then averaged, where both curves have per-image points; else on means.
+    """BD-rate per image, then averaged, where both have per-image points; else on means.
 
-    Raises ValueError as :func:`bd_rate`, or where no image is common.
+    Raises ValueError as :func:`bd_rate` and :func:`rdbound.analysis.curves.mean_curve`,
+    for means that are over different numbers of images, or where no image is common.
     """
     if not (anchor.per_image and test.per_image):
         if None not in (anchor.averaged, test.averaged) and anchor.averaged != test.averaged:

@@ -1,11 +1,14 @@
 """Percentile bootstrap over images."""
 
 import numpy as np
+from numpy.typing import ArrayLike
 
 __all__ = ["interval"]
 
 
-def interval(values, resamples: int = 10_000, seed: int = 0) -> tuple[float, float] | None:
+def interval(
+    values: ArrayLike, resamples: int = 10_000, seed: int = 0
+) -> tuple[float, float] | None:
     """The 95 % interval of the mean of ``values`` [n], resampling images with replacement.
 
     The percentile bootstrap (Efron 1979). None for fewer than two values:

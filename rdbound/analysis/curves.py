@@ -8,10 +8,16 @@ from pathlib import Path
 import numpy as np
 
 from rdbound import reference
-from rdbound.table import COLUMNS, Row, read_table
+from rdbound.tables.rd import COLUMNS, Row, read_table
 
-__all__ = ["ImageCurves", "Points", "from_reference", "from_rows", "mean_curve",
-           "read_curves"]  # fmt: skip
+__all__ = [
+    "ImageCurves",
+    "Points",
+    "from_reference",
+    "from_rows",
+    "mean_curve",
+    "read_curves",
+]
 
 
 @dataclass(frozen=True)
@@ -47,14 +53,22 @@ class ImageCurves:
         return len(self.images) if self.per_image else self.count
 
 
-def _points(triples: Iterable[tuple[float, float, float]]) -> Points:
+_Triple = tuple[float, float, float]  # bits per pixel, PSNR, MSE
+
+
+def _mse(psnr: float) -> float:
+    """On 0–255, of a PSNR in dB."""
+    return 255.0**2 * 10 ** (-psnr / 10)
+
+
+def _points(triples: Iterable[_Triple]) -> Points:
     array = np.array(sorted(triples), dtype=np.float64).reshape(-1, 3)
     return Points(array[:, 0], array[:, 1], array[:, 2])
 
 
 def from_rows(rows: Sequence[Row]) -> dict[tuple[str, str, str], ImageCurves]:
     """Curves by (data set, model, method), points ordered by rate."""
-    groups: dict[tuple[str, str, str], dict[str, list]] = {}
+    groups: dict[tuple[str, str, str], dict[str, list[_Triple]]] = {}
     for row in rows:
         images = groups.setdefault((row.dataset, row.model, row.method), {})
         images.setdefault(row.image, []).append((row.bpp, row.psnr, row.mse))
@@ -66,11 +80,11 @@ def from_rows(rows: Sequence[Row]) -> dict[tuple[str, str, str], ImageCurves]:
 
 def from_reference(curve: reference.Curve) -> ImageCurves:
     """A published curve; MSE is filled from PSNR where only that is published."""
-    images: dict[str, list] = {}
+    images: dict[str, list[_Triple]] = {}
     for p in curve.points:
         if p.psnr is None:
             continue
-        mse = p.mse if p.mse is not None else 255.0**2 * 10 ** (-p.psnr / 10)
+        mse = p.mse if p.mse is not None else _mse(p.psnr)
         images.setdefault(p.image or "mean", []).append((p.bpp, p.psnr, mse))
     named = {image: _points(points) for image, points in images.items()}
     count = None if curve.per_image else curve.points[0].count
@@ -102,24 +116,29 @@ def read_curves(path: Path, dataset: str) -> list[ImageCurves]:
     if not path.is_file():
         raise ValueError(f"{path}: no such file")
     with path.open(newline="") as file:
+        columns = csv.DictReader(file).fieldnames or []
+    if not set(COLUMNS) <= set(columns):
+        return [_plain(path, dataset)]
+    rows = [r for r in read_table(path) if r.dataset == dataset]
+    if not rows:
+        raise ValueError(f"{path}: holds no row of the data set {dataset!r}")
+    return list(from_rows(rows).values())
+
+
+def _plain(path: Path, dataset: str) -> ImageCurves:
+    with path.open(newline="") as file:
         reader = csv.DictReader(file)
         columns = reader.fieldnames or []
-        if set(COLUMNS) <= set(columns):
-            rows = [r for r in read_table(path) if r.dataset == dataset]
-            if not rows:
-                raise ValueError(f"{path}: holds no row of the data set {dataset!r}")
-            return list(from_rows(rows).values())
         quality = next((c for c in ("psnr", "psnr_rgb") if c in columns), None)
         if quality is None or "bpp" not in columns:
             raise ValueError(f"{path}: expected the columns bpp and psnr, found {columns}")
-        images: dict[str, list] = {}
+        images: dict[str, list[_Triple]] = {}
         for record in reader:
             try:
                 bpp, psnr = float(record["bpp"]), float(record[quality])
             except (TypeError, ValueError):
                 raise ValueError(f"{path}, line {reader.line_num}: not a number") from None
-            mse = 255.0**2 * 10 ** (-psnr / 10)
-            images.setdefault(record.get("image") or "mean", []).append((bpp, psnr, mse))
+            images.setdefault(record.get("image") or "mean", []).append((bpp, psnr, _mse(psnr)))
     if not images:
         raise ValueError(f"{path}: holds no points")
-    return [ImageCurves(dataset, path.stem, {i: _points(p) for i, p in images.items()})]
+    return ImageCurves(dataset, path.stem, {i: _points(p) for i, p in images.items()})

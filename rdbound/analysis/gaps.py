@@ -5,17 +5,16 @@ For one image and one λ, with J = R + λ·D in bits per pixel:
     asymptotic    J_coded   − J_ideal     what the entropy coder and the container cost
     amortization  J_ideal   − J_refined   what one encoder for all images costs
     digitization  J_refined − J_bound     what quantizing instead of an analog channel costs
-    modeling      J_bound   − J_best      what the architecture costs against the best bound known
+    modeling      J_bound   − J_best      what the architecture costs against the best known
     total         J_coded   − J_best      their exact sum
 
 After Zhang & Liu 2025 (arXiv 2501.12330). Beside them, ``bound-amortization``:
-the amortized minus the refined bound.
+the amortized minus the refined bound. J_best is on the exact R(D) where rows of
+the method ``exact`` tell it, and else the lowest bound known.
 """
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
@@ -23,83 +22,114 @@ from rdbound import reference
 from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.bootstrap import interval
 from rdbound.analysis.curves import from_rows
-from rdbound.table import Row, check_unique, write_rows
+from rdbound.methods import METHODS
+from rdbound.tables.gaps import Gap
+from rdbound.tables.rd import Row, check_unique
 
-__all__ = ["GAPS", "PARTS", "Gap", "bd_gaps", "gaps", "pair", "write_gaps"]
+__all__ = ["GAPS", "PARTS", "bd_gaps", "exact_J", "gaps", "pair"]
 
 PARTS = ("asymptotic", "amortization", "digitization", "modeling")
 GAPS = (*PARTS, "total", "bound-amortization")
+_NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
+
+_Key = tuple[str, float, str]  # (data set, λ, image)
 
 
-@dataclass(frozen=True)
-class Gap:
-    """One gap in bits per pixel; ``image`` is ``mean`` for the average over the data set.
+def _form(row: Row) -> str | None:
+    """``bound``, ``codec``, or None for what no model of the pair is judged by."""
+    return METHODS[row.method].form if row.method in METHODS else None
 
-    ``lo``, ``hi``: 95 % bootstrap interval over images, None for single images.
+
+def _kind(row: Row) -> str | None:
+    return METHODS[row.method].kind if row.method in METHODS else None
+
+
+def pair(
+    rows: Sequence[Row], bound: str | None = None, codec: str | None = None
+) -> tuple[str, str]:
+    """The names of the bound's and of the codec's model: those given, or the only ones.
+
+    Raises ValueError, listing the models, where there is none, several to choose
+    from, or not the one that is named.
     """
-
-    dataset: str
-    image: str
-    lmbda: float
-    gap: str
-    value: float
-    lo: float | None
-    hi: float | None
+    return _model(rows, "bound", bound), _model(rows, "codec", codec)
 
 
-def pair(rows: Sequence[Row], bound: str | None = None, codec: str | None = None):
-    """The names of the bound's and the codec's model; raises ValueError unless settled."""
-    models = {
-        "bound": sorted({r.model for r in rows if r.method.startswith("bound")}),
-        "codec": sorted({r.model for r in rows if r.method.startswith("codec")}),
-    }
-    chosen = []
-    for form, name in (("bound", bound), ("codec", codec)):
-        known = models[form]
-        if name is None and len(known) == 1:
-            name = known[0]
-        if name not in known:
-            listed = ", ".join(known) or "none"
-            raise ValueError(f"choose the {form}'s model with --{form}; the tables hold: {listed}")
-        chosen.append(name)
-    return tuple(chosen)
+def _model(rows: Sequence[Row], form: str, name: str | None) -> str:
+    known = sorted({r.model for r in rows if _form(r) == form})
+    if name is None and len(known) == 1:
+        return known[0]
+    if name is None or name not in known:
+        listed = ", ".join(known) or "none"
+        raise ValueError(f"choose the {form}'s model with --{form}; the tables hold: {listed}")
+    return name
+
+
+def exact_J(rows: Sequence[Row]) -> dict[tuple[str, float], float]:
+    """J on the exact R(D) by (data set, λ), in bits per pixel, where rows tell it.
+
+    R(D) is of the source: the same for every image of its data set.
+    """
+    return {(r.dataset, r.lmbda): r.J for r in rows if _kind(r) == "exact"}
 
 
 def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:
     """All gaps of one (bound, codec) pair: each image, then their mean, at each λ.
 
-    Every other bound in ``rows``, and on Kodak the per-image bounds of Yang &
-    Mandt 2022 through the support line of λ, compete for J_best. Raises
-    ValueError where refined rows are missing, for rows of several data sets or
-    two rows of one key.
+    J_best is :func:`exact_J` where the source's R(D) is known. Elsewhere every
+    bound in ``rows``, and on Kodak the per-image bounds of Yang & Mandt 2022
+    through the support line of λ, compete for it.
+
+    Raises ValueError where refined or coded rows are missing, for rows of several
+    data sets, two rows of one key, or as :func:`pair`.
     """
-    check_unique(rows, "the tables")
-    datasets = sorted({r.dataset for r in rows})
-    if len(datasets) > 1:
-        raise ValueError(f"gaps are of one data set; the tables hold {', '.join(datasets)}")
-    bound, codec = pair(rows, bound, codec)
-    J: dict[tuple, dict[str, float]] = {}
-    rivals: dict[tuple, list[float]] = {}
-    for row in rows:
-        key = (row.dataset, row.lmbda, row.image)
-        if row.method.startswith("bound"):
-            rivals.setdefault(key, []).append(row.J)
-        if row.model == (bound if row.method.startswith("bound") else codec):
-            J.setdefault(key, {})[row.method] = row.J
+    _check(rows)
+    J = _values(rows, *pair(rows, bound, codec))
+    best = _best(rows)
     single = {
-        key: _of_image(values, min(rivals[key] + _published(*key)))
+        key: _of_image(values, best[key])
         for key, values in J.items()
-        if {"codec-coded", "codec-refined-ideal", "bound-refined"} <= values.keys()
+        if values.keys() >= set(_NEEDED)
     }
     if not single:
         raise ValueError(
-            "gaps need the methods codec-coded, codec-refined-ideal and bound-refined for the "
-            "same image and λ: evaluate both models with refinement"
+            f"gaps need the methods {', '.join(_NEEDED)} for the same image and λ: evaluate "
+            "both models with refinement"
         )
     return _listed(single)
 
 
-def _of_image(J: dict[str, float], best: float) -> dict[str, float]:
+def _check(rows: Sequence[Row]) -> None:
+    check_unique(rows, "the tables")
+    datasets = sorted({r.dataset for r in rows})
+    if len(datasets) > 1:
+        raise ValueError(f"gaps are of one data set; the tables hold {', '.join(datasets)}")
+
+
+def _values(rows: Sequence[Row], bound: str, codec: str) -> dict[_Key, dict[str, float]]:
+    """J of the pair by method, for each image and λ."""
+    models = {"bound": bound, "codec": codec}
+    out: dict[_Key, dict[str, float]] = {}
+    for row in rows:
+        if row.model == models.get(_form(row) or ""):
+            out.setdefault((row.dataset, row.lmbda, row.image), {})[row.method] = row.J
+    return out
+
+
+def _best(rows: Sequence[Row]) -> dict[_Key, float]:
+    """J_best of each image and λ that has a bound."""
+    exact = exact_J(rows)
+    rivals: dict[_Key, list[float]] = {}
+    for row in rows:
+        if _kind(row) == "bound":
+            rivals.setdefault((row.dataset, row.lmbda, row.image), []).append(row.J)
+    return {
+        key: exact[key[:2]] if key[:2] in exact else min(values + _published(*key))
+        for key, values in rivals.items()
+    }
+
+
+def _of_image(J: Mapping[str, float], best: float) -> dict[str, float]:
     out = {
         "asymptotic": J["codec-coded"] - J["codec-ideal"],
         "amortization": J["codec-ideal"] - J["codec-refined-ideal"],
@@ -122,20 +152,21 @@ def _published(dataset: str, lmbda: float, image: str) -> list[float]:
     return [min(values)] if values else []
 
 
-def _listed(single: dict[tuple, dict[str, float]]) -> list[Gap]:
-    groups: dict[tuple, list[dict[str, float]]] = {}
+def _listed(single: Mapping[_Key, Mapping[str, float]]) -> list[Gap]:
+    groups: dict[tuple[str, float], list[Mapping[str, float]]] = {}
     out = []
     for (dataset, lmbda, image), values in sorted(single.items()):
         groups.setdefault((dataset, lmbda), []).append(values)
         out += [Gap(dataset, image, lmbda, g, v, None, None) for g, v in values.items()]
     for (dataset, lmbda), images in groups.items():
-        for gap in GAPS:
-            of_images = [v[gap] for v in images if gap in v]
-            if of_images:
-                lo, hi = interval(of_images) or (None, None)
-                mean = float(np.mean(of_images))
-                out.append(Gap(dataset, "mean", lmbda, gap, mean, lo, hi))
+        out += [_mean(dataset, lmbda, g, images) for g in GAPS if any(g in v for v in images)]
     return out
+
+
+def _mean(dataset: str, lmbda: float, gap: str, images: Sequence[Mapping[str, float]]) -> Gap:
+    values = [v[gap] for v in images if gap in v]
+    lo, hi = interval(values) or (None, None)
+    return Gap(dataset, "mean", lmbda, gap, float(np.mean(values)), lo, hi)
 
 
 _STEPS = {
@@ -144,27 +175,33 @@ _STEPS = {
     "digitization": ("bound-refined", "codec-refined-ideal"),
     "bound-amortization": ("bound-refined", "bound"),
 }
+"""The curve below a gap, which is the anchor of its BD-rate, and the one above."""
 
 
-def bd_gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None,
-            method: str = "pchip") -> dict[tuple[str, str], BDRate]:  # fmt: skip
+def bd_gaps(
+    rows: Sequence[Row],
+    bound: str | None = None,
+    codec: str | None = None,
+    method: str = "pchip",
+) -> dict[tuple[str, str], BDRate]:
     """The gaps as BD-rate between the curves they separate, by (data set, gap).
 
     Per image, then averaged. The modeling gap has no curve of its own here.
-    Raises ValueError as :func:`rdbound.analysis.bd_rate.compare`.
+
+    Args:
+      rows: of one or several data sets.
+      bound: name of the bound's model, where ``rows`` hold several.
+      codec: name of the codec's model, where ``rows`` hold several.
+      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+
+    Raises ValueError as :func:`pair` and :func:`rdbound.analysis.bd_rate.compare`.
     """
-    bound, codec = pair(rows, bound, codec)
+    models = dict(zip(("bound", "codec"), pair(rows, bound, codec), strict=True))
     curves = from_rows(rows)
-    model = {"bound": bound, "codec": codec}
     out = {}
     for dataset in sorted({r.dataset for r in rows}):
-        for gap, (lower, upper) in _STEPS.items():
-            keys = [(dataset, model[name.split("-")[0]], name) for name in (lower, upper)]
-            if all(key in curves for key in keys):
-                out[dataset, gap] = compare(curves[keys[0]], curves[keys[1]], method)
+        for gap, names in _STEPS.items():
+            lower, upper = ((dataset, models[METHODS[n].form or ""], n) for n in names)
+            if lower in curves and upper in curves:
+                out[dataset, gap] = compare(curves[lower], curves[upper], method)
     return out
-
-
-def write_gaps(path: Path, found: Sequence[Gap]) -> None:
-    """Write ``gaps.csv``."""
-    write_rows(path, tuple(Gap.__dataclass_fields__), [asdict(g) for g in found])

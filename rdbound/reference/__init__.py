@@ -1,13 +1,15 @@
 """Published rate–distortion points, as data, each with its source."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-__all__ = ["ANCHOR_DEPTH", "SOURCES", "Curve", "curves", "find", "kodak_digests"]
+__all__ = ["ANCHOR_DEPTH", "CITATIONS", "Curve", "PublishedPoint", "curves", "find_curve",
+           "kodak_digests"]  # fmt: skip
 
-SOURCES = {
+CITATIONS = {
     "vtm-22.0": "VTM-22.0, encoder_intra_vtm.cfg, one frame, 4:4:4, BT.709 full range, whole files",
     "yang2022sandwich": "Yang & Mandt 2022, arXiv 2111.12166",
     "yang2020improving": "Yang, Bamler & Mandt 2020, arXiv 2006.04240",
@@ -28,8 +30,11 @@ about three points: 10-bit input is the stronger anchor."""
 
 
 @dataclass(frozen=True)
-class Point:
-    """One published point; ``image`` is None for a mean over ``count`` images."""
+class PublishedPoint:
+    """One published point: bits per pixel, PSNR in dB, MSE on 0–255 over RGB.
+
+    ``image`` is None for a mean over ``count`` images.
+    """
 
     image: str | None
     bpp: float
@@ -45,7 +50,7 @@ class Curve:
     Attributes:
       dataset, method: its key.
       kind: ``codec`` or ``bound``.
-      source: a key of :data:`SOURCES`.
+      source: a key of :data:`CITATIONS`.
       points: per image where ``per_image``, else means over the data set.
     """
 
@@ -53,7 +58,7 @@ class Curve:
     method: str
     kind: str
     source: str
-    points: tuple[Point, ...]
+    points: tuple[PublishedPoint, ...]
 
     @property
     def per_image(self) -> bool:
@@ -81,8 +86,11 @@ def curves() -> dict[tuple[str, str, bool], Curve]:
     return {key: Curve(*key[:2], *about[key], tuple(points)) for key, points in found.items()}
 
 
-def find(dataset: str, method: str) -> Curve:
-    """A curve, per image where there is one; raises ValueError naming what there is."""
+def find_curve(dataset: str, method: str) -> Curve:
+    """The published curve of a method, per image where there is one.
+
+    Raises ValueError, naming what there is, for a data set or a method without one.
+    """
     for per_image in (True, False):
         curve = curves().get((dataset, method, per_image))
         if curve is not None:
@@ -105,24 +113,28 @@ def _records(name: str) -> list[dict[str, str]]:
     return list(csv.DictReader(text.splitlines()))
 
 
+_Record = Mapping[str, str]
+_Keyed = tuple[tuple[str, str, str, str], PublishedPoint]
+
+
 def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
-def _vtm(r):
+def _vtm(r: _Record) -> _Keyed:
     method = "vtm-22.0" if r["input_bit_depth"] == "10" else "vtm-22.0-8bit"
-    point = Point(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
+    point = PublishedPoint(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
     return (r["dataset"], method, "codec", "vtm-22.0"), point
 
 
-def _published(r):
+def _published(r: _Record) -> _Keyed:
     mse, count = _number(r["mse_255"]), int(r["images"])
-    point = Point(None, float(r["bpp"]), _number(r["psnr_rgb"]), mse, count)
+    point = PublishedPoint(None, float(r["bpp"]), _number(r["psnr_rgb"]), mse, count)
     return (r["dataset"], r["method"], r["kind"], r["source"]), point
 
 
-def _yang(r):
-    point = Point(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
+def _yang(r: _Record) -> _Keyed:
+    point = PublishedPoint(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
     return (r["dataset"], r["method"], r["kind"], r["source"]), point
 
 

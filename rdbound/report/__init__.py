@@ -1,1 +1,1 @@
-"""Figures and reports: pure functions of tables."""
+"""Reports: documents of tables, notes and figures, pure functions of tables; a renderer a file."""

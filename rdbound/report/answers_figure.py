@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 from scipy.interpolate import CubicHermiteSpline
 
-from rdbound.answers import Answer
-from rdbound.report.figures import STYLE
+from rdbound.report.style import STYLE
+from rdbound.tables.answers import Answer
 
 __all__ = ["small_multiples", "source_figure"]
 
@@ -94,11 +94,11 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
     truth = _truth(answers)
     if truth is not None:
         axes.plot(*truth, color="black", lw=1, label="exact R(D)", zorder=1)
-    for method in dict.fromkeys(a.method for a in answers if a.kind == "lower"):
+    for method in dict.fromkeys(a.method for a in answers if a.side == "lower"):
         lines = _supporting([a for a in answers if a.method == method], d)
         axes.plot(d, np.where(lines > 0, lines, np.nan), lw=1, color=styles[method][0],
                   ls="--", label=method)  # fmt: skip
-    for method in dict.fromkeys(a.method for a in answers if a.kind != "lower"):
+    for method in dict.fromkeys(a.method for a in answers if a.side != "lower"):
         if method == "exact":  # it is the line
             continue
         points = sorted((a.distortion, a.rate) for a in answers if a.method == method)
@@ -142,7 +142,7 @@ def _scale(axes, d: np.ndarray) -> None:
 def _distortions(answers: Sequence[Answer]) -> np.ndarray:
     """A grid over what is drawn: of the lower bounds only where there is nothing else."""
     positive = [a for a in answers if a.distortion > 0]  # the axis is logarithmic
-    drawn = [a.distortion for a in positive if a.kind != "lower"]
+    drawn = [a.distortion for a in positive if a.side != "lower"]
     drawn = drawn or [a.distortion for a in positive] or [1.0]
     return np.geomspace(0.9 * min(drawn), 1.1 * max(drawn), 400)
 
@@ -154,8 +154,8 @@ def _supporting(lower: Sequence[Answer], d: np.ndarray) -> np.ndarray:
 
 def _shade(axes, answers: Sequence[Answer], d: np.ndarray) -> None:
     """Between the upper bounds' lower hull and the highest supporting line of a lower bound."""
-    upper = [a for a in answers if a.kind in ("upper", "exact")]
-    lower = [a for a in answers if a.kind == "lower"]
+    upper = [a for a in answers if a.side in ("upper", "exact")]
+    lower = [a for a in answers if a.side == "lower"]
     if not upper or not lower:
         return
     lines = _supporting(lower, d)

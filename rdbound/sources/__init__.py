@@ -7,7 +7,7 @@ from rdbound.sources.banana import Banana
 from rdbound.sources.base import Datum, Point, Source, Stream, exact_rate, exact_slope
 from rdbound.sources.empirical import Empirical, patches
 from rdbound.sources.finite import Finite, bernoulli, uniform_finite
-from rdbound.sources.gaussian import Gaussian, ar1, random_gaussian
+from rdbound.sources.gaussian import GaussianSource, ar1, random_gaussian
 from rdbound.sources.manifold import Manifold
 from rdbound.sources.noisy import Circle, GaussianMixture, NoisyUniform
 from rdbound.sources.sawbridge import Sawbridge
@@ -31,7 +31,7 @@ SOURCES: dict[str, Callable[..., Source]] = {
     "circle": Circle,
     "empirical": Empirical.from_npy,
     "finite": Finite,
-    "gaussian": Gaussian,
+    "gaussian": GaussianSource,
     "laplacian": Laplacian,
     "manifold": Manifold,
     "mixture": GaussianMixture,

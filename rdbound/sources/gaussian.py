@@ -9,10 +9,10 @@ from scipy.optimize import brentq
 
 from rdbound.sources.base import LN2, Point, check_memory, check_positive
 
-__all__ = ["Gaussian", "ar1", "ar1_asymptotic", "random_gaussian"]
+__all__ = ["GaussianSource", "ar1", "ar1_asymptotic", "random_gaussian"]
 
 
-class Gaussian:
+class GaussianSource:
     """N(0, Σ), with squared error and reverse water-filling (Cover & Thomas 2006, thm. 10.3.3).
 
     In the eigenbasis of Σ, component i has distortion Dᵢ = min(θ, σᵢ²) and rate
@@ -100,7 +100,7 @@ class Gaussian:
         return Point(float(rate / self.dimension), float(distortion.mean()))
 
 
-def ar1(dimension: int, correlation: float, variance: float = 1.0) -> Gaussian:
+def ar1(dimension: int, correlation: float, variance: float = 1.0) -> GaussianSource:
     """``dimension`` successive samples of xₜ = ρ·xₜ₋₁ + noise: Σᵢⱼ = σ²·ρ^|i−j|.
 
     Raises ValueError unless |ρ| < 1.
@@ -110,7 +110,7 @@ def ar1(dimension: int, correlation: float, variance: float = 1.0) -> Gaussian:
     _check_correlation(correlation)
     _check_size(dimension)
     lags = np.abs(np.subtract.outer(np.arange(dimension), np.arange(dimension)))
-    return Gaussian(covariance=variance * float(correlation) ** lags)
+    return GaussianSource(covariance=variance * float(correlation) ** lags)
 
 
 def _check_size(dimension: int) -> None:
@@ -136,10 +136,10 @@ def ar1_asymptotic(
     omega = (np.arange(frequencies) + 0.5) * np.pi / frequencies
     spectrum = variance * (1 - correlation**2) / (1 - 2 * correlation * np.cos(omega)
                                                   + correlation**2)  # fmt: skip
-    return Gaussian(spectrum).exact(lmbda)
+    return GaussianSource(spectrum).exact(lmbda)
 
 
-def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False) -> Gaussian:
+def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False) -> GaussianSource:
     """Variances drawn uniformly from [0, 2], as in Yang & Mandt 2022, §6.1.
 
     ``rotated`` turns the axes by a random orthogonal matrix, which changes
@@ -148,7 +148,7 @@ def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False)
     generator = np.random.default_rng(seed)
     variances = generator.uniform(0.0, 2.0, dimension)
     if not rotated:
-        return Gaussian(variances)
+        return GaussianSource(variances)
     _check_size(dimension)
     turn, _ = np.linalg.qr(generator.normal(size=(dimension, dimension)))
-    return Gaussian(covariance=(turn * variances) @ turn.T)
+    return GaussianSource(covariance=(turn * variances) @ turn.T)

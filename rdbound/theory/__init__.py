@@ -1,45 +1,21 @@
-"""Methods that estimate R(D), by name."""
+"""Methods that estimate R(D), and what theory knows without computing.
 
-from dataclasses import fields
-from typing import Any
+The registry is imported when it is asked for: closed formulas need no networks.
+"""
 
-from pydantic import TypeAdapter, ValidationError
+from typing import TYPE_CHECKING, Any
 
-from rdbound.registry import find
-from rdbound.theory.base import Estimate, Method
-from rdbound.theory.blahut_arimoto import BlahutArimoto
-from rdbound.theory.closed_forms import Exact, OneShot, ShannonLowerBound
-from rdbound.theory.nerd import NERD
-from rdbound.theory.neural_lower import NeuralLower
-from rdbound.theory.neural_upper import NeuralUpper
-from rdbound.theory.wasserstein import Wasserstein
+from rdbound.theory.base import Estimate, Estimator
 
-__all__ = ["METHODS", "Estimate", "Method", "make_method"]
+if TYPE_CHECKING:
+    from rdbound.theory.estimators import ESTIMATORS, make_method
 
-METHODS: dict[str, Any] = {
-    "blahut-arimoto": BlahutArimoto,
-    "exact": Exact,
-    "nerd": NERD,
-    "neural-lower": NeuralLower,
-    "neural-upper": NeuralUpper,
-    "one-shot": OneShot,
-    "shannon-lower": ShannonLowerBound,
-    "wasserstein": Wasserstein,
-}
+__all__ = ["ESTIMATORS", "Estimate", "Estimator", "make_method"]
 
 
-def make_method(name: str, **options) -> Method:
-    """The method called ``name``; raises ValueError for an unknown name or option."""
-    method = find("method", METHODS, name)
-    known = [field.name for field in fields(method)]
-    for key in options:
-        if key not in known:
-            raise ValueError(f"method {name!r}: no option {key!r}; it has {', '.join(known)}")
-    try:
-        return TypeAdapter(method).validate_python(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(
-            f"method {name!r}: {where}: {first['msg']}, found {first['input']!r}"
-        ) from None
+def __getattr__(name: str) -> Any:
+    if name not in ("ESTIMATORS", "make_method"):
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from rdbound.theory import estimators
+
+    return getattr(estimators, name)

@@ -17,7 +17,7 @@ from rdbound.sources.base import Point, Source, check_positive
 
 __all__ = [
     "Estimate",
-    "Method",
+    "Estimator",
     "Several",
     "Side",
     "check_lmbdas",
@@ -66,7 +66,7 @@ class Estimate:
         return Point(self.rate, self.distortion).J(self.lmbda)
 
 
-class Method(Protocol):
+class Estimator(Protocol):
     """A way to an estimate. Implementations are frozen dataclasses of their options."""
 
     @property

@@ -1,11 +1,11 @@
 import pytest
 
 from rdbound.analysis.approximation import approximation_gaps
-from rdbound.answers import Answer
+from rdbound.tables.answers import Answer
 
 
-def _answer(method, rate, lmbda=1.0, kind="upper"):
-    return Answer("ar1", method, kind, lmbda, rate, 0.2, 0.003, 0.0, None, None, None, 1.0, "")
+def _answer(method, rate, lmbda=1.0, side="upper"):
+    return Answer("ar1", method, side, lmbda, rate, 0.2, 0.003, 0.0, None, None, None, 1.0, "")
 
 
 def test_the_gap_is_the_difference_at_one_slope():

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rdbound import reference
-from rdbound.analysis.bd_rate import METHODS, bd_rate, compare
+from rdbound.analysis.bd_rate import INTERPOLATIONS, bd_rate, compare
 from rdbound.analysis.curves import ImageCurves, Points, from_reference
 
 
@@ -30,7 +30,7 @@ def test_the_anchors_bit_depth_moves_bd_rate_by_three_points(anchor, expected):
     assert low < found.value < high
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", INTERPOLATIONS)
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.3])
 def test_a_curve_of_scaled_rate_differs_by_the_scale(method, factor):
     bpp, psnr = np.array([0.1, 0.2, 0.4, 0.8, 1.6]), np.array([28.0, 30.5, 33.5, 36.5, 40.0])

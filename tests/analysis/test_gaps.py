@@ -5,8 +5,9 @@ import pytest
 
 from rdbound import reference
 from rdbound.analysis.bootstrap import interval
-from rdbound.analysis.gaps import GAPS, PARTS, bd_gaps, gaps, write_gaps
-from rdbound.table import METHODS, Row
+from rdbound.analysis.gaps import GAPS, PARTS, bd_gaps, gaps
+from rdbound.tables.gaps import write_gaps
+from rdbound.tables.rd import Row
 
 OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.36,
            "codec-refined-ideal": 0.25, "codec-refined-coded": 0.26}  # fmt: skip
@@ -17,9 +18,9 @@ def make_rows(dataset="toy", images=("a", "b", "c"), lmbdas=(0.002, 0.01, 0.05),
     rng = np.random.default_rng(seed)
     rows = []
     for image in images:
-        noise = dict(zip(METHODS, 0.01 * rng.random(len(METHODS)), strict=True))
+        noise = dict(zip(OFFSETS, 0.01 * rng.random(len(OFFSETS)), strict=True))
         for lmbda in lmbdas:
-            for method in METHODS:
+            for method in OFFSETS:
                 # A parabola-like family: R + λD is least at slope −λ.
                 bpp = 0.4 * (lmbda / 0.002) ** 0.45 + OFFSETS[method] + noise[method]
                 mse = 60 * (lmbda / 0.002) ** -0.6

@@ -2,13 +2,17 @@ import numpy as np
 import pytest
 
 from rdbound.analysis.gaps import gaps
-from rdbound.report.figures import gap_figure, rd_figure, save
-from rdbound.report.text import gap_lines, modeling_note, rd_lines
+from rdbound.report.gap_figure import gap_figure
+from rdbound.report.gaps import gap_table, modeling_note
+from rdbound.report.rd import rd_table
+from rdbound.report.rd_figure import rd_figure
+from rdbound.report.text import block_lines
+from rdbound.report.write import save_figure
 from tests.analysis.test_gaps import make_rows
 
 
 def test_figures_are_written_as_png_and_vector(tmp_path):
-    png, pdf = save(rd_figure(make_rows()), tmp_path / "deep" / "rd")
+    png, pdf = save_figure(rd_figure(make_rows()), tmp_path / "deep" / "rd")
     assert png.read_bytes().startswith(b"\x89PNG")
     assert pdf.read_bytes().startswith(b"%PDF")
 
@@ -36,7 +40,7 @@ def test_references_are_of_the_same_images():
 
     (axes,) = rd_figure(make_rows("kodak", ("kodim13",))).axes
     (line,) = (x for x in axes.lines if x.get_label().startswith("vtm"))
-    own = {p.bpp for p in reference.find("kodak", "vtm-22.0").points if p.image == "kodim13"}
+    own = {p.bpp for p in reference.find_curve("kodak", "vtm-22.0").points if p.image == "kodim13"}
     assert set(line.get_xdata()) <= own
 
 
@@ -57,7 +61,8 @@ def test_the_bars_stack_to_the_total():
 
 
 def test_text_says_what_the_modeling_gap_means():
-    found = gaps(make_rows())
-    assert "best one known" in modeling_note(found)
-    assert any("asymptotic" in line for line in gap_lines(found))
-    assert len({len(line) for line in rd_lines(make_rows())}) == 1
+    rows = make_rows()
+    found = gaps(rows)
+    assert "best one known" in modeling_note(found, rows)
+    assert any("asymptotic" in line for line in block_lines(gap_table(found)))
+    assert len({len(line) for line in block_lines(rd_table(rows))}) == 1

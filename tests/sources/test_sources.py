@@ -5,7 +5,7 @@ from scipy.optimize import minimize
 
 from rdbound.sources import SOURCES, Source, exact_rate, make_source
 from rdbound.sources.empirical import Empirical
-from rdbound.sources.gaussian import Gaussian, ar1_asymptotic
+from rdbound.sources.gaussian import GaussianSource, ar1_asymptotic
 from rdbound.theory import make_method
 
 # Every source but the empirical one, with λ at which theory has an answer.
@@ -99,9 +99,10 @@ def test_a_covariance_has_the_rate_of_its_eigenvalues(rng):
     variances = np.linalg.eigvalsh(covariance)
     for lmbda in (0.05, 0.5, 5.0):
         np.testing.assert_allclose(
-            Gaussian(covariance=covariance).exact(lmbda), Gaussian(variances).exact(lmbda)
+            GaussianSource(covariance=covariance).exact(lmbda),
+            GaussianSource(variances).exact(lmbda),
         )
-    x = np.asarray(Gaussian(covariance=covariance).sample(jax.random.key(0), 200_000))
+    x = np.asarray(GaussianSource(covariance=covariance).sample(jax.random.key(0), 200_000))
     error = 5 * np.sqrt(2 / len(x)) * np.abs(covariance).max()
     np.testing.assert_allclose(np.cov(x.T), covariance, atol=error)
 

@@ -1,18 +1,22 @@
 """The table of known answers: estimates of R(D) beside the truth, one row each.
 
-Written by the laboratory, read by figures; like the RD table, nothing
+Written by the stage ``answers``, read by figures; like the RD table, nothing
 downstream opens a source or a method.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-from rdbound.table import read_rows, write_rows
+from rdbound.tables.rows import Cell, read_rows, write_rows
 
 __all__ = ["Answer", "read_answers", "write_answers"]
 
-_TEXT = {"source", "method", "kind", "status"}
+_TEXT = {"source", "method", "side", "status"}
+_OPTIONAL = {"exact_rate", "exact_slope", "exact_J"}
+_FORMER = {"side": "kind"}
+"""Names that columns had in older tables."""
 
 
 @dataclass(frozen=True)
@@ -21,7 +25,8 @@ class Answer:
 
     Attributes:
       source, method, lmbda: the key.
-      kind: ``exact``, ``upper``, ``lower`` or ``estimate``.
+      side: ``exact``, ``upper``, ``lower`` or ``estimate``, as of an
+        :class:`rdbound.theory.base.Estimate`.
       rate, distortion: the point; of a lower bound, one of its supporting line.
       standard_error: of J = rate + λ·distortion, from sampling.
       tolerance: what else J may be off by: a certificate, in bits.
@@ -34,7 +39,7 @@ class Answer:
 
     source: str
     method: str
-    kind: str
+    side: str
     lmbda: float
     rate: float
     distortion: float
@@ -72,7 +77,8 @@ class Answer:
         return None if error is None or not self.standard_error else error / self.standard_error
 
 
-COLUMNS = (*(f.name for f in fields(Answer)), "error", "standard_errors")
+_FIELDS = tuple(f.name for f in fields(Answer))
+_COLUMNS = (*_FIELDS, "error", "standard_errors")
 
 
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:
@@ -80,24 +86,40 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
     records = [
         asdict(a) | {"error": a.error, "standard_errors": a.standard_errors} for a in answers
     ]
-    write_rows(path, COLUMNS, records)
+    write_rows(path, _COLUMNS, records)
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """Read a table; raises ValueError naming the file and the line of what is not one."""
-    names = [f.name for f in fields(Answer)]
+    """Read a table; what older ones call ``kind`` is the ``side``.
+
+    Raises ValueError where there is no file, naming the column that it lacks, or
+    naming the file and the line of what is not a row.
+    """
+    needed = [name for name in _FIELDS if name not in _FORMER]
     out = []
-    for line, record in read_rows(path, names, "a table of answers"):
+    for line, record in read_rows(path, needed, "a table of answers"):
         try:
-            out.append(Answer(**{n: _value(n, record[n] or "") for n in names}))
+            out.append(_answer(record))
+        except KeyError as error:
+            raise ValueError(
+                f"{path}: not a table of answers, it lacks the column {error.args[0]}"
+            ) from None
         except ValueError:
             raise ValueError(f"{path}, line {line}: not a row of answers") from None
     return out
 
 
-def _value(name: str, text: str):
+def _answer(record: Mapping[str, str | None]) -> Answer:
+    values: dict[str, Any] = {}
+    for name in _FIELDS:
+        stored = name if name in record else _FORMER.get(name, name)
+        if stored not in record:
+            raise KeyError(name)
+        values[name] = _value(name, record[stored] or "")
+    return Answer(**values)
+
+
+def _value(name: str, text: str) -> Cell:
     if name in _TEXT:
         return text
-    if text == "" and name in ("exact_rate", "exact_slope", "exact_J"):
-        return None
-    return float(text)
+    return None if text == "" and name in _OPTIONAL else float(text)

@@ -1,33 +1,18 @@
 """The RD table: one row per (dataset, image, model, λ, method).
 
-Every plot, gap, BD-rate and interval is a pure function of such tables.
+Every plot, gap, BD-rate and interval is a pure function of such tables. What a
+method is, :data:`rdbound.methods.METHODS` says.
 """
 
-import csv
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import Any
 
-__all__ = [
-    "COLUMNS",
-    "METHODS",
-    "Row",
-    "check_unique",
-    "read_rows",
-    "read_table",
-    "write_rows",
-    "write_table",
-]
+from rdbound.tables.rows import Cell, read_rows, write_rows
 
-METHODS = (
-    "bound",
-    "bound-refined",
-    "codec-ideal",
-    "codec-coded",
-    "codec-refined-ideal",
-    "codec-refined-coded",
-)
+__all__ = ["COLUMNS", "Row", "check_unique", "read_table", "write_table"]
 
 
 @dataclass(frozen=True)
@@ -66,7 +51,7 @@ class Row:
     seed: int
 
     @property
-    def key(self) -> tuple:
+    def key(self) -> tuple[str, str, str, float, str]:
         """What identifies the row."""
         return self.dataset, self.image, self.model, self.lmbda, self.method
 
@@ -85,39 +70,6 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     rows = list(rows)
     check_unique(rows, str(path))
     write_rows(path, COLUMNS, [asdict(row) for row in rows])
-
-
-def write_rows(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:
-    """Write dictionaries as CSV; None becomes an empty cell."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    with part.open("w", newline="") as file:
-        writer = csv.DictWriter(file, columns, lineterminator="\n")
-        writer.writeheader()
-        writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-    part.replace(path)
-
-
-def _cell(value) -> str:
-    if value is None:
-        return ""
-    return repr(float(value)) if isinstance(value, float) else str(value)
-
-
-def read_rows(path: Path, columns: Sequence[str], what: str) -> list[tuple[int, dict[str, str]]]:
-    """The (line number, cells) of a CSV; the inverse of :func:`write_rows`.
-
-    Raises ValueError where there is no file, or it lacks one of ``columns`` of ``what``.
-    """
-    path = Path(path)
-    if not path.is_file():
-        raise ValueError(f"{path}: no such table")
-    with path.open(newline="") as file:
-        reader = csv.DictReader(file)
-        missing = [c for c in columns if c not in (reader.fieldnames or ())]
-        if missing:
-            raise ValueError(f"{path}: not {what}, it lacks the column {missing[0]}")
-        return [(reader.line_num, record) for record in reader]
 
 
 def read_table(path: Path) -> list[Row]:
@@ -140,8 +92,8 @@ def check_unique(rows: Iterable[Row], where: str) -> None:
         seen.add(row.key)
 
 
-def _row(path: Path, line: int, record: dict) -> Row:
-    values = {}
+def _row(path: Path, line: int, record: Mapping[str, str | None]) -> Row:
+    values: dict[str, Any] = {}
     for name in COLUMNS:
         text = record[name] or ""
         try:
@@ -151,7 +103,7 @@ def _row(path: Path, line: int, record: dict) -> Row:
     return Row(**values)
 
 
-def _value(name: str, text: str):
+def _value(name: str, text: str) -> Cell:
     if name in _TEXT:
         return text
     if text == "" and name in _OPTIONAL:

@@ -1,6 +1,6 @@
 import pytest
 
-from rdbound.table import COLUMNS, read_table, write_table
+from rdbound.tables.rd import COLUMNS, read_table, write_table
 from tests.analysis.test_gaps import make_rows
 
 

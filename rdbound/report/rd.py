@@ -1,0 +1,82 @@
+"""The report of an RD table: its points, its gaps and BD-rates, as far as the rows allow."""
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from rdbound.methods import method_order
+from rdbound.report.bd_rate import bd_rate_sections
+from rdbound.report.document import Document, Note, Picture, Section, Table
+from rdbound.report.gaps import gap_sections
+from rdbound.report.rd_figure import rd_figure
+from rdbound.tables.rd import Row
+
+__all__ = ["rd_report", "rd_table"]
+
+_HEADER = ("method", "model", "data", "λ", "bpp", "PSNR", "MSE", "MS-SSIM", "J", "images")
+_CONVENTIONS = Note(
+    "Conventions: J = R + λ·D, R in bits per pixel of the whole image (padding's rate counted), "
+    "D = MSE on 0–255 over RGB; PSNR and bpp are means over images; the bound's reconstruction is "
+    "real-valued, the codec's 8-bit; coded rates are whole files. Of vectors, rates are per "
+    "dimension, on their own scale, and reconstructions real-valued."
+)
+
+
+def rd_report(rows: Sequence[Row], anchor: str) -> Document:
+    """The report of the rows of one data set, with BD-rates against a shipped ``anchor``.
+
+    Raises ValueError for rows of several data sets or none.
+    """
+    figure = Picture(rd_figure(rows), "rd_curve", "PSNR against rate")
+    sections = (
+        Section("Rate and distortion", (rd_table(rows), figure)),
+        *_gap_sections(rows),
+        *bd_rate_sections(rows, anchor),
+        Section("", (_CONVENTIONS,)),
+    )
+    return Document(", ".join(sorted({r.dataset for r in rows})), sections)
+
+
+def _gap_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
+    """None without a refined bound and codec; a reason where they are not enough."""
+    if not {"bound-refined", "codec-refined-ideal"} <= {r.method for r in rows}:
+        return ()
+    try:
+        return gap_sections(rows)
+    except ValueError as error:
+        return (Section("Gaps", (Note(f"not computed: {error}"),)),)
+
+
+def rd_table(rows: Sequence[Row]) -> Table:
+    """Means over images by method, model and λ."""
+    groups: dict[tuple[str, str, str, float], list[Row]] = {}
+    for row in rows:
+        groups.setdefault((row.dataset, row.method, row.model, row.lmbda), []).append(row)
+    ordered = sorted(groups, key=lambda key: (key[0], method_order(key[1]), *key[1:]))
+    return Table(_HEADER, tuple(_cells(groups[key]) for key in ordered))
+
+
+def _cells(group: Sequence[Row]) -> tuple[str, ...]:
+    first = group[0]
+    return (
+        first.method,
+        first.model,
+        first.dataset,
+        f"{first.lmbda:.4g}",
+        f"{np.mean([r.bpp for r in group]):.4f}",
+        f"{np.mean([r.psnr for r in group]):.2f}",
+        f"{np.mean([r.mse for r in group]):{_mse_form(group)}}",
+        _ssim(group),
+        f"{np.mean([r.J for r in group]):.4f}",
+        str(len(group)),
+    )
+
+
+def _mse_form(group: Sequence[Row]) -> str:
+    """Two decimals on the scale of images; the squared errors of vectors may be small."""
+    return ".2f" if np.mean([r.mse for r in group]) >= 0.1 else ".3g"
+
+
+def _ssim(group: Sequence[Row]) -> str:
+    values = [r.ms_ssim for r in group if r.ms_ssim is not None]
+    return f"{np.mean(values):.4f}" if values else "–"

@@ -1,0 +1,108 @@
+"""The RD figure: PSNR against rate, with the published curves of the same images."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import matplotlib
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from rdbound import reference
+from rdbound.analysis.curves import ImageCurves, from_reference, from_rows, mean_curve
+from rdbound.methods import method_order
+from rdbound.report.style import STYLE
+from rdbound.tables.rd import Row
+
+__all__ = ["rd_figure"]
+
+# Okabe & Ito's palette; a method without a style of its own gets matplotlib's next colour.
+_STYLES = {
+    "exact": ("black", ""),
+    "bound": ("#56B4E9", "o"),
+    "bound-refined": ("#0072B2", "s"),
+    "codec-ideal": ("#F0E442", "D"),
+    "codec-coded": ("#E69F00", "^"),
+    "codec-refined-ideal": ("#CC79A7", "v"),
+    "codec-refined-coded": ("#D55E00", "X"),
+}
+_REFERENCES = {
+    "vtm-22.0": ("black", "-"),
+    "resnet-vae": ("#009E73", "--"),
+    "ms2020-vae": ("#999999", "--"),
+    "qres-vae-34m": ("#009E73", ":"),
+}
+
+
+def rd_figure(rows: Sequence[Row]) -> Figure:
+    """Mean PSNR against mean bits per pixel of every method of one data set.
+
+    On a data set with references, VTM-22.0 and the published bounds are drawn too.
+    Raises ValueError for rows of several data sets or none, and where the images
+    of a curve have different numbers of points.
+    """
+    datasets = sorted({r.dataset for r in rows})
+    if len(datasets) != 1:
+        raise ValueError(f"an RD figure is of one data set, not of {', '.join(datasets) or 'none'}")
+    images = {r.image for r in rows}
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(5.2, 3.6))
+        axes = figure.add_subplot()
+        _draw_curves(axes, _drawn(rows))
+        low, high = _span(axes)
+        right = 1.05 * max(float(np.max(np.asarray(line.get_xdata()))) for line in axes.lines)
+        _draw_references(axes, datasets[0], images)
+        # References run on beyond what the run covers.
+        axes.set(xlim=(0.0, right), ylim=(low, high))
+        axes.set_xlabel("rate (bits per pixel, mean over images)")
+        axes.set_ylabel("PSNR (dB, mean over images)")
+        count = f"{len(images)} image{'s' if len(images) > 1 else ''}"
+        axes.set_title(f"{datasets[0]}, {count}", fontsize=9, loc="left")
+        axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
+    return figure
+
+
+def _drawn(rows: Sequence[Row]) -> list[Row]:
+    """Ideal code lengths of a codec only where no bytes were written: the two look alike."""
+    coded = {r.model for r in rows if r.method == "codec-coded"}
+    return [r for r in rows if r.method != "codec-ideal" or r.model not in coded]
+
+
+def _draw_curves(axes: Axes, rows: Sequence[Row]) -> None:
+    curves = from_rows(rows)
+    models = {model for _, model, method in curves if method != "exact"}
+    for key in sorted(curves, key=lambda key: (method_order(key[2]), key[2], key[1])):
+        _, model, method = key
+        points = mean_curve(curves[key])
+        colour, marker = _STYLES.get(method, (None, "."))
+        alone = len(models) <= 2 or method == "exact"
+        axes.plot(points.bpp, points.psnr, label=method if alone else f"{model} {method}",
+                  lw=1.3, ms=4, color=colour, marker=marker)  # fmt: skip
+
+
+def _span(axes: Axes) -> tuple[float, float]:
+    values = np.concatenate([np.asarray(line.get_ydata()) for line in axes.lines])
+    margin = 0.15 * max(1.0, float(np.ptp(values)))
+    return float(values.min()) - margin, float(values.max()) + margin
+
+
+def _draw_references(axes: Axes, dataset: str, images: set[str]) -> None:
+    """The references of just these images; a mean over others is left out."""
+    for method, (colour, style) in _REFERENCES.items():
+        if not any((dataset, method, p) in reference.curves() for p in (True, False)):
+            continue
+        found = reference.find_curve(dataset, method)
+        curve = _of_images(from_reference(found), images)
+        if curve is None:
+            continue
+        points = mean_curve(curve)
+        suffix = "" if found.kind == "codec" else " (published bound)"
+        axes.plot(points.bpp, points.psnr, style, color=colour, lw=1.1,
+                  label=curve.name + suffix)  # fmt: skip
+
+
+def _of_images(curve: ImageCurves, images: set[str]) -> ImageCurves | None:
+    """The part of a curve that is of these images; None where there is none."""
+    if curve.per_image and images <= curve.images.keys():
+        return replace(curve, images={i: curve.images[i] for i in sorted(images)})
+    return curve if curve.averaged == len(images) else None

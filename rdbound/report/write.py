@@ -1,0 +1,35 @@
+"""Reports as files: the one place of this package with effects."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+from matplotlib.figure import Figure
+
+from rdbound.report.document import Document, Picture
+from rdbound.report.text import document_lines
+
+__all__ = ["save_figure", "save_pictures", "write_document"]
+
+
+def write_document(document: Document, folder: Path) -> Path:
+    """Write ``report.md`` and the pictures it shows into a folder; returns the report's path."""
+    save_pictures(document.pictures, folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    report = folder / "report.md"
+    report.write_text("\n".join(document_lines(document)) + "\n")
+    return report
+
+
+def save_pictures(pictures: Iterable[Picture], folder: Path) -> None:
+    """Save each as :func:`save_figure` does, under its stem."""
+    for picture in pictures:
+        save_figure(picture.figure, folder / picture.stem)
+
+
+def save_figure(figure: Figure, stem: Path) -> list[Path]:
+    """Write ``stem.png`` (200 dpi) and ``stem.pdf``; returns the two paths."""
+    stem.parent.mkdir(parents=True, exist_ok=True)
+    paths = [Path(f"{stem}{suffix}") for suffix in (".png", ".pdf")]
+    for path in paths:
+        figure.savefig(path, dpi=200, bbox_inches="tight")
+    return paths

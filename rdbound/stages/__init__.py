@@ -1,0 +1,1 @@
+"""The stages as the commands run them: a configuration in, a run folder out."""

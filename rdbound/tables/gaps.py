@@ -1,0 +1,30 @@
+"""The table of gaps, ``gaps.csv``: one row per (dataset, image, λ, gap)."""
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+from rdbound.tables.rows import write_rows
+
+__all__ = ["Gap", "write_gaps"]
+
+
+@dataclass(frozen=True)
+class Gap:
+    """One gap in bits per pixel; ``image`` is ``mean`` for the average over the data set.
+
+    ``lo``, ``hi``: 95 % bootstrap interval over images, None for single images.
+    """
+
+    dataset: str
+    image: str
+    lmbda: float
+    gap: str
+    value: float
+    lo: float | None
+    hi: float | None
+
+
+def write_gaps(path: Path, gaps: Iterable[Gap]) -> None:
+    """Write ``gaps.csv``; an existing file is replaced whole or not at all."""
+    write_rows(path, tuple(f.name for f in fields(Gap)), [asdict(gap) for gap in gaps])
