@@ -125,7 +125,9 @@ class Bench:
         warn: Callable[[str], None],
     ) -> Iterator[Row]:  # fmt: skip
         """Every method's rows of one batch; methods of one refinement share it."""
-        of = _Keyed(self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed)
+        of = _Keyed(
+            self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed
+        )
         for through in dict.fromkeys(m.through for m in self.methods):
             evidence = None
             if through is not None:
@@ -155,15 +157,13 @@ class Bench:
     ) -> Evidence:
         """The evidence of a batch after refinement through ``method``'s channel."""
         options = self.options.refine
-        assert options is not None and method.through is not None
+        assert options is not None
         what = f"refining {of.batch.names[0]} λ={of.lmbda:.4g}"
         self._report = lambda step: progress(what, int(step), options.steps)
         solve = self._solver(method, options)
         start = self._infer(self.params, of.batch.data.x, of.lmbdas)
         flat = lambda tree: jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), tree)  # noqa: E731
-        result: Refined = solve(
-            flat(of.batch.data), flat(start), flat(of.lmbdas), flat(of.keys(0))
-        )
+        result: Refined = solve(flat(of.batch.data), flat(start), flat(of.lmbdas), flat(of.keys(0)))
         statuses = np.asarray(result.status).reshape(len(of.batch.names), -1)
         for name, found in zip(of.batch.names, statuses, strict=True):
             self._tell(warn, f"{self.examples.name}/{name}, λ = {of.lmbda:g}", found)
@@ -178,7 +178,8 @@ class Bench:
 
     def _solver(self, method: Method, options: RefinementOptions) -> Callable:
         """The compiled refinement; the bar it reports to changes, the program does not."""
-        assert method.through is not None and method.judge is not None
+        assert method.through is not None
+        assert method.judge is not None
         if method.through not in self._solvers:
             self._solvers[method.through] = refine(
                 self.model,

@@ -88,19 +88,19 @@ def _add_files(sub) -> None:
 
 
 def _quickstart(arguments) -> None:
-    from rdbound.quickstart import quickstart
+    from rdbound.stages.quickstart import quickstart
 
     quickstart(arguments.output, print)
 
 
 def _train(arguments) -> None:
-    from rdbound.workflows import train_run
+    from rdbound.stages.train import train_run
 
     _each_cell(arguments, train_run)
 
 
 def _evaluate(arguments) -> None:
-    from rdbound.workflows import evaluate_run
+    from rdbound.stages.evaluate import evaluate_run
 
     _each_cell(arguments, evaluate_run)
 
@@ -160,7 +160,7 @@ def _bd_rate(arguments) -> None:
 def _compress(arguments) -> None:
     from rdbound.checkpoint import load
     from rdbound.coding import Codec
-    from rdbound.sources.images import read_image
+    from rdbound.images.files import read_image
 
     target = _refuse_overwriting(Path(arguments.output), arguments.force)
     image = read_image(arguments.input)
@@ -216,8 +216,8 @@ def _write(path: Path, data: bytes) -> None:
 def _models(arguments) -> None:
     from flax import nnx
 
+    from rdbound.cost import cost
     from rdbound.models import MODELS, make_model
-    from rdbound.models.cost import cost
 
     print(f"{'name':14}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
     for name in MODELS:

@@ -43,8 +43,15 @@ _ALL = (
     Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),
     Method("codec-coded", "coded", "codec", "rounding", "eight-bit", coder="rounding"),
     Method("codec-refined-ideal", "ideal", "codec", "rounding", "eight-bit", through="sga"),
-    Method("codec-refined-coded", "coded", "codec", "rounding", "eight-bit", through="sga",
-           coder="rounding"),  # fmt: skip
+    Method(
+        "codec-refined-coded",
+        "coded",
+        "codec",
+        "rounding",
+        "eight-bit",
+        through="sga",
+        coder="rounding",
+    ),
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}

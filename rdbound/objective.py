@@ -86,7 +86,7 @@ def objective(
     """
     of = sides(model)
     if evidence is None:
-        evidence = of.infer(datum.x, lmbda)
+        evidence = of.infer(datum.x, jnp.asarray(lmbda, jnp.float32))
     keys = jax.random.split(key, len(evidence))
 
     def step(level, prior, state):

@@ -193,4 +193,3 @@ class _Loop:
         """J of given evidence through a channel."""
         model = nnx.merge(self.graphdef, params)
         return objective(model, channel, datum, key, lmbda, evidence, decode, self.distortion).J
-

@@ -161,13 +161,15 @@ def batch_loss(
     low, high = model.lmbda_range
     lmbdas = draw_lmbdas(lmbda_key, len(x), (low, high))
     keys = jax.random.split(noise_key, len(x))
-    one = lambda x, key, lmbda: objective(  # noqa: E731
-        model, channel, whole(x), key, lmbda, distortion=distortion
-    )._replace(x_hat=())
+
+    def one(x, key, lmbda):
+        terms = objective(model, channel, whole(x), key, lmbda, distortion=distortion)
+        return {name: getattr(terms, name) for name in ("J", "bpp", "distortion")}
+
     terms = jax.vmap(one)(x, keys, lmbdas)
     weights = (lmbdas / math.sqrt(low * high)) ** -balance
-    means = {name: getattr(terms, name).mean() for name in ("J", "bpp", "distortion")}
-    return jnp.mean(weights * terms.J), means
+    means = {name: value.mean() for name, value in terms.items()}
+    return jnp.mean(weights * terms["J"]), means
 
 
 def make_step(

@@ -49,4 +49,4 @@ class Coder(ABC):
 
     @abstractmethod
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """Read one latent of ``shape``, float32. Raises UnreadableError where the thread is lost."""
+        """Read one latent of ``shape``, float32; UnreadableError where the thread is lost."""

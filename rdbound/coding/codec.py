@@ -15,7 +15,7 @@ from rdbound.coding.rounding import RoundingCoder
 from rdbound.coding.tables import Tables
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
-from rdbound.models.base import Evidence, LatentModel, Sides, check_lmbda
+from rdbound.models.base import Evidence, LatentModel, check_lmbda
 from rdbound.models.blocked import Blocked
 from rdbound.registry import build
 from rdbound.walk import latent_shapes, walk
@@ -66,7 +66,7 @@ class _Codec(ABC):
         self._model = model
 
     @abstractmethod
-    def _sides(self, height: int, width: int) -> Sides:
+    def _sides(self, height: int, width: int) -> CompiledSides:
         """The compiled sides for a datum of this size."""
 
     @abstractmethod
@@ -79,10 +79,11 @@ class _Codec(ABC):
         return (low * high) ** 0.5 if lmbda is None else check_lmbda(lmbda, self.lmbda_range)
 
     def _encode(
-        self, size: tuple[int, int], x: np.ndarray, lmbda: float, evidence: Evidence | None
+        self, size: tuple[int, ...], x: Any, lmbda: float, evidence: Evidence | None
     ) -> bytes:
         """A datum → the whole container."""
-        of, rate, writer = self._sides(*size), np.float32(lmbda), Writer()
+        height, width = size
+        of, rate, writer = self._sides(height, width), np.float32(lmbda), Writer()
         known = of.infer(x, rate) if evidence is None else evidence
 
         def step(level, prior, state):
@@ -90,7 +91,7 @@ class _Codec(ABC):
             return self.coder.write(level, posterior, prior, writer), None
 
         walk(of, rate, len(known), step)
-        header = Header(self.fingerprint, writer.crc, float(rate), *size, self.coder.code,
+        header = Header(self.fingerprint, writer.crc, float(rate), height, width, self.coder.code,
                         self.coder.parameters)  # fmt: skip
         return write_container(header, writer.finish())
 
@@ -189,7 +190,7 @@ class Codec(_Codec):
         image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
         return image[: header.height, : header.width]
 
-    def _sides(self, height: int, width: int) -> Sides:
+    def _sides(self, height: int, width: int) -> CompiledSides:
         return self._compiled
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
@@ -227,7 +228,7 @@ class VectorCodec(_Codec):
         if vectors.ndim != 2 or not vectors.size:
             raise ValueError(f"expected vectors [count, n], not an array {vectors.shape}")
         x = np.asarray(vectors, np.float32)
-        return self._encode(x.shape, x, self._lmbda(lmbda), evidence)  # type: ignore[arg-type]
+        return self._encode(x.shape, x, self._lmbda(lmbda), evidence)
 
     def decompress(self, data: bytes) -> np.ndarray:
         """The container → float32 [count, n].
@@ -236,7 +237,7 @@ class VectorCodec(_Codec):
         """
         return self._decode(data)[1]
 
-    def _sides(self, height: int, width: int) -> Sides:
+    def _sides(self, height: int, width: int) -> CompiledSides:
         if height not in self._by_count:
             view = lambda of: Blocked(of, height)  # noqa: E731
             self._by_count[height] = CompiledSides(self._model, view)

@@ -112,7 +112,7 @@ def _read_coder(body: bytes, position: int) -> tuple[int, dict[str, Any], int]:
     length, start = _read_leb128(body, position + 1)
     if length > LONGEST_PARAMETERS or start + length > len(body):
         raise BitstreamError("malformed header: the coder's parameters do not end")
-    parameters = {}
+    parameters: Any = {}
     if length:
         try:
             parameters = json.loads(body[start : start + length])

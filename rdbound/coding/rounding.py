@@ -32,9 +32,7 @@ class RoundingCoder(Coder):
         stream.symbols(residual.ravel(), groups, tables)
         return residual.astype(np.float32) + prior.centre
 
-    def read(
-        self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader
-    ) -> np.ndarray:
+    def read(self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
         """See :class:`Coder`."""
         groups, tables = self._choose(level, prior, shape, stream)
         residual = stream.symbols(groups, tables).reshape(shape)

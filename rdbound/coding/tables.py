@@ -7,7 +7,7 @@ of integer frequencies, which are part of the checkpoint.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import constriction
 import numpy as np
@@ -69,8 +69,7 @@ def ladder(standard_mass: Callable) -> list[Table]:
     """The :data:`LEVELS` tables of a family of scales, log-spaced from 0.11 to 256."""
     scales = np.exp(LOG_SCALE_MIN + LOG_SCALE_STEP * np.arange(LEVELS))
     return [
-        table_from_mass(lambda r, s=s: standard_mass(r, s), 1 + int(np.ceil(TAIL * s)))
-        for s in scales
+        table_from_mass(partial(standard_mass, sigma=s), 1 + int(np.ceil(TAIL * s))) for s in scales
     ]
 
 

@@ -64,7 +64,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def validated(where: str, raw: dict) -> Config:
-    """A raw mapping as a config; raises :class:`ConfigError`, a line a mistake, naming ``where``."""
+    """A raw mapping as a config; raises :class:`ConfigError`, a line a mistake."""
     missing: list[str] = []
     expanded = _expand(raw, missing, "")
     lines = list(missing)

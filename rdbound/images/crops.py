@@ -8,9 +8,7 @@ from rdbound.images.sets import ImageSet
 __all__ = ["centre_crops", "crops"]
 
 
-def crops(
-    images: ImageSet, crop: int, batch: int, seed: int
-) -> grain.DatasetIterator:
+def crops(images: ImageSet, crop: int, batch: int, seed: int) -> grain.DatasetIterator:
     """An iterator of uint8 [batch, crop, crop, 3]: shuffled, cropped, flipped.
 
     Args:

@@ -4,9 +4,10 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from rdbound.models.base import LatentModel
+from rdbound.models.hyperprior import SIZES
 from rdbound.models.mlp import MLP
 from rdbound.models.res_context import ResContext
-from rdbound.models.res_hyper import SIZES, ResHyper
+from rdbound.models.res_hyper import ResHyper
 from rdbound.registry import build
 
 __all__ = ["MODELS", "LatentModel", "make_model"]

@@ -6,8 +6,8 @@ reads what is new until training makes it.
 """
 
 from collections.abc import Mapping
+from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -19,7 +19,7 @@ Groups = tuple[int, int]
 """Into how many blocks of channels a dense layer's inputs and outputs fall."""
 
 
-def grow(model: nnx.Module, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+def grow(model: Any, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """All weights of ``model`` by dotted name, those in ``weights`` in their places.
 
     Args:
@@ -37,8 +37,8 @@ def grow(model: nnx.Module, weights: Mapping[str, np.ndarray]) -> dict[str, np.n
     out = {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
     for name, small in weights.items():
         small = np.asarray(small, np.float32)
-        large = out.get(name)
-        fits = large is not None and large.ndim == small.ndim
+        large = out.get(name, np.zeros(()))
+        fits = large.ndim == small.ndim
         if not fits or any(a > b for a, b in zip(small.shape, large.shape, strict=True)):
             raise ValueError(
                 f"weight {name} {small.shape} has no place in this model; start from a "
@@ -53,7 +53,7 @@ def grow(model: nnx.Module, weights: Mapping[str, np.ndarray]) -> dict[str, np.n
     return out
 
 
-def _layouts(model: nnx.Module) -> tuple[dict[str, Groups], set[str]]:
+def _layouts(model: Any) -> tuple[dict[str, Groups], set[str]]:
     """(the groups of dense layers by name, the names of 3×3 kernels)."""
     groups: dict[str, Groups] = {}
     spatial = set()
@@ -76,8 +76,10 @@ def _layouts(model: nnx.Module) -> tuple[dict[str, Groups], set[str]]:
 def _leading(large: np.ndarray, small: np.ndarray, groups: Groups) -> np.ndarray:
     """``small`` in the leading channels of each group; what is new does not reach what is old."""
     blocks = groups[-large.ndim :]  # a bias has outputs only
+
     def split(shape):
         return [n for size, g in zip(shape, blocks, strict=True) for n in (g, size // g)]
+
     grown = large.reshape(split(large.shape)).copy()
     old = small.reshape(split(small.shape))
     if large.ndim == 2:

@@ -186,9 +186,7 @@ def depthwise(x, kernel) -> jax.Array:
     """
     h, w, _ = x.shape
     padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
-    return sum(
-        kernel[i, j] * padded[i : i + h, j : j + w] for i in range(3) for j in range(3)
-    )  # type: ignore[return-value]
+    return sum(kernel[i, j] * padded[i : i + h, j : j + w] for i in range(3) for j in range(3))  # type: ignore[return-value]
 
 
 class DepthwiseBlock(nnx.Module):

@@ -10,8 +10,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rdbound.models.hyperprior import RATE_WIDTH, Hyperprior
 from rdbound.models.layers import DepthwiseBlock, Moments, leaky_relu
-from rdbound.models.res_hyper import RATE_WIDTH, ResHyper
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["STEPS", "ResContext", "gather", "scatter"]
@@ -20,22 +20,22 @@ STEPS = (0, 3, 2, 1)
 """Step s conveys channel quarter g = p XOR STEPS[s] at positions of class p."""
 
 
-def _quarter(height: int, width: int, step: int) -> jax.Array:
+def _quarter(shape: tuple[int, ...], step: int) -> jax.Array:
     """The quarter conveyed at each position, [H, W]; p = 2·(row parity) + (column parity)."""
-    row, column = jnp.arange(height) % 2, jnp.arange(width) % 2
+    row, column = jnp.arange(shape[0]) % 2, jnp.arange(shape[1]) % 2
     return (2 * row[:, None] + column) ^ STEPS[step]
 
 
-def gather(y, step: int) -> jax.Array:
+def gather(y: jax.Array, step: int) -> jax.Array:
     """[H, W, M] → [H, W, M/4]: at each position the channels that ``step`` conveys."""
     h, w, m = y.shape
-    which = jnp.broadcast_to(_quarter(h, w, step)[..., None], (h, w, m // 4))
+    which = jnp.broadcast_to(_quarter(y.shape, step)[..., None], (h, w, m // 4))
     return jax.lax.select_n(which, *jnp.split(y, 4, axis=-1))
 
 
-def scatter(part, step: int) -> jax.Array:
+def scatter(part: jax.Array, step: int) -> jax.Array:
     """[H, W, M/4] → [H, W, M]: the channels of ``step`` in their places, zeros elsewhere."""
-    which = _quarter(*part.shape[:2], step)[..., None]
+    which = _quarter(part.shape, step)[..., None]
     return jnp.concatenate([jnp.where(which == g, part, 0.0) for g in range(4)], axis=-1)
 
 
@@ -75,29 +75,34 @@ class Context(nnx.Module):
         return self.moments(x.astype(jnp.float32))
 
 
-class ContextState(NamedTuple):
-    """What the decoder holds: λ, its embedding, and all that later steps need.
+class ContextFeatures(NamedTuple):
+    """What the decoder holds once z is known.
 
     Attributes:
-      lmbda, e: λ and its embedding (None in fixed-rate models).
-      moments: [H/16, W/16, 2M], those that the hyper-synthesis proposes; None before z.
-      common: common features [H/16, W/16, 3N]; None before z.
-      known: y conveyed so far [H/16, W/16, M], zeros where nothing is; None before z.
+      moments: [H/16, W/16, 2M], those that the hyper-synthesis proposes.
+      common: common features [H/16, W/16, 3N].
+      known: y conveyed so far [H/16, W/16, M], zeros where nothing is.
       innovation: the same, less what the hyper-synthesis proposed, in its unit.
     """
 
+    moments: jax.Array
+    common: jax.Array
+    known: jax.Array
+    innovation: jax.Array
+
+
+class ContextState(NamedTuple):
+    """What the decoder holds: λ, its embedding (None in fixed-rate models), and what z told."""
+
     lmbda: jax.Array
     e: jax.Array | None
-    moments: jax.Array | None = None
-    common: jax.Array | None = None
-    known: jax.Array | None = None
-    innovation: jax.Array | None = None
+    after_z: ContextFeatures | None = None
 
 
-class ResContext(ResHyper):
+class ResContext(Hyperprior):
     """Five levels: z, then y in four dense steps of M/4 channels at every position.
 
-    Args: as :class:`rdbound.models.res_hyper.ResHyper`.
+    Args: as :class:`rdbound.models.hyperprior.Hyperprior`.
 
     Step 0 has its prior from the hyper-synthesis alone; steps 1–3 also from the
     samples before them. Weights go by the names they have in Res-hyper, beside
@@ -113,42 +118,47 @@ class ResContext(ResHyper):
             self.size.latent, self.size.hyper, e, dtype=jnp.dtype(compute), rngs=rngs
         )
 
-    def infer(self, x, lmbda) -> tuple[Gaussian, ...]:
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, ...]:
         """Image [H, W, 3] → posteriors of z [H/64, W/64, N] and of the steps [H/16, W/16, M/4]."""
-        z, y = super().infer(x, lmbda)
+        z, y = self.posteriors(x, lmbda)
         steps = [Gaussian(gather(y.mu, s), gather(y.log_sigma, s)) for s in range(len(STEPS))]
         return (z, *steps)
 
-    def start(self, lmbda) -> ContextState:
+    def start(self, lmbda: jax.Array) -> ContextState:
         """Nothing conveyed."""
-        return ContextState(jnp.asarray(lmbda, jnp.float32), self._embed(lmbda))
+        return ContextState(jnp.asarray(lmbda, jnp.float32), self.embed(lmbda))
 
-    def posterior(self, level, state, evidence) -> Gaussian:
+    def posterior(self, level: int, state: ContextState, evidence: Gaussian) -> Gaussian:
         """The evidence itself."""
         return evidence
 
-    def prior(self, level, state: ContextState) -> Prior:
+    def prior(self, level: int, state: ContextState) -> Prior:
         """Level 0: p(z), [N] per channel. Level 1 + s: p(step s | z, steps before)."""
-        if level == 0:
+        if state.after_z is None:
             return self.top()
-        step, moments = level - 1, state.moments
+        step, (moments, common, _, innovation) = level - 1, state.after_z
         if step:
-            moments = moments + self.context(step, state.innovation, state.common, state.e)
+            moments = moments + self.context(step, innovation, common, state.e)
         mu, log_sigma = (gather(half, step) for half in jnp.split(moments, 2, axis=-1))
-        return self._prior_of_y(mu, log_sigma, state.lmbda)
+        return self.prior_of_y(mu, log_sigma, state.lmbda)
 
-    def absorb(self, level, state: ContextState, latent) -> ContextState:
+    def absorb(self, level: int, state: ContextState, latent: jax.Array) -> ContextState:
         """After z its features, after a step its samples."""
-        if level == 0:
-            h = self._hyper_features(latent, state.e)
+        held = state.after_z
+        if held is None:
+            h = self.hyper_features(latent, state.e)
             zeros = jnp.zeros((*h.shape[:2], self.size.latent), jnp.float32)
-            return state._replace(moments=self.to_prior(h), common=self.context.features(h),
-                                  known=zeros, innovation=zeros)  # fmt: skip
-        step, mu = level - 1, jnp.split(state.moments, 2, axis=-1)[0]
-        new = latent / self._scale(state.lmbda) - gather(mu, step)
-        return state._replace(known=state.known + scatter(latent, step),
-                              innovation=state.innovation + scatter(new, step))  # fmt: skip
+            held = ContextFeatures(self.to_prior(h), self.context.features(h), zeros, zeros)
+            return state._replace(after_z=held)
+        step, mu = level - 1, jnp.split(held.moments, 2, axis=-1)[0]
+        new = latent / self.scale(state.lmbda) - gather(mu, step)
+        held = held._replace(
+            known=held.known + scatter(latent, step),
+            innovation=held.innovation + scatter(new, step),
+        )
+        return state._replace(after_z=held)
 
     def synthesize(self, state: ContextState) -> jax.Array:
         """The state after all steps → image [H, W, 3], real-valued."""
-        return self._image(state.known, state.lmbda)
+        assert state.after_z is not None
+        return self.image(state.after_z.known, state.lmbda)

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 from rdbound.registry import build
 from rdbound.sources.banana import Banana
-from rdbound.sources.base import Datum, Point, Source, Stream, exact_rate, exact_slope
+from rdbound.sources.base import Point, Source, Stream, exact_rate, exact_slope
 from rdbound.sources.empirical import Empirical, patches
 from rdbound.sources.finite import Finite, bernoulli, uniform_finite
 from rdbound.sources.gaussian import GaussianSource, ar1, random_gaussian
@@ -15,7 +15,6 @@ from rdbound.sources.scalar import Laplacian, Uniform
 
 __all__ = [
     "SOURCES",
-    "Datum",
     "Point",
     "Source",
     "Stream",

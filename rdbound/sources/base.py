@@ -10,12 +10,10 @@ import os
 from typing import NamedTuple, Protocol, runtime_checkable
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize_scalar
 
 __all__ = [
-    "Datum",
     "Point",
     "Source",
     "Stream",
@@ -26,22 +24,6 @@ __all__ = [
 ]
 
 LN2 = float(np.log(2.0))
-
-
-class Datum(NamedTuple):
-    """One image or one vector, ready for a model.
-
-    ``x``: [H, W, C] in [0, 1], padded to the model's stride, or a vector [n].
-    ``mask``: [H, W, 1] or [n], 1 where distortion counts and 0 in the padding.
-    """
-
-    x: jax.Array
-    mask: jax.Array
-
-    @property
-    def pixels(self) -> jax.Array:
-        """The number of pixels (dimensions for a vector) that the rate is divided by."""
-        return jnp.sum(self.mask)
 
 
 class Point(NamedTuple):

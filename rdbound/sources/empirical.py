@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.sources.base import Point, check_positive
 from rdbound.images.sets import open_images
+from rdbound.sources.base import Point, check_positive
 
 __all__ = ["Empirical", "patches"]
 

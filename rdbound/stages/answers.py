@@ -4,16 +4,17 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from rdbound import runs
 from rdbound.analysis.approximation import approximation_gaps
 from rdbound.analysis.violations import violations
-from rdbound.config import CaseConfig, Config, LaboratoryConfig
-from rdbound.progress import Bars
+from rdbound.config import Config
+from rdbound.config.schema import CaseConfig, LaboratoryConfig
 from rdbound.report.answers import answers_report
 from rdbound.report.text import section_lines
 from rdbound.report.write import write_document
 from rdbound.sources import Source, exact_rate, exact_slope, make_source
 from rdbound.sources.empirical import Empirical
+from rdbound.stages import runs
+from rdbound.stages.progress import Bars
 from rdbound.tables.answers import Answer, read_answers, write_answers
 from rdbound.tables.gaps import write_gaps
 from rdbound.theory import Estimate, Estimator, make_method
@@ -28,7 +29,7 @@ def answers_run(config: Config, say: Callable[[str], None]) -> Path:
 
     A case that is in the table of an interrupted run is not solved again. Raises
     ValueError for a config without the section ``laboratory``, or as
-    :func:`open_cases`, :func:`solve` and :func:`rdbound.runs.open_run`.
+    :func:`open_cases`, :func:`solve` and :func:`rdbound.stages.runs.open_run`.
     """
     if config.laboratory is None:
         raise ValueError("this command needs the section laboratory in the config")

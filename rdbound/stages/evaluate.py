@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from rdbound import checkpoint
+from rdbound.analysis.gaps import gaps
 from rdbound.bench import EvaluationOptions, chosen_methods
 from rdbound.channels import Channel, make_channel
 from rdbound.config import Config
@@ -18,6 +19,7 @@ from rdbound.report.write import write_document
 from rdbound.sources import make_source
 from rdbound.stages import runs
 from rdbound.stages.progress import Bars, fingerprint_images
+from rdbound.tables.gaps import write_gaps
 from rdbound.tables.rd import Row, read_table, write_table
 
 __all__ = ["evaluate_examples", "evaluate_run", "evaluation_options"]
@@ -49,12 +51,21 @@ def evaluate_run(config: Config, say: Say) -> Path:
     streams = folder / "streams" if config.evaluation.keep_streams else None
     rows = evaluate_examples(loaded, examples, options, folder, streams)
     write_table(folder / TABLE, rows)
+    _write_gaps(rows, folder)
     document = rd_report(rows, config.evaluation.anchor)
     write_document(document, folder)
     say("\n".join(document_lines(document)))
     runs.finish(folder, {"rows": len(rows)})
     (folder / PARTIAL).unlink(missing_ok=True)
     return folder
+
+
+def _write_gaps(rows: Sequence[Row], folder: Path) -> None:
+    """Where the rows allow; the report says why they do not."""
+    try:
+        write_gaps(folder / "gaps.csv", gaps(rows))
+    except ValueError:
+        return
 
 
 def _open(section: EvaluationConfig, seed: int) -> Examples:

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from rdbound.config import Config
-from rdbound.workflows import evaluate_run
+from rdbound.stages.evaluate import evaluate_run
 
 __all__ = ["quickstart", "quickstart_config"]
 
@@ -20,8 +20,12 @@ def quickstart_config(output: str) -> Config:
                 "lmbdas": (0.0018, 0.0067, 0.025),
                 "samples": 4,
                 "batch": 3,
-                "refinement": {"steps": 40, "learning_rate": 0.02, "check_every": 10},
-                "sga": {"initial": 0.5, "decay": 0.06, "start": 5},
+                "refinement": {
+                    "steps": 40,
+                    "learning_rate": 0.02,
+                    "check_every": 10,
+                    "channel": {"name": "sga", "options": {"decay": 0.06, "start": 5}},
+                },
                 "keep_streams": True,
             },
         }

@@ -17,9 +17,11 @@ import jax.numpy as jnp
 from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from rdbound.channels import make_channel
+from rdbound.bench import EvaluationOptions
+from rdbound.channels import Channel, make_channel
 from rdbound.checkpoint import Checkpoint
-from rdbound.evaluation import EvaluationOptions, evaluate_vectors
+from rdbound.evaluation import evaluate
+from rdbound.examples import VectorExamples
 from rdbound.models import make_model
 from rdbound.models.base import LatentModel
 from rdbound.models.mlp import MLP
@@ -76,11 +78,11 @@ class NeuralUpper:
 
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
         model = self.fit(source, lmbda, seed)
-        vectors = source.sample(jax.random.key(seed + 2**30), self.test)
-        options = EvaluationOptions(lmbdas=(lmbda,), seed=seed + 2**29)
-        (row,) = evaluate_vectors(
-            Checkpoint(model, {}, None, self.name), "source", vectors, options, self._channel()
+        examples = VectorExamples("source", source, self.test, 1, seed + 2**30)
+        options = EvaluationOptions(
+            lmbdas=(lmbda,), samples=1, channels={"gaussian": self._channel()}, seed=seed + 2**29
         )
+        (row,) = evaluate(Checkpoint(model, {}, None, self.name), examples, options)
         error = row.J_se if row.J_se is not None else math.nan
         return Estimate(self.name, "upper", lmbda, row.bpp, row.mse, error)
 
@@ -109,7 +111,7 @@ class NeuralUpper:
             clip=10.0,
         )
         graphdef, state = nnx.split(model)
-        step, _, _ = make_step(graphdef, self._channel(), options, jax.devices()[:1])
+        step, _, _ = make_step(graphdef, self._channel(), options, devices=jax.devices()[:1])
         carry = init(nnx.to_pure_dict(state), options)
         batches, key = Stream(source, self.batch, seed), jax.random.key(seed + 1)
         for _ in range(self.steps):
@@ -122,7 +124,7 @@ class NeuralUpper:
         nnx.replace_by_pure_dict(state, carry.ema)
         return nnx.merge(graphdef, state)
 
-    def _channel(self):
+    def _channel(self) -> Channel:
         analytic = self.posterior == "factorized" and self.prior == "gaussian"
         return make_channel("gaussian" if analytic else "sampled")
 

@@ -1,0 +1,240 @@
+"""What Res-hyper and Res-context share: sizes, transforms, and a hyperprior over y.
+
+Residual FasterNet transforms after Zhang & Liu 2025 (arXiv 2501.12330, §4.1).
+"""
+
+from dataclasses import dataclass, replace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from rdbound.models import klt
+from rdbound.models.factorized import SCALE_BOUND, FactorizedPrior, check_form
+from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEmbedding, Up
+from rdbound.ops.distributions import Gaussian
+from rdbound.ops.rounding import lower_bound
+
+__all__ = ["RATE_WIDTH", "SIZES", "Hyperprior", "Size"]
+
+
+@dataclass(frozen=True)
+class Size:
+    """Widths and depths of the stages at strides 4, 8 and 16, and of the latents.
+
+    The stage at stride 16 is never narrower than y.
+    """
+
+    widths: tuple[int, int, int]
+    depths: tuple[int, int, int]
+    latent: int
+    hyper: int
+
+
+SIZES: dict[str, Size] = {
+    "1": Size((48, 96, 128), (2, 3, 3), 96, 64),
+    "2": Size((64, 128, 192), (2, 3, 3), 128, 64),
+    "3": Size((96, 192, 256), (2, 3, 2), 192, 96),
+    "4": Size((112, 192, 256), (3, 4, 2), 384, 128),
+    "5": Size((128, 256, 320), (4, 4, 4), 384, 160),
+    "6": Size((160, 320, 384), (5, 6, 6), 448, 192),
+    "7": Size((192, 384, 512), (7, 8, 8), 448, 256),
+    "8": Size((256, 512, 640), (8, 9, 8), 512, 256),
+}
+"""Of Res-hyper and Res-context. A block of 16×16 pixels has 768 numbers: what the
+linear path of 96, 128 or 192 latents drops of it is more than the noise of a high
+rate, so that the three smallest are for λ up to about 0.01."""
+
+RATE_WIDTH = 32  # of the embedding of log λ
+PIXEL_GAIN = 4.0  # brings pixels of standard deviation about 1/4 to about 1
+HYPER_GAIN = 2.0  # initial ratio of z to its features
+LOG_SIGMA_POSTERIOR = -1.2  # initial: about the standard deviation of a unit box
+
+UNIT_BOX_VARIANCE = 1.0 / 12.0
+"""Added to a bound's prior variance of y, as the unit box widens a codec's: the
+hyper-synthesis then means the same by a scale in both forms."""
+
+# MSE at λ asks for steps of Δ² = 12·3 / (2·ln 2·λ) in an orthonormal transform
+# of RGB on 0–255 (reverse water-filling, uniform quantizer): the unit of y.
+_STEP = (18.0 / 0.6931471805599453) ** 0.5
+_LEVELS_PER_FEATURE = 255.0 / PIXEL_GAIN
+
+
+def _second_half_zero(key, shape, dtype):
+    """LeCun normal for the means of a head, zeros for its log-scales."""
+    half = nnx.initializers.lecun_normal()(key, (shape[0], shape[1] // 2), dtype)
+    return jnp.concatenate([half, jnp.zeros_like(half)], axis=1)
+
+
+def _sized(size: str, latent: int | None) -> Size:
+    """A size with ``latent`` channels of y, and a stage at stride 16 that can hold them."""
+    if size not in SIZES:
+        raise ValueError(f"unknown size {size!r}: choose one of {', '.join(SIZES)}")
+    found = SIZES[size]
+    latent = found.latent if latent is None else latent
+    if latent < 1 or latent % 4:
+        raise ValueError(f"latent = {latent}: y needs a multiple of four channels")
+    a, b, c = found.widths
+    return replace(found, widths=(a, b, max(c, latent)), latent=latent)
+
+
+class Stack(nnx.Module):
+    """Blocks at one resolution."""
+
+    def __init__(self, width: int, depth: int, embedding: int, *, dtype, rngs: nnx.Rngs):
+        self.blocks = nnx.List(
+            [FasterBlock(width, embedding, dtype=dtype, rngs=rngs) for _ in range(depth)]
+        )
+
+    def __call__(self, x, e):
+        """[H, W, width] → [H, W, width]."""
+        for block in self.blocks:
+            x = block(x, e)
+        return x
+
+
+class Ladder(nnx.Module):
+    """Alternating resamplings and stacks: an analysis, a synthesis or their hyper twins."""
+
+    def __init__(self, resamplings, stacks):
+        self.resamplings = nnx.List(resamplings)
+        self.stacks = nnx.List(stacks)
+
+    def __call__(self, x, e):
+        """Resample, transform, and so on."""
+        for resample, stack in zip(self.resamplings, self.stacks, strict=True):
+            x = stack(resample(x), e)
+        return x
+
+
+class Hyperprior(nnx.Module):
+    """The weights of a model with z at stride 64 and y at stride 16, and what is done with them.
+
+    Args:
+      size: a key of :data:`SIZES`.
+      form: ``bound``: Gaussian p(z) per channel and p(y|z), every KL analytic;
+        ``codec``: p(y|z) with a lower bound on its scale, and a mixture of
+        Gaussians per channel for z.
+      lmbda_range: (low, high) of a variable-rate model, whose blocks are
+        modulated by an embedding of log λ; low = high for a fixed rate.
+      latent: channels of y, in place of the size's own.
+      compute: ``float32`` or ``bfloat16``, the type of the transforms'
+        arithmetic; parameters, latents and rates stay float32.
+      seed: of the initial weights.
+    """
+
+    stride = 64
+
+    def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
+                 compute="float32", seed=0):  # fmt: skip
+        self.form = check_form(form)
+        self.lmbda_range = tuple(lmbda_range)
+        self.size = _sized(size, latent)
+        dtype = jnp.dtype(compute)
+        e = RATE_WIDTH if lmbda_range[0] < lmbda_range[1] else 0
+        rngs = nnx.Rngs(seed)
+        self.embedding = RateEmbedding(self.lmbda_range, e, rngs=rngs) if e else None
+        self._build_transforms(e, dtype, rngs)
+        self._build_hyper(e, dtype, rngs)
+        self._start_from_klt()
+        self.top = FactorizedPrior(self.size.hyper, form, HYPER_GAIN)
+
+    def _build_transforms(self, e, dtype, rngs):
+        (a, b, c), depths, m = self.size.widths, self.size.depths, self.size.latent
+        stack = lambda i, w: Stack(w, depths[i], e, dtype=dtype, rngs=rngs)  # noqa: E731
+        kw = {"dtype": dtype, "rngs": rngs}
+        self.analysis = Ladder(
+            [Down(3, a, 4, **kw), Down(a, b, 2, **kw), Down(b, c, 2, **kw)],
+            [stack(0, a), stack(1, b), stack(2, c)],
+        )
+        self.to_y = Moments(c, 2 * m, rngs=rngs)
+        self.synthesis = Ladder(
+            [Up(m, c, 1, **kw), Up(c, b, 2, **kw), Up(b, a, 2, **kw)],
+            [stack(2, c), stack(1, b), stack(0, a)],
+        )
+        self.to_x = Up(a, 3, 4, rngs=rngs)
+        # Gains of y on the way out of the analysis and into the synthesis.
+        self.gain_out = Modulation(e or 1, m, rngs=rngs)
+        self.gain_in = Modulation(e or 1, m, rngs=rngs)
+
+    def _start_from_klt(self):
+        """Make the linear path a transform codec; see :mod:`rdbound.models.klt`."""
+        m = self.size.latent
+        steps = klt.stages((4, 2, 2), self.size.widths)
+        ins = (3, *self.size.widths[:2])
+        downs = self.analysis.resamplings
+        ups = (self.to_x, *reversed(self.synthesis.resamplings[1:]))
+        for stage, down, up, width in zip(steps, downs, ups, ins, strict=True):
+            down.dense.kernel[...] = klt.down_kernel(down.dense.kernel[...], stage, width)
+            up.dense.kernel[...] = klt.up_kernel(up.dense.kernel[...], stage, width)
+        root = np.sqrt(steps[-1].std)
+        rank = min(m, len(root))
+        self.to_y.kernel[...] = (
+            jnp.zeros_like(self.to_y.kernel[...]).at[:rank, :rank].set(np.diag(root[:rank]))
+        )
+        from_y = self.synthesis.resamplings[0].dense.kernel
+        undo = np.eye(rank, len(root)) / root
+        from_y[...] = from_y[...].at[:rank].set(0.0).at[:rank, : len(root)].set(undo)
+        log_std = 2.0 * np.log(root[:rank])
+        self.to_prior.bias[...] = self.to_prior.bias[...].at[m : m + rank].set(log_std)
+
+    def _build_hyper(self, e, dtype, rngs):
+        m, n = self.size.latent, self.size.hyper
+        stack = lambda: Stack(n, 1, e, dtype=dtype, rngs=rngs)  # noqa: E731
+        kw = {"dtype": dtype, "rngs": rngs}
+        self.hyper_analysis = Ladder(
+            [Down(self.size.widths[2], n, 1, **kw), Down(n, n, 2, **kw), Down(n, n, 2, **kw)],
+            [stack(), stack(), stack()],
+        )
+        self.to_z = Moments(n, 2 * n, kernel_init=_second_half_zero, rngs=rngs)
+        self.hyper_synthesis = Ladder(
+            [Up(n, n, 1, **kw), Up(n, n, 2, **kw), Up(n, n, 2, **kw)],
+            [stack(), stack(), stack()],
+        )
+        zeros = nnx.initializers.zeros
+        self.to_prior = Moments(n, 2 * m, kernel_init=zeros, rngs=rngs)
+
+    def embed(self, lmbda) -> jax.Array | None:
+        """The embedding of log λ; None in fixed-rate models."""
+        if self.embedding is None:
+            return None
+        return self.embedding(jnp.asarray(lmbda, jnp.float32))
+
+    def scale(self, lmbda) -> jax.Array:
+        """Units of y in one feature: pixel levels over the step that MSE at λ asks for."""
+        return _LEVELS_PER_FEATURE / _STEP * jnp.sqrt(jnp.asarray(lmbda, jnp.float32))
+
+    def _gain(self, modulation, x, e):
+        return modulation(x, jnp.zeros((1,)) if e is None else e)
+
+    def posteriors(self, x, lmbda) -> tuple[Gaussian, Gaussian]:
+        """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
+        e = self.embed(lmbda)
+        features = self.analysis(PIXEL_GAIN * (x - 0.5), e).astype(jnp.float32)
+        mu, log_sigma = jnp.split(self.to_y(features), 2, axis=-1)
+        mu = self._gain(self.gain_out, mu, e) * self.scale(lmbda)
+        y = Gaussian(mu, log_sigma + LOG_SIGMA_POSTERIOR)
+        top = self.to_z(self.hyper_analysis(features, e).astype(jnp.float32))
+        z_mu, z_log_sigma = jnp.split(top, 2, axis=-1)
+        return Gaussian(HYPER_GAIN * z_mu, z_log_sigma + LOG_SIGMA_POSTERIOR), y
+
+    def hyper_features(self, z, e) -> jax.Array:
+        """Z → [H/16, W/16, N], float32."""
+        return self.hyper_synthesis(z / HYPER_GAIN, e).astype(jnp.float32)
+
+    def prior_of_y(self, mu, log_sigma, lmbda) -> Gaussian:
+        """Means and log-scales in the unit of features → the Gaussian of this form."""
+        scale = self.scale(lmbda)
+        log_sigma = log_sigma + jnp.log(scale)
+        if self.form == "codec":
+            # The channel adds the unit box; see also the bound's variance.
+            return Gaussian(mu * scale, lower_bound(log_sigma, jnp.log(SCALE_BOUND)))
+        log_sigma = 0.5 * jnp.logaddexp(2.0 * log_sigma, jnp.log(UNIT_BOX_VARIANCE))
+        return Gaussian(mu * scale, log_sigma)
+
+    def image(self, y, lmbda) -> jax.Array:
+        """Y [H/16, W/16, M] → image [H, W, 3], real-valued."""
+        e = self.embed(lmbda)
+        y = self._gain(self.gain_in, y / self.scale(lmbda), e)
+        return self.to_x(self.synthesis(y, e).astype(jnp.float32)) / PIXEL_GAIN + 0.5
