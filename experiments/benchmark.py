@@ -24,10 +24,10 @@ from rdbound.coding import Codec
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.tables import TOTAL, gaussian_tables
 from rdbound.models import make_model
-from rdbound.models.cost import cost
+from rdbound.cost import cost
 from rdbound.objective import amortized, clip, objective
 from rdbound.refinement import RefinementOptions, refine
-from rdbound.sources.base import Datum
+from rdbound.datum import Datum
 from rdbound.training import TrainingOptions, init, make_step
 
 HEIGHT, WIDTH = 512, 768

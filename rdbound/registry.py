@@ -2,10 +2,17 @@
 
 import importlib
 import inspect
+import typing
 from collections.abc import Callable, Mapping
+from dataclasses import is_dataclass
+from functools import partial
 from typing import Any
 
-__all__ = ["build", "find", "import_outside"]
+from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+
+__all__ = ["build", "checked_options", "find", "import_outside"]
+
+_ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)
 
 
 def find(kind: str, known: Mapping[str, Any], name: str) -> Any:
@@ -29,16 +36,45 @@ def build(kind: str, known: Mapping[str, Callable], name: str, options: Mapping[
     its code is not the user's.
     """
     make = import_outside(kind, name) if ":" in name else find(kind, known, name)
-    check_options(f"{kind} {name!r}", make, options)
-    return make(**options)
+    return make(**checked_options(f"{kind} {name!r}", make, options))
 
 
-def check_options(what: str, make: Callable, options: Mapping[str, Any]) -> None:
-    """Raise ValueError where ``make`` cannot be called with these keywords."""
+def checked_options(what: str, make: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
+    """``options`` as the annotations of ``make`` want them (a list as a tuple, 1 as 1.0).
+
+    Raises ValueError, beginning with ``what``, for one that it does not take, one
+    that is missing or one of another type.
+    """
     try:
         inspect.signature(make).bind(**options)
     except TypeError as error:
         raise ValueError(f"{what}: {error}") from None
+    hints = _hints(make)
+    return {
+        key: _as_annotated(f"{what}: {key}", hints[key], value) if key in hints else value
+        for key, value in options.items()
+    }
+
+
+def _hints(make: Callable) -> dict[str, Any]:
+    """The annotations of what is called; none where they cannot be resolved."""
+    target = make.func if isinstance(make, partial) else make
+    if inspect.isclass(target) and not is_dataclass(target):
+        target = target.__init__
+    try:
+        return typing.get_type_hints(target)
+    except (NameError, TypeError):
+        return {}
+
+
+def _as_annotated(what: str, hint: Any, value: Any) -> Any:
+    try:
+        return TypeAdapter(hint, config=_ANY_CLASS).validate_python(value)
+    except ValidationError as error:
+        reason = error.errors()[0]["msg"]
+        raise ValueError(f"{what} = {value!r}: {reason}") from None
+    except PydanticUserError:  # an annotation that says nothing at run time
+        return value
 
 
 def import_outside(kind: str, name: str) -> Callable:

@@ -1,3 +1,6 @@
+import json
+from pathlib import Path
+
 import jax
 import numpy as np
 import pytest
@@ -5,11 +8,14 @@ from flax import nnx
 
 from rdbound import checkpoint
 from rdbound.coding import Codec
+from rdbound.distortion import MSSSIM, SquaredError
 from rdbound.fingerprint import flat_weights
+from rdbound.images.sets import open_images
 from rdbound.models import make_model
 from tests.toy import SPEC, Toy
 
 RANGE = [0.0009, 0.0966]
+GOLDEN = Path(__file__).parent / "coding" / "golden"
 
 
 def _spec(form, name="res-hyper-1"):
@@ -17,7 +23,7 @@ def _spec(form, name="res-hyper-1"):
 
 
 def test_a_codec_comes_back_with_its_tables_and_fingerprint(tmp_path):
-    path = checkpoint.save(tmp_path / "toy.safetensors", Toy(), SPEC)
+    path = checkpoint.save_checkpoint(tmp_path / "toy.safetensors", Toy(), SPEC)
     one, two = checkpoint.load(path), checkpoint.load(path)
     assert one.name == "toy"
     assert set(one.tables) == {"gaussian", "factorized"}
@@ -26,7 +32,7 @@ def test_a_codec_comes_back_with_its_tables_and_fingerprint(tmp_path):
 
 def test_float16_weights_give_the_tables_that_are_stored(tmp_path):
     """Tables are made from the rounded weights, so that they belong to them."""
-    path = checkpoint.save(tmp_path / "toy.safetensors", Toy(), SPEC, "float16")
+    path = checkpoint.save_checkpoint(tmp_path / "toy.safetensors", Toy(), SPEC, "float16")
     loaded = checkpoint.load(path)
     stored = Codec(loaded.model, loaded.tables)
     made = Codec(loaded.model)
@@ -35,7 +41,7 @@ def test_float16_weights_give_the_tables_that_are_stored(tmp_path):
 
 def test_a_codec_starts_from_a_bound(tmp_path):
     bound = make_model(**_spec("bound"))
-    path = checkpoint.save(tmp_path / "bound.safetensors", bound, _spec("bound"))
+    path = checkpoint.save_checkpoint(tmp_path / "bound.safetensors", bound, _spec("bound"))
     codec = checkpoint.start_from(make_model(**_spec("codec"), seed=5), path)
     own = flat_weights(codec)
     for name, value in flat_weights(bound).items():
@@ -48,7 +54,7 @@ def test_a_codec_starts_from_a_bound(tmp_path):
 
 
 def test_mistakes_are_named(tmp_path):
-    path = checkpoint.save(tmp_path / "toy.safetensors", Toy(), SPEC)
+    path = checkpoint.save_checkpoint(tmp_path / "toy.safetensors", Toy(), SPEC)
     with pytest.raises(ValueError, match="has no place in this model"):
         checkpoint.start_from(make_model(**_spec("bound")), path)
     (tmp_path / "junk.safetensors").write_bytes(b"junk")
@@ -83,3 +89,29 @@ def test_the_shipped_codec_codes_an_odd_photograph():
         assert decoded.shape == image.shape
     assert np.mean((decoded.astype(float) - image) ** 2) < 60
     assert sizes[0] < sizes[1] < image.size / 4
+
+
+@pytest.mark.parametrize("name", ["coffee", "astronaut", "chelsea"])
+def test_golden_streams_of_the_shipped_codec(name):
+    """Bytes are a promise: streams of version 1 are read, and are what is still written."""
+    expected = json.loads((GOLDEN / "expected.json").read_text())[name]
+    images = open_images("bundled-crops")
+    image = images[images.names.index(name)]
+    loaded = checkpoint.load("res-hyper-4-codec")
+    codec = Codec(loaded.model, loaded.tables)
+    data = (GOLDEN / f"{name}.rdb").read_bytes()
+    decoded = codec.decompress(data).astype(float)
+    assert np.mean((decoded - image) ** 2) == pytest.approx(expected["mse"], rel=1e-3)
+    # Another machine's encoder may round a latent in ten thousand the other way.
+    again = codec.compress(image, expected["lmbda"])
+    assert abs(len(again) - expected["bytes"]) <= 4
+    assert again[3] == data[3] == 1
+    assert again[8:16] == data[8:16], "the fingerprint of weights and tables"
+
+
+def test_another_distortion_belongs_to_the_checkpoint(tmp_path):
+    spec = SPEC | {"distortion": {"name": "ms-ssim", "options": {}}}
+    path = checkpoint.save_checkpoint(tmp_path / "toy.safetensors", Toy(), spec)
+    assert checkpoint.load(path).distortion == MSSSIM()
+    path = checkpoint.save_checkpoint(tmp_path / "plain.safetensors", Toy(), SPEC)
+    assert checkpoint.load(path).distortion == SquaredError()

@@ -11,6 +11,12 @@ from rdbound.cli import main
 from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
 
+REFINEMENT = {
+    "steps": 40,
+    "check_every": 10,
+    "learning_rate": 0.05,
+    "channel": {"name": "sga", "options": {"start": 5, "decay": 0.05}},
+}
 MODEL = {"name": "tests.toy:Toy", "lmbda": [0.001, 0.1]}
 
 
@@ -47,8 +53,7 @@ def _evaluation(root, output, **extra):
             "checkpoints": [str(root / "bound"), str(root / "codec")],
             "data": {"source": "folder", "path": str(root / "pictures")},
             "lmbdas": [0.003, 0.01, 0.03],
-            "refinement": {"steps": 40, "check_every": 10, "learning_rate": 0.05},
-            "sga": {"start": 5, "decay": 0.05},
+            "refinement": REFINEMENT,
             "batch": 2,
             "keep_streams": True,
         }
@@ -206,7 +211,9 @@ def test_what_would_fail_hours_later_fails_at_once(folder, tmp_path, capsys):
         ({"lmbdas": [0.01, 0.9]}, "outside the model's range"),
         ({"lmbdas": [0.01, 0.01]}, "holds a value twice"),
         ({"checkpoints": [str(folder / "codec")] * 2}, "two checkpoints have the same name"),
-        ({"sga": {}}, "SGA temperature is still 0.5"),
+        ({"refinement": {"steps": 40}}, "refinement's channel is still 0.5"),
+        ({"methods": ["codec-idael"]}, "unknown method 'codec-idael'"),
+        ({"refinement": {"steps": 40, "channel": {"name": "sag"}}}, "unknown channel 'sag'"),
     ):
         text = _fails(capsys, "evaluate", _evaluation(folder, tmp_path / "x", **extra))
         assert message in text

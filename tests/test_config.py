@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from rdbound.config import ConfigError, cells, load_config, to_yaml
-from rdbound.quickstart import quickstart_config
+from rdbound.stages.quickstart import quickstart_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 

@@ -8,8 +8,8 @@ from rdbound.checkpoint import Checkpoint
 from rdbound.evaluation import EvaluationOptions, evaluate
 from rdbound.objective import clip, objective
 from rdbound.refinement import RefinementOptions
-from rdbound.sources.image_sets import ImageSet
-from rdbound.sources.images import to_datum
+from rdbound.images.sets import ImageSet
+from rdbound.images.files import to_datum
 from tests.toy import Toy
 
 

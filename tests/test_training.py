@@ -12,13 +12,18 @@ import numpy as np
 import pytest
 from flax import nnx
 
+from rdbound.bench import EvaluationOptions
 from rdbound.channels import make_channel
+from rdbound.checkpoint import Checkpoint
+from rdbound.evaluation import evaluate
+from rdbound.examples import VectorExamples
 from rdbound.models import make_model
 from rdbound.sources.base import Stream
 from rdbound.sources.gaussian import GaussianSource
 from rdbound.training import (
     NonFiniteLossError,
     TrainingOptions,
+    batch_loss,
     draw_lmbdas,
     fit,
     init,
@@ -60,12 +65,9 @@ def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):
                               checkpoint_every=steps, log_every=1000)  # fmt: skip
     model = fit(_mlp(lmbda), make_channel("gaussian"), Stream(GaussianSource(variances), 512, 0),
                 options, tmp_path)  # fmt: skip
-    from rdbound.checkpoint import Checkpoint
-    from rdbound.evaluation import EvaluationOptions, evaluate_vectors
-
-    vectors = GaussianSource(variances).sample(jax.random.key(9), 200_000)
-    (row,) = evaluate_vectors(Checkpoint(model, {}, None, "linear"), "gaussian", vectors,
-                              EvaluationOptions(lmbdas=(lmbda,)))  # fmt: skip
+    examples = VectorExamples("gaussian", GaussianSource(variances), 200_000, 1, 9)
+    (row,) = evaluate(Checkpoint(model, {}, None, "linear"), examples,
+                      EvaluationOptions(lmbdas=(lmbda,), samples=1))  # fmt: skip
     rate, distortion = GaussianSource(variances).exact(lmbda)
     excess = row.J - (rate + lmbda * distortion)
     assert excess > -4 * row.J_se, "an upper bound must not lie below the truth"
@@ -93,7 +95,7 @@ graphdef, state = nnx.split(model)
 out = []
 for devices in (jax.devices(), jax.devices()[:1]):
     step, replicated, split = make_step(graphdef, make_channel("gaussian"),
-        TrainingOptions(batch=8, warmup=1), devices)
+        TrainingOptions(batch=8, warmup=1), devices=devices)
     carry = jax.device_put(init(nnx.to_pure_dict(nnx.split(make_model("mlp", "bound", [0.5, 4.0],
         dimension=3))[1]), TrainingOptions(batch=8, warmup=1)), replicated)
     for i in range(5):
@@ -119,7 +121,7 @@ def test_a_batch_that_cannot_be_divided_is_named():
     graphdef, _ = nnx.split(_mlp())
     devices = jax.devices() * 3
     with pytest.raises(ValueError, match=r"options.batch is 8, not a multiple of the 3 devices"):
-        make_step(graphdef, make_channel("gaussian"), TrainingOptions(batch=8), devices)
+        make_step(graphdef, make_channel("gaussian"), TrainingOptions(batch=8), devices=devices)
 
 
 class Poisoned(Stream):
@@ -172,7 +174,7 @@ CONFIG = """
 output: {output}
 model: {{name: mlp, form: bound, lmbda: [0.5, 4.0], options: {{dimension: 2}}}}
 training:
-  data: {{source: gaussian, variances: [1.0, 2.0], test_vectors: 1000}}
+  data: {{source: gaussian, options: {{variances: [1.0, 2.0]}}}}
   channel: {{name: gaussian}}
   options: {{steps: 6000, batch: 16, checkpoint_every: 200, log_every: 100}}
 """
@@ -202,3 +204,19 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").open()]
     assert steps == list(range(100, 6001, 100))
     assert list((tmp_path / "cut" / "tensorboard").glob("events*"))
+
+
+def test_held_out_data_are_watched_and_not_trained_on(tmp_path):
+    """``held_out_J`` is J of the averaged weights on that batch, with the noise of key 0."""
+    options = TrainingOptions(steps=20, batch=8, checkpoint_every=10, log_every=20)
+    held = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
+    channel, source = make_channel("gaussian"), GaussianSource((1.0, 1.0))
+    model = fit(_mlp(), channel, Stream(source, 8, 0), options, tmp_path / "a", held_out=held)
+    lines = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").open()]
+    assert [line["step"] for line in lines if "held_out_J" in line] == [10, 20]
+    _, means = batch_loss(model, channel, held, jax.random.key(0), 0.0)
+    assert lines[-1]["held_out_J"] == pytest.approx(float(means["J"]), rel=1e-5)
+    plain = fit(_mlp(), channel, Stream(source, 8, 0), options, tmp_path / "b")
+    for a, b in zip(jax.tree.leaves(nnx.split(model)[1]), jax.tree.leaves(nnx.split(plain)[1]),
+                    strict=True):  # fmt: skip
+        np.testing.assert_array_equal(a, b)

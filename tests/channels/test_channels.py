@@ -9,6 +9,8 @@ from rdbound.channels import CHANNELS, make_channel
 from rdbound.ops.distributions import Gaussian, Mixture
 
 SHAPE = (5, 7)
+MADE_OF_OTHERS = {"combined", "per-level"}
+NAMES = [name for name in CHANNELS if name not in MADE_OF_OTHERS]
 
 
 def _posterior(key):
@@ -19,7 +21,7 @@ def _prior():
     return Gaussian(jnp.full(SHAPE, 0.25), jnp.full(SHAPE, 1.0))
 
 
-@pytest.mark.parametrize("name", CHANNELS)
+@pytest.mark.parametrize("name", NAMES)
 def test_a_channel_is_pure_finite_and_shaped(name, key):
     channel = make_channel(name).at(jnp.asarray(1000))
     posterior, prior = _posterior(key), _prior()
@@ -30,7 +32,7 @@ def test_a_channel_is_pure_finite_and_shaped(name, key):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", [n for n in CHANNELS if n != "rounding"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "rounding"])
 def test_gradients_reach_posterior_and_prior(name, key):
     channel = make_channel(name)
 
@@ -43,7 +45,7 @@ def test_gradients_reach_posterior_and_prior(name, key):
     assert float(jnp.abs(g_prior.log_sigma).max()) > 0
 
 
-@pytest.mark.parametrize("name", [n for n in CHANNELS if n != "gaussian"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n != "gaussian"])
 def test_quantizing_channels_take_a_mixture(name, key):
     shape = (*SHAPE, 2)
     prior = Mixture(jnp.full(shape, jnp.log(0.5)), jnp.zeros(shape), jnp.ones(shape),
@@ -99,3 +101,64 @@ def test_sga_follows_its_schedule_and_becomes_rounding(key):
 def test_an_unknown_channel_is_named():
     with pytest.raises(ValueError, match="unknown channel 'guassian': choose one of gaussian"):
         make_channel("guassian")
+
+
+def test_mixed_charges_what_uniform_noise_costs(key):
+    """The rate at the noisy value, not at the rounded one."""
+    posterior, prior = _posterior(key), _prior()
+    mixed, uniform, rounded = (
+        make_channel(n)(posterior, prior, key) for n in ("mixed", "uniform", "rounding")
+    )
+    np.testing.assert_array_equal(mixed.bits, uniform.bits)
+    assert float(jnp.abs(mixed.bits - rounded.bits).max()) > 0.05
+
+
+def test_straight_through_is_rounding_with_the_gradient_of_the_identity(key):
+    posterior, prior = _posterior(key), _prior()
+    channel, rounding = make_channel("straight-through"), make_channel("rounding")
+    for a, b in zip(channel(posterior, prior, key), rounding(posterior, prior, key), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
+    total = lambda mu: jnp.sum(channel(posterior._replace(mu=mu), prior, key).sample)  # noqa: E731
+    np.testing.assert_allclose(jax.grad(total)(posterior.mu), 1.0)
+
+
+def test_a_combination_is_the_sample_of_one_and_the_bits_of_the_other(key):
+    posterior, prior = _posterior(key), _prior()
+    channel = make_channel("combined", sample="gaussian", bits={"name": "uniform"})
+    both = channel(posterior, prior, key)
+    np.testing.assert_array_equal(both.sample, make_channel("gaussian")(posterior, prior, key)[0])
+    np.testing.assert_array_equal(both.bits, make_channel("uniform")(posterior, prior, key)[1])
+
+
+def test_a_channel_per_level_is_each_in_its_place(key):
+    posterior, prior = _posterior(key), _prior()
+    levels = ["gaussian", {"name": "sga", "options": {"initial": 0.4, "decay": 0.01, "start": 0}}]
+    channel = make_channel("per-level", levels=levels).at(100)
+    for level, name in ((0, "gaussian"), (1, "sga"), (7, "sga")):
+        plain = make_channel(name) if name == "gaussian" else make_channel(
+            "sga", initial=0.4, decay=0.01, start=0).at(100)  # fmt: skip
+        for a, b in zip(channel.at_level(level)(posterior, prior, key),
+                        plain(posterior, prior, key), strict=True):  # fmt: skip
+            np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="choose one with at_level"):
+        channel(posterior, prior, key)
+
+
+def test_traits_say_what_is_random_and_what_is_annealed():
+    random = {name: make_channel(name).random for name in NAMES}
+    assert {name for name, yes in random.items() if not yes} == {"rounding", "straight-through"}
+    assert make_channel("per-level", levels=["rounding", "gaussian"]).random
+    assert not make_channel("per-level", levels=["rounding"]).random
+    assert make_channel("gaussian").temperature_at(10) is None
+    sga = {"name": "sga", "options": {"initial": 0.4, "decay": 0.01, "start": 0}}
+    left = make_channel("per-level", levels=["gaussian", sga]).temperature_at(100)
+    assert left == pytest.approx(0.4 * np.exp(-1.0))
+
+
+def test_sga_starts_at_the_temperature_it_is_given(key):
+    """Before any step the temperature is ``initial``, whatever the default."""
+    posterior, prior = _posterior(key), _prior()
+    channel = make_channel("sga", initial=0.2)
+    for a, b in zip(channel(posterior, prior, key), channel.at(0)(posterior, prior, key),
+                    strict=True):  # fmt: skip
+        np.testing.assert_array_equal(a, b)

@@ -9,7 +9,7 @@ from rdbound.coding import BitstreamError, Codec
 from rdbound.coding.guard import BAND
 from rdbound.objective import eight_bit, objective
 from rdbound.ops.distributions import Gaussian
-from rdbound.sources.images import to_datum
+from rdbound.images.files import to_datum
 from tests.toy import Toy
 
 

@@ -2,8 +2,8 @@ import itertools
 
 import numpy as np
 
-from rdbound.sources.crops import crops
-from rdbound.sources.image_sets import ImageSet
+from rdbound.images.crops import centre_crops, crops
+from rdbound.images.sets import ImageSet
 
 
 def _images(count=5):
@@ -56,3 +56,10 @@ def test_images_smaller_than_the_crop_are_padded():
     (batch,) = _take(crops(_images(), 32, 2, seed=0), 1)
     assert batch.shape == (2, 32, 32, 3)
     assert batch[0, -1, 0, 1] == 19
+
+
+def test_centre_crops_are_the_middle_of_each_image():
+    batch = centre_crops(_images(3), 8)
+    np.testing.assert_array_equal(batch[:, 0, 0, 0], [0, 1, 2])
+    np.testing.assert_array_equal(batch[:, 0, 0, 1], [6, 6, 6])
+    np.testing.assert_array_equal(batch[:, 0, 0, 2], [8, 8, 8])

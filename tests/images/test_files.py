@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdbound.sources.images import read_image, to_datum
+from rdbound.images.files import read_image
 
 
 def _save(path, array, **options):
@@ -60,12 +60,3 @@ def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path, make, mes
         read_image(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize("size", [(1, 1), (64, 64), (65, 1), (63, 130)])
-def test_padding_replicates_the_edge(size, rng):
-    image = rng.integers(0, 256, (*size, 3), dtype=np.uint8)
-    datum = to_datum(image, 64)
-    assert all(n % 64 == 0 for n in datum.x.shape[:2])
-    assert float(datum.pixels) == size[0] * size[1]
-    np.testing.assert_allclose(datum.x[-1, -1] * 255, image[-1, -1], atol=1e-4)

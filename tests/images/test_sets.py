@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdbound.sources.image_sets import open_images
+from rdbound.images.sets import open_images
 
 
 def _write(folder, name, value=0):
@@ -78,3 +78,30 @@ def test_tfds_is_read_without_tensorflow(tmp_path):
         assert images[0].shape == (32, 32, 3)
         assert images[0].dtype == np.uint8
     assert "tensorflow" not in sys.modules
+
+
+def test_an_image_is_decoded_once_where_memory_allows():
+    loaded = []
+
+    def load(index):
+        loaded.append(index)
+        return np.full((4, 4, 3), index, np.uint8)
+
+    images = ImageSet("counted", ("a", "b"), load).cached(60 / 2**30)
+    images.fingerprint()
+    for _ in range(3):
+        assert images[0][0, 0, 0] == 0
+        assert images[1][0, 0, 0] == 1
+    # Room for one of 48 bytes: the other is decoded each time.
+    assert loaded == [0, 1, 1, 1, 1]
+
+
+def test_held_out_images_are_spread_and_not_among_the_rest():
+    images = ImageSet("many", tuple(map(str, range(10))), lambda i: np.full((1, 1, 3), i, np.uint8))
+    rest, held = images.without(2)
+    assert held.names == ("2", "7")
+    assert [int(held[i][0, 0, 0]) for i in range(2)] == [2, 7]
+    assert rest.names == ("0", "1", "3", "4", "5", "6", "8", "9")
+    assert int(rest[2][0, 0, 0]) == 3
+    with pytest.raises(ValueError, match="cannot hold out 10 of 10"):
+        images.without(10)

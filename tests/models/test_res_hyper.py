@@ -6,11 +6,11 @@ from flax import nnx
 
 from rdbound.channels import make_channel
 from rdbound.models import MODELS, LatentModel, make_model
-from rdbound.models.cost import cost
+from rdbound.cost import cost
 from rdbound.models.klt import stages
 from rdbound.objective import objective
 from rdbound.ops.distributions import Gaussian, Mixture
-from rdbound.sources.base import Datum
+from rdbound.datum import Datum
 
 RANGE = (0.0009, 0.0966)
 

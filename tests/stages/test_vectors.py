@@ -1,4 +1,8 @@
+import pytest
+
 from rdbound.cli import main
+from rdbound.sources.gaussian import GaussianSource
+from rdbound.tables.rd import read_table
 
 
 def test_a_model_without_a_closed_divergence_trains_and_is_evaluated(tmp_path, capsys):
@@ -9,12 +13,34 @@ model:
   {{name: mlp, form: bound, lmbda: 2.0,
    options: {{dimension: 2, hidden: [], posterior: full, prior: flow}}}}
 training:
-  data: {{source: gaussian, variances: [1.0, 0.5], test_vectors: 500}}
+  data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}}}
   channel: {{name: sampled}}
   options: {{steps: 5, batch: 16, warmup: 1, log_every: 5, checkpoint_every: 5}}
 """)
     assert main(["train", str(path)]) == 0
-    assert "J on the exact R(D)" in capsys.readouterr().out
+    assert "wrote" in capsys.readouterr().out
+    assert not (tmp_path / "rich" / "rd.csv").exists(), "training ends in a checkpoint"
+    path.with_name("evaluated.yaml").write_text(f"""
+output: {tmp_path / "evaluated"}
+evaluation:
+  checkpoints: [{tmp_path / "rich"}]
+  data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}, vectors: 4000, blocks: 4}}
+  lmbdas: null
+  bound_channel: {{name: sampled}}
+""")
+    assert main(["evaluate", str(path.with_name("evaluated.yaml"))]) == 0
+    rows = read_table(tmp_path / "evaluated" / "rd.csv")
+    assert {(r.method, r.image) for r in rows} == {
+        (m, f"block-0{k}") for m in ("bound", "exact") for k in (1, 2, 3, 4)
+    }
+    exact = GaussianSource((1.0, 0.5)).exact(2.0)
+    for row in rows:
+        assert row.dataset == "gaussian"
+        assert pytest.approx(row.bpp + 2.0 * row.mse, rel=1e-6) == row.J
+        if row.method == "exact":
+            assert row.J == pytest.approx(exact.J(2.0), rel=1e-9)
+        else:
+            assert row.J > exact.J(2.0), "five steps of training are far from the bound"
     # Through the wrong channel it is refused before anything is trained.
     assert main(["train", str(path), "training.channel.name=gaussian", "output=x"]) == 2
     assert "use the sampled channel" in capsys.readouterr().err

@@ -7,7 +7,8 @@ from flax import nnx
 from rdbound.channels import make_channel
 from rdbound.models import make_model
 from rdbound.objective import objective
-from rdbound.sources import Datum, make_source
+from rdbound.datum import Datum
+from rdbound.sources import make_source
 from rdbound.theory import make_method
 from rdbound.theory.neural_lower import log_supremum
 
