@@ -257,7 +257,7 @@ class Bench:
 
     def _distortion_of(self, of: _Keyed, place: int, decoded: np.ndarray, mse: float) -> float:
         """D of a decoded example; the mean squared error is known in float64 already."""
-        if isinstance(self.distortion, SquaredError):
+        if self.distortion == SquaredError():
             return mse
         datum = jax.tree.map(lambda leaf: leaf[place], of.batch.data)
         if self.vectors:

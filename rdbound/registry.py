@@ -46,7 +46,11 @@ def checked_options(what: str, make: Callable, options: Mapping[str, Any]) -> di
     that is missing or one of another type.
     """
     try:
-        inspect.signature(make).bind(**options)
+        signature = inspect.signature(make)
+    except ValueError:  # of a class written in C: it must judge by itself
+        return dict(options)
+    try:
+        signature.bind(**options)
     except TypeError as error:
         raise ValueError(f"{what}: {error}") from None
     hints = _hints(make)

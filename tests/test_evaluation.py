@@ -5,18 +5,21 @@ import pytest
 
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
-from rdbound.evaluation import EvaluationOptions, evaluate
+from rdbound.coding import Codec
+from rdbound.datum import image_datum
+from rdbound.bench import EvaluationOptions, _Keyed, chosen_methods
+from rdbound.evaluation import evaluate
+from rdbound.examples import ImageExamples
 from rdbound.objective import clip, objective
-from rdbound.refinement import RefinementOptions
+from rdbound.refinement import RefinementOptions, refine
 from rdbound.images.sets import ImageSet
-from rdbound.images.files import to_datum
 from tests.toy import Toy
 
 
 @pytest.fixture
 def images(rng):
     pixels = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((16, 24, 3), (9, 11, 3))]
-    return ImageSet("noise", ("one", "two"), lambda i: pixels[i])
+    return ImageExamples(ImageSet("noise", ("one", "two"), lambda i: pixels[i]))
 
 
 def _checkpoint(form):
@@ -28,8 +31,8 @@ def test_a_bounds_row_is_the_mean_of_the_objective_over_fresh_noise(images):
     options = EvaluationOptions(lmbdas=(0.02,), samples=16)
     rows = list(evaluate(_checkpoint("bound"), images, options))
     assert [r.method for r in rows] == ["bound", "bound"]
-    for row, image in zip(rows, (images[0], images[1]), strict=True):
-        datum = to_datum(image, 8)
+    for row, image in zip(rows, (images.images[0], images.images[1]), strict=True):
+        datum = image_datum(image, 8)
         keys = jax.random.split(jax.random.key(123), 400)
         one = lambda k, d=datum: objective(model, make_channel("gaussian"), d, k, 0.02, decode=clip)  # noqa: E731
         J = np.asarray(jax.vmap(one)(keys).J)
@@ -44,9 +47,10 @@ def test_a_bounds_row_is_the_mean_of_the_objective_over_fresh_noise(images):
 class Hierarchical(Toy):
     """The posterior of y is centred on what was conveyed of z."""
 
-    def infer(self, x, lmbda):
-        z, y = super().infer(x, lmbda)
-        return z, lambda latents: y._replace(mu=y.mu + jnp.tile(latents[0], 4))
+    def posterior(self, level, latents, evidence, lmbda):
+        if level == 0:
+            return evidence
+        return evidence._replace(mu=evidence.mu + jnp.tile(latents[0], 4))
 
 
 def test_a_hierarchical_inference_is_averaged_over_its_upper_latents(images):
@@ -54,7 +58,7 @@ def test_a_hierarchical_inference_is_averaged_over_its_upper_latents(images):
     options = EvaluationOptions(lmbdas=(0.02,), samples=64)
     row, _ = evaluate(Checkpoint(model, {}, None, "toy"), images, options)
     keys = jax.random.split(jax.random.key(5), 400)
-    datum = to_datum(images[0], 8)
+    datum = image_datum(images.images[0], 8)
     one = lambda k: objective(model, make_channel("gaussian"), datum, k, 0.02, decode=clip).J  # noqa: E731
     J = np.asarray(jax.vmap(one)(keys))
     assert abs(row.J - J.mean()) < 4 * np.hypot(row.J_se, J.std() / np.sqrt(len(J)))
@@ -77,13 +81,79 @@ def test_rows_of_a_codec(images):
 
 
 def test_refinement_and_evaluation_never_share_noise(images):
-    from rdbound.evaluation import _Batch
+    """Of two examples, two purposes and two λ no two keys are alike, in the bench itself."""
+    keys = []
+    for lmbda in (0.02, 0.03):
+        of = _Keyed(images.batch((0,), 8), lmbda, 0), _Keyed(images.batch((1,), 8), lmbda, 0)
+        keys += [jax.random.key_data(k.keys(p)).tobytes() for k in of for p in (0, 1)]
+    assert len(set(keys)) == 8
 
-    batch = _Batch(images, [0], 8, 0.02, seed=0)
-    other = _Batch(images, [1], 8, 0.02, seed=0)
-    keys = [jax.random.key_data(k).tobytes() for b in (batch, other)
-            for k in (b.refine_keys, b.fresh_keys)]  # fmt: skip
-    assert len(set(keys)) == 4
+
+def test_rows_are_the_objective_on_the_keys_of_evaluation(images):
+    """A refined row is J of the refined evidence, all levels, on noise refinement never saw."""
+    model = Toy(form="bound")
+    options = EvaluationOptions(
+        lmbdas=(0.02,), samples=4, refine=RefinementOptions(steps=6, check_every=3)
+    )
+    rows = {(r.image, r.method): r for r in evaluate(_checkpoint("bound"), images, options)}
+    gaussian = make_channel("gaussian")
+    for place, name in enumerate(images.names):
+        of = _Keyed(images.batch((place,), 8), 0.02, 0)
+        datum = jax.tree.map(lambda leaf: leaf[0, 0], of.batch.data)
+        solve = refine(model, gaussian, gaussian, clip, options.refine)
+        start = model.infer(datum.x, 0.02)
+        one = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
+        refined = solve(one(datum), one(start), jnp.full(1, 0.02), of.keys(0)[0])
+        evidence = jax.tree.map(lambda leaf: leaf[0], refined.evidence)
+        for method, moved in (("bound", start), ("bound-refined", evidence)):
+            keys = jax.random.split(of.keys(1)[0, 0], 4)
+            terms = [objective(model, gaussian, datum, k, 0.02, moved, clip) for k in keys]
+            bits = np.mean([sum(float(b) for b in t.bits) for t in terms])
+            assert rows[name, method].bits == pytest.approx(bits, rel=1e-4)
+            mse = np.mean([float(t.distortion) for t in terms])
+            assert rows[name, method].mse == pytest.approx(mse, rel=1e-4)
+
+
+def test_coded_rows_are_the_files(images, tmp_path):
+    """bits = 8·bytes = bpp·pixels = the size of the kept file; its MSE is that of the ideal row."""
+    options = EvaluationOptions(
+        lmbdas=(0.02,), refine=RefinementOptions(steps=4, check_every=2)
+    )
+    found = list(evaluate(_checkpoint("codec"), images, options, tmp_path))
+    rows = {(r.image, r.method): r for r in found}
+    codec = Codec(Toy())
+    for (name, method), row in rows.items():
+        if row.bytes is None:
+            continue
+        data = (tmp_path / "toy" / f"{name}_0.02_{method}.rdb").read_bytes()
+        assert row.bits == 8 * row.bytes == 8 * len(data)
+        assert row.bpp * row.pixels == pytest.approx(row.bits, rel=1e-12)
+        image = images.images[images.names.index(name)]
+        mse = np.mean((codec.decompress(data).astype(float) - image) ** 2)
+        assert row.mse == pytest.approx(mse, rel=1e-12)
+        ideal = rows[name, method.replace("coded", "ideal")]
+        assert ideal.mse == pytest.approx(row.mse, rel=1e-3), "8 bits on both sides"
+        assert ideal.bits < row.bits < ideal.bits * 1.02 + 8 * 60
+
+
+def test_methods_can_be_chosen(images):
+    options = EvaluationOptions(lmbdas=(0.02,), methods=("codec-ideal",))
+    assert [m.name for m in chosen_methods("codec", options)] == ["codec-ideal"]
+    assert [r.method for r in evaluate(_checkpoint("codec"), images, options)] == ["codec-ideal"] * 2
+    with pytest.raises(ValueError, match="unknown method 'codec-idael'"):
+        chosen_methods("codec", EvaluationOptions(lmbdas=None, methods=("codec-idael",)))
+
+
+def test_another_distortion_is_what_J_counts(images):
+    """λ multiplies the checkpoint's own distortion; the table keeps its MSE beside it."""
+    spec = {"distortion": {"name": "squared-error", "options": {"peak": 1.0}}}
+    checkpoint = Checkpoint(Toy(), spec, None, "toy")
+    plain = Checkpoint(Toy(), {}, None, "toy")
+    options = EvaluationOptions(lmbdas=(0.02,))
+    for row, other in zip(evaluate(checkpoint, images, options), evaluate(plain, images, options),
+                          strict=True):  # fmt: skip
+        assert row.mse == pytest.approx(other.mse, rel=1e-6)
+        assert pytest.approx(row.bpp + 0.02 * row.mse / 255**2, rel=1e-5) == row.J
 
 
 def test_a_lambda_outside_the_range_is_an_error(images):

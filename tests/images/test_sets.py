@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdbound.images.sets import open_images
+from rdbound.images.sets import ImageSet, open_images
 
 
 def _write(folder, name, value=0):

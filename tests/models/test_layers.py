@@ -5,7 +5,15 @@ import pytest
 from flax import nnx
 from scipy.signal import correlate
 
-from rdbound.models.layers import Spatial, convolution, depth_to_space, space_to_depth
+from rdbound.models.layers import (
+    DepthwiseBlock,
+    Spatial,
+    convolution,
+    depth_to_space,
+    depthwise,
+    leaky_relu,
+    space_to_depth,
+)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (5, 7), (2, 3)])
@@ -40,3 +48,23 @@ def test_gradients_are_those_of_automatic_differentiation(rng):
 def test_depth_to_space_undoes_space_to_depth(rng):
     x = rng.normal(size=(6, 4, 5)).astype(np.float32)
     np.testing.assert_array_equal(depth_to_space(space_to_depth(jnp.asarray(x), 2), 2), x)
+
+
+def test_depthwise_is_a_grouped_convolution(rng):
+    x = jnp.asarray(rng.normal(size=(6, 9, 5)), jnp.float32)
+    kernel = jnp.asarray(rng.normal(size=(3, 3, 5)), jnp.float32)
+    theirs = jax.lax.conv_general_dilated(
+        x[None], kernel[:, :, None], (1, 1), "SAME", feature_group_count=5,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest")[0]  # fmt: skip
+    np.testing.assert_allclose(depthwise(x, kernel), theirs, atol=1e-5)
+
+
+def test_the_depthwise_block_is_its_formula(rng):
+    """1×1, leaky ReLU, depth-wise, 1×1, residual; then a·LeakyReLU₀.₁(b), 1×1, residual."""
+    block = DepthwiseBlock(4, 6, rngs=nnx.Rngs(0))
+    block.reduce.kernel[...] = jnp.asarray(rng.normal(size=(12, 6)), jnp.float32)
+    x = jnp.asarray(rng.normal(size=(3, 5, 4)), jnp.float32)
+    h = block.second(depthwise(leaky_relu(block.first(x)), block.kernel[...])) + block.skip(x)
+    wide = block.expand(h)
+    gated = wide[..., :12] * jnp.where(wide[..., 12:] > 0, wide[..., 12:], 0.1 * wide[..., 12:])
+    np.testing.assert_allclose(block(x), h + block.reduce(gated), atol=1e-5)

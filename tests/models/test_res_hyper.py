@@ -5,12 +5,12 @@ import pytest
 from flax import nnx
 
 from rdbound.channels import make_channel
-from rdbound.models import MODELS, LatentModel, make_model
 from rdbound.cost import cost
+from rdbound.datum import Datum
+from rdbound.models import MODELS, LatentModel, make_model
 from rdbound.models.klt import stages
 from rdbound.objective import objective
 from rdbound.ops.distributions import Gaussian, Mixture
-from rdbound.datum import Datum
 
 RANGE = (0.0009, 0.0966)
 
@@ -99,7 +99,7 @@ def test_eight_sizes_from_5k_to_400k_macs():
 
 def test_counted_macs_are_those_of_a_known_layer():
     class Known(nnx.Module):
-        stride, peak, form, lmbda_range = 1, 255.0, "bound", (1.0, 1.0)
+        stride, form, lmbda_range = 1, "bound", (1.0, 1.0)
 
         def __init__(self):
             self.conv = nnx.Conv(3, 5, (3, 3), rngs=nnx.Rngs(0))
@@ -140,3 +140,26 @@ def test_gradients_are_finite_at_extreme_rates(bound, rng, key):
     for lmbda in RANGE:
         for leaf in jax.tree.leaves(gradient(params, lmbda)):
             assert jnp.isfinite(leaf).all()
+
+
+def test_y_is_as_wide_as_asked_for_and_the_stage_below_holds_it():
+    model = nnx.eval_shape(lambda: make_model("res-hyper-4", "bound", RANGE))
+    assert model.size.latent == 384
+    assert model.size.widths == (112, 192, 384)
+    old = nnx.eval_shape(lambda: make_model("res-hyper-4", "bound", RANGE, latent=256))
+    assert old.size.widths == (112, 192, 256)
+    with pytest.raises(ValueError, match="multiple of four"):
+        make_model("res-hyper-1", "bound", RANGE, latent=30)
+
+
+@pytest.mark.parametrize("latent", [256, 384])
+def test_the_floor_that_a_width_of_y_leaves_is_that_of_the_klt(latent, rng):
+    """Without noise an untrained model keeps the leading components of white blocks: floor known.
+
+    Of white noise, 1 − latent/768 of the energy is lost by any orthonormal transform.
+    """
+    model = make_model("res-hyper-4", "bound", RANGE, latent=latent)
+    x = jnp.asarray(0.5 + 0.1 * rng.standard_normal((64, 64, 3)), jnp.float32)
+    x_hat = model.synthesize([q.mu for q in model.infer(x, 0.01)], 0.01)
+    lost = float(jnp.mean((x - x_hat) ** 2)) / 0.01
+    assert lost == pytest.approx(1 - latent / 768, abs=0.05)
