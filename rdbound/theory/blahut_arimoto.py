@@ -29,6 +29,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from pydantic import PositiveFloat, PositiveInt
 
 from rdbound.sources.base import Source, check_memory
@@ -59,7 +60,11 @@ class Solution(NamedTuple):
 
 
 def blahut_arimoto(
-    probabilities, matrix, lmbdas: Sequence[float], tolerance: float = 1e-6, max_steps: int = 100
+    probabilities: ArrayLike,
+    matrix: ArrayLike,
+    lmbdas: Sequence[float],
+    tolerance: float = 1e-6,
+    max_steps: int = 100,
 ) -> Solution:
     """J(λ), R and D of a finite source, to a certificate of ``tolerance`` bits.
 
@@ -197,7 +202,7 @@ class BlahutArimoto:
     name = "blahut-arimoto"
 
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
-        """See :class:`rdbound.theory.base.Method`; raises ValueError above three dimensions."""
+        """See :class:`rdbound.theory.base.Estimator`; raises ValueError above three dimensions."""
         start = time.monotonic()
         found = self._solve(source, check_lmbdas(lmbdas))
         # The slopes are solved together.

@@ -45,21 +45,37 @@ class LogU(nnx.Module):
     density. With k samples it must not follow the density into its tails: where
     u < 1/(k·c), one outlier is a supremum by itself. The floor starts there
     (the perceptron at 0) and is learned, as all else.
+
+    Args:
+      mean: of the source, [n].
+      deviation: its standard deviations, [n].
+      samples: k.
+      hidden: widths of the layers.
+      rngs: of the initial weights.
     """
 
-    def __init__(self, mean, deviation, samples: int, hidden: Sequence[int], rngs: nnx.Rngs):
+    def __init__(
+        self,
+        mean: np.ndarray,
+        deviation: np.ndarray,
+        samples: int,
+        hidden: Sequence[int],
+        rngs: nnx.Rngs,
+    ):
         self.floor = nnx.Param(jnp.asarray(-np.log(samples), jnp.float32))
         self.mean = nnx.Param(jnp.asarray(mean, jnp.float32))
         self.precision = nnx.Param(1.0 / jnp.asarray(deviation, jnp.float32))
         self.network = Dense(len(mean) + 1, hidden, 1, rngs, zero=True)
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """[n] → scalar."""
         z = (x - self.mean[...]) * self.precision[...]
         return jnp.logaddexp(self.network(jnp.append(z, jnp.mean(z**2)))[0], self.floor[...])
 
 
-def log_supremum(x, log_u, slope, starts: int, steps: int) -> tuple[jax.Array, jax.Array]:
+def log_supremum(
+    x: jax.Array, log_u: jax.Array, slope: float | jax.Array, starts: int, steps: int
+) -> tuple[jax.Array, jax.Array]:
     """Ln C_k = ln sup_y (1/k)·Σ exp(−s·‖x_i − y‖²)/u(x_i), and the y that was found.
 
     Args:

@@ -8,6 +8,7 @@ jointly. One block of I bits costs more. All functions are in bits.
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.special import zeta
 
 from rdbound.sources.finite import check_probabilities
@@ -61,7 +62,8 @@ def functional_bound(information: float, name: str = "li-el-gamal-2018") -> floa
 
     The strong functional representation lemma: I + log₂(I + shift) + constant
     with the constants of :data:`FUNCTIONAL`. A prefix code adds at most one
-    bit a block; an entropy coder over many blocks spreads that bit.
+    bit a block; an entropy coder over many blocks spreads that bit. Raises
+    ValueError for another ``name``, or negative bits.
     """
     if name not in FUNCTIONAL:
         raise ValueError(f"unknown bound {name!r}: choose one of {', '.join(FUNCTIONAL)}")
@@ -73,7 +75,8 @@ def block_rate(information: float, block: int, name: str = "li-el-gamal-2018") -
     """Bits per sample when ``block`` samples of ``information`` bits are coded as one.
 
     (1/n)·[nI + log₂(nI + shift) + constant], of entropy as in
-    :func:`functional_bound`: the excess falls like log(n)/n.
+    :func:`functional_bound`: the excess falls like log(n)/n. Raises ValueError as
+    there, or for a block of no samples.
     """
     if block < 1:
         raise ValueError(f"a block has at least one sample, not {block}")
@@ -84,13 +87,14 @@ def least_excess(information: float) -> float:
     """Bits above I that a one-shot prefix code of a channel needs at most.
 
     The best of :data:`FUNCTIONAL`, and the one bit by which a prefix code may
-    exceed the entropy: the theory beside a measured asymptotic gap.
+    exceed the entropy: the theory beside a measured asymptotic gap. Raises
+    ValueError for negative bits.
     """
     bounds = [functional_bound(information, name) for name in FUNCTIONAL]
     return min(bounds) - information + 1.0
 
 
-def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
+def greedy_rejection(q: ArrayLike, p: ArrayLike, steps: int = 4096) -> np.ndarray:
     """Distribution of the index that greedy rejection sampling conveys, [steps + 1].
 
     Candidates are drawn from p; the k-th is accepted with as much of q as is
@@ -119,7 +123,7 @@ def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
     return out
 
 
-def ratio_alphabet(log2_ratios) -> tuple[np.ndarray, np.ndarray]:
+def ratio_alphabet(log2_ratios: ArrayLike) -> tuple[np.ndarray, np.ndarray]:
     """(q, p) on a finite alphabet, [N] each, that stand for any posterior and prior.
 
     The law of q/p is all that greedy rejection depends on. ``log2_ratios`` [N] are
@@ -136,7 +140,7 @@ def ratio_alphabet(log2_ratios) -> tuple[np.ndarray, np.ndarray]:
     return q / q.sum(), np.full(len(ratios), 1.0 / len(ratios))
 
 
-def zipf_length(indices, information: float) -> float:
+def zipf_length(indices: np.ndarray, information: float) -> float:
     """Expected length of an ideal code for the index, of a Zipf law fitted to ``information``.
 
     The code that Li & El Gamal 2018 use: p(k) ∝ k^−s, s = 1 + 1/(I + e⁻¹·log₂e + 1),
@@ -147,6 +151,8 @@ def zipf_length(indices, information: float) -> float:
     Args:
       indices: their distribution, as :func:`greedy_rejection` returns.
       information: I, in bits.
+
+    Raises ValueError where it is negative.
     """
     s = 1.0 + 1.0 / (_check_bits(information) + np.log2(np.e) / np.e + 1.0)
     k = np.arange(1, len(indices) + 1)
@@ -158,12 +164,13 @@ def importance_length(divergence: float, overhead: float) -> float:
 
     One of 2^(KL + t) candidates drawn from p is chosen by its weight q/p and its
     number written with a code of fixed length (Havasi et al. 2019, arXiv
-    1810.00440); :func:`importance_bias` says what the overhead t buys.
+    1810.00440); :func:`importance_bias` says what the overhead t buys. Raises
+    ValueError for negative bits.
     """
     return float(np.ceil(_check_bits(divergence) + _check_bits(overhead, "an overhead")))
 
 
-def importance_bias(log2_ratios, overhead: float) -> float:
+def importance_bias(log2_ratios: ArrayLike, overhead: float) -> float:
     """How biased importance sampling with 2^(KL + ``overhead``) candidates can be: ε.
 
     The index costs what :func:`importance_length` says. Candidates are
@@ -176,6 +183,8 @@ def importance_bias(log2_ratios, overhead: float) -> float:
     Args:
       log2_ratios: log₂ q/p at samples of q; KL is their mean.
       overhead: t ≥ 0, in bits.
+
+    Raises ValueError where it is negative.
     """
     _check_bits(overhead, "an overhead")
     ratios = np.asarray(log2_ratios, np.float64)
@@ -187,7 +196,8 @@ def dithered_excess(rate: str = "high") -> float:
     """Bits per dimension by which scalar dithered quantization exceeds R(D), squared error.
 
     ``high``: its limit at high rate, ½·log₂(2πe/12) = 0.2546; ``any``: at most
-    ½·log₂(4πe/12) = 0.7546 for any source at any rate (Zamir & Feder 1992).
+    ½·log₂(4πe/12) = 0.7546 for any source at any rate (Zamir & Feder 1992). Raises
+    ValueError for another ``rate``.
     """
     if rate not in ("high", "any"):
         raise ValueError(f"rate is 'high' or 'any', not {rate!r}")
