@@ -37,22 +37,10 @@ class GaussianSource:
             raise ValueError("a Gaussian source needs either variances or a covariance")
         if covariance is None:
             self.eigenvalues = np.atleast_1d(np.asarray(variances, np.float64))
-            self._root = self._axes = None
+            self._root: np.ndarray | None = None
+            self._axes: np.ndarray | None = None
         else:
-            covariance = np.asarray(covariance, np.float64)
-            square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
-            if not square or not np.allclose(covariance, covariance.T):
-                raise ValueError(
-                    "the covariance must be a symmetric matrix of finite numbers, not this one "
-                    f"of shape {covariance.shape}"
-                )
-            self.eigenvalues, self._axes = np.linalg.eigh(covariance)
-            floor = -1e-9 * np.abs(self.eigenvalues).max()
-            if self.eigenvalues.min() < floor:
-                raise ValueError(
-                    f"the covariance has the negative eigenvalue {self.eigenvalues.min():.3g}"
-                )
-            self.eigenvalues = np.maximum(self.eigenvalues, 0.0)
+            self.eigenvalues, self._axes = _decomposed(np.asarray(covariance, np.float64))
             self._root = (self._axes * np.sqrt(self.eigenvalues)).T.astype(np.float32)
         good = self.eigenvalues.ndim == 1 and len(self.eigenvalues) > 0
         if not good or not (np.isfinite(self.eigenvalues) & (self.eigenvalues >= 0)).all():
@@ -103,6 +91,20 @@ class GaussianSource:
         active = self.eigenvalues > level
         rate = 0.5 * np.log2(self.eigenvalues[active] / level).sum() if active.any() else 0.0
         return Point(float(rate / self.dimension), float(distortion.mean()))
+
+
+def _decomposed(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(eigenvalues [n], axes [n, n]) of a covariance; those of rounding below zero are zero."""
+    square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
+    if not square or not np.allclose(covariance, covariance.T):
+        raise ValueError(
+            "the covariance must be a symmetric matrix of finite numbers, not this one "
+            f"of shape {covariance.shape}"
+        )
+    eigenvalues, axes = np.linalg.eigh(covariance)
+    if eigenvalues.min() < -1e-9 * np.abs(eigenvalues).max():
+        raise ValueError(f"the covariance has the negative eigenvalue {eigenvalues.min():.3g}")
+    return np.maximum(eigenvalues, 0.0), axes
 
 
 def ar1(dimension: int, correlation: float, variance: float = 1.0) -> GaussianSource:

@@ -9,7 +9,7 @@ from rdbound.models import make_model
 from rdbound.objective import objective
 from rdbound.sources import Datum, make_source
 from rdbound.theory import make_method
-from rdbound.theory.neural_lower import log_supremum
+from rdbound.theory.dual import log_supremum
 
 LN2 = np.log(2)
 
