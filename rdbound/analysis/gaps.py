@@ -19,14 +19,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rdbound import reference
-from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.bootstrap import interval
-from rdbound.analysis.curves import from_rows
 from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row, check_unique
 
-__all__ = ["GAPS", "PARTS", "bd_gaps", "exact_J", "gaps", "pair"]
+__all__ = ["GAPS", "PARTS", "exact_J", "gaps", "pair"]
 
 PARTS = ("asymptotic", "amortization", "digitization", "modeling")
 GAPS = (*PARTS, "total", "bound-amortization")
@@ -167,41 +165,3 @@ def _mean(dataset: str, lmbda: float, gap: str, images: Sequence[Mapping[str, fl
     values = [v[gap] for v in images if gap in v]
     lo, hi = interval(values) or (None, None)
     return Gap(dataset, "mean", lmbda, gap, float(np.mean(values)), lo, hi)
-
-
-_STEPS = {
-    "asymptotic": ("codec-ideal", "codec-coded"),
-    "amortization": ("codec-refined-ideal", "codec-ideal"),
-    "digitization": ("bound-refined", "codec-refined-ideal"),
-    "bound-amortization": ("bound-refined", "bound"),
-}
-"""The curve below a gap, which is the anchor of its BD-rate, and the one above."""
-
-
-def bd_gaps(
-    rows: Sequence[Row],
-    bound: str | None = None,
-    codec: str | None = None,
-    method: str = "pchip",
-) -> dict[tuple[str, str], BDRate]:
-    """The gaps as BD-rate between the curves they separate, by (data set, gap).
-
-    Per image, then averaged. The modeling gap has no curve of its own here.
-
-    Args:
-      rows: of one or several data sets.
-      bound: name of the bound's model, where ``rows`` hold several.
-      codec: name of the codec's model, where ``rows`` hold several.
-      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
-
-    Raises ValueError as :func:`pair` and :func:`rdbound.analysis.bd_rate.compare`.
-    """
-    models = dict(zip(("bound", "codec"), pair(rows, bound, codec), strict=True))
-    curves = from_rows(rows)
-    out = {}
-    for dataset in sorted({r.dataset for r in rows}):
-        for gap, names in _STEPS.items():
-            lower, upper = ((dataset, models[METHODS[n].form or ""], n) for n in names)
-            if lower in curves and upper in curves:
-                out[dataset, gap] = compare(curves[lower], curves[upper], method)
-    return out

@@ -6,10 +6,11 @@ from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
-from scipy.interpolate import CubicHermiteSpline
 
+from rdbound.analysis.envelopes import exact_curve, highest_line, lower_hull
 from rdbound.report.style import STYLE
 from rdbound.tables.answers import Answer
 
@@ -33,7 +34,10 @@ _SPARE = (("#999933", "*"), ("#DDCC77", "h"), ("#117733", "p"))
 NARROW = 4.0  # a range of D that needs no logarithmic axis
 
 
-def _styles(answers: Sequence[Answer]) -> dict[str, tuple[str, str]]:
+_Styles = dict[str, tuple[str, str]]  # colour and marker by method
+
+
+def _styles(answers: Sequence[Answer]) -> _Styles:
     """Colour and marker of every method; those without one of their own share the spare ones."""
     others = sorted({a.method for a in answers} - {*_STYLES, "exact"})
     return _STYLES | {method: _SPARE[i % len(_SPARE)] for i, method in enumerate(others)}
@@ -57,8 +61,13 @@ def source_figure(answers: Sequence[Answer]) -> Figure:
 
 
 def small_multiples(answers: Sequence[Answer]) -> Figure:
-    """One page: a panel for each source, one legend below them all."""
+    """One page: a panel for each source, one legend below them all.
+
+    Raises ValueError where there are no answers.
+    """
     sources = list(dict.fromkeys(a.source for a in answers))
+    if not sources:
+        raise ValueError("a page of known answers needs at least one answer")
     columns = min(3, len(sources))
     rows = math.ceil(len(sources) / columns)
     styles = _styles(answers)  # of the page: its panels share a legend
@@ -69,18 +78,20 @@ def small_multiples(answers: Sequence[Answer]) -> Figure:
             _draw(axes, [a for a in answers if a.source == source], styles)
         for axes in grid[len(sources) :]:
             axes.set_visible(False)
-        handles: dict[str, Any] = {}
-        for axes in grid[: len(sources)]:
-            handles |= {
-                label: handle
-                for handle, label in zip(*axes.get_legend_handles_labels(), strict=True)
-            }
-        figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4,
-                      fontsize=7, frameon=False)  # fmt: skip
+        _shared_legend(figure, list(grid[: len(sources)]))
     return figure
 
 
-def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -> None:
+def _shared_legend(figure: Figure, panels: Sequence[Axes]) -> None:
+    handles: dict[str, Any] = {}
+    for axes in panels:
+        found, labels = axes.get_legend_handles_labels()
+        handles |= dict(zip(labels, found, strict=True))
+    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4,
+                  fontsize=7, frameon=False)  # fmt: skip
+
+
+def _draw(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None:
     """The truth as a line, the area between the best bounds shaded, a marker for each estimate.
 
     A lower bound is drawn as what it is: the highest of its supporting lines.
@@ -91,13 +102,23 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
     d = _distortions(answers)
     _scale(axes, d)
     _shade(axes, answers, d)
-    truth = _truth(answers)
-    if truth is not None:
+    truth = exact_curve(answers)
+    if len(truth[0]):
         axes.plot(*truth, color="black", lw=1, label="exact R(D)", zorder=1)
+    _draw_lower(axes, answers, styles, d)
+    _draw_points(axes, answers, styles)
+    axes.set_xlim(d[0], d[-1])
+    axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.06 * axes.dataLim.y1, axes.get_ylim()[1]))
+
+
+def _draw_lower(axes: Axes, answers: Sequence[Answer], styles: _Styles, d: np.ndarray) -> None:
     for method in dict.fromkeys(a.method for a in answers if a.side == "lower"):
-        lines = _supporting([a for a in answers if a.method == method], d)
+        lines = highest_line([a for a in answers if a.method == method], d)
         axes.plot(d, np.where(lines > 0, lines, np.nan), lw=1, color=styles[method][0],
                   ls="--", label=method)  # fmt: skip
+
+
+def _draw_points(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None:
     for method in dict.fromkeys(a.method for a in answers if a.side != "lower"):
         if method == "exact":  # it is the line
             continue
@@ -105,29 +126,9 @@ def _draw(axes, answers: Sequence[Answer], styles: dict[str, tuple[str, str]]) -
         colour, marker = styles[method]
         axes.plot(*zip(*points, strict=True), ls="", marker=marker, ms=4, color=colour,
                   mfc="none", label=method)  # fmt: skip
-    axes.set_xlim(d[0], d[-1])
-    axes.set_ylim(min(0.0, axes.get_ylim()[0]), max(1.06 * axes.dataLim.y1, axes.get_ylim()[1]))
 
 
-def _truth(answers: Sequence[Answer]) -> tuple | None:
-    """(D, R) of the exact curve where it is known at two distortions or more, else None.
-
-    Through R(D) at the distortions of all answers with its own slopes there,
-    over ln D.
-    """
-    known = [a for a in answers if a.exact_slope is not None and a.distortion > 0]
-    distinct = {f"{a.distortion:.4g}": a for a in known}
-    points = sorted(distinct.values(), key=lambda a: a.distortion)
-    if len(points) < 2:
-        return None
-    log_d = np.log([a.distortion for a in points])
-    slopes = [-(a.exact_slope or 0.0) * a.distortion for a in points]
-    dense = np.linspace(log_d[0], log_d[-1], 400)
-    rates = CubicHermiteSpline(log_d, [a.exact_rate for a in points], slopes)(dense)
-    return np.exp(dense), np.maximum(rates, 0.0)
-
-
-def _scale(axes, d: np.ndarray) -> None:
+def _scale(axes: Axes, d: np.ndarray) -> None:
     """Logarithmic in D where it spans much, with labels that leave room for each other."""
     axes.tick_params(labelsize=7)
     if d[-1] < NARROW * d[0]:
@@ -147,29 +148,14 @@ def _distortions(answers: Sequence[Answer]) -> np.ndarray:
     return np.geomspace(0.9 * min(drawn), 1.1 * max(drawn), 400)
 
 
-def _supporting(lower: Sequence[Answer], d: np.ndarray) -> np.ndarray:
-    """The highest supporting line at each distortion."""
-    return np.max([a.J - a.lmbda * d for a in lower], axis=0)
-
-
-def _shade(axes, answers: Sequence[Answer], d: np.ndarray) -> None:
+def _shade(axes: Axes, answers: Sequence[Answer], d: np.ndarray) -> None:
     """Between the upper bounds' lower hull and the highest supporting line of a lower bound."""
     upper = [a for a in answers if a.side in ("upper", "exact")]
     lower = [a for a in answers if a.side == "lower"]
     if not upper or not lower:
         return
-    lines = _supporting(lower, d)
-    # R(D) is convex, so the hull of points above it is above it too.
-    hull = np.min([_chord(p, q, d) for p in upper for q in upper], axis=0)
+    lines, hull = highest_line(lower, d), lower_hull(upper, d)
     inside = np.isfinite(hull) & (hull > lines)
     bottom, top = np.maximum(lines, 0.0), np.where(inside, hull, 0.0)
-    axes.fill_between(d, bottom, top, where=inside, color="#DDDDDD", lw=0,
+    axes.fill_between(d, bottom, top, where=inside.tolist(), color="#DDDDDD", lw=0,
                       label="between the bounds", zorder=0)  # fmt: skip
-
-
-def _chord(p: Answer, q: Answer, d: np.ndarray) -> np.ndarray:
-    """R on the chord between two points, +∞ outside; right of one point, its own rate."""
-    if p.distortion == q.distortion:
-        return np.where(d >= p.distortion, min(p.rate, q.rate), np.inf)
-    share = (d - p.distortion) / (q.distortion - p.distortion)
-    return np.where((share >= 0) & (share <= 1), p.rate + share * (q.rate - p.rate), np.inf)

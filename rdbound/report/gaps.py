@@ -2,7 +2,8 @@
 
 from collections.abc import Sequence
 
-from rdbound.analysis.gaps import GAPS, bd_gaps, exact_J, gaps, pair
+from rdbound.analysis.bd_gaps import bd_gaps
+from rdbound.analysis.gaps import GAPS, exact_J, gaps, pair
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.gap_figure import gap_figure
 from rdbound.tables.gaps import Gap

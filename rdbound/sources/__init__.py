@@ -1,6 +1,7 @@
 """What is compressed: sources of vectors by name, and sets of images."""
 
 from collections.abc import Callable
+from typing import Any
 
 from rdbound.registry import build
 from rdbound.sources.banana import Banana
@@ -43,6 +44,10 @@ SOURCES: dict[str, Callable[..., Source]] = {
 }
 
 
-def make_source(name: str, **options) -> Source:
-    """The source called ``name``; raises ValueError for an unknown name or option."""
+def make_source(name: str, **options: Any) -> Source:
+    """The source called ``name``.
+
+    Raises ValueError for an unknown name or option, and for a value that the source
+    does not take.
+    """
     return build("source", SOURCES, name, options)

@@ -17,7 +17,8 @@ class Banana:
 
     After the two-dimensional source of Ballé et al. 2021 (arXiv 2007.03034),
     without its rotation. The shear has determinant one, so the entropy is that
-    of the Gaussians; R(D) has no closed form.
+    of the Gaussians; R(D) has no closed form. Raises ValueError for a ``long`` or
+    ``short`` that is not positive, or a ``bend`` that is not finite.
     """
 
     long: float = 3.0
@@ -26,13 +27,13 @@ class Banana:
     dimension = 2
     distortion = "squared"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive(self.long, "long")
         check_positive(self.short, "short")
         if not np.isfinite(self.bend):
             raise ValueError(f"bend = {self.bend} must be a finite number")
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 2]."""
         normal = jax.random.normal(key, (count, 2))
         u = self.long * normal[:, 0]
@@ -43,7 +44,7 @@ class Banana:
         """Differential entropy in bits of the pair."""
         return float(np.log2(2 * np.pi * np.e * self.long * self.short))
 
-    def log2_density(self, x) -> np.ndarray:
+    def log2_density(self, x: np.ndarray) -> np.ndarray:
         """Log₂ of the density at ``x`` [..., 2]."""
         x = np.asarray(x)
         u = x[..., 0] / self.long
@@ -51,6 +52,6 @@ class Banana:
         return -(u**2 + v**2) / 2 / LN2 - np.log2(2 * np.pi * self.long * self.short)
 
     def exact(self, lmbda: float) -> Point | None:
-        """None."""
+        """None: no closed form is known. Raises ValueError unless λ > 0."""
         check_positive(lmbda)
         return None

@@ -62,7 +62,10 @@ class Source(Protocol):
         ...
 
     def exact(self, lmbda: float) -> Point | None:
-        """Where the exact R(D) minimizes R + λ·D; None where theory has no answer."""
+        """Where the exact R(D) minimizes R + λ·D; None where theory has no answer.
+
+        Raises ValueError unless λ > 0.
+        """
         ...
 
 
@@ -118,24 +121,27 @@ def exact_slope(source: Source, distortion: float) -> float | None:
 
 
 class Stream:
-    """An endless stream of training batches of a source; its state is the number drawn."""
+    """An endless stream of training batches [batch, n] of a source.
+
+    Its state is the number drawn.
+    """
 
     def __init__(self, source: Source, batch: int, seed: int):
         self._drawn = 0
         self._key = jax.random.key(seed)
         self._draw = jax.jit(lambda key: source.sample(key, batch))
 
-    def __iter__(self):
+    def __iter__(self) -> "Stream":
         return self
 
     def __next__(self) -> jax.Array:
         self._drawn += 1
         return self._draw(jax.random.fold_in(self._key, self._drawn))
 
-    def get_state(self) -> dict:
+    def get_state(self) -> dict[str, int]:
         """JSON, for a checkpoint."""
         return {"drawn": self._drawn}
 
-    def set_state(self, state: dict) -> None:
+    def set_state(self, state: dict[str, int]) -> None:
         """Continue from :meth:`get_state`."""
         self._drawn = int(state["drawn"])

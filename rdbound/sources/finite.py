@@ -5,13 +5,14 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 
 from rdbound.sources.base import LN2, Point, check_memory, check_positive
 
 __all__ = ["Finite", "bernoulli", "check_probabilities", "uniform_finite"]
 
 
-def check_probabilities(values, what: str = "probabilities") -> np.ndarray:
+def check_probabilities(values: ArrayLike, what: str = "probabilities") -> np.ndarray:
     """``values`` as float64 [k]; raises ValueError unless they are a distribution."""
     p = np.asarray(values, np.float64)
     if p.ndim != 1 or len(p) == 0 or not (p >= 0).all() or not abs(p.sum() - 1) < 1e-6:
@@ -31,7 +32,9 @@ class Finite:
     dimension = 1
     distortion = "matrix"
 
-    def __init__(self, probabilities: Sequence[float] | np.ndarray, matrix=None):
+    def __init__(
+        self, probabilities: Sequence[float] | np.ndarray, matrix: ArrayLike | None = None
+    ):
         self.probabilities = check_probabilities(probabilities)
         k = len(self.probabilities)
         if matrix is None:
@@ -46,7 +49,7 @@ class Finite:
             raise ValueError("distortions must be finite and not negative")
         self._hamming = np.array_equal(self.matrix, 1.0 - np.eye(k))
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """Symbols as float32 [count, 1]."""
         logits = jnp.log(jnp.asarray(self.probabilities, jnp.float32))
         return jax.random.categorical(key, logits, shape=(count, 1)).astype(jnp.float32)
@@ -62,7 +65,7 @@ class Finite:
 
         With t = 2^−λ and A_x = t + (1 − t)·q_x, the Kuhn–Tucker conditions make
         p_y / A_y the same number c for every symbol that is reproduced, and those
-        are the m likeliest, the ones with p_y > c·t.
+        are the m likeliest, the ones with p_y > c·t. Raises ValueError unless λ > 0.
         """
         check_positive(lmbda)
         if not self._hamming:
@@ -84,7 +87,10 @@ class Finite:
 
 
 def bernoulli(p: float) -> Finite:
-    """P(1) = p with Hamming distortion: R(D) = h(p) − h(D) (Cover & Thomas 2006, thm. 10.3.1)."""
+    """P(1) = p with Hamming distortion: R(D) = h(p) − h(D) (Cover & Thomas 2006, thm. 10.3.1).
+
+    Raises ValueError unless 0 < p < 1.
+    """
     if not 0 < p < 1:
         raise ValueError(f"a Bernoulli source needs 0 < p < 1, not {p}")
     return Finite([1 - p, p])
@@ -94,6 +100,7 @@ def uniform_finite(k: int) -> Finite:
     """Symbols 0 … k−1, equally likely, with Hamming distortion.
 
     R(D) = log₂ k − h(D) − D·log₂(k − 1) (Cover & Thomas 2006, problem 10.5).
+    Raises ValueError for fewer than two symbols, or too many for memory.
     """
     if k < 2:
         raise ValueError(f"a uniform source needs at least two symbols, not {k}")

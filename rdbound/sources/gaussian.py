@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
 from rdbound.sources.base import LN2, Point, check_memory, check_positive
@@ -27,34 +28,26 @@ class GaussianSource:
 
     distortion = "squared"
 
-    def __init__(self, variances: Sequence[float] | np.ndarray | None = None, covariance=None):
+    def __init__(
+        self,
+        variances: Sequence[float] | np.ndarray | None = None,
+        covariance: ArrayLike | None = None,
+    ):
         if (variances is None) == (covariance is None):
             raise ValueError("a Gaussian source needs either variances or a covariance")
         if covariance is None:
             self.eigenvalues = np.atleast_1d(np.asarray(variances, np.float64))
-            self._root = self._axes = None
+            self._root: np.ndarray | None = None
+            self._axes: np.ndarray | None = None
         else:
-            covariance = np.asarray(covariance, np.float64)
-            square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
-            if not square or not np.allclose(covariance, covariance.T):
-                raise ValueError(
-                    "the covariance must be a symmetric matrix of finite numbers, not this one "
-                    f"of shape {covariance.shape}"
-                )
-            self.eigenvalues, self._axes = np.linalg.eigh(covariance)
-            floor = -1e-9 * np.abs(self.eigenvalues).max()
-            if self.eigenvalues.min() < floor:
-                raise ValueError(
-                    f"the covariance has the negative eigenvalue {self.eigenvalues.min():.3g}"
-                )
-            self.eigenvalues = np.maximum(self.eigenvalues, 0.0)
+            self.eigenvalues, self._axes = _decomposed(np.asarray(covariance, np.float64))
             self._root = (self._axes * np.sqrt(self.eigenvalues)).T.astype(np.float32)
         good = self.eigenvalues.ndim == 1 and len(self.eigenvalues) > 0
         if not good or not (np.isfinite(self.eigenvalues) & (self.eigenvalues >= 0)).all():
             raise ValueError("variances must be a list of numbers that are not negative")
         self.dimension = len(self.eigenvalues)
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """``count`` independent vectors, [count, n]."""
         normal = jax.random.normal(key, (count, self.dimension))
         if self._root is None:
@@ -67,7 +60,7 @@ class GaussianSource:
         with np.errstate(divide="ignore"):
             return float(0.5 * np.sum(np.log2(2 * np.pi * np.e * self.eigenvalues)))
 
-    def log2_density(self, x) -> np.ndarray:
+    def log2_density(self, x: np.ndarray) -> np.ndarray:
         """Log₂ of the density at ``x`` [..., n]; raises ValueError where Σ is singular."""
         if not (self.eigenvalues > 0).all():
             raise ValueError("a Gaussian with a singular covariance has no density")
@@ -77,7 +70,7 @@ class GaussianSource:
         return nats.sum(-1) / LN2
 
     def exact(self, lmbda: float) -> Point:
-        """(R, D) per dimension where R + λ·D is least."""
+        """(R, D) per dimension where R + λ·D is least; raises ValueError unless λ > 0."""
         return self._at_level(1.0 / (2.0 * LN2 * check_positive(lmbda)))
 
     def rate(self, distortion: float) -> float:
@@ -100,10 +93,24 @@ class GaussianSource:
         return Point(float(rate / self.dimension), float(distortion.mean()))
 
 
+def _decomposed(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(eigenvalues [n], axes [n, n]) of a covariance; those of rounding below zero are zero."""
+    square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
+    if not square or not np.allclose(covariance, covariance.T):
+        raise ValueError(
+            "the covariance must be a symmetric matrix of finite numbers, not this one "
+            f"of shape {covariance.shape}"
+        )
+    eigenvalues, axes = np.linalg.eigh(covariance)
+    if eigenvalues.min() < -1e-9 * np.abs(eigenvalues).max():
+        raise ValueError(f"the covariance has the negative eigenvalue {eigenvalues.min():.3g}")
+    return np.maximum(eigenvalues, 0.0), axes
+
+
 def ar1(dimension: int, correlation: float, variance: float = 1.0) -> GaussianSource:
     """``dimension`` successive samples of xₜ = ρ·xₜ₋₁ + noise: Σᵢⱼ = σ²·ρ^|i−j|.
 
-    Raises ValueError unless |ρ| < 1.
+    Raises ValueError unless n ≥ 1 and |ρ| < 1, or where Σ is too large for memory.
     """
     if dimension < 1:
         raise ValueError(f"an AR(1) vector needs at least one sample, not {dimension}")
@@ -128,9 +135,15 @@ def ar1_asymptotic(
     """(R, D) per sample of the AR(1) process: reverse water-filling on its spectrum.
 
     S(ω) = σ²(1 − ρ²) / (1 − 2ρ·cos ω + ρ²) takes the place of the eigenvalues
-    (Kolmogorov 1956; Gray 1970, for their convergence to it as n grows); the
-    integral over ω is a mean over ``frequencies`` equidistant ones. Raises
-    ValueError unless |ρ| < 1.
+    (Kolmogorov 1956; Gray 1970, for their convergence to it as n grows).
+
+    Args:
+      lmbda: λ, in bits per unit of squared error.
+      correlation: ρ.
+      variance: σ², of a sample.
+      frequencies: equidistant ones, whose mean stands for the integral over ω.
+
+    Raises ValueError unless |ρ| < 1 and λ > 0.
     """
     _check_correlation(correlation)
     omega = (np.arange(frequencies) + 0.5) * np.pi / frequencies
@@ -143,7 +156,8 @@ def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False)
     """Variances drawn uniformly from [0, 2], as in Yang & Mandt 2022, §6.1.
 
     ``rotated`` turns the axes by a random orthogonal matrix, which changes
-    neither R(D) nor what a linear model can reach, but what it must find.
+    neither R(D) nor what a linear model can reach, but what it must find. Raises
+    ValueError where that matrix is too large for memory.
     """
     generator = np.random.default_rng(seed)
     variances = generator.uniform(0.0, 2.0, dimension)

@@ -15,6 +15,14 @@ class Manifold:
     A random generator of one hidden layer, drawn from ``seed`` and scaled so
     that the variance of a component of x is about one. At high rate R(D) grows
     by intrinsic/2 bits a halving of D, whatever the ambient dimension.
+
+    Args:
+      intrinsic: dimensions of z.
+      dimension: of x.
+      hidden: width of the layer.
+      seed: of A, B and a.
+
+    Raises ValueError unless 1 ≤ intrinsic ≤ dimension and there is a hidden unit.
     """
 
     distortion = "squared"
@@ -33,7 +41,7 @@ class Manifold:
         # tanh of about N(0, 1.25) has a variance of about 0.43.
         self._outer = draw.normal(size=(hidden, dimension)) / np.sqrt(0.43 * hidden)
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, n]."""
         z = jax.random.normal(key, (count, self.intrinsic))
         inner, shift, outer = (
@@ -42,6 +50,6 @@ class Manifold:
         return jnp.tanh(z @ inner + shift) @ outer
 
     def exact(self, lmbda: float) -> Point | None:
-        """None."""
+        """None: no closed form is known. Raises ValueError unless λ > 0."""
         check_positive(lmbda)
         return None

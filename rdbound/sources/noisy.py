@@ -16,6 +16,7 @@ from functools import cached_property
 import jax
 import jax.numpy as jnp
 import numpy as np
+from numpy.typing import ArrayLike
 from scipy.integrate import quad
 from scipy.special import i0e, ndtr
 
@@ -43,7 +44,10 @@ class _Noisy(ABC):
     def _entropy(self) -> float: ...
 
     def exact(self, lmbda: float) -> Point | None:
-        """(R, D) where R + λ·D is least, for D ≤ σ²; None for smaller λ."""
+        """(R, D) where R + λ·D is least, for D ≤ σ²; None for smaller λ.
+
+        Raises ValueError unless λ > 0.
+        """
         distortion = 1.0 / (2.0 * LN2 * check_positive(lmbda))
         rate = self.rate(distortion)
         return None if rate is None else Point(rate, distortion)
@@ -62,21 +66,24 @@ def _check_noise(noise: float) -> float:
 
 
 class Circle(_Noisy):
-    """A uniform point of the unit circle plus N(0, ``noise``²) in both coordinates."""
+    """A uniform point of the unit circle plus N(0, ``noise``²) in both coordinates.
+
+    Raises ValueError unless ``noise`` is positive.
+    """
 
     dimension = 2
 
     def __init__(self, noise: float = 0.1):
         self.noise = _check_noise(noise)
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 2]."""
         angle_key, noise_key = jax.random.split(key)
         angle = 2 * jnp.pi * jax.random.uniform(angle_key, (count,))
         points = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
         return points + self.noise * jax.random.normal(noise_key, points.shape)
 
-    def log2_density(self, x) -> np.ndarray:
+    def log2_density(self, x: np.ndarray) -> np.ndarray:
         """Log₂ of the density at ``x`` [..., 2]: a Bessel function of the radius."""
         return self._log2_at_radius(np.sqrt((np.asarray(x) ** 2).sum(-1)))
 
@@ -97,20 +104,23 @@ class Circle(_Noisy):
 
 
 class NoisyUniform(_Noisy):
-    """A uniform point of [−1, 1] plus N(0, ``noise``²)."""
+    """A uniform point of [−1, 1] plus N(0, ``noise``²).
+
+    Raises ValueError unless ``noise`` is positive.
+    """
 
     dimension = 1
 
     def __init__(self, noise: float = 0.1):
         self.noise = _check_noise(noise)
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 1]."""
         place_key, noise_key = jax.random.split(key)
         place = jax.random.uniform(place_key, (count, 1), minval=-1.0, maxval=1.0)
         return place + self.noise * jax.random.normal(noise_key, (count, 1))
 
-    def log2_density(self, x) -> np.ndarray:
+    def log2_density(self, x: np.ndarray) -> np.ndarray:
         """Log₂ of the density at ``x`` [..., 1]."""
         r = np.abs(np.asarray(x)[..., 0])
         # Both ends on the lower tail, where ndtr keeps its precision.
@@ -133,10 +143,12 @@ class GaussianMixture(_Noisy):
     """Isotropic Gaussians of standard deviation ``noise`` around ``means`` [k, n].
 
     ``weights`` [k] default to equal ones. Its entropy is known by quadrature in
-    one and two dimensions only; above, ``exact`` is None.
+    one and two dimensions only; above, ``exact`` is None. Raises ValueError for
+    means that are not finite vectors, a ``noise`` that is not positive, or weights
+    that are no distribution over the means.
     """
 
-    def __init__(self, means, noise: float, weights: Sequence[float] | None = None):
+    def __init__(self, means: ArrayLike, noise: float, weights: Sequence[float] | None = None):
         self.means = np.atleast_2d(np.asarray(means, np.float64))
         self.noise = _check_noise(noise)
         if self.means.ndim != 2 or 0 in self.means.shape or not np.isfinite(self.means).all():
@@ -147,7 +159,7 @@ class GaussianMixture(_Noisy):
         if len(self.weights) != count:
             raise ValueError(f"{count} means need as many weights, not {len(self.weights)}")
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, n]."""
         which_key, noise_key = jax.random.split(key)
         logits = jnp.log(jnp.asarray(self.weights, jnp.float32))
@@ -155,7 +167,7 @@ class GaussianMixture(_Noisy):
         means = jnp.asarray(self.means, jnp.float32)[which]
         return means + self.noise * jax.random.normal(noise_key, means.shape)
 
-    def log2_density(self, x) -> np.ndarray:
+    def log2_density(self, x: np.ndarray) -> np.ndarray:
         """Log₂ of the density at ``x`` [..., n]."""
         squared = ((np.asarray(x)[..., None, :] - self.means) ** 2).sum(-1)
         with np.errstate(divide="ignore"):  # a weight may be zero

@@ -18,25 +18,29 @@ class Sawbridge:
 
     Linear transforms spend many coefficients on what is one random number: the
     example where learned nonlinear transforms are known to be optimal and
-    linear ones far from it.
+    linear ones far from it. Raises ValueError for a ``dimension`` that is not a
+    positive whole number.
     """
 
     dimension: int = 1024
     distortion = "squared"
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         check_positive(self.dimension, "dimension")
         if self.dimension != int(self.dimension):
             raise ValueError(f"dimension = {self.dimension} must be a whole number")
 
-    def sample(self, key, count: int) -> jax.Array:
+    def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, n]."""
         t = (jnp.arange(self.dimension) + 0.5) / self.dimension
         jump = jax.random.uniform(key, (count, 1))
         return t - (t >= jump)
 
     def exact(self, lmbda: float) -> Point | None:
-        """None: the one-shot optimum is known (:meth:`one_shot`), the R(D) is not."""
+        """None: the one-shot optimum is known (:meth:`one_shot`), the R(D) is not.
+
+        Raises ValueError unless λ > 0.
+        """
         check_positive(lmbda)
         return None
 
@@ -48,7 +52,7 @@ class Sawbridge:
         partition the place of the jump into intervals (Wagner & Ballé
         2021); a cell of width p costs −p·log₂ p and distorts by p²/6, the
         variance of the jump inside it. Stationary partitions have M − 1 equal
-        cells and one that is no wider.
+        cells and one that is no wider. Raises ValueError unless λ > 0.
         """
         # M equal cells cost log₂ M and distort by 1/6M: the best M is about λ·ln 2/6.
         middle = int(check_positive(lmbda) * LN2 / 6)

@@ -104,7 +104,7 @@ def clipped_adam(learning_rate: float, steps: int) -> optax.GradientTransformati
 
 
 def each(lmbdas: Sequence[float], estimate: Callable[[float], Estimate]) -> list[Estimate]:
-    """``estimate(λ)`` for every λ, each with the time it took."""
+    """``estimate(λ)`` for every λ, each with the time it took; raises ValueError unless λ > 0."""
     found = []
     for lmbda in check_lmbdas(lmbdas):
         start = time.monotonic()

@@ -57,8 +57,15 @@ def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: 
         squared:   R(D) ≥ h/n − ½·log₂(2πe·D)
         absolute:  R(D) ≥ h/n − log₂(2e·D)
 
-    (Shannon 1959; Berger 1971), h the differential ``entropy`` of the
-    vector in bits. Raises ValueError for another distortion.
+    (Shannon 1959; Berger 1971).
+
+    Args:
+      entropy: h, the differential entropy of the vector, in bits.
+      dimension: n.
+      distortion: ``squared`` or ``absolute``.
+      lmbda: λ, in bits per unit of distortion.
+
+    Raises ValueError for another distortion, or unless λ > 0.
     """
     h = entropy / dimension
     if distortion == "squared":

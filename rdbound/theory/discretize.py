@@ -41,7 +41,7 @@ class Grid(NamedTuple):
 
         For squared error it is d(mean of the cell, y) and the variance inside
         the cell; for absolute error in one dimension d(mean, y), but for the
-        point inside the cell.
+        point inside the cell. Raises ValueError as :func:`pairwise`.
         """
         matrix = pairwise(self.points, self.points, self.distortion)
         if self.distortion == "squared":
@@ -66,7 +66,10 @@ class Grid(NamedTuple):
 
 
 def pairwise(x: np.ndarray, y: np.ndarray, distortion: str) -> np.ndarray:
-    """Distortions [a, b] between rows of x [a, n] and y [b, n], means over dimensions."""
+    """Distortions [a, b] between rows of x [a, n] and y [b, n], means over dimensions.
+
+    Raises ValueError for another distortion than ``squared`` and ``absolute``.
+    """
     if distortion not in ("squared", "absolute"):
         raise ValueError(f"points have squared or absolute distortion, not {distortion}")
     total = np.zeros((len(x), len(y)))

@@ -87,7 +87,26 @@ class NeuralUpper:
         return Estimate(self.name, "upper", lmbda, row.bpp, row.mse, error)
 
     def fit(self, source: Source, lmbda: float, seed: int = 0) -> LatentModel:
-        """The trained model, its weights averaged over the last steps."""
+        """The trained model, its weights averaged over the last steps.
+
+        Raises ValueError where the loss stops being finite.
+        """
+        model, options = self._start(source, lmbda, seed), self._options()
+        graphdef, state = nnx.split(model)
+        step, _, _ = make_step(graphdef, self._channel(), options, devices=jax.devices()[:1])
+        carry = init(nnx.to_pure_dict(state), options)
+        batches, key = Stream(source, self.batch, seed), jax.random.key(seed + 1)
+        for _ in range(self.steps):
+            carry, _ = step(carry, next(batches), key)
+        if int(carry.failed_at) >= 0:
+            raise ValueError(
+                f"{self.name}: the loss stopped being finite at step {int(carry.failed_at)}; "
+                "lower the learning rate"
+            )
+        nnx.replace_by_pure_dict(state, carry.ema)
+        return nnx.merge(graphdef, state)
+
+    def _start(self, source: Source, lmbda: float, seed: int) -> LatentModel:
         model = make_model(
             "mlp",
             "bound",
@@ -102,7 +121,10 @@ class NeuralUpper:
         if self.start == "klt":
             assert isinstance(model, MLP)
             model.start_from(_klt(source, self.latent or source.dimension, seed))
-        options = TrainingOptions(
+        return model
+
+    def _options(self) -> TrainingOptions:
+        return TrainingOptions(
             steps=self.steps,
             batch=self.batch,
             learning_rate=self.learning_rate,
@@ -110,19 +132,6 @@ class NeuralUpper:
             ema=0.99,
             clip=10.0,
         )
-        graphdef, state = nnx.split(model)
-        step, _, _ = make_step(graphdef, self._channel(), options, devices=jax.devices()[:1])
-        carry = init(nnx.to_pure_dict(state), options)
-        batches, key = Stream(source, self.batch, seed), jax.random.key(seed + 1)
-        for _ in range(self.steps):
-            carry, _ = step(carry, next(batches), key)
-        if int(carry.failed_at) >= 0:
-            raise ValueError(
-                f"{self.name}: the loss stopped being finite at step {int(carry.failed_at)}; "
-                "lower the learning rate"
-            )
-        nnx.replace_by_pure_dict(state, carry.ema)
-        return nnx.merge(graphdef, state)
 
     def _channel(self) -> Channel:
         analytic = self.posterior == "factorized" and self.prior == "gaussian"

@@ -2,28 +2,22 @@
 
 A bound charges KL(q ‖ p) for a posterior q conveyed under a prior p, which is
 what channel simulation needs per sample when infinitely many are coded
-jointly. One block of I bits costs more. All functions are in bits.
+jointly. One block of I bits costs more. All functions are in bits; what a sampler
+of its own does is in :mod:`rdbound.theory.channel_simulation`.
 """
 
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.special import zeta
-
-from rdbound.sources.finite import check_probabilities
 
 __all__ = [
     "FUNCTIONAL",
     "Functional",
     "block_rate",
+    "check_bits",
     "dithered_excess",
     "functional_bound",
-    "greedy_rejection",
-    "importance_bias",
-    "importance_length",
     "least_excess",
-    "ratio_alphabet",
-    "zipf_length",
 ]
 
 SPACE_FILLING = 0.5 * float(np.log2(2 * np.pi * np.e / 12))
@@ -50,7 +44,8 @@ FUNCTIONAL: dict[str, Functional] = {
 }
 
 
-def _check_bits(bits: float, what: str = "a rate") -> float:
+def check_bits(bits: float, what: str = "a rate") -> float:
+    """``bits`` as a float; raises ValueError where they are negative."""
     if not bits >= 0:
         raise ValueError(f"{what} of {bits} bits is negative")
     return float(bits)
@@ -61,11 +56,12 @@ def functional_bound(information: float, name: str = "li-el-gamal-2018") -> floa
 
     The strong functional representation lemma: I + log₂(I + shift) + constant
     with the constants of :data:`FUNCTIONAL`. A prefix code adds at most one
-    bit a block; an entropy coder over many blocks spreads that bit.
+    bit a block; an entropy coder over many blocks spreads that bit. Raises
+    ValueError for another ``name``, or negative bits.
     """
     if name not in FUNCTIONAL:
         raise ValueError(f"unknown bound {name!r}: choose one of {', '.join(FUNCTIONAL)}")
-    bound, information = FUNCTIONAL[name], _check_bits(information)
+    bound, information = FUNCTIONAL[name], check_bits(information)
     return information + float(np.log2(information + bound.shift)) + bound.constant
 
 
@@ -73,121 +69,31 @@ def block_rate(information: float, block: int, name: str = "li-el-gamal-2018") -
     """Bits per sample when ``block`` samples of ``information`` bits are coded as one.
 
     (1/n)·[nI + log₂(nI + shift) + constant], of entropy as in
-    :func:`functional_bound`: the excess falls like log(n)/n.
+    :func:`functional_bound`: the excess falls like log(n)/n. Raises ValueError as
+    there, or for a block of no samples.
     """
     if block < 1:
         raise ValueError(f"a block has at least one sample, not {block}")
-    return functional_bound(block * _check_bits(information), name) / block
+    return functional_bound(block * check_bits(information), name) / block
 
 
 def least_excess(information: float) -> float:
     """Bits above I that a one-shot prefix code of a channel needs at most.
 
     The best of :data:`FUNCTIONAL`, and the one bit by which a prefix code may
-    exceed the entropy: the theory beside a measured asymptotic gap.
+    exceed the entropy: the theory beside a measured asymptotic gap. Raises
+    ValueError for negative bits.
     """
     bounds = [functional_bound(information, name) for name in FUNCTIONAL]
     return min(bounds) - information + 1.0
-
-
-def greedy_rejection(q, p, steps: int = 4096) -> np.ndarray:
-    """Distribution of the index that greedy rejection sampling conveys, [steps + 1].
-
-    Candidates are drawn from p; the k-th is accepted with as much of q as is
-    still missing there (Harsha et al. 2010): with s the mass accepted so
-    far and a(x) its share at x, the step accepts min(q − a, (1 − s)·p).
-
-    Args:
-      q: a distribution on a finite alphabet, [m].
-      p: another on the same alphabet, positive where q is.
-      steps: indices computed; the last entry is what is left after them.
-
-    Raises ValueError for what is no distribution, or where q is not absolutely
-    continuous with respect to p.
-    """
-    q, p = check_probabilities(q, "q"), check_probabilities(p, "p")
-    if q.shape != p.shape or ((p <= 0) & (q > 0)).any():
-        raise ValueError("q and p must share an alphabet, with p > 0 wherever q > 0")
-    accepted, out = np.zeros_like(q), np.zeros(steps + 1)
-    for k in range(steps):
-        gain = np.minimum(q - accepted, (1.0 - accepted.sum()) * p)
-        out[k] = gain.sum()
-        accepted += gain
-        if out[k] <= 0:
-            break
-    out[steps] = max(0.0, 1.0 - out[:steps].sum())
-    return out
-
-
-def ratio_alphabet(log2_ratios) -> tuple[np.ndarray, np.ndarray]:
-    """(q, p) on a finite alphabet, [N] each, that stand for any posterior and prior.
-
-    The law of q/p is all that greedy rejection depends on. ``log2_ratios`` [N] are
-    log₂ q/p at samples of the *prior*, each a symbol of probability 1/N under p and
-    its ratio over N under q. Raises ValueError where those sum to less than 0.9 or
-    more than 1.1: so few samples miss where q is.
-    """
-    ratios = np.asarray(log2_ratios, np.float64)
-    q = 2.0**ratios / len(ratios)
-    if not abs(q.sum() - 1.0) <= 0.1:
-        raise ValueError(
-            f"{len(ratios)} samples give the posterior a probability of {q.sum():.3g}: draw more"
-        )
-    return q / q.sum(), np.full(len(ratios), 1.0 / len(ratios))
-
-
-def zipf_length(indices, information: float) -> float:
-    """Expected length of an ideal code for the index, of a Zipf law fitted to ``information``.
-
-    The code that Li & El Gamal 2018 use: p(k) ∝ k^−s, s = 1 + 1/(I + e⁻¹·log₂e + 1),
-    so that −log₂ p(k) = s·log₂ k + log₂ ζ(s). The mass beyond the computed
-    indices is charged as if it were the last of them: a lower limit where
-    that mass is not negligible.
-
-    Args:
-      indices: their distribution, as :func:`greedy_rejection` returns.
-      information: I, in bits.
-    """
-    s = 1.0 + 1.0 / (_check_bits(information) + np.log2(np.e) / np.e + 1.0)
-    k = np.arange(1, len(indices) + 1)
-    return float(np.sum(indices * s * np.log2(k)) + np.log2(zeta(s)))
-
-
-def importance_length(divergence: float, overhead: float) -> float:
-    """Expected length of importance sampling's index: ⌈KL + ``overhead``⌉ bits.
-
-    One of 2^(KL + t) candidates drawn from p is chosen by its weight q/p and its
-    number written with a code of fixed length (Havasi et al. 2019, arXiv
-    1810.00440); :func:`importance_bias` says what the overhead t buys.
-    """
-    return float(np.ceil(_check_bits(divergence) + _check_bits(overhead, "an overhead")))
-
-
-def importance_bias(log2_ratios, overhead: float) -> float:
-    """How biased importance sampling with 2^(KL + ``overhead``) candidates can be: ε.
-
-    The index costs what :func:`importance_length` says. Candidates are
-    chosen with self-normalized weights, so for any f of root mean square one
-    under q the estimate of E f is off by more than 2ε/(1 − ε) with a
-    probability of at most 2ε (Chatterjee & Diaconis 2018, thm. 1.2),
-
-        ε² = 2^(−t/4) + 2·√P(log₂ q/p > KL + t/2).
-
-    Args:
-      log2_ratios: log₂ q/p at samples of q; KL is their mean.
-      overhead: t ≥ 0, in bits.
-    """
-    _check_bits(overhead, "an overhead")
-    ratios = np.asarray(log2_ratios, np.float64)
-    late = np.mean(ratios > ratios.mean() + overhead / 2)
-    return float(np.sqrt(2.0 ** (-overhead / 4) + 2.0 * np.sqrt(late)))
 
 
 def dithered_excess(rate: str = "high") -> float:
     """Bits per dimension by which scalar dithered quantization exceeds R(D), squared error.
 
     ``high``: its limit at high rate, ½·log₂(2πe/12) = 0.2546; ``any``: at most
-    ½·log₂(4πe/12) = 0.7546 for any source at any rate (Zamir & Feder 1992).
+    ½·log₂(4πe/12) = 0.7546 for any source at any rate (Zamir & Feder 1992). Raises
+    ValueError for another ``rate``.
     """
     if rate not in ("high", "any"):
         raise ValueError(f"rate is 'high' or 'any', not {rate!r}")

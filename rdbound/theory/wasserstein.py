@@ -67,12 +67,21 @@ def _log_a(particles: Particles, x, slope):
     return jax.nn.logsumexp(terms, axis=1), terms, squared
 
 
-def functional(y, log_weight, x, slope):
-    """J in nats a vector of particles y [m, n] with log weights [m], over samples x [k, n]."""
+def functional(
+    y: jax.Array, log_weight: jax.Array, x: jax.Array, slope: float | jax.Array
+) -> jax.Array:
+    """J of particles in nats a vector, a scalar.
+
+    Args:
+      y: the particles, [m, n].
+      log_weight: natural logarithms of their weights, [m].
+      x: samples of the source, [k, n].
+      slope: λ·ln 2, λ in bits per unit of distortion.
+    """
     return -jnp.mean(_log_a(Particles(y, log_weight), x, slope)[0])
 
 
-def held_out(particles: Particles, x, lmbda: float) -> tuple[float, float, float]:
+def held_out(particles: Particles, x: jax.Array, lmbda: float) -> tuple[float, float, float]:
     """(R, D, standard error of J), per dimension, of samples the particles have not seen.
 
     R = E KL(π(·|X) ‖ w) with π(j|x) ∝ w_j·2^(−λ·n·d(x, y_j)), D = E Σ π·d.
@@ -134,7 +143,11 @@ class Wasserstein:
         return Estimate(self.name, "upper", lmbda, rate, distortion, error, status=status)
 
     def fit(self, source: Source, lmbda: float, seed: int = 0) -> Particles:
-        """The particles after descent, and their weights."""
+        """The particles after descent, and their weights.
+
+        Raises ValueError above 16 dimensions, without squared error or samples, or for
+        more particles or samples than memory holds.
+        """
         check_squared(source, self.name)
         if source.dimension > MOST_DIMENSIONS:
             raise ValueError(

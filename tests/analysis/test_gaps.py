@@ -4,9 +4,7 @@ import numpy as np
 import pytest
 
 from rdbound import reference
-from rdbound.analysis.bootstrap import interval
-from rdbound.analysis.gaps import GAPS, PARTS, bd_gaps, gaps
-from rdbound.tables.gaps import write_gaps
+from rdbound.analysis.gaps import GAPS, PARTS, exact_J, gaps, pair
 from rdbound.tables.rd import Row
 
 OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.36,
@@ -97,31 +95,56 @@ def test_rows_that_would_overwrite_each_other_are_refused():
         gaps(make_rows("a") + make_rows("b"))
 
 
-def test_bd_gaps_have_the_signs_of_the_gaps():
-    found = bd_gaps(make_rows())
-    assert {gap for _, gap in found} == {
-        "asymptotic",
-        "amortization",
-        "digitization",
-        "bound-amortization",
+def exact_rows(rows, below=0.2, lmbdas=(0.002, 0.01, 0.05)):
+    """Of the R(D) of the source that ``rows`` are of: ``below`` the first image's refined bound."""
+    refined = {r.lmbda: r for r in rows if r.method == "bound-refined" and r.image == "a"}
+    return [
+        dataclasses.replace(r, image="source", model="theory", method="exact", J=r.J - below)
+        for lmbda, r in refined.items()
+        if lmbda in lmbdas
+    ]
+
+
+def test_the_exact_curve_is_the_best_and_the_modeling_gap_the_true_one():
+    rows = make_rows()
+    exact = exact_rows(rows)
+    J = {(r.image, r.lmbda, r.method): r.J for r in rows + exact}
+    without = {(g.image, g.lmbda, g.gap): g.value for g in gaps(rows)}
+    found = {(g.image, g.lmbda, g.gap): g.value for g in gaps(rows + exact)}
+    assert found.keys() == without.keys(), "the exact curve is no image of its own"
+    for (image, lmbda, gap), value in found.items():
+        if gap not in ("modeling", "total"):
+            assert value == without[image, lmbda, gap]
+        elif image != "mean":
+            method = {"modeling": "bound-refined", "total": "codec-coded"}[gap]
+            best = J["source", lmbda, "exact"]
+            assert value == pytest.approx(J[image, lmbda, method] - best, abs=1e-12)
+    assert found["a", 0.01, "modeling"] == pytest.approx(0.2)
+
+
+def test_noise_of_a_bound_below_the_exact_curve_is_shown_and_published_bounds_do_not_compete():
+    rows = make_rows("kodak", ("a",), (0.02,))
+    exact = exact_rows(rows, -0.03, (0.02,))
+    (modeling,) = (g for g in gaps(rows + exact) if g.gap == "modeling" and g.image == "a")
+    assert modeling.value == pytest.approx(-0.03)
+
+
+def test_the_exact_curve_has_no_part_in_the_pair():
+    rows = make_rows()
+    assert pair(rows + exact_rows(rows)) == pair(rows) == ("b", "c")
+
+
+def test_a_source_whose_curve_is_known_at_one_slope_keeps_bounds_at_the_others():
+    rows = make_rows()
+    exact = exact_rows(rows, 0.2, (0.01,))
+    assert exact_J(rows + exact) == {("toy", 0.01): exact[0].J}
+    modeling = {
+        g.lmbda: g.value for g in gaps(rows + exact) if (g.gap, g.image) == ("modeling", "a")
     }
-    assert all(value.value > 0 for value in found.values())
+    assert modeling == {0.002: 0.0, 0.01: pytest.approx(0.2), 0.05: 0.0}
 
 
-def test_written_gaps_have_the_schema(tmp_path):
-    write_gaps(tmp_path / "gaps.csv", gaps(make_rows()))
-    header, first, *_ = (tmp_path / "gaps.csv").read_text().splitlines()
-    assert header == "dataset,image,lmbda,gap,value,lo,hi"
-    assert first.endswith(",,")
-
-
-def test_the_bootstrap_covers_the_mean(rng):
-    """95 % intervals of normal samples cover the truth about that often (n = 24)."""
-    covered = 0
-    for seed in range(300):
-        values = np.random.default_rng(seed).normal(1.0, 2.0, 24)
-        low, high = interval(values, resamples=1000)
-        covered += low < 1.0 < high
-    # The percentile bootstrap undercovers a little: 93.5 % expected at n = 24.
-    assert 0.90 < covered / 300 < 0.97
-    assert interval([3.0]) is None
+def test_every_method_that_gaps_need_is_asked_for():
+    for method in ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined"):
+        with pytest.raises(ValueError, match="gaps need the methods"):
+            gaps([r for r in make_rows() if r.method != method])

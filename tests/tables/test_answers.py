@@ -16,3 +16,23 @@ def test_a_table_reads_as_it_was_written(tmp_path):
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
     with pytest.raises(ValueError, match="lacks the column source"):
         read_answers(tmp_path / "other.csv")
+
+
+def test_a_table_that_calls_the_side_kind_is_read(tmp_path):
+    path = tmp_path / "answers.csv"
+    write_answers(path, [make_answer(), make_answer(side="lower")])
+    text = path.read_text()
+    assert text.startswith("source,method,side,lmbda,")
+    path.write_text(text.replace(",side,", ",kind,"))
+    assert [a.side for a in read_answers(path)] == ["upper", "lower"]
+    path.write_text(text.replace(",side,", ",sort,"))
+    with pytest.raises(ValueError, match="lacks the column side"):
+        read_answers(path)
+
+
+def test_what_is_no_number_is_named_by_its_line(tmp_path):
+    path = tmp_path / "answers.csv"
+    write_answers(path, [make_answer(), make_answer(rate=0.625)])
+    path.write_text(path.read_text().replace(",0.625,", ",much,"))
+    with pytest.raises(ValueError, match=r"answers.csv, line 3: not a row of answers"):
+        read_answers(path)

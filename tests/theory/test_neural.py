@@ -10,7 +10,7 @@ from rdbound.objective import objective
 from rdbound.datum import Datum
 from rdbound.sources import make_source
 from rdbound.theory import make_method
-from rdbound.theory.neural_lower import log_supremum
+from rdbound.theory.dual import log_supremum
 
 LN2 = np.log(2)
 

@@ -1,0 +1,173 @@
+"""Reports say what the tables say, for images and for vectors."""
+
+import dataclasses
+
+import pytest
+
+from rdbound.analysis.gaps import gaps
+from rdbound.report.bd_rate import bd_rate_sections
+from rdbound.report.document import Note, Picture, Table
+from rdbound.report.gap_figure import gap_figure
+from rdbound.report.gaps import gap_sections, gap_table, modeling_note, one_shot_note
+from rdbound.report.rd import rd_report, rd_table
+from rdbound.report.rd_figure import rd_figure
+from rdbound.tables.gaps import Gap
+from rdbound.theory.one_shot import least_excess
+from tests.analysis.test_gaps import exact_rows, make_rows
+
+
+def vector_rows():
+    """One sample of a source whose R(D) is known: no references, no MS-SSIM, small errors."""
+    rows = [
+        dataclasses.replace(r, image="sample", pixels=2, mse=r.mse / 1e4, bits=2 * r.bpp)
+        for r in make_rows("gaussian", ("a",))
+    ]
+    named = [dataclasses.replace(r, image="a") for r in rows]
+    return rows + [dataclasses.replace(r, image="sample") for r in exact_rows(named)]
+
+
+def notes(section):
+    return [block.text for block in section.blocks if isinstance(block, Note)]
+
+
+def test_a_report_of_images_has_what_the_rows_allow():
+    document = rd_report(make_rows("kodak", ("kodim01", "kodim02")), "vtm-22.0")
+    assert document.title == "kodak"
+    assert [s.title for s in document.sections] == [
+        "Rate and distortion",
+        "Gaps in bits per pixel, mean over images [95 % interval]",
+        "Gaps as BD-rate",
+        "BD-rate against vtm-22.0 (10-bit input)",
+        "",
+    ]
+    assert [p.stem for p in document.pictures] == ["rd_curve", "gaps"]
+    assert notes(document.sections[-1])[0].startswith("Conventions: J = R + λ·D")
+
+
+def test_a_report_of_vectors_has_gaps_and_no_reference():
+    rows = vector_rows()
+    document = rd_report(rows, "vtm-22.0")
+    assert [s.title.split(" ")[0] for s in document.sections] == ["Rate", "Gaps", "Gaps", ""]
+    (table, *_) = document.sections[0].blocks
+    assert {row[0] for row in table.rows} >= {"exact", "bound-refined"}
+    assert table.rows[0][:4] == ("exact", "theory", "gaussian", "0.002")
+    assert {row[7] for row in table.rows} == {"–"}
+    first = next(r for r in rows if r.method == "exact")
+    assert table.rows[0][6] == f"{first.mse:.3g}"
+
+
+def test_rows_without_refinement_have_a_report_without_gaps():
+    rows = [r for r in make_rows() if "refined" not in r.method]
+    assert [s.title for s in rd_report(rows, "vtm-22.0").sections] == ["Rate and distortion", ""]
+
+
+def test_gaps_that_cannot_be_computed_say_why():
+    rows = [r for r in make_rows() if r.method != "codec-coded"]
+    (section,) = [s for s in rd_report(rows, "vtm-22.0").sections if s.title == "Gaps"]
+    assert notes(section)[0].startswith("not computed: gaps need the methods codec-coded")
+
+
+def test_the_table_holds_means_over_images_in_the_order_of_methods():
+    rows = make_rows(lmbdas=(0.01,))
+    table = rd_table(rows)
+    assert [row[0] for row in table.rows] == [
+        "bound", "bound-refined", "codec-ideal", "codec-coded", "codec-refined-ideal",
+        "codec-refined-coded",
+    ]  # fmt: skip
+    bpp = [r.bpp for r in rows if r.method == "bound"]
+    assert table.rows[0][3:5] == ("0.01", f"{sum(bpp) / 3:.4f}")
+    assert table.rows[0][-1] == "3"
+
+
+def test_the_table_of_gaps_holds_their_means():
+    found = [
+        Gap("toy", "mean", 0.01, "total", 0.5, 0.25, 0.75),
+        Gap("toy", "mean", 0.02, "asymptotic", -0.125, None, None),
+        Gap("toy", "a", 0.01, "total", 9.0, None, None),
+    ]
+    assert gap_table(found) == Table(
+        ("gap (bpp)", "λ = 0.01", "λ = 0.02"),
+        (("asymptotic", "–", "-0.1250"), ("total", "+0.5000 [+0.2500, +0.7500]", "–")),
+    )
+
+
+def test_the_modeling_gap_is_called_the_true_one_only_where_the_curve_is_known():
+    rows = make_rows()
+    better = [dataclasses.replace(r, model="b2", J=r.J - 0.1)
+              for r in rows if r.method == "bound-refined"]  # fmt: skip
+    cases = [
+        (rows, "The modeling gap is 0 because this bound is itself the best one known"),
+        (rows + better, "The modeling gap is measured against the best bound known, not against"),
+        (rows + exact_rows(rows), "The modeling gap is the true one: it is measured against the"),
+        (rows + exact_rows(rows, lmbdas=(0.01,)),
+         "At λ = 0.01 the modeling gap is the true one, measured against the exact R(D) of the "
+         "source. Elsewhere: The modeling gap is 0 because"),
+    ]  # fmt: skip
+    for some, expected in cases:
+        assert modeling_note(gaps(some, bound="b"), some).startswith(expected)
+
+
+def test_the_one_shot_note_is_of_the_bound_that_was_chosen():
+    rows = make_rows()
+    refined = [r for r in rows if r.method == "bound-refined"]
+    most = max(least_excess(r.bits) / r.pixels for r in refined)
+    more = [dataclasses.replace(r, model="b2", bits=9 * r.bits) for r in refined]
+    assert f"need not exceed {most:.4f} bits" in one_shot_note(rows + more, "b")
+    with pytest.raises(ValueError, match="no row bound-refined of the model nobody"):
+        one_shot_note(rows, "nobody")
+
+
+def test_the_sections_of_gaps_are_of_the_pair_and_the_interpolation_that_were_named():
+    rows = make_rows()
+    worse = [dataclasses.replace(r, model="c2", J=r.J + 1, bpp=2 * r.bpp)
+             for r in rows if r.method.startswith("codec")]  # fmt: skip
+    bits, bd = gap_sections(rows + worse, codec="c2", method="akima")
+    totals = dict(row[:2] for row in bits.blocks[0].rows)["total"]
+    expected = {g.lmbda: g.value for g in gaps(rows) if (g.gap, g.image) == ("total", "mean")}
+    assert totals.startswith(f"{expected[0.002] + 1:+.4f}")
+    assert isinstance(bd.blocks[0], Table)
+    _, bd = gap_sections(rows, method="linear")
+    assert "not computed: unknown interpolation 'linear'" in notes(bd)[0]
+
+
+def test_bd_rate_is_that_of_the_rates():
+    """Of the anchor's own points at 1.2 times their rate, on two images."""
+    from rdbound import reference
+
+    rows = [
+        dataclasses.replace(make_rows()[0], dataset="kodak", image=p.image, lmbda=float(i),
+                            bpp=1.2 * p.bpp, psnr=p.psnr, mse=p.mse)
+        for i, p in enumerate(reference.find_curve("kodak", "vtm-22.0").points)
+        if p.image in ("kodim01", "kodim07")
+    ]  # fmt: skip
+    (section,) = bd_rate_sections(rows, "vtm-22.0")
+    ((method, model, value),) = section.blocks[0].rows
+    assert (method, model) == ("bound", "b")
+    assert value.startswith("+20.00 % [+20.00, +20.00] (per image, 2 images")
+    assert bd_rate_sections(rows, "nothing-known") == ()
+    (section,) = bd_rate_sections(rows[:1], "vtm-22.0")
+    assert "not computed: " in section.blocks[0].rows[0][2]
+
+
+def test_figures_of_vectors():
+    rows = vector_rows()
+    (axes,) = rd_figure(rows).axes
+    labels = [line.get_label() for line in axes.lines]
+    assert labels[:2] == ["exact", "bound"]
+    assert axes.get_title(loc="left") == "gaussian, 1 image"
+    (axes,) = gap_figure(gaps(rows)).axes
+    assert "1 image" in axes.get_title(loc="left")
+
+
+def test_ideal_code_lengths_are_drawn_where_nothing_was_coded():
+    rows = make_rows()
+    (axes,) = rd_figure(rows).axes
+    assert "codec-ideal" not in [line.get_label() for line in axes.lines]
+    (axes,) = rd_figure([r for r in rows if r.method == "codec-ideal"]).axes
+    assert [line.get_label() for line in axes.lines] == ["codec-ideal"]
+
+
+def test_a_figure_of_no_gaps_is_refused():
+    with pytest.raises(ValueError, match="there are none"):
+        gap_figure([])
+    assert all(isinstance(p, Picture) for p in rd_report(make_rows(), "vtm-22.0").pictures)
