@@ -116,9 +116,7 @@ def test_rows_are_the_objective_on_the_keys_of_evaluation(images):
 
 def test_coded_rows_are_the_files(images, tmp_path):
     """bits = 8·bytes = bpp·pixels = the size of the kept file; its MSE is that of the ideal row."""
-    options = EvaluationOptions(
-        lmbdas=(0.02,), refine=RefinementOptions(steps=4, check_every=2)
-    )
+    options = EvaluationOptions(lmbdas=(0.02,), refine=RefinementOptions(steps=4, check_every=2))
     found = list(evaluate(_checkpoint("codec"), images, options, tmp_path))
     rows = {(r.image, r.method): r for r in found}
     codec = Codec(Toy())
@@ -139,7 +137,9 @@ def test_coded_rows_are_the_files(images, tmp_path):
 def test_methods_can_be_chosen(images):
     options = EvaluationOptions(lmbdas=(0.02,), methods=("codec-ideal",))
     assert [m.name for m in chosen_methods("codec", options)] == ["codec-ideal"]
-    assert [r.method for r in evaluate(_checkpoint("codec"), images, options)] == ["codec-ideal"] * 2
+    assert [r.method for r in evaluate(_checkpoint("codec"), images, options)] == [
+        "codec-ideal"
+    ] * 2
     with pytest.raises(ValueError, match="unknown method 'codec-idael'"):
         chosen_methods("codec", EvaluationOptions(lmbdas=None, methods=("codec-idael",)))
 

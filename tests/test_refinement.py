@@ -148,7 +148,9 @@ def test_only_evidence_moves_in_an_autoregressive_posterior(key):
 def test_the_optimizer_is_an_argument(rng):
     model, judge, data, evidence, lmbdas, keys = _setup("codec", rng)
     options = RefinementOptions(steps=10, check_every=5)
-    still = refine(model, make_channel("mixed"), judge, clip, options, optimizer=optax.set_to_zero())
+    still = refine(
+        model, make_channel("mixed"), judge, clip, options, optimizer=optax.set_to_zero()
+    )
     refined = still(data, evidence, lmbdas, keys)
     for a, b in zip(jax.tree.leaves(evidence), jax.tree.leaves(refined.evidence), strict=True):
         np.testing.assert_array_equal(a, b)
