@@ -23,11 +23,11 @@ from rdbound.checkpoint import load
 from rdbound.coding import Codec
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.tables import TOTAL, gaussian_tables
-from rdbound.models import make_model
 from rdbound.cost import cost
+from rdbound.datum import Datum
+from rdbound.models import make_model
 from rdbound.objective import amortized, clip, objective
 from rdbound.refinement import RefinementOptions, refine
-from rdbound.datum import Datum
 from rdbound.training import TrainingOptions, init, make_step
 
 HEIGHT, WIDTH = 512, 768

@@ -16,9 +16,10 @@ class Method:
     Attributes:
       name: of the rows.
       kind: ``bound`` (a point that no code is claimed for), ``ideal`` (ideal code
-        lengths of symbols), ``coded`` (bytes written and read again) or
-        ``exact`` (the source's own R(D), no model).
-      form: the family of priors it needs, ``bound`` or ``codec``.
+        lengths of symbols), ``coded`` (bytes written and read again),
+        ``exact`` (the source's own R(D), no model) or ``floor`` (the distortion
+        that no rate removes; no point of a curve).
+      form: the family of priors it needs, ``bound`` or ``codec``; None for any.
       judge: name of the channel whose rate and sample are reported.
       decode: name of the decoder's last step (:data:`rdbound.objective.DECODERS`)
         for images; vectors are left as they are.
@@ -52,6 +53,7 @@ _ALL = (
         through="sga",
         coder="rounding",
     ),
+    Method("floor", "floor", None, "noiseless", "clip"),
 )
 
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
@@ -59,7 +61,8 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 def methods_of(form: str, refined: bool) -> tuple[Method, ...]:
     """The methods of a family of priors, with those that refine where ``refined``."""
-    return tuple(m for m in _ALL if m.form == form and (refined or m.through is None))
+    fits = lambda m: m.form == form or m.kind == "floor"  # noqa: E731
+    return tuple(m for m in _ALL if fits(m) and (refined or m.through is None))
 
 
 def method_order(name: str) -> int:

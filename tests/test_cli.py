@@ -85,7 +85,7 @@ def test_evaluate_then_gaps(folder, tmp_path, capsys):
                  "report.md", "config.yaml", "provenance.json"):  # fmt: skip
         assert (run / name).stat().st_size > 0, name
     rows = read_table(run / "rd.csv")
-    assert len(rows) == 3 * 3 * 6
+    assert len(rows) == 3 * 3 * (6 + 2)
     assert all((r.bytes is not None) == r.method.endswith("coded") for r in rows)
     assert all((r.J_se is not None) == r.method.startswith("bound") for r in rows)
     assert len(list((run / "streams").rglob("*.rdb"))) == 3 * 3 * 2

@@ -3,16 +3,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from rdbound.bench import EvaluationOptions, _Keyed, chosen_methods
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.datum import image_datum
-from rdbound.bench import EvaluationOptions, _Keyed, chosen_methods
 from rdbound.evaluation import evaluate
 from rdbound.examples import ImageExamples
+from rdbound.images.sets import ImageSet
 from rdbound.objective import clip, objective
 from rdbound.refinement import RefinementOptions, refine
-from rdbound.images.sets import ImageSet
 from tests.toy import Toy
 
 
@@ -28,7 +28,7 @@ def _checkpoint(form):
 
 def test_a_bounds_row_is_the_mean_of_the_objective_over_fresh_noise(images):
     model = Toy(form="bound")
-    options = EvaluationOptions(lmbdas=(0.02,), samples=16)
+    options = EvaluationOptions(lmbdas=(0.02,), samples=16, methods=("bound",))
     rows = list(evaluate(_checkpoint("bound"), images, options))
     assert [r.method for r in rows] == ["bound", "bound"]
     for row, image in zip(rows, (images.images[0], images.images[1]), strict=True):
@@ -56,7 +56,7 @@ class Hierarchical(Toy):
 def test_a_hierarchical_inference_is_averaged_over_its_upper_latents(images):
     model = Hierarchical(form="bound")
     options = EvaluationOptions(lmbdas=(0.02,), samples=64)
-    row, _ = evaluate(Checkpoint(model, {}, None, "toy"), images, options)
+    row, *_ = evaluate(Checkpoint(model, {}, None, "toy"), images, options)
     keys = jax.random.split(jax.random.key(5), 400)
     datum = image_datum(images.images[0], 8)
     one = lambda k: objective(model, make_channel("gaussian"), datum, k, 0.02, decode=clip).J  # noqa: E731
@@ -69,7 +69,7 @@ def test_rows_of_a_codec(images):
         lmbdas=(0.02, 0.05), refine=RefinementOptions(steps=4, check_every=2)
     )
     rows = list(evaluate(_checkpoint("codec"), images, options))
-    assert len(rows) == 2 * 2 * 4
+    assert len(rows) == 2 * 2 * 5
     assert all(r.bits == 8 * r.bytes for r in rows if r.bytes is not None)
     assert all(r.steps == (4 if "refined" in r.method else 0) for r in rows)
     assert all(r.ms_ssim is None for r in rows), "these images are too small for MS-SSIM"
@@ -132,6 +132,18 @@ def test_coded_rows_are_the_files(images, tmp_path):
         ideal = rows[name, method.replace("coded", "ideal")]
         assert ideal.mse == pytest.approx(row.mse, rel=1e-3), "8 bits on both sides"
         assert ideal.bits < row.bits < ideal.bits * 1.02 + 8 * 60
+
+
+def test_the_floor_is_the_distortion_of_the_means(images):
+    model = Toy(form="bound")
+    options = EvaluationOptions(lmbdas=(0.02,), methods=("floor",))
+    for row, image in zip(evaluate(_checkpoint("bound"), images, options),
+                          (images.images[0], images.images[1]), strict=True):  # fmt: skip
+        x = image_datum(image, 8).x
+        x_hat = model.synthesize([q.mu for q in model.infer(x, 0.02)], 0.02)
+        mse = np.mean((255 * np.clip(x_hat, 0, 1)[: image.shape[0], : image.shape[1]] - image) ** 2)
+        assert row.mse == pytest.approx(mse, rel=1e-4)
+        assert (row.bits, row.J_se) == (0.0, None)
 
 
 def test_methods_can_be_chosen(images):

@@ -9,7 +9,8 @@ ROOT = Path(rdbound.__file__).parent
 # Each may import itself and what stands before it.
 ORDER = ["registry", "ops", "channels", "models", "datum", "distortion", "walk", "cost",
          "objective", "training_files", "training", "refinement", "fingerprint", "coding",
-         "checkpoint", "images", "sources", "examples", "bench", "evaluation", "theory", "config"]  # fmt: skip
+         "checkpoint", "images", "sources", "examples", "bench", "evaluation", "theory",
+         "config"]  # fmt: skip
 # Effects: they may import anything, nothing else imports them.
 EDGE = {"stages", "cli"}
 PURE = {"tables", "methods", "analysis", "report", "reference"}

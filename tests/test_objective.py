@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from rdbound.channels import make_channel
+from rdbound.datum import Datum, image_datum, whole
 from rdbound.models import make_model
 from rdbound.objective import clip, eight_bit, objective
 from rdbound.sources.gaussian import GaussianSource
-from rdbound.datum import Datum, image_datum, whole
 from tests.toy import Successive, Toy
 
 

@@ -130,7 +130,7 @@ def test_a_hierarchical_model_refined_is_never_worse_judged_afresh():
 
 
 def test_only_evidence_moves_in_an_autoregressive_posterior(key):
-    """The flow that draws the posterior stays as trained: it is in the model, not in the evidence."""
+    """The flow that draws the posterior stays as trained: it is in the model."""
     model = make_model("mlp", "bound", 2.0, dimension=3, posterior="autoregressive")
     (evidence,) = model.infer(jnp.ones(3), 2.0)
     names = {type(leaf).__name__ for leaf in jax.tree.leaves(evidence)}

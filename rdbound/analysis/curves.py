@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 
 from rdbound import reference
+from rdbound.methods import METHODS
 from rdbound.tables.rd import COLUMNS, Row, read_table
 
 __all__ = [
@@ -67,9 +68,11 @@ def _points(triples: Iterable[_Triple]) -> Points:
 
 
 def from_rows(rows: Sequence[Row]) -> dict[tuple[str, str, str], ImageCurves]:
-    """Curves by (data set, model, method), points ordered by rate."""
+    """Curves by (data set, model, method), points ordered by rate; floors are none."""
     groups: dict[tuple[str, str, str], dict[str, list[_Triple]]] = {}
     for row in rows:
+        if row.method in METHODS and METHODS[row.method].kind == "floor":
+            continue
         images = groups.setdefault((row.dataset, row.model, row.method), {})
         images.setdefault(row.image, []).append((row.bpp, row.psnr, row.mse))
     return {

@@ -6,6 +6,7 @@ from typing import Any
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.combine import CombinedChannel, PerLevelChannel
 from rdbound.channels.gaussian import GaussianChannel
+from rdbound.channels.noiseless import NoiselessChannel
 from rdbound.channels.rounding import RoundingChannel
 from rdbound.channels.sampled import SampledChannel
 from rdbound.channels.sga import SGAChannel
@@ -37,6 +38,7 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "straight-through": StraightThroughChannel,
     "mixed": _mixed,
     "rounding": RoundingChannel,
+    "noiseless": NoiselessChannel,
     "sampled": SampledChannel,
     "sga": SGAChannel,
     "combined": _combined,

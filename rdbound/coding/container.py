@@ -92,7 +92,8 @@ def _parse(body: bytes, version: int, fingerprint: bytes) -> tuple[Header, bytes
             f"written with another model (fingerprint {found.hex()}, this one is "
             f"{fingerprint.hex()}); give the checkpoint it was written with"
         )
-    coder, parameters, position = 0, {}, _FIXED.size
+    coder, position = 0, _FIXED.size
+    parameters: dict[str, Any] = {}
     if version == 2:
         coder, parameters, position = _read_coder(body, position)
     values = []

@@ -7,14 +7,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.coding.tables import Table, Tables, gaussian_tables, ladder, table_from_mass
+from rdbound.coding.tables import FrequencyTable, Tables, gaussian_tables, ladder, table_from_mass
 from rdbound.models.base import sides
 from rdbound.walk import latent_shapes, walk
 
 __all__ = ["channel_tables", "key_of", "make_tables"]
 
 
-def channel_tables(prior: Any) -> list[Table]:
+def channel_tables(prior: Any) -> list[FrequencyTable]:
     """One table a channel of a prior that depends on nothing, around its centre."""
     return [table_from_mass(mass, reach) for mass, reach in prior.channel_mass()]
 

@@ -8,7 +8,7 @@ import zlib
 import constriction
 import numpy as np
 
-from rdbound.coding.tables import Table
+from rdbound.coding.tables import FrequencyTable
 
 __all__ = ["LARGEST", "Reader", "UnreadableError", "Writer"]
 
@@ -46,7 +46,7 @@ class Writer(_Checked):
     def __init__(self):
         self._encoder = constriction.stream.queue.RangeEncoder()
 
-    def symbols(self, values: np.ndarray, groups: np.ndarray, tables: list[Table]) -> None:
+    def symbols(self, values: np.ndarray, groups: np.ndarray, tables: list[FrequencyTable]) -> None:
         """Write int32 ``values`` [n], each through the table that ``groups`` [n] names."""
         order = np.argsort(groups, kind="stable")
         ends = np.searchsorted(groups[order], np.arange(len(tables)), side="right")
@@ -54,7 +54,7 @@ class Writer(_Checked):
             if len(part):
                 self._group(part, table)
 
-    def _group(self, values: np.ndarray, table: Table) -> None:
+    def _group(self, values: np.ndarray, table: FrequencyTable) -> None:
         m = table.reach
         escaped = np.abs(values) > m
         coded = np.where(escaped, 2 * m + 1, values + m).astype(np.int32)
@@ -88,7 +88,7 @@ class Reader(_Checked):
         words = np.frombuffer(data + b"\0" * (-len(data) % 4), "<u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
 
-    def symbols(self, groups: np.ndarray, tables: list[Table]) -> np.ndarray:
+    def symbols(self, groups: np.ndarray, tables: list[FrequencyTable]) -> np.ndarray:
         """Read int32 [n]; ``groups`` as in writing."""
         order = np.argsort(groups, kind="stable")
         counts = np.bincount(groups, minlength=len(tables))
@@ -97,7 +97,7 @@ class Reader(_Checked):
         values[order] = np.concatenate(parts) if parts else []
         return values
 
-    def _group(self, count: int, table: Table) -> np.ndarray:
+    def _group(self, count: int, table: FrequencyTable) -> np.ndarray:
         m = table.reach
         coded = np.asarray(self._decoder.decode(table.model, count), np.int32)
         values = coded - m

@@ -8,7 +8,7 @@ from rdbound.coding.base import Coder
 from rdbound.coding.families import key_of
 from rdbound.coding.guard import read_indexes, write_indexes
 from rdbound.coding.range_coder import LARGEST, Reader, Writer
-from rdbound.coding.tables import Table
+from rdbound.coding.tables import FrequencyTable
 from rdbound.ops.distributions import Prior
 
 __all__ = ["RoundingCoder"]
@@ -40,7 +40,7 @@ class RoundingCoder(Coder):
 
     def _choose(
         self, level: int, prior: Prior, shape: tuple[int, ...], stream: Writer | Reader
-    ) -> tuple[np.ndarray, list[Table]]:
+    ) -> tuple[np.ndarray, list[FrequencyTable]]:
         """(the table number of each symbol [n], the tables)."""
         lookup = prior.table_of(shape)
         tables = self.tables[key_of(lookup.family, level, lookup.scaled)]

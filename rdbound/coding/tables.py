@@ -14,7 +14,7 @@ import numpy as np
 
 from rdbound.ops.distributions import TAIL, Gaussian
 
-__all__ = ["LEVELS", "LOG_SCALE_MIN", "LOG_SCALE_STEP", "TOTAL", "Table", "Tables",
+__all__ = ["LEVELS", "LOG_SCALE_MIN", "LOG_SCALE_STEP", "TOTAL", "FrequencyTable", "Tables",
            "gaussian_tables", "ladder", "pack", "scale_indexes", "table_from_mass",
            "unpack"]  # fmt: skip
 
@@ -27,7 +27,7 @@ _WIDEST = 4096  # largest symbol of a table; what lies beyond is escaped
 
 
 @dataclass(frozen=True)
-class Table:
+class FrequencyTable:
     """Frequencies of the integers −m … m, and last of the escape symbol.
 
     ``frequencies``: int64 [2m + 2], each at least 1, summing to :data:`TOTAL`.
@@ -47,7 +47,7 @@ class Table:
         return constriction.stream.model.Categorical(probabilities, perfect=False)
 
 
-Tables = dict[str, list[Table]]
+Tables = dict[str, list[FrequencyTable]]
 """A ladder of tables for each family of scales, and a table a channel for each level of another."""
 
 
@@ -58,14 +58,14 @@ def _quantize(probabilities: np.ndarray) -> np.ndarray:
     return frequencies
 
 
-def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) -> Table:
+def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) -> FrequencyTable:
     """The table of the integers up to ``reach`` (at most 4096) and of what lies beyond."""
     reach = min(_WIDEST, reach)
     mass = box_mass(np.arange(-reach, reach + 1, dtype=np.float64))
-    return Table(_quantize(np.append(mass, max(0.0, 1.0 - mass.sum()))))
+    return FrequencyTable(_quantize(np.append(mass, max(0.0, 1.0 - mass.sum()))))
 
 
-def ladder(standard_mass: Callable) -> list[Table]:
+def ladder(standard_mass: Callable) -> list[FrequencyTable]:
     """The :data:`LEVELS` tables of a family of scales, log-spaced from 0.11 to 256."""
     scales = np.exp(LOG_SCALE_MIN + LOG_SCALE_STEP * np.arange(LEVELS))
     return [
@@ -73,7 +73,7 @@ def ladder(standard_mass: Callable) -> list[Table]:
     ]
 
 
-def gaussian_tables() -> list[Table]:
+def gaussian_tables() -> list[FrequencyTable]:
     """The ladder of centred Gaussians."""
     return ladder(Gaussian.standard_mass)
 
@@ -91,13 +91,13 @@ def scale_indexes(log_sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return index.astype(np.uint8), np.where(outside, np.inf, distance)
 
 
-def pack(tables: list[Table]) -> tuple[np.ndarray, np.ndarray]:
+def pack(tables: list[FrequencyTable]) -> tuple[np.ndarray, np.ndarray]:
     """Tables → (all frequencies in one int32 array, the length of each), for a checkpoint."""
     lengths = np.array([len(t.frequencies) for t in tables], np.int32)
     return np.concatenate([t.frequencies for t in tables]).astype(np.int32), lengths
 
 
-def unpack(frequencies: np.ndarray, lengths: np.ndarray) -> list[Table]:
+def unpack(frequencies: np.ndarray, lengths: np.ndarray) -> list[FrequencyTable]:
     """The inverse of :func:`pack`."""
     parts = np.split(frequencies.astype(np.int64), np.cumsum(lengths)[:-1])
-    return [Table(p) for p in parts]
+    return [FrequencyTable(p) for p in parts]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from rdbound.methods import method_order
+from rdbound.methods import METHODS, method_order
 from rdbound.report.bd_rate import bd_rate_sections
 from rdbound.report.document import Document, Note, Picture, Section, Table
 from rdbound.report.gaps import gap_sections
@@ -18,7 +18,8 @@ _CONVENTIONS = Note(
     "Conventions: J = R + λ·D, R in bits per pixel of the whole image (padding's rate counted), "
     "D = MSE on 0–255 over RGB; PSNR and bpp are means over images; the bound's reconstruction is "
     "real-valued, the codec's 8-bit; coded rates are whole files. Of vectors, rates are per "
-    "dimension, on their own scale, and reconstructions real-valued."
+    "dimension, on their own scale, and reconstructions real-valued. The floor is the distortion "
+    "without any noise or rounding: what this model's latents cannot tell at any rate."
 )
 
 
@@ -57,17 +58,17 @@ def rd_table(rows: Sequence[Row]) -> Table:
 
 
 def _cells(group: Sequence[Row]) -> tuple[str, ...]:
-    first = group[0]
+    first, floor = group[0], METHODS[group[0].method].kind == "floor"
     return (
         first.method,
         first.model,
         first.dataset,
         f"{first.lmbda:.4g}",
-        f"{np.mean([r.bpp for r in group]):.4f}",
+        "any" if floor else f"{np.mean([r.bpp for r in group]):.4f}",
         f"{np.mean([r.psnr for r in group]):.2f}",
         f"{np.mean([r.mse for r in group]):{_mse_form(group)}}",
         _ssim(group),
-        f"{np.mean([r.J for r in group]):.4f}",
+        "–" if floor else f"{np.mean([r.J for r in group]):.4f}",
         str(len(group)),
     )
 

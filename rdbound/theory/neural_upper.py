@@ -80,7 +80,11 @@ class NeuralUpper:
         model = self.fit(source, lmbda, seed)
         examples = VectorExamples("source", source, self.test, 1, seed + 2**30)
         options = EvaluationOptions(
-            lmbdas=(lmbda,), samples=1, channels={"gaussian": self._channel()}, seed=seed + 2**29
+            lmbdas=(lmbda,),
+            samples=1,
+            methods=("bound",),
+            channels={"gaussian": self._channel()},
+            seed=seed + 2**29,
         )
         (row,) = evaluate(Checkpoint(model, {}, None, self.name), examples, options)
         error = row.J_se if row.J_se is not None else math.nan

@@ -32,7 +32,7 @@ def test_a_channel_is_pure_finite_and_shaped(name, key):
         np.testing.assert_array_equal(a, b)
 
 
-@pytest.mark.parametrize("name", [n for n in NAMES if n != "rounding"])
+@pytest.mark.parametrize("name", [n for n in NAMES if n not in ("rounding", "noiseless")])
 def test_gradients_reach_posterior_and_prior(name, key):
     channel = make_channel(name)
 
@@ -146,7 +146,8 @@ def test_a_channel_per_level_is_each_in_its_place(key):
 
 def test_traits_say_what_is_random_and_what_is_annealed():
     random = {name: make_channel(name).random for name in NAMES}
-    assert {name for name, yes in random.items() if not yes} == {"rounding", "straight-through"}
+    assert {name for name, yes in random.items() if not yes} == {
+        "rounding", "straight-through", "noiseless"}  # fmt: skip
     assert make_channel("per-level", levels=["rounding", "gaussian"]).random
     assert not make_channel("per-level", levels=["rounding"]).random
     assert make_channel("gaussian").temperature_at(10) is None
@@ -162,3 +163,9 @@ def test_sga_starts_at_the_temperature_it_is_given(key):
     for a, b in zip(channel(posterior, prior, key), channel.at(0)(posterior, prior, key),
                     strict=True):  # fmt: skip
         np.testing.assert_array_equal(a, b)
+
+
+def test_without_noise_the_mean_is_conveyed_and_nothing_charged(key):
+    sample, bits = make_channel("noiseless")(_posterior(key), _prior(), key)
+    np.testing.assert_array_equal(sample, _posterior(key).mu)
+    assert float(jnp.abs(bits).max()) == 0.0

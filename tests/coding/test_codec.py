@@ -218,7 +218,7 @@ def test_a_density_that_no_fixed_table_can_code_is_refused():
     class Moving(Mixtures):
         constant = False
 
-    with pytest.raises(ValueError, match="level 1 .* depends on the levels before it"):
+    with pytest.raises(ValueError, match=r"level 1 .* depends on the levels before it"):
         Codec(Moving())
 
 

@@ -80,7 +80,7 @@ def test_it_starts_as_the_res_hyper_of_its_size(pair):
     """Same priors, same synthesis, so the same J; only the noise is drawn in other shapes."""
     hyper, context = pair
     x = _image()
-    z, y = hyper.infer(x, 0.01)
+    _, y = hyper.infer(x, 0.01)
     parts = context.infer(x, 0.01)
     np.testing.assert_array_equal(sum(scatter(p.mu, s) for s, p in enumerate(parts[1:])), y.mu)
     latents = _latents(context, x)

@@ -5,9 +5,9 @@ import pytest
 from flax import nnx
 
 from rdbound.channels import make_channel
+from rdbound.datum import Datum
 from rdbound.models import make_model
 from rdbound.objective import objective
-from rdbound.datum import Datum
 from rdbound.sources import make_source
 from rdbound.theory import make_method
 from rdbound.theory.dual import log_supremum
