@@ -21,14 +21,16 @@ from flax import nnx
 from rdbound.channels import GaussianChannel, RoundingChannel, make_channel
 from rdbound.checkpoint import load
 from rdbound.coding import Codec
+from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.tables import TOTAL, gaussian_tables
 from rdbound.cost import cost
-from rdbound.datum import Datum
+from rdbound.datum import whole
 from rdbound.models import make_model
-from rdbound.objective import amortized, clip, objective
+from rdbound.objective import clip, objective
 from rdbound.refinement import RefinementOptions, refine
 from rdbound.training import TrainingOptions, init, make_step
+from rdbound.walk import latent_shapes
 
 HEIGHT, WIDTH = 512, 768
 LMBDA = 0.0067
@@ -78,23 +80,21 @@ def training(model, macs: float, repeats: int) -> tuple[float, float]:
 def refinement(model, decoder_macs: float, steps: int) -> tuple[float, float]:
     """(seconds, FLOP) of a step at 512×768: a long solve less a short one."""
     image = jnp.asarray(_photograph(), jnp.float32)[None] / 255.0
-    data = Datum(image, jnp.ones((1, HEIGHT, WIDTH, 1)))
-    one = jax.tree.map(lambda leaf: leaf[0], data)
-    q = jax.jit(lambda d: amortized(model, GaussianChannel(), d, jax.random.key(0), LMBDA))(one)
-    posteriors = jax.tree.map(lambda leaf: leaf[None], q)
+    data, lmbdas = jax.vmap(whole)(image), jnp.full(1, LMBDA)
+    evidence = jax.jit(jax.vmap(model.infer))(image, lmbdas)
     seconds = []
     for count in (2, 2 + steps):
         options = RefinementOptions(steps=count, check_every=count, check_samples=1)
         solve = refine(model, GaussianChannel(), GaussianChannel(), clip, options)
         keys = jax.random.split(jax.random.key(1), 1)
-        run = lambda s=solve, k=keys: s(data, posteriors, jnp.full(1, LMBDA), k)  # noqa: E731
+        run = lambda s=solve, k=keys: s(data, evidence, lmbdas, k)  # noqa: E731
         seconds.append(median_seconds(run, 1))
     return (seconds[1] - seconds[0]) / steps, 2 * 2 * decoder_macs * HEIGHT * WIDTH
 
 
 def evaluation(model, macs: float, repeats: int) -> tuple[float, float]:
     """(seconds, FLOP) of one forward pass at 512×768."""
-    datum = Datum(jnp.asarray(_photograph(), jnp.float32) / 255.0, jnp.ones((HEIGHT, WIDTH, 1)))
+    datum = whole(jnp.asarray(_photograph(), jnp.float32) / 255.0)
     graphdef, params = nnx.split(model)
     run = jax.jit(
         lambda p: (
@@ -102,6 +102,35 @@ def evaluation(model, macs: float, repeats: int) -> tuple[float, float]:
         )
     )
     return median_seconds(lambda: run(params), repeats), 2 * macs * HEIGHT * WIDTH
+
+
+def levels(model, repeats: int) -> list[tuple[float, float]]:
+    """Seconds of each level's prior at 512×768, with the state and without.
+
+    Without: what came before the level is absorbed anew, as a decoder without
+    state would.
+    """
+    of, lmbda = CompiledSides(model), jnp.float32(LMBDA)
+    shapes = latent_shapes(model, (HEIGHT, WIDTH, 3))
+    latents = [jnp.zeros(shape) for shape in shapes]
+
+    def state_before(level: int):
+        state = of.start(lmbda)
+        for earlier in range(level):
+            state = of.absorb(earlier, state, latents[earlier])
+        return state
+
+    states = [state_before(level) for level in range(len(shapes))]
+    last = len(shapes) - 1
+    return [
+        (
+            median_seconds(
+                lambda k=k: (of.prior(k, states[k]), of.absorb(k, states[k], latents[k])), repeats
+            ),
+            median_seconds(lambda k=k: of.prior(k, state_before(k)), repeats),
+        )
+        for k in range(last + 1)
+    ]
 
 
 def range_coder(count: int) -> dict[str, float]:
@@ -137,7 +166,7 @@ def codec_seconds(repeats: int) -> tuple[float, float, float]:
     data = codec.compress(image, LMBDA)
     compress = median_seconds(lambda: codec.compress(image, LMBDA), repeats)
     decompress = median_seconds(lambda: codec.decompress(data), repeats)
-    datum = Datum(jnp.asarray(image, jnp.float32) / 255.0, jnp.ones((HEIGHT, WIDTH, 1)))
+    datum = whole(jnp.asarray(image, jnp.float32) / 255.0)
     bits = objective(checkpoint.model, RoundingChannel(), datum, jax.random.key(0), LMBDA).bits
     return compress, decompress, 100 * (8 * len(data) / float(sum(bits)) - 1)
 
@@ -146,10 +175,12 @@ def main() -> None:
     """Measure and print the table."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--model", default="res-hyper-4")
+    parser.add_argument("--latent", type=int, help="channels of y; default: the size's own")
     parser.add_argument("--quick", action="store_true", help="fewer repeats")
     arguments = parser.parse_args()
     repeats = 3 if arguments.quick else 9
-    model = make_model(arguments.model, "bound", (0.0009, 0.0966))
+    width = {} if arguments.latent is None else {"latent": arguments.latent}
+    model = make_model(arguments.model, "bound", (0.0009, 0.0966), **width)
     c = cost(model)
     macs = c.encoder + c.decoder
     peak = peak_flops(repeats)
@@ -170,6 +201,10 @@ def main() -> None:
     compress, decompress, above = codec_seconds(repeats)
     print(f"codec, 512×768: compress {compress:.2f} s, decompress {decompress:.2f} s, "
           f"container {above:.2f} % above the ideal code length")  # fmt: skip
+    context = make_model("res-context-4", "codec", (0.0009, 0.0966))
+    for level, (kept, anew) in enumerate(levels(context, repeats)):
+        print(f"res-context-4, level {level}, prior and state at 512×768: {kept * 1e3:.1f} ms; "
+              f"prior without a state: {anew * 1e3:.1f} ms")  # fmt: skip
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {memory:.2f} GiB")
 

@@ -42,7 +42,9 @@ def cost(model: LatentModel) -> Cost:
         def step(level, prior, _):
             return latents[level], prior
 
-        return walk(sides(nnx.merge(graphdef, state)), lmbda, len(latents), step)
+        of = sides(nnx.merge(graphdef, state))
+        walked = walk(of, lmbda, len(latents), step)
+        return of.synthesize(walked.state), walked.kept
 
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
     encoder = _macs(jax.make_jaxpr(encode)(state, image, lmbda).jaxpr)

@@ -93,8 +93,8 @@ def objective(
         posterior = of.posterior(level, state, evidence[level])
         return channel.at_level(level)(posterior, prior, keys[level])
 
-    x_hat, bits = walk(of, lmbda, len(evidence), step)
-    x_hat = decode(x_hat)
+    state, bits = walk(of, lmbda, len(evidence), step)
+    x_hat = decode(of.synthesize(state))
     totals = tuple(jnp.sum(b) for b in bits)
     bpp = sum(totals[1:], totals[0]) / datum.pixels
     value = distortion(datum, x_hat)

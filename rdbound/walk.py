@@ -20,14 +20,17 @@ Step = Callable[[int, Any, Any], tuple[jax.Array, Any]]
 
 
 class Walked(NamedTuple):
-    """``reconstruction``, and what the steps kept, one entry a level."""
+    """The ``state`` after the last level, and what the steps kept, one entry a level."""
 
-    reconstruction: jax.Array
+    state: Any
     kept: tuple[Any, ...]
 
 
 def walk(model: Sides, lmbda: Any, levels: int, step: Step) -> Walked:
-    """For each level its prior, then ``step``, then the state after it; last the synthesis.
+    """For each level its prior, then ``step``, then the state after it.
+
+    What synthesis makes of the last state is asked for by those who need it: an
+    encoder does not.
 
     Args:
       model: six sides (:func:`rdbound.models.base.sides`), of one datum, plain or compiled.
@@ -41,7 +44,7 @@ def walk(model: Sides, lmbda: Any, levels: int, step: Step) -> Walked:
         latent, information = step(level, model.prior(level, state), state)
         state = model.absorb(level, state, latent)
         kept.append(information)
-    return Walked(model.synthesize(state), tuple(kept))
+    return Walked(state, tuple(kept))
 
 
 def latent_shapes(model: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:

@@ -64,10 +64,17 @@ class _Codec(ABC):
         self.fingerprint = fingerprint(model, self.tables)
         self.lmbda_range = model.lmbda_range
         self._model = model
+        self._shapes: dict[tuple[int, int], Sequence[tuple[int, ...]]] = {}
 
     @abstractmethod
     def _sides(self, height: int, width: int) -> CompiledSides:
         """The compiled sides for a datum of this size."""
+
+    def _known_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
+        """:meth:`_latent_shapes`, traced once a size."""
+        if (height, width) not in self._shapes:
+            self._shapes[height, width] = self._latent_shapes(height, width)
+        return self._shapes[height, width]
 
     @abstractmethod
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
@@ -100,16 +107,16 @@ class _Codec(ABC):
         header, payload = read_container(bytes(data), self.fingerprint)
         coder = self._coder_of(header)
         reader = Reader(payload)
-        shapes = self._latent_shapes(header.height, header.width)
+        shapes = self._known_shapes(header.height, header.width)
 
         def step(level, prior, state):
             return coder.read(level, prior, shapes[level], reader), None
 
         of = self._sides(header.height, header.width)
-        x_hat = _unless_lost(lambda: walk(of, np.float32(header.lmbda), len(shapes), step))
+        walked = _unless_lost(lambda: walk(of, np.float32(header.lmbda), len(shapes), step))
         if reader.crc != header.index_crc or not reader.exhausted():
             raise BitstreamError(_OTHER_ARITHMETIC)
-        return header, np.asarray(x_hat.reconstruction)
+        return header, np.asarray(of.synthesize(walked.state))
 
     def _coder_of(self, header: Header) -> Coder:
         """The coder that a container names, whatever this codec writes with."""
