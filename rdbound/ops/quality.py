@@ -44,8 +44,10 @@ def _similarities(x, y, weight=None):
     full = structure * (2 * mu_x * mu_y + c1) / (mu_x**2 + mu_y**2 + c1)
     if weight is None:
         return full.mean((1, 2)), structure.mean((1, 2))
-    # A window counts where all of it is inside: its taps sum to one.
-    inside = (_blur(weight) > 1.0 - 1e-5).astype(x.dtype)
+    # A window counts where all of it is inside: its taps sum to one. Where an image
+    # is too small for that at the coarsest scale, those do that are inside the most.
+    covered = _blur(weight)
+    inside = (covered > jnp.minimum(1.0, covered.max()) - 1e-5).astype(x.dtype)
     count = inside.sum()
     return (full * inside).sum((1, 2)) / count, (structure * inside).sum((1, 2)) / count
 

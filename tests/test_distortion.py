@@ -1,0 +1,84 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdbound.datum import Datum, image_datum, whole
+from rdbound.distortion import DISTORTIONS, MSSSIM, SquaredError, make_distortion
+from rdbound.ops.quality import masked_ms_ssim, ms_ssim
+
+
+def absolute(datum, x_hat):
+    """A distortion of one's own."""
+    return jnp.mean(jnp.abs(datum.x - x_hat))
+
+
+def _pair(rng, height, width, noise=0.1):
+    low = rng.random((height // 8 + 1, width // 8 + 1, 3))
+    smooth = np.kron(low, np.ones((8, 8, 1)))[:height, :width]
+    x = (255 * smooth).astype(np.uint8)
+    return x, np.clip(smooth + noise * rng.standard_normal(smooth.shape), 0, 1).astype(np.float32)
+
+
+def test_squared_error_is_mse_on_the_scale_of_its_peak(rng):
+    x, y = rng.random((4, 6, 3)), rng.random((4, 6, 3))
+    datum = whole(jnp.asarray(x, jnp.float32))
+    mse = np.mean((x - y) ** 2)
+    assert float(SquaredError()(datum, y)) == pytest.approx(255**2 * mse, rel=1e-5)
+    assert float(SquaredError(peak=1.0)(datum, y)) == pytest.approx(mse, rel=1e-5)
+    vector = whole(jnp.asarray(x[0, :, 0], jnp.float32))
+    expected = np.mean((x[0, :, 0] - y[0, :, 0]) ** 2)
+    assert float(SquaredError()(vector, y[0, :, 0])) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", DISTORTIONS)
+def test_a_distortion_is_zero_of_equals_and_blind_to_the_padding(name, rng):
+    x, y = _pair(rng, 170, 180)
+    datum = image_datum(x, 64)
+    distortion = make_distortion(name)
+    assert float(distortion(datum, datum.x)) == pytest.approx(0.0, abs=1e-5)
+    padded = jnp.pad(jnp.asarray(y), ((0, 22), (0, 12), (0, 0)), mode="edge")
+    value = float(distortion(datum, padded))
+    other = float(distortion(datum, padded.at[170:].set(0.3).at[:, 180:].set(0.9)))
+    assert value > 1e-3
+    # Of squared error exactly; of MS-SSIM, whose windows shrink with the image, nearly.
+    assert other == pytest.approx(value, rel=1e-6 if name == "squared-error" else 0.02)
+
+
+def test_ms_ssim_is_that_of_the_table_where_nothing_is_padded(rng):
+    """Of an image whose sides are multiples of 16, padded or not."""
+    x, y = _pair(rng, 192, 176)
+    exact = 1.0 - float(ms_ssim(jnp.asarray(x, jnp.float32) / 255, y))
+    assert float(MSSSIM()(whole(jnp.asarray(x, jnp.float32) / 255), y)) == pytest.approx(
+        exact, abs=1e-5
+    )
+    datum = image_datum(x, 64)
+    padded = jnp.pad(jnp.asarray(y), ((0, 0), (0, 16), (0, 0)), mode="edge")
+    assert float(MSSSIM()(datum, padded)) == pytest.approx(exact, abs=1e-4)
+
+
+def test_the_gradient_of_ms_ssim_is_finite_even_where_structure_is_opposed(rng):
+    x, _ = _pair(rng, 176, 176)
+    datum = image_datum(x, 16)
+    gradient = jax.grad(lambda y: MSSSIM()(datum, y))(1.0 - datum.x)
+    assert jnp.isfinite(gradient).all()
+
+
+def test_ms_ssim_refuses_vectors_and_small_images():
+    with pytest.raises(ValueError, match="not of vectors"):
+        MSSSIM()(whole(jnp.zeros(4)), jnp.zeros(4))
+    with pytest.raises(ValueError, match="at least 161 pixels"):
+        MSSSIM()(whole(jnp.zeros((160, 300, 3))), jnp.zeros((160, 300, 3)))
+    with pytest.raises(ValueError, match="at least 161 pixels"):
+        masked_ms_ssim(jnp.zeros((20, 20, 3)), jnp.zeros((20, 20, 3)), jnp.ones((20, 20, 1)))
+
+
+def test_a_distortion_of_ones_own_is_a_function_by_name():
+    own = make_distortion("tests.test_distortion:absolute")
+    assert float(own(Datum(jnp.zeros(2), jnp.ones(2)), jnp.array([1.0, 3.0]))) == 2.0
+    with pytest.raises(ValueError, match="unknown distortion 'ssim': choose one of squared-error"):
+        make_distortion("ssim")
+    with pytest.raises(ValueError, match="cannot be imported"):
+        make_distortion("nowhere:f")
+    with pytest.raises(ValueError, match=r"distortion 'squared-error'.*peek"):
+        make_distortion("squared-error", peek=1.0)
