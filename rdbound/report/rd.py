@@ -75,7 +75,7 @@ def _cells(group: Sequence[Row]) -> tuple[str, ...]:
 
 def _mse_form(group: Sequence[Row]) -> str:
     """Two decimals on the scale of images; the squared errors of vectors may be small."""
-    return ".2f" if np.mean([r.mse for r in group]) >= 0.1 else ".3g"
+    return ".2f" if np.mean([r.mse for r in group]) >= 2.0 else ".4g"
 
 
 def _ssim(group: Sequence[Row]) -> str:
