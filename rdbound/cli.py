@@ -52,6 +52,10 @@ def _parser() -> argparse.ArgumentParser:
         sub = command(name, run, text)
         sub.add_argument("config", help="YAML file")
         sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
+    sub = command("export", _export, "the averaged weights of a training run so far, as a file")
+    sub.add_argument("folder", help="of the run")
+    sub.add_argument("output", help=".safetensors file")
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
     sub.add_argument("--output", help="folder for the table, answers.csv")
     sub = command("gaps", _gaps, "the gaps of RD tables")
@@ -103,6 +107,14 @@ def _evaluate(arguments) -> None:
     from rdbound.stages.evaluate import evaluate_run
 
     _each_cell(arguments, evaluate_run)
+
+
+def _export(arguments) -> None:
+    from rdbound.stages.export import export_run
+
+    target = _refuse_overwriting(Path(arguments.output), arguments.force)
+    step = export_run(Path(arguments.folder), target)
+    print(f"{target}: the averaged weights of step {step}")
 
 
 def _answers(arguments) -> None:

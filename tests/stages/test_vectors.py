@@ -77,3 +77,25 @@ evaluation:
         ideal = J["codec-ideal", lmbda, image]
         assert row.mse == pytest.approx(ideal.mse, rel=1e-4)
         assert ideal.bits < row.bits < 1.02 * ideal.bits + 8 * 45
+
+
+def test_a_run_that_goes_on_can_be_exported(tmp_path, capsys):
+    """The averaged weights of the newest checkpoint, the same as a run that ends there leaves."""
+    config = tmp_path / "run.yaml"
+    config.write_text(f"""
+output: {tmp_path / "run"}
+model: {{name: mlp, form: bound, lmbda: 2.0, options: {{dimension: 2}}}}
+training:
+  data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}}}
+  channel: {{name: gaussian}}
+  options: {{steps: 20, batch: 16, warmup: 1, checkpoint_every: 10}}
+""")
+    assert main(["train", str(config)]) == 0
+    target = tmp_path / "out.safetensors"
+    assert main(["export", str(tmp_path / "run"), str(target)]) == 0
+    assert "averaged weights of step 20" in capsys.readouterr().out
+    assert target.read_bytes() == (tmp_path / "run" / "model.safetensors").read_bytes()
+    assert main(["export", str(tmp_path / "run"), str(target)]) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert main(["export", str(tmp_path), str(tmp_path / "x.safetensors")]) == 2
+    assert "is not the folder of a run" in capsys.readouterr().err

@@ -1,0 +1,58 @@
+"""The stage that takes the averaged weights out of a run that is not finished."""
+
+from pathlib import Path
+from typing import Any
+
+import orbax.checkpoint as ocp
+from flax import nnx
+
+from rdbound import checkpoint
+from rdbound.config import Config
+from rdbound.config.load import read_yaml, validated
+from rdbound.models import make_model
+from rdbound.training_files import Checkpoints
+
+__all__ = ["export_run"]
+
+
+def export_run(folder: Path, target: Path) -> int:
+    """Write the averaged weights of a run's newest checkpoint as ``target``; returns its step.
+
+    The run may be going on: nothing in its folder is touched. Raises ValueError
+    where ``folder`` is no training run or has no checkpoint yet.
+    """
+    stored = folder / "config.yaml"
+    if not stored.is_file():
+        raise ValueError(f"{folder} is not the folder of a run: it has no config.yaml")
+    config: Config = validated(str(stored), read_yaml(stored))
+    newest = Checkpoints(folder / "checkpoints").newest() if _has_any(folder) else None
+    if config.model is None or config.training is None or newest is None:
+        raise ValueError(f"{folder} holds no checkpoint of a training run yet")
+    model = make_model(**config.model.keywords())
+    graphdef, state = nnx.split(model)
+    nnx.replace_by_pure_dict(state, _averaged(newest))
+    averaged = nnx.merge(graphdef, state)
+    checkpoint.save_checkpoint(target, averaged, config.model.spec(), config.training.weights)
+    return int(newest.name)
+
+
+def _has_any(folder: Path) -> bool:
+    saved = folder / "checkpoints"
+    return saved.is_dir() and any(p.name.isdigit() for p in saved.iterdir())
+
+
+def _averaged(newest: Path) -> Any:
+    """The averaged weights of an Orbax checkpoint, whatever else it holds."""
+    with ocp.StandardCheckpointer() as reader:
+        ema = reader.restore(newest / "state")["ema"]
+    return _with_whole_numbers(ema)
+
+
+def _with_whole_numbers(tree: Any) -> Any:
+    """Places in lists are numbers in a model and strings on disk."""
+    if not isinstance(tree, dict):
+        return tree
+    return {
+        (int(key) if isinstance(key, str) and key.isdigit() else key): _with_whole_numbers(value)
+        for key, value in tree.items()
+    }
