@@ -17,6 +17,7 @@ from rdbound.coding import Codec, VectorCodec
 from rdbound.datum import Datum, image_datum, padded_shape, stack, whole
 from rdbound.images.sets import ImageSet
 from rdbound.sources import Source
+from rdbound.tables.rd import BLOCK
 
 __all__ = ["Batch", "Examples", "ImageExamples", "VectorExamples"]
 
@@ -110,7 +111,7 @@ class VectorExamples(Examples):
         if vectors < blocks:
             raise ValueError(f"{vectors} vectors cannot fill {blocks} blocks")
         self.name, self.source = name, source
-        self.names = [f"block-{k + 1:02d}" for k in range(blocks)]
+        self.names = [f"{BLOCK}{k + 1:02d}" for k in range(blocks)]
         # Neither the key of the batches of training nor one folded from it.
         key = jax.random.key(seed + 2**31)
         self._blocks = source.sample(key, vectors // blocks * blocks).reshape(

@@ -5,6 +5,9 @@ import pytest
 
 
 def pytest_configure(config):
+    # No silent promotion of types. Ranks are promoted on purpose: a prior has a mean a
+    # channel, [C], and stands against latents [H, W, C].
+    os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
     # Before JAX is imported: the workers, and the processes that tests start,
     # share what XLA compiles, with each other and with the next run.
     if hasattr(config, "cache"):  # not with -p no:cacheprovider

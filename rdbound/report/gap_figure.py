@@ -9,6 +9,7 @@ from matplotlib.figure import Figure
 
 from rdbound.analysis.gaps import PARTS
 from rdbound.report.style import STYLE
+from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
 
 __all__ = ["gap_figure"]
@@ -38,8 +39,9 @@ def gap_figure(gaps: Sequence[Gap]) -> Figure:
         _totals(axes, lmbdas, values)
         axes.axhline(0, color="black", lw=0.7)
         axes.set_xticks(range(len(lmbdas)), [f"{lmbda:.4g}" for lmbda in lmbdas])
-        axes.set_xlabel("λ (bits per pixel and unit of MSE)")
-        axes.set_ylabel("gap in J (bits per pixel)")
+        unit = words_of(g.image for g in gaps).unit
+        axes.set_xlabel(f"λ (bits per {unit} and unit of MSE)")
+        axes.set_ylabel(f"gap in J (bits per {unit})")
         axes.set_title(_title(gaps), fontsize=9, loc="left")
         axes.grid(visible=False, axis="x")
         _legend(axes)
@@ -90,5 +92,5 @@ def _place(label: str) -> int:
 
 def _title(gaps: Sequence[Gap]) -> str:
     datasets = ", ".join(sorted({g.dataset for g in gaps}))
-    images = len({g.image for g in gaps} - {"mean"})
-    return f"{datasets}, mean of {images} image{'s' if images > 1 else ''}"
+    images = {g.image for g in gaps} - {"mean"}
+    return f"{datasets}, mean of {words_of(images).count(len(images))}"

@@ -6,6 +6,7 @@ from rdbound.analysis.bd_gaps import bd_gaps
 from rdbound.analysis.gaps import GAPS, exact_J, gaps, pair
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.gap_figure import gap_figure
+from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row
 from rdbound.theory.one_shot import least_excess
@@ -37,8 +38,10 @@ def gap_sections(
         Note(one_shot_note(rows, pair(rows, bound, codec)[0])),
         Picture(gap_figure(found), "gaps", "The gaps at each λ"),
     )
+    words = words_of(r.image for r in rows)
+    title = f"Gaps in bits per {words.unit}, mean over {words.item}s [95 % interval]"
     return (
-        Section("Gaps in bits per pixel, mean over images [95 % interval]", blocks),
+        Section(title, blocks),
         Section("Gaps as BD-rate", (_bd_block(rows, bound, codec, method),)),
     )
 
@@ -49,7 +52,7 @@ def _bd_block(rows: Sequence[Row], bound: str | None, codec: str | None, method:
     except ValueError as error:
         return Note(f"not computed: {error}")
     body = tuple((gap, dataset, str(value)) for (dataset, gap), value in found.items())
-    return Table(("gap (BD-rate)", "data", "value, 95 % over images"), body)
+    return Table(("gap (BD-rate)", "data", "value, 95 % interval"), body)
 
 
 def gap_table(found: Sequence[Gap]) -> Table:
@@ -111,9 +114,9 @@ def one_shot_note(rows: Sequence[Row], bound: str) -> str:
     if not bounds:
         raise ValueError(f"the tables hold no row bound-refined of the model {bound}")
     most = max(least_excess(r.bits) / r.pixels for r in bounds)
+    words = words_of(r.image for r in bounds)
     return (
-        f"In theory the asymptotic gap need not exceed {most:.4f} bits per pixel: a one-shot code "
-        "that conveys the bound's own samples, an image (or a vector, of which a pixel is a "
-        "dimension) at a time, adds no more (strong functional representation; "
-        "rdbound.theory.one_shot)."
+        f"In theory the asymptotic gap need not exceed {most:.4f} bits per {words.unit}: a "
+        f"one-shot code that conveys the bound's own samples, {words.article} "
+        f"{words.item} at a time, adds no more (strong functional representation; rdbound.theory.one_shot)."
     )

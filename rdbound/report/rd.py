@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from rdbound.analysis.curves import from_rows
 from rdbound.methods import METHODS, method_order
 from rdbound.report.bd_rate import bd_rate_sections
 from rdbound.report.document import Document, Note, Picture, Section, Table
@@ -28,9 +29,10 @@ def rd_report(rows: Sequence[Row], anchor: str) -> Document:
 
     Raises ValueError for rows of several data sets or none.
     """
-    figure = Picture(rd_figure(rows), "rd_curve", "PSNR against rate")
+    # Floors are no points of a curve: a table of nothing else has no figure.
+    figure = (Picture(rd_figure(rows), "rd_curve", "PSNR against rate"),) if from_rows(rows) else ()
     sections = (
-        Section("Rate and distortion", (rd_table(rows), figure)),
+        Section("Rate and distortion", (rd_table(rows), *figure)),
         *_gap_sections(rows),
         *bd_rate_sections(rows, anchor),
         Section("", (_CONVENTIONS,)),

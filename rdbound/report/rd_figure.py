@@ -12,13 +12,14 @@ from rdbound import reference
 from rdbound.analysis.curves import ImageCurves, from_reference, from_rows, mean_curve
 from rdbound.methods import method_order
 from rdbound.report.style import STYLE
+from rdbound.report.words import words_of
 from rdbound.tables.rd import Row
 
 __all__ = ["rd_figure"]
 
 # Okabe & Ito's palette; a method without a style of its own gets matplotlib's next colour.
 _STYLES = {
-    "exact": ("black", ""),
+    "exact": ("black", "*"),
     "bound": ("#56B4E9", "o"),
     "bound-refined": ("#0072B2", "s"),
     "codec-ideal": ("#F0E442", "D"),
@@ -54,10 +55,10 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
         _draw_references(axes, datasets[0], images)
         # References run on beyond what the run covers.
         axes.set(xlim=(0.0, right), ylim=(low, high))
-        axes.set_xlabel("rate (bits per pixel, mean over images)")
-        axes.set_ylabel("PSNR (dB, mean over images)")
-        count = f"{len(images)} image{'s' if len(images) > 1 else ''}"
-        axes.set_title(f"{datasets[0]}, {count}", fontsize=9, loc="left")
+        words = words_of(images)
+        axes.set_xlabel(f"rate (bits per {words.unit}, mean over {words.item}s)")
+        axes.set_ylabel(f"PSNR (dB, mean over {words.item}s)")
+        axes.set_title(f"{datasets[0]}, {words.count(len(images))}", fontsize=9, loc="left")
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 

@@ -12,7 +12,10 @@ from typing import Any
 
 from rdbound.tables.rows import Cell, read_rows, write_rows
 
-__all__ = ["COLUMNS", "Row", "check_unique", "read_table", "write_table"]
+__all__ = ["BLOCK", "COLUMNS", "Row", "check_unique", "read_table", "write_table"]
+
+BLOCK = "block-"
+"""What the names of examples begin with that are blocks of vectors, not images."""
 
 
 @dataclass(frozen=True)

@@ -171,3 +171,21 @@ def test_a_figure_of_no_gaps_is_refused():
     with pytest.raises(ValueError, match="there are none"):
         gap_figure([])
     assert all(isinstance(p, Picture) for p in rd_report(make_rows(), "vtm-22.0").pictures)
+
+
+def test_vectors_are_called_by_their_names():
+    from rdbound.report.words import words_of
+
+    assert words_of(["mean", "block-01", "block-02"]) == ("block", "dimension")
+    assert words_of(["mean", "kodim01"]) == ("image", "pixel")
+    assert words_of(["mean"]).unit == "pixel"
+    assert words_of(["block-01"]).count(1) == "1 block"
+    assert words_of(["a"]).count(3) == "3 images"
+
+
+def test_a_table_of_floors_alone_has_no_figure():
+    row = dataclasses.replace(make_rows()[0], method="floor", bits=0.0, bpp=0.0)
+    document = rd_report([row], "vtm-22.0")
+    assert not list(document.pictures)
+    (row,) = rd_table([row]).rows
+    assert (row[4], row[8]) == ("any", "–"), "neither a rate nor a J"
