@@ -5,9 +5,6 @@ import pytest
 
 
 def pytest_configure(config):
-    # No silent promotion of types. Ranks are promoted on purpose: a prior has a mean a
-    # channel, [C], and stands against latents [H, W, C].
-    os.environ.setdefault("JAX_NUMPY_DTYPE_PROMOTION", "strict")
     # Before JAX is imported: the workers, and the processes that tests start,
     # share what XLA compiles, with each other and with the next run.
     if hasattr(config, "cache"):  # not with -p no:cacheprovider
@@ -25,3 +22,19 @@ def key():
 @pytest.fixture
 def rng():
     return np.random.default_rng(0)
+
+
+@pytest.fixture(autouse=True)
+def strict(request):
+    """In the leaf numerics no type and no rank is promoted silently.
+
+    Elsewhere both are on purpose: a prior has a mean a channel, [C], and stands against
+    latents [H, W, C]; and optax's Adam multiplies floats by its integer count.
+    """
+    if request.path.parent.name not in ("ops", "channels"):
+        yield
+        return
+    import jax
+
+    with jax.numpy_dtype_promotion("strict"), jax.numpy_rank_promotion("raise"):
+        yield

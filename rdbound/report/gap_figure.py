@@ -93,4 +93,4 @@ def _place(label: str) -> int:
 def _title(gaps: Sequence[Gap]) -> str:
     datasets = ", ".join(sorted({g.dataset for g in gaps}))
     images = {g.image for g in gaps} - {"mean"}
-    return f"{datasets}, mean of {words_of(images).count(len(images))}"
+    return f"{datasets}, mean of {words_of(images).counted(len(images))}"

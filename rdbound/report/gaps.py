@@ -115,8 +115,9 @@ def one_shot_note(rows: Sequence[Row], bound: str) -> str:
         raise ValueError(f"the tables hold no row bound-refined of the model {bound}")
     most = max(least_excess(r.bits) / r.pixels for r in bounds)
     words = words_of(r.image for r in bounds)
+    whose = f"{words.article} {words.item} at a time"
     return (
-        f"In theory the asymptotic gap need not exceed {most:.4f} bits per {words.unit}: a "
-        f"one-shot code that conveys the bound's own samples, {words.article} "
-        f"{words.item} at a time, adds no more (strong functional representation; rdbound.theory.one_shot)."
+        f"In theory the asymptotic gap need not exceed {most:.4f} bits per {words.unit}: a one-shot"
+        f" code that conveys the bound's own samples, {whose}, adds no more (strong functional "
+        "representation; rdbound.theory.one_shot)."
     )

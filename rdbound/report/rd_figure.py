@@ -58,7 +58,7 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
         words = words_of(images)
         axes.set_xlabel(f"rate (bits per {words.unit}, mean over {words.item}s)")
         axes.set_ylabel(f"PSNR (dB, mean over {words.item}s)")
-        axes.set_title(f"{datasets[0]}, {words.count(len(images))}", fontsize=9, loc="left")
+        axes.set_title(f"{datasets[0]}, {words.counted(len(images))}", fontsize=9, loc="left")
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 

@@ -19,7 +19,7 @@ class Words(NamedTuple):
         """``an`` image, ``a`` block."""
         return "an" if self.item[0] in "aeiou" else "a"
 
-    def count(self, number: int) -> str:
+    def counted(self, number: int) -> str:
         """``3 images``."""
         return f"{number} {self.item}{'' if number == 1 else 's'}"
 

@@ -179,8 +179,8 @@ def test_vectors_are_called_by_their_names():
     assert words_of(["mean", "block-01", "block-02"]) == ("block", "dimension")
     assert words_of(["mean", "kodim01"]) == ("image", "pixel")
     assert words_of(["mean"]).unit == "pixel"
-    assert words_of(["block-01"]).count(1) == "1 block"
-    assert words_of(["a"]).count(3) == "3 images"
+    assert words_of(["block-01"]).counted(1) == "1 block"
+    assert words_of(["a"]).counted(3) == "3 images"
 
 
 def test_a_table_of_floors_alone_has_no_figure():
