@@ -6,7 +6,7 @@ its files: Orbax checkpoints, ``metrics.jsonl`` and TensorBoard events.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -128,7 +128,7 @@ def init(params: dict, options: TrainingOptions) -> TrainState:
     )
 
 
-def draw_lmbdas(key, count: int, lmbda_range: tuple[float, float]) -> jax.Array:
+def draw_lmbdas(key: jax.Array, count: int, lmbda_range: tuple[float, float]) -> jax.Array:
     """``count`` values of λ, each log-uniform in the range, jointly stratified: [count]."""
     low, high = lmbda_range
     place_key, order_key = jax.random.split(key)
@@ -238,7 +238,7 @@ def make_step(
 def fit(
     model: LatentModel,
     channel: Channel,
-    batches,
+    batches: Iterator[Any],
     options: TrainingOptions,
     folder: Path,
     seed: int = 0,

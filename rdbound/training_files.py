@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -24,7 +25,7 @@ class Checkpoints:
         step = self._manager.latest_step()
         return None if step is None else self.folder / str(step)
 
-    def save(self, step: int, state, batches) -> None:
+    def save(self, step: int, state: Any, batches: Any) -> None:
         """Write in the background; complete or absent, never half."""
         # The next step donates the state's buffers: the writer gets a copy, not
         # the view that device_get gives on a CPU.
@@ -34,7 +35,7 @@ class Checkpoints:
         )
         self._manager.save(step, args=args)
 
-    def restore(self, template, batches):
+    def restore(self, template: Any, batches: Any) -> Any:
         """The newest state, with ``batches`` moved to its place; ``template`` if there is none."""
         step = self._manager.latest_step()
         if step is None:

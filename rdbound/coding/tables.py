@@ -41,7 +41,7 @@ class FrequencyTable:
         return (len(self.frequencies) - 2) // 2
 
     @cached_property
-    def model(self):
+    def model(self) -> constriction.stream.model.Categorical:
         """The entropy model of the range coder."""
         probabilities = (self.frequencies / TOTAL).astype(np.float32)
         return constriction.stream.model.Categorical(probabilities, perfect=False)

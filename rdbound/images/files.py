@@ -12,7 +12,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _EIGHT_BIT = {"RGB", "L", "P", "RGBA", "LA", "PA", "1"}
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as uint8 [H, W, 3].
 
     Greyscale becomes RGB and an opaque alpha channel is dropped. Raises

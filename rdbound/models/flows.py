@@ -14,7 +14,7 @@ from rdbound.ops.distributions import Gaussian
 __all__ = ["AutoregressiveGaussian", "CouplingFlow", "MaskedPerceptron"]
 
 
-def _bounded(log_scale) -> jax.Array:
+def _bounded(log_scale: jax.Array) -> jax.Array:
     """Log-scales kept within ±3: a layer of a flow that cannot run away."""
     return 3.0 * jnp.tanh(log_scale / 3.0)
 
@@ -43,7 +43,7 @@ class CouplingFlow(nnx.Module):
         """Itself: like every prior module, called for the density it stands for."""
         return self
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln p(z) of a vector [n], a scalar."""
         total = jnp.zeros(())
         for i, (first, second, out) in enumerate(
@@ -91,7 +91,7 @@ class AutoregressiveGaussian(NamedTuple):
     context: jax.Array
     network: MaskedPerceptron
 
-    def draw(self, key) -> tuple[jax.Array, jax.Array]:
+    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), [n] each."""
         z, log_q = self.base.draw(key)
         standardized = (z - self.base.mu) * jnp.exp(-self.base.log_sigma)

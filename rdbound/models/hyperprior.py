@@ -87,7 +87,7 @@ class Stack(nnx.Module):
             [FasterBlock(width, embedding, dtype=dtype, rngs=rngs) for _ in range(depth)]
         )
 
-    def __call__(self, x, e):
+    def __call__(self, x: jax.Array, e: jax.Array | None) -> jax.Array:
         """[H, W, width] → [H, W, width]."""
         for block in self.blocks:
             x = block(x, e)
@@ -101,7 +101,7 @@ class Ladder(nnx.Module):
         self.resamplings = nnx.List(resamplings)
         self.stacks = nnx.List(stacks)
 
-    def __call__(self, x, e):
+    def __call__(self, x: jax.Array, e: jax.Array | None) -> jax.Array:
         """Resample, transform, and so on."""
         for resample, stack in zip(self.resamplings, self.stacks, strict=True):
             x = stack(resample(x), e)
@@ -195,20 +195,20 @@ class Hyperprior(nnx.Module):
         zeros = nnx.initializers.zeros
         self.to_prior = Moments(n, 2 * m, kernel_init=zeros, rngs=rngs)
 
-    def embed(self, lmbda) -> jax.Array | None:
+    def embed(self, lmbda: jax.Array | float) -> jax.Array | None:
         """The embedding of log λ; None in fixed-rate models."""
         if self.embedding is None:
             return None
         return self.embedding(jnp.asarray(lmbda, jnp.float32))
 
-    def scale(self, lmbda) -> jax.Array:
+    def scale(self, lmbda: jax.Array | float) -> jax.Array:
         """Units of y in one feature: pixel levels over the step that MSE at λ asks for."""
         return _LEVELS_PER_FEATURE / _STEP * jnp.sqrt(jnp.asarray(lmbda, jnp.float32))
 
     def _gain(self, modulation, x, e):
         return modulation(x, jnp.zeros((1,)) if e is None else e)
 
-    def posteriors(self, x, lmbda) -> tuple[Gaussian, Gaussian]:
+    def posteriors(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, Gaussian]:
         """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
         e = self.embed(lmbda)
         features = self.analysis(PIXEL_GAIN * (x - 0.5), e).astype(jnp.float32)
@@ -219,11 +219,11 @@ class Hyperprior(nnx.Module):
         z_mu, z_log_sigma = jnp.split(top, 2, axis=-1)
         return Gaussian(HYPER_GAIN * z_mu, z_log_sigma + LOG_SIGMA_POSTERIOR), y
 
-    def hyper_features(self, z, e) -> jax.Array:
+    def hyper_features(self, z: jax.Array, e: jax.Array | None) -> jax.Array:
         """Z → [H/16, W/16, N], float32."""
         return self.hyper_synthesis(z / HYPER_GAIN, e).astype(jnp.float32)
 
-    def prior_of_y(self, mu, log_sigma, lmbda) -> Gaussian:
+    def prior_of_y(self, mu: jax.Array, log_sigma: jax.Array, lmbda: jax.Array) -> Gaussian:
         """Means and log-scales in the unit of features → the Gaussian of this form."""
         scale = self.scale(lmbda)
         log_sigma = log_sigma + jnp.log(scale)
@@ -233,7 +233,7 @@ class Hyperprior(nnx.Module):
         log_sigma = 0.5 * jnp.logaddexp(2.0 * log_sigma, jnp.log(UNIT_BOX_VARIANCE))
         return Gaussian(mu * scale, log_sigma)
 
-    def image(self, y, lmbda) -> jax.Array:
+    def image(self, y: jax.Array, lmbda: jax.Array) -> jax.Array:
         """Y [H/16, W/16, M] → image [H, W, 3], real-valued."""
         e = self.embed(lmbda)
         y = self._gain(self.gain_in, y / self.scale(lmbda), e)

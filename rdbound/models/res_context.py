@@ -63,11 +63,13 @@ class Context(nnx.Module):
         zeros = nnx.initializers.zeros
         self.moments = Moments(narrow, 2 * latent, kernel_init=zeros, rngs=rngs)
 
-    def features(self, h) -> jax.Array:
+    def features(self, h: jax.Array) -> jax.Array:
         """Common features [H, W, 3N] of the hyper-synthesis's [H, W, N]."""
         return leaky_relu(self.common(h))
 
-    def __call__(self, step: int, known, common, e) -> jax.Array:
+    def __call__(
+        self, step: int, known: jax.Array, common: jax.Array, e: jax.Array | None
+    ) -> jax.Array:
         """Innovations known so far [H, W, M] and common features → moments [H, W, 2M]."""
         x = self.own[step - 1](jnp.concatenate([known, common], axis=-1))
         for block in self.blocks:

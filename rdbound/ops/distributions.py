@@ -109,16 +109,16 @@ class Gaussian(NamedTuple):
         """What zero-centred quantization subtracts: the mean."""
         return self.mu
 
-    def table_of(self, shape) -> Lookup:
+    def table_of(self, shape: tuple[int, ...]) -> Lookup:
         """By the log-scale."""
         return Lookup("gaussian", np.broadcast_to(np.asarray(self.log_sigma), shape), True)
 
     @staticmethod
-    def standard_mass(r, sigma) -> np.ndarray:
+    def standard_mass(r: np.ndarray, sigma: float) -> np.ndarray:
         """The mass of the unit box at ``r`` of N(0, sigma²)."""
         return box_mass(r, 0.0, sigma)
 
-    def box_bits(self, y) -> jax.Array:
+    def box_bits(self, y: jax.Array) -> jax.Array:
         """−log₂ of the mass of the unit box around ``y``, elementwise."""
         return -gaussian.box_log_mass(y - self.mu, self.log_sigma) / gaussian.LN2
 
@@ -126,13 +126,13 @@ class Gaussian(NamedTuple):
         """KL(posterior ‖ self) in bits, elementwise."""
         return gaussian.kl_bits(posterior.mu, posterior.log_sigma, self.mu, self.log_sigma)
 
-    def draw(self, key) -> tuple[jax.Array, jax.Array]:
+    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), elementwise."""
         noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
         sample = self.mu + jnp.exp(self.log_sigma) * noise
         return sample, gaussian.log_density(noise, 0.0, 0.0) - self.log_sigma
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""
         return gaussian.log_density(z, self.mu, self.log_sigma)
 
@@ -149,12 +149,12 @@ class Mixture(NamedTuple):
     log_sigma: jax.Array
     centre: jax.Array
 
-    def box_bits(self, y) -> jax.Array:
+    def box_bits(self, y: jax.Array) -> jax.Array:
         """−log₂ of the mass of the unit box around ``y``, elementwise."""
         mass = gaussian.box_log_mass(y[..., None] - self.mu, self.log_sigma)
         return -jax.nn.logsumexp(self.log_weight + mass, axis=-1) / gaussian.LN2
 
-    def table_of(self, shape) -> Lookup:
+    def table_of(self, shape: tuple[int, ...]) -> Lookup:
         """By the channel, the last axis."""
         return Lookup("factorized", np.broadcast_to(np.arange(shape[-1]), shape), False)
 
@@ -171,7 +171,7 @@ class Mixture(NamedTuple):
 
         return [(mass(c), int(reach[c])) for c in range(len(weight))]
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""
         terms = gaussian.log_density(z[..., None], self.mu, self.log_sigma)
         return jax.nn.logsumexp(self.log_weight + terms, axis=-1)
@@ -188,7 +188,7 @@ class FullGaussian(NamedTuple):
     log_diagonal: jax.Array
     lower: jax.Array
 
-    def draw(self, key) -> tuple[jax.Array, jax.Array]:
+    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), the latter by coordinates of the noise: [n] each."""
         noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
         spread = jnp.exp(self.log_diagonal) * noise + jnp.tril(self.lower, -1) @ noise
@@ -205,7 +205,7 @@ class JointMixture(NamedTuple):
     mu: jax.Array
     log_sigma: jax.Array
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density of the vector [n], a scalar."""
         terms = gaussian.log_density(z, self.mu, self.log_sigma).sum(-1)
         return jax.nn.logsumexp(self.log_weight + terms)

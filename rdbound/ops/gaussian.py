@@ -12,7 +12,9 @@ __all__ = ["LN2", "box_log_mass", "kl_bits", "log_density"]
 LN2 = 0.6931471805599453
 
 
-def kl_bits(mu, log_sigma, mu_hat, log_sigma_hat) -> jax.Array:
+def kl_bits(
+    mu: jax.Array, log_sigma: jax.Array, mu_hat: jax.Array, log_sigma_hat: jax.Array
+) -> jax.Array:
     """KL(N(mu, sigma²) ‖ N(mu_hat, sigma_hat²)) / ln 2, elementwise, in bits.
 
         ln(σ̂/σ) + (σ² + (μ − μ̂)²) / (2σ̂²) − 1/2
@@ -27,13 +29,13 @@ def kl_bits(mu, log_sigma, mu_hat, log_sigma_hat) -> jax.Array:
     return nats / LN2
 
 
-def log_density(x, mu, log_sigma) -> jax.Array:
+def log_density(x: jax.Array, mu: jax.Array | float, log_sigma: jax.Array | float) -> jax.Array:
     """Ln N(x; mu, sigma²), elementwise, in nats."""
     standardized = (x - mu) * jnp.exp(-log_sigma)
     return -0.5 * standardized**2 - log_sigma - 0.5 * jnp.log(2.0 * jnp.pi)
 
 
-def box_log_mass(r, log_sigma) -> jax.Array:
+def box_log_mass(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
     """Ln P(r − 1/2 < σ·N(0, 1) < r + 1/2), elementwise, in nats.
 
     The mass of the unit box around ``r`` under a centred Gaussian, which is

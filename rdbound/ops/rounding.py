@@ -6,13 +6,13 @@ import jax.numpy as jnp
 __all__ = ["lower_bound", "sga_round", "straight_through_round"]
 
 
-def straight_through_round(x) -> jax.Array:
+def straight_through_round(x: jax.Array) -> jax.Array:
     """round(x) with the gradient of the identity (Bengio, Léonard & Courville 2013)."""
     return x + jax.lax.stop_gradient(jnp.round(x) - x)
 
 
 @jax.custom_vjp
-def lower_bound(x, bound) -> jax.Array:
+def lower_bound(x: jax.Array, bound: jax.Array | float) -> jax.Array:
     """max(x, bound) whose gradient also passes where descent would raise ``x``.
 
     With the plain maximum, an entry that once falls below the bound never
@@ -34,7 +34,7 @@ def _lower_bound_backward(residual, gradient):
 lower_bound.defvjp(_lower_bound_forward, _lower_bound_backward)
 
 
-def sga_round(key, x, temperature) -> jax.Array:
+def sga_round(key: jax.Array, x: jax.Array, temperature: jax.Array | float) -> jax.Array:
     """Stochastic Gumbel annealing: a relaxed draw between floor(x) and ceil(x).
 
     The two logits are −atanh(distance)/τ and the draw is a Gumbel-softmax at
