@@ -1,4 +1,10 @@
-"""Normalizing flows of vectors: a coupling prior and an autoregressive posterior."""
+"""Normalizing flows of vectors: a coupling prior and an autoregressive posterior.
+
+A flow's density is that of its base, changed by the volume of the map:
+ln p(z) = ln p_base(f(z)) + ln |det ∂f/∂z|. Both maps here are triangular, so that
+the determinant is a sum of log-scales. The prior is fast from z to its density,
+the posterior from noise to its sample: each is asked for nothing else.
+"""
 
 from typing import NamedTuple
 
@@ -24,7 +30,19 @@ class CouplingFlow(nnx.Module):
 
     Each of ``layers`` shifts and scales one half of the coordinates by a
     function of the other; halves alternate. Starts as N(0, I). Needs two
-    dimensions at least.
+    dimensions at least. In each layer, with m the coordinates that are kept,
+
+        z ← (z − t(m))·exp(−s(m)) elsewhere,  ln p gains −Σ s(m)
+
+    and after the last the density of a learned N(μ, σ²) is added.
+
+    Args:
+      dimension: n of the vectors [n].
+      layers: couplings.
+      hidden: width of their networks of two hidden layers.
+      rngs: of the initial weights.
+
+    Raises ValueError for one dimension.
     """
 
     def __init__(self, dimension: int, layers: int = 6, hidden: int = 32, *, rngs: nnx.Rngs):
@@ -60,7 +78,10 @@ class CouplingFlow(nnx.Module):
 
 
 class MaskedPerceptron(nnx.Module):
-    """[n] and a context → [2n]; outputs i and n + i see inputs before i only (MADE, 2015)."""
+    """[n] and a context → [2n]; outputs i and n + i see inputs before i only (MADE, 2015).
+
+    The context reaches every hidden unit. Its last layer starts at zero.
+    """
 
     def __init__(self, dimension: int, context: int, hidden: int, *, rngs: nnx.Rngs):
         self.first = nnx.Linear(dimension, hidden, rngs=rngs)
@@ -84,7 +105,15 @@ class AutoregressiveGaussian(NamedTuple):
     """A posterior by inverse autoregressive flow (Kingma et al. 2016).
 
     ``base`` is drawn first; then coordinate i is scaled and shifted by
-    functions of the base's coordinates before it and of ``context``.
+    functions of the base's coordinates before it and of ``context``:
+
+        ε ~ N(0, I),  z_i = μ_i + σ_i·ε_i·exp(s_i) + t_i,  (t, s) of ε_<i and context
+        ln q(z) = Σ_i ln N(ε_i; 0, 1) − ln σ_i − s_i
+
+    Attributes:
+      base: the factorized Gaussian of the encoder.
+      context: what the network is told beside the noise.
+      network: gives shifts and log-scales, [2n].
     """
 
     base: Gaussian

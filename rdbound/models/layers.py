@@ -1,4 +1,9 @@
-"""Layers of the convolutional models. Arrays are one datum: [H, W, C], no batch."""
+"""Layers of the convolutional models. Arrays are one datum: [H, W, C], no batch.
+
+Batches are ``jax.vmap`` over a whole model. ``dtype`` is the type of a layer's
+arithmetic, float32 parameters notwithstanding; ``rngs`` gives initial weights. Some
+layers are written by hand where XLA's own are slow on a CPU; each says what was measured.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -57,7 +62,10 @@ class Down(nnx.Module):
 
 
 class Up(nnx.Module):
-    """A dense layer and depth-to-space, [H, W, C] → [fH, fW, D]."""
+    """A dense layer and depth-to-space, [H, W, C] → [fH, fW, D].
+
+    A transposed convolution whose kernel equals its stride, the mirror of :class:`Down`.
+    """
 
     def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
         self.factor = factor
@@ -69,14 +77,22 @@ class Up(nnx.Module):
 
 
 class Moments(nnx.Linear):
-    """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D]."""
+    """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D].
+
+    A type of its own so that a growing model knows its two groups of outputs
+    (:mod:`rdbound.models.growing`).
+    """
 
 
 class RateEmbedding(nnx.Module):
     """log λ as a vector: sinusoids of its place in the trained range, then an MLP.
 
     After Duan et al. 2023 (arXiv 2302.08899, §4.3). ``lmbda_range`` is mapped
-    to [0, 1]; a λ outside it extrapolates.
+    to [0, 1]; a λ outside it extrapolates. With p the place,
+
+        [p, sin(π·2^k·p), cos(π·2^k·p)],  k = −1 … frequencies − 2
+
+    goes through two layers with leaky ReLUs.
     """
 
     def __init__(self, lmbda_range, width: int, *, rngs: nnx.Rngs, frequencies: int = 8):
@@ -139,7 +155,10 @@ class Spatial(nnx.Conv):
 
 
 class Modulation(nnx.Module):
-    """x·(1 + s(e)) + b(e) with s and b linear in the rate embedding e, zero at first."""
+    """x·(1 + s(e)) + b(e) with s and b linear in the rate embedding e.
+
+    Their kernels start at zero: an untrained variable-rate model does not know its rate.
+    """
 
     def __init__(self, embedding: int, width: int, *, rngs: nnx.Rngs):
         self.dense = nnx.Linear(embedding, 2 * width, kernel_init=nnx.initializers.zeros, rngs=rngs)

@@ -1,4 +1,9 @@
-"""A small model of vectors, through the same interface as the models of images."""
+"""A small model of vectors, through the same interface as the models of images.
+
+On sources whose R(D) is known it is held against the truth: a linear one reaches
+R(D) = ½·log₂(σ²/D) of a Gaussian, and the richer posteriors and priors show what a
+factorized family costs where the source is not Gaussian.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -153,7 +158,11 @@ class MLP(nnx.Module):
         evidence: Gaussian | FullGaussian | Conditional,
         lmbda: jax.Array,
     ) -> Gaussian | FullGaussian | Draws:
-        """The evidence itself; of an autoregressive posterior, with the flow that draws it."""
+        """The evidence itself; of an autoregressive posterior, with the flow that draws it.
+
+        Args: as :meth:`rdbound.models.base.Flat.posterior`, which asks; of ``level``,
+        ``latents`` and ``lmbda`` nothing is needed here.
+        """
         if isinstance(evidence, Conditional):
             return AutoregressiveGaussian(*evidence, self.flow)
         return evidence
@@ -182,7 +191,7 @@ class MLP(nnx.Module):
 
 
 class MixturePrior(nnx.Module):
-    """p(z) = Σ w_k ∏ N(μ_k, σ_k²) over whole vectors."""
+    """p(z) = Σ_k w_k·∏_i N(z_i; μ_ki, σ_ki²) over whole vectors; means start at random."""
 
     def __init__(self, dimension: int, components: int, *, rngs: nnx.Rngs):
         self.weight = nnx.Param(jnp.zeros((components,)))

@@ -1,4 +1,9 @@
-"""Rounding, its straight-through gradient, and its stochastic relaxation."""
+"""Rounding, its straight-through gradient, and its stochastic relaxation.
+
+The gradient of rounding is zero almost everywhere. Straight-through keeps its
+value and takes the gradient of another function; stochastic Gumbel annealing is
+another function, with its own gradient, that becomes rounding as it cools.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +21,9 @@ def lower_bound(x: jax.Array, bound: jax.Array | float) -> jax.Array:
     """max(x, bound) whose gradient also passes where descent would raise ``x``.
 
     With the plain maximum, an entry that once falls below the bound never
-    returns. The convention is that of Ballé et al. 2018 (tfc.ops.lower_bound).
+    returns. The convention is that of Ballé et al. 2018 (tfc.ops.lower_bound):
+    below the bound a gradient passes where it is negative, and is zero otherwise.
+    ``bound`` gets no gradient.
     """
     return jnp.maximum(x, bound)
 
@@ -41,6 +48,11 @@ def sga_round(key: jax.Array, x: jax.Array, temperature: jax.Array | float) -> j
     the same τ (Yang, Bamler & Mandt 2020, eqs. 8–9). Distances are clipped to
     1 − 1e-5, where atanh would be infinite. ``temperature`` is a positive
     scalar; as it falls to 0 the result becomes round(x).
+
+    Args:
+      key: of the Gumbel noise.
+      x: any shape; the result has it too, and lies in [floor(x), floor(x) + 1].
+      temperature: τ, the same in the logits and in the softmax.
     """
     low = jnp.floor(x)
     distance = jnp.stack([x - low, low + 1.0 - x], axis=-1)
