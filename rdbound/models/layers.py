@@ -157,7 +157,7 @@ class Spatial(nnx.Conv):
 class Modulation(nnx.Module):
     """x·(1 + s(e)) + b(e) with s and b linear in the rate embedding e.
 
-    Their kernels start at zero: an untrained variable-rate model does not know its rate.
+    Their kernels start at zero: the layers of an untrained model are those of a fixed rate.
     """
 
     def __init__(self, embedding: int, width: int, *, rngs: nnx.Rngs):
