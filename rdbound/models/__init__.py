@@ -33,8 +33,8 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     Args:
       name: in :data:`MODELS`, or ``package.module:Class`` for a model from
         outside the package, which is called with the same keywords.
-      form: ``bound`` or ``codec``; of the same weights' names, so that a codec can
-        be started from a bound.
+      form: ``bound`` or ``codec``. In both, weights have the same names, so that a
+        codec can start from a bound.
       lmbda: one λ for a fixed rate, a pair (low, high) for a variable one.
       options: passed on.
 
