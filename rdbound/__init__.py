@@ -8,7 +8,8 @@
     image = codec.decompress(data)
 
 A latent model and a channel give R, D and J = R + λ·D of one datum
-(:func:`objective`); everything else is that function at other arguments.
+(:func:`objective`); everything else is that function at other arguments: averaged
+over data in training, minimized over one datum's evidence by :func:`refine`.
 """
 
 from rdbound.channels import make_channel

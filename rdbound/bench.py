@@ -1,4 +1,9 @@
-"""One model on its examples: compiled functions, and the rows of each method."""
+"""One model on its examples: compiled functions, and the rows of each method.
+
+Evaluation is a loop over this class (:mod:`rdbound.evaluation`). Noise is keyed by
+(seed, λ, example, purpose): a row does not depend on what else is in the batch or the
+table, and refinement never sees the noise it is reported with.
+"""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,9 +42,11 @@ class EvaluationOptions:
       lmbdas: the trade-offs; None for the single one of a fixed-rate model.
       samples: fresh noise samples of a channel that is random.
       refine: None for amortized points only.
-      batch: examples of one shape refined at a time.
+      batch: examples of one shape refined at a time; memory grows with it, numbers do not
+        depend on it but for rounding.
       methods: names; None for all that apply.
-      channels: in place of the channels that methods name.
+      channels: in place of the channels that methods name, by that name: ``gaussian``
+        stands for what bounds are judged by, ``sga`` for what codecs are refined through.
       seed: of all noise.
     """
 
@@ -57,7 +64,11 @@ class EvaluationOptions:
 
 
 def chosen_methods(form: str, options: EvaluationOptions) -> tuple[Method, ...]:
-    """The methods for a family of priors; raises ValueError for an unknown name."""
+    """The methods for a family of priors, in the order of :mod:`rdbound.methods`.
+
+    Those that refine are left out where ``options.refine`` is None, and where
+    ``options.methods`` names some, all others. Raises ValueError for an unknown name.
+    """
     applicable = methods_of(form, options.refine is not None)
     if options.methods is None:
         return applicable
@@ -92,7 +103,18 @@ class _Keyed:
 
 
 class Bench:
-    """One checkpoint with its compiled functions."""
+    """One checkpoint with its compiled functions.
+
+    What two methods share is done once: the refinement through one channel, the program
+    of one judge and last step, the codec of one coder.
+
+    Args:
+      checkpoint: the model, its tables and its distortion.
+      examples: what it is evaluated on.
+      options: how.
+
+    Raises ValueError for an unknown method.
+    """
 
     def __init__(self, checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions):
         self.name, self.model = checkpoint.name, checkpoint.model
@@ -124,7 +146,19 @@ class Bench:
         self, indexes: Sequence[int], lmbda: float, streams: Path | None, progress: Progress,
         warn: Callable[[str], None],
     ) -> Iterator[Row]:  # fmt: skip
-        """Every method's rows of one batch; methods of one refinement share it."""
+        """Every method's rows of one batch; methods of one refinement share it.
+
+        Args:
+          indexes: of the examples, of one padded shape.
+          lmbda: the trade-off.
+          streams: a folder for the bytes of coded rows; None keeps none.
+          progress: see :data:`Progress`.
+          warn: told of examples whose refinement failed.
+
+        J of a row of means is bpp + λ·D of its means, its error over the members of
+        the example where it has several, else over samples. A coded row's is that
+        of the bytes and of what they decode to.
+        """
         of = _Keyed(
             self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed
         )

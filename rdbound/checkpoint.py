@@ -2,6 +2,12 @@
 
 The tensors are the weights by dotted name; a codec's integer tables travel
 with them, so that a stream depends on no arithmetic but the file's.
+
+    checkpoint = load("res-hyper-4-codec")  # in the zoo, or a path
+    save_checkpoint(Path("copy.safetensors"), checkpoint.model, checkpoint.spec)
+
+The header holds ``spec``, the keywords that rebuild the model: a file needs no
+configuration beside it, and a model from outside the package is imported by its name.
 """
 
 import hashlib
@@ -57,7 +63,10 @@ class Checkpoint:
 
 
 def distortion_of(spec: dict) -> Distortion:
-    """The distortion that a spec names; squared error where it names none."""
+    """The distortion that a spec names; squared error where it names none.
+
+    Raises ValueError for an unknown name or option.
+    """
     named = spec.get("distortion") or {"name": "squared-error"}
     return make_distortion(named["name"], **named.get("options", {}))
 
@@ -65,11 +74,17 @@ def distortion_of(spec: dict) -> Distortion:
 def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "float32") -> Path:
     """Write a model with weights rounded to ``dtype`` and tables made from these.
 
+    The tables are those of the weights as they will be read, not as they were
+    trained. Loaded weights are float32 in either case.
+
     Args:
       path: of the file.
       model: the latent model.
       spec: see :class:`Checkpoint`.
       dtype: ``float32`` or ``float16``.
+
+    Raises ValueError for a codec whose priors no fixed tables can code
+    (:func:`rdbound.coding.families.make_tables`).
     """
     weights = {name: value.astype(dtype) for name, value in flat_weights(model).items()}
     model = _with_weights(model, weights)
@@ -102,7 +117,7 @@ def load(path: str | Path) -> Checkpoint:
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a checkpoint's file, hexadecimal."""
+    """SHA-256 of a checkpoint's file, hexadecimal; raises ValueError as :func:`resolve`."""
     return hashlib.sha256(resolve(path).read_bytes()).hexdigest()
 
 
@@ -112,7 +127,11 @@ def _name(path: Path) -> str:
 
 
 def resolve(path: str | Path) -> Path:
-    """The file of a checkpoint given by path or by its name in the zoo."""
+    """The file of a checkpoint given by path or by its name in the zoo.
+
+    A folder stands for the ``model.safetensors`` of the run in it; a file goes before
+    a name. Raises ValueError, listing the names, where there is neither.
+    """
     file = Path(path).expanduser()
     if file.is_dir():
         file = file / RUN_FILE

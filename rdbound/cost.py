@@ -1,4 +1,10 @@
-"""The size of a model: parameters, and multiply–accumulates per pixel."""
+"""The size of a model: parameters, and multiply–accumulates per pixel.
+
+    cost(load("res-hyper-4-codec").model)  # Cost(parameters=…, encoder=…, decoder=…)
+
+A product of [a, b] and [b, c] counts a·b·c, a convolution its outputs times the kernel's
+height, width and inputs. What a decoder pays includes every level's prior.
+"""
 
 import math
 from typing import NamedTuple
@@ -16,7 +22,13 @@ SIDE = 256
 
 
 class Cost(NamedTuple):
-    """``parameters``; MAC per pixel of ``encoder`` (infer) and ``decoder`` (priors, synthesis)."""
+    """Numbers of a model.
+
+    Attributes:
+      parameters: how many.
+      encoder: MAC per pixel of ``infer``. A real encoder pays the priors too.
+      decoder: MAC per pixel of all priors and of the synthesis.
+    """
 
     parameters: int
     encoder: float
@@ -27,7 +39,8 @@ def cost(model: LatentModel) -> Cost:
     """Count on a 256×256 image, from the traced program; nothing is run.
 
     ``model`` may be abstract (``nnx.eval_shape``). Matrix products and
-    convolutions count; activations and the entropy coder do not.
+    convolutions count; activations and the entropy coder do not, nor do depth-wise
+    convolutions, which are written as shifted products.
     """
     graphdef, state = nnx.split(model)
     image = jax.ShapeDtypeStruct((SIDE, SIDE, 3), jnp.float32)

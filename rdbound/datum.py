@@ -1,4 +1,11 @@
-"""What is compressed, with its mask: the only place where a datum is made."""
+"""What is compressed, with its mask: the only place where a datum is made.
+
+    datum = image_datum(image, stride=64)  # uint8 [h, w, 3] → x [H, W, 3], mask [H, W, 1]
+    datum = whole(vector)  # [n] → x [n], mask [n]
+
+The mask is what makes sizes that are no multiple of the stride cost what they cost:
+every function that divides by pixels, or averages an error, counts the mask.
+"""
 
 from collections.abc import Sequence
 from typing import NamedTuple
@@ -11,10 +18,11 @@ __all__ = ["Datum", "image_datum", "padded_shape", "stack", "whole"]
 
 
 class Datum(NamedTuple):
-    """One image or one vector, ready for a model.
+    """One image or one vector, ready for a model; a pytree, so that it can be batched.
 
-    ``x``: [H, W, C] in [0, 1], padded to the model's stride, or a vector [n].
-    ``mask``: [H, W, 1] or [n], 1 where distortion counts and 0 in the padding.
+    Attributes:
+      x: [H, W, C] in [0, 1], padded to the model's stride, or a vector [n].
+      mask: [H, W, 1] or [n], 1 where distortion counts and 0 in the padding.
     """
 
     x: jax.Array

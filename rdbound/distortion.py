@@ -4,6 +4,13 @@ A distortion is any function (datum, x̂) → scalar, differentiable in x̂ and
 written for one datum, with its padding masked. λ multiplies it, so that its
 scale is part of what a λ means: MSE on 0–255 for images, mean squared error for
 vectors, 1 − MS-SSIM.
+
+One from outside is named ``package.module:function``:
+
+    def absolute(datum, x_hat):
+        return jnp.sum(datum.mask * jnp.abs(datum.x - x_hat)) / datum.pixels
+
+A checkpoint remembers what its model was trained for, and is evaluated with that.
 """
 
 from collections.abc import Callable
@@ -24,6 +31,8 @@ Distortion = Callable[[Datum, jax.Array], jax.Array]
 @dataclass(frozen=True)
 class SquaredError:
     """peak² · mean squared error over what the mask leaves.
+
+        D = peak² · Σ mask·(x − x̂)² / Σ mask, the mask once for each channel
 
     ``peak``: 255 gives images in [0, 1] their MSE on 0–255; 1 for vectors;
     None chooses between the two by the datum's rank.

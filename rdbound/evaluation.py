@@ -1,4 +1,14 @@
-"""A model × examples × methods → rows of the RD table: one loop for all of them."""
+"""A model × examples × methods → rows of the RD table: one loop for all of them.
+
+    checkpoint = rdbound.load("res-hyper-4-bound")
+    examples = ImageExamples(open_images("bundled-crops"))
+    options = EvaluationOptions(lmbdas=(0.0067,), samples=4)
+    for row in evaluate(checkpoint, examples, options):
+        print(row.image, row.method, row.bpp, row.psnr, row.J)
+
+Rows come as they are computed, so that what calls it can keep each (see
+:mod:`rdbound.stages.evaluate`, which writes a partial table and resumes from it).
+"""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +35,9 @@ def evaluate(
     warn: Callable[[str], None] = lambda _: None,
 ) -> Iterator[Row]:
     """Rows of one checkpoint on images or vectors, every λ, as they are computed.
+
+    A row whose J is not finite is left out and told. A batch is known only where all
+    of its rows are: else all are computed again, with the same noise.
 
     Args:
       checkpoint: of any latent model.
@@ -78,7 +91,15 @@ def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[f
 
 
 def exact_rows(examples: VectorExamples, lmbdas: Sequence[float], seed: int = 0) -> list[Row]:
-    """The source's own R(D) as rows of the method ``exact``; none where theory has no answer."""
+    """The source's own R(D) as rows of the method ``exact``; none where theory has no answer.
+
+    One row for each block and λ, all blocks alike: R(D) is of the source.
+
+    Args:
+      examples: whose source is asked.
+      lmbdas: in bits per unit of distortion.
+      seed: for the column of that name.
+    """
     rows = []
     for lmbda in lmbdas:
         point = examples.source.exact(lmbda)

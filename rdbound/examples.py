@@ -3,6 +3,15 @@
 An example is what one row of the RD table is about: an image, or a block of
 vectors that is judged by its mean and coded as one stream. It has members, one of
 an image, many of a block, each a datum of the model.
+
+    examples = ImageExamples(open_images("kodak"))
+    examples = VectorExamples("gaussian", source, vectors=96_000, blocks=12, seed=0)
+    for indexes in examples.groups(stride=64, limit=4):
+        batch = examples.batch(indexes, stride=64)
+        batch.data.x.shape  # [examples, members, H, W, 3] or [examples, members, n]
+
+A mean over the members of a block has a standard error; intervals over blocks are
+formed like those over images.
 """
 
 from abc import ABC, abstractmethod
@@ -26,8 +35,11 @@ __all__ = ["Batch", "Examples", "ImageExamples", "VectorExamples"]
 class Batch:
     """Examples of one shape.
 
-    ``indexes`` and ``names`` say which; ``originals`` are what a codec is given;
-    ``data`` has the leading axes [examples, members].
+    Attributes:
+      indexes: of the examples in their set.
+      names: the same by name.
+      originals: what a codec is given, uint8 [h, w, 3] or float32 [members, n] each.
+      data: with the leading axes [examples, members], padded where images are.
     """
 
     indexes: tuple[int, ...]
@@ -46,7 +58,13 @@ class Batch:
 
 
 class Examples(ABC):
-    """A named sequence of examples, read when asked for."""
+    """A named sequence of examples, read when asked for.
+
+    Attributes:
+      name: what tables call the data set.
+      names: one name an example.
+      codec: the class that codes one of them as one stream.
+    """
 
     name: str
     names: Sequence[str]
@@ -57,7 +75,11 @@ class Examples(ABC):
 
     @abstractmethod
     def groups(self, stride: int, limit: int) -> list[tuple[int, ...]]:
-        """Indexes in batches of at most ``limit`` examples of one padded shape."""
+        """Indexes in batches of at most ``limit`` examples of one padded shape.
+
+        Every index is in exactly one. ``stride`` is the model's: shapes that differ less
+        than their padding share a program.
+        """
 
     @abstractmethod
     def batch(self, indexes: Sequence[int], stride: int) -> Batch:
@@ -65,7 +87,7 @@ class Examples(ABC):
 
 
 class ImageExamples(Examples):
-    """Each image an example of one member."""
+    """Each image an example of one member, padded to the model's stride."""
 
     codec = Codec
 

@@ -11,13 +11,22 @@ __all__ = ["fingerprint", "flat_weights"]
 
 
 def flat_weights(model: LatentModel) -> dict[str, np.ndarray]:
-    """The parameters by dotted name, as arrays."""
+    """The parameters by dotted name, as arrays: ``analysis.resamplings.0.dense.kernel``."""
     flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
     return {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
 
 
 def fingerprint(model: LatentModel, tables: dict) -> bytes:
-    """8 bytes of SHA-256 over the weights, the λ range and the coding tables."""
+    """8 bytes of SHA-256 over the weights, the λ range and the coding tables.
+
+    Two models of one fingerprint decode each other's streams. Weights are taken as
+    little-endian float32 in the order of their names, tables by name: the machine, and
+    the order in a file, do not matter.
+
+    Args:
+      model: the latent model.
+      tables: integer tables by key (:data:`rdbound.coding.tables.Tables`).
+    """
     digest = hashlib.sha256(repr((type(model).__name__, model.lmbda_range)).encode())
     for name, value in sorted(flat_weights(model).items()):
         digest.update(f"{name} {value.shape}".encode())

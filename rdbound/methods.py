@@ -1,7 +1,23 @@
 """The table of methods: what a row of the RD table says was done.
 
 A method is a record. Evaluation is one loop over them; figures and gaps know
-them by name and order. A new rung between bound and codec is a new entry here.
+them by name and order. A new rung between bound and codec is a new entry here:
+
+    Method("codec-refined-mixed", "ideal", "codec", "rounding", "eight-bit", through="mixed")
+
+The rungs there are, from theory to bytes; quantizing and writing raise J, refining
+lowers it:
+
+    exact                 R(D) of the source, where theory knows it
+    bound-refined         analog latents, evidence optimized for each datum
+    bound                 analog latents, evidence by the inference network
+    codec-refined-ideal   rounded latents, optimized; −log₂ of their probabilities
+    codec-ideal           rounded latents, by the inference network
+    codec-refined-coded   bytes of the former, container and all
+    codec-coded           bytes of the latter
+
+``floor`` is no rung: the distortion of a model to which rate is free. What lies between
+which two has a name in :mod:`rdbound.analysis.gaps`.
 """
 
 from dataclasses import dataclass
@@ -60,7 +76,10 @@ METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
 def methods_of(form: str, refined: bool) -> tuple[Method, ...]:
-    """The methods of a family of priors, with those that refine where ``refined``."""
+    """The methods of a family of priors, with those that refine where ``refined``.
+
+    ``exact``, which needs no model, is not among them; ``floor`` always is.
+    """
     fits = lambda m: m.form == form or m.kind == "floor"  # noqa: E731
     return tuple(m for m in _ALL if fits(m) and (refined or m.through is None))
 

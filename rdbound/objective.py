@@ -6,6 +6,15 @@ R in bits per pixel (per dimension for vectors), D a distortion, MSE on the 0–
 scale for images unless another is given. Training averages J over a data set and
 minimizes over weights; refinement minimizes J of one datum over its evidence;
 evaluation reports it. What differs is the channel.
+
+    model = rdbound.load("res-hyper-4-bound").model
+    datum = image_datum(image, model.stride)  # uint8 [h, w, 3]
+    channel = rdbound.make_channel("gaussian")
+    terms = rdbound.objective(model, channel, datum, jax.random.key(0), 0.0067)
+
+λ is in bits per pixel for a unit of MSE on 0–255: the same number as in CompressAI,
+which multiplies 255² times the MSE on [0, 1]. A λ of Duan et al. 2023, in nats
+per sub-pixel and MSE on [−1, 1], times 2.662e-4 is ours.
 """
 
 from collections.abc import Callable
@@ -24,8 +33,14 @@ __all__ = ["DECODERS", "Terms", "clip", "eight_bit", "objective", "real"]
 
 
 class Terms(NamedTuple):
-    """J and its parts: ``J`` and ``bpp`` per pixel, ``distortion`` on its own scale,
-    ``bits`` the total of each level, ``x_hat`` the reconstruction (padded).
+    """J and its parts, of one sample of the channel.
+
+    Attributes:
+      J: bpp + λ·distortion.
+      bpp: bits per pixel, or per dimension of a vector; padding is not divided by.
+      distortion: on its own scale; MSE on 0–255 for images by default.
+      bits: the total of each level, first conveyed first.
+      x_hat: the reconstruction after ``decode``, of the padded datum's shape.
     """
 
     J: jax.Array
@@ -41,12 +56,18 @@ def real(x: jax.Array) -> jax.Array:
 
 
 def clip(x: jax.Array) -> jax.Array:
-    """Clipped to [0, 1]: a decoder that a bound on images is allowed."""
+    """Clipped to [0, 1]: a decoder that a bound on images is allowed.
+
+    Pixels are known to lie there, so that clipping never adds to a squared error.
+    """
     return jnp.clip(x, 0.0, 1.0)
 
 
 def eight_bit(x: jax.Array) -> jax.Array:
-    """Clipped and rounded to the 8-bit grid: what a codec of 8-bit images outputs."""
+    """Clipped and rounded to the 8-bit grid: what a codec of 8-bit images outputs.
+
+    Its gradient is zero almost everywhere; optimize with :func:`real`.
+    """
     return jnp.round(jnp.clip(x, 0.0, 1.0) * 255.0) / 255.0
 
 
@@ -69,6 +90,12 @@ def objective(
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
 ) -> Terms:
     """R, D and J of one datum through one channel.
+
+        bpp = Σ over levels of bits / pixels,  J = bpp + λ·D(x, x̂)
+
+    One sample of a random channel is one draw of J; its mean over keys is what a
+    bound reports. Differentiable in the model's weights and in ``evidence`` where
+    channel and ``decode`` are.
 
     Args:
       model: the latent model.

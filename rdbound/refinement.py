@@ -2,7 +2,18 @@
 
 ``init`` and ``step`` are pure, ``solve`` is the one loop, inside ``lax.scan``.
 What is carried (evidence, optimizer state, best so far) is apart from what
-is reported (trace, status).
+is reported (trace, status). For a codec, optimized through annealed rounding and
+judged by rounding:
+
+    solve = refine(model, make_channel("sga"), make_channel("rounding"), eight_bit,
+                   RefinementOptions())
+    data, lmbdas = stack([datum]), jnp.full(1, 0.0067)
+    evidence = jax.vmap(model.infer)(data.x, lmbdas)
+    refined = solve(data, evidence, lmbdas, jax.random.split(jax.random.key(0), 1))
+    STATUS[int(refined.status[0])]  # "improved"
+
+For a bound both channels are ``gaussian`` and the last step is ``clip``. What is won
+against the evidence that the networks infer is the amortization gap.
 """
 
 from collections.abc import Callable
@@ -32,6 +43,9 @@ STATUS = ("improved", "no step was better than the start", "the objective stoppe
 class RefinementOptions:
     """Hyperparameters of refinement.
 
+    The steps and the schedule are those of Zhang & Liu 2025: Adam, 5000 iterations,
+    5e-3 by a cosine to 1e-4.
+
     Attributes:
       steps: of Adam.
       learning_rate, final_learning_rate: of a cosine over ``steps``.
@@ -51,8 +65,11 @@ class RefinementOptions:
 class Refined(NamedTuple):
     """The result for one datum.
 
-    ``evidence``: every level, the best found. ``trace``: [steps / check_every + 1]
-    judged J, from the start on. ``status``: an index into :data:`STATUS`.
+    Attributes:
+      evidence: every level, the best found; the start where nothing was better.
+      trace: judged J at every comparison, [⌈steps / check_every⌉ + 1] from the
+        start on. It may rise: what is returned is its least.
+      status: an index into :data:`STATUS`.
     """
 
     evidence: Evidence
@@ -61,7 +78,7 @@ class Refined(NamedTuple):
 
 
 class Carry(NamedTuple):
-    """What the loop carries."""
+    """What the loop carries: the evidence now, Adam's moments, and the best with its J."""
 
     evidence: Evidence
     opt_state: optax.OptState
@@ -70,7 +87,7 @@ class Carry(NamedTuple):
 
 
 def cosine_adam(options: RefinementOptions) -> optax.GradientTransformation:
-    """Adam with the cosine schedule of the options."""
+    """Adam with the cosine schedule of the options, from the first rate to the final one."""
     fraction = options.final_learning_rate / options.learning_rate
     return optax.adam(
         optax.cosine_decay_schedule(options.learning_rate, max(1, options.steps), fraction)
@@ -104,6 +121,9 @@ def refine(
     given: the best is kept by the true objective, judged with the same noise
     every time; report it with other keys. Where a level's posterior depends on
     the levels above, it does so in every step and every judgement.
+
+    The status of a result that stopped being finite is told, not raised: the other
+    data of its batch are good, and its best is from before.
     """
     graphdef, params = nnx.split(model)
     optimizer = cosine_adam(options) if optimizer is None else optimizer

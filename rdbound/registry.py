@@ -1,4 +1,9 @@
-"""Things by name: the one way in which channels, models, sources and methods are built."""
+"""Things by name: the one way in which channels, models, sources and methods are built.
+
+A name in a table is a constructor; ``package.module:Class`` is one from anywhere. The
+annotations of a constructor are its schema: options out of YAML are checked against
+them, so that a mistake is told by name before anything runs.
+"""
 
 import importlib
 import inspect
@@ -26,7 +31,7 @@ def build(kind: str, known: Mapping[str, Callable], name: str, options: Mapping[
     """``known[name](**options)``.
 
     Args:
-      kind: what is built, for messages.
+      kind: what is built, for messages: ``channel``, ``model``, …
       known: constructors by name.
       name: in ``known``, or ``package.module:Class`` for one from outside.
       options: keywords.

@@ -2,11 +2,19 @@
 
 ``init`` and ``make_step`` are pure; ``fit`` is the one loop around them, with
 its files: Orbax checkpoints, ``metrics.jsonl`` and TensorBoard events.
+
+    model = make_model("mlp", form="bound", lmbda=2.0, dimension=2, hidden=())
+    source = make_source("gaussian", variances=(1.0, 4.0))
+    model = fit(model, make_channel("gaussian"), Stream(source, 512, 0),
+                TrainingOptions(steps=3000, batch=512), Path("runs/example"))
+
+The noise of a step is that of its number, the data that of the iterator's state: a
+run that is killed and started again takes the steps it would have taken.
 """
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, NamedTuple
@@ -39,7 +47,7 @@ __all__ = [
 
 @dataclass(frozen=True)
 class TrainingOptions:
-    """Hyperparameters of training.
+    """Hyperparameters of training: Adam, clipped gradients, one schedule, an average.
 
     Attributes:
       steps: optimizer steps in all.
@@ -50,7 +58,9 @@ class TrainingOptions:
       hold: fraction of the steps after which the cosine begins.
       final: see ``learning_rate``.
       clip: global norm that gradients are clipped to.
-      ema: decay of the exponential moving average of the weights.
+      ema: decay of the exponential moving average of the weights, which is what
+        training returns; at step t it is at most (1 + t)/(10 + t), so that the
+        initial weights are soon forgotten.
       balance: a datum at λ weighs (λ/λ₀)^−balance, λ₀ the geometric middle of
         the model's range. J grows about as √λ, so 0.5 lets every rate count alike.
       checkpoint_every, log_every: in steps.
@@ -74,8 +84,13 @@ class TrainingOptions:
 class TrainState(NamedTuple):
     """All that training carries: a pytree, and the whole of a checkpoint.
 
-    ``failed_at`` is −1, or the first step whose loss or gradient was not
-    finite; from then on the weights stay what they were.
+    Attributes:
+      params: the weights.
+      ema: their exponential moving average.
+      opt_state: of optax.
+      step: how many were taken, int32; also what the step's noise is keyed by.
+      failed_at: −1, or the first step whose loss or gradient was not finite; from
+        then on the weights stay what they were.
     """
 
     params: dict
@@ -97,7 +112,11 @@ class NonFiniteLossError(ValueError):
 
 
 def schedule(options: TrainingOptions) -> optax.Schedule:
-    """Linear warm-up, constant, cosine."""
+    """Linear warm-up, constant, cosine: the learning rate by the step.
+
+    The cosine begins at the later of ``warmup`` and ``hold``·``steps``. It is as long as
+    what is left of ``steps`` and ends at ``final`` times the peak.
+    """
     o = options
     start = max(o.warmup, int(o.hold * o.steps))
     pieces = [
@@ -128,8 +147,12 @@ def init(params: dict, options: TrainingOptions) -> TrainState:
     )
 
 
-def draw_lmbdas(key, count: int, lmbda_range: tuple[float, float]) -> jax.Array:
-    """``count`` values of λ, each log-uniform in the range, jointly stratified: [count]."""
+def draw_lmbdas(key: jax.Array, count: int, lmbda_range: tuple[float, float]) -> jax.Array:
+    """``count`` values of λ, each log-uniform in the range, jointly stratified: [count].
+
+    One falls into each of ``count`` equal parts of the range of log λ, in random order:
+    every batch has its low and its high rates, and the gradient less noise.
+    """
     low, high = lmbda_range
     place_key, order_key = jax.random.split(key)
     place = (jnp.arange(count) + jax.random.uniform(place_key, (count,))) / count
@@ -145,6 +168,10 @@ def batch_loss(
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
 ) -> tuple[jax.Array, dict[str, jax.Array]]:
     """Mean weighted J of a batch, and its parts.
+
+        loss = mean of (λ/λ₀)^−balance · J(λ),  λ₀ = √(low·high)
+
+    Every datum has its own λ and its own noise. In a fixed-rate model all weights are 1.
 
     Args:
       model: the latent model.
@@ -189,7 +216,10 @@ def make_step(
       devices: all visible ones by default.
 
     Returns ``step(state, batch, key) → (state, metrics)`` and the two
-    shardings (of the state, of a batch). The state's buffers are donated.
+    shardings (of the state, of a batch). The state's buffers are donated. Metrics are
+    scalars: ``loss``, ``J``, ``bpp``, ``distortion`` and ``gradient_norm`` before clipping.
+    Where one of loss and norm is not finite the step changes no weight, and no step after
+    it does: nothing is waited for on the host until the next log.
     Raises ValueError where the batch cannot be divided among the devices.
     """
     devices = jax.devices() if devices is None else devices
@@ -238,7 +268,7 @@ def make_step(
 def fit(
     model: LatentModel,
     channel: Channel,
-    batches,
+    batches: Iterator[Any],
     options: TrainingOptions,
     folder: Path,
     seed: int = 0,

@@ -1,7 +1,13 @@
-"""What training leaves on disk: checkpoints that resume exactly, and metrics."""
+"""What training leaves on disk: checkpoints that resume exactly, and metrics.
+
+FOLDER/checkpoints/STEP/   training state and data iterator, by Orbax
+FOLDER/metrics.jsonl       a line a log: step, loss, J, bpp, distortion, …, seconds
+FOLDER/tensorboard/        the same quantities as events
+"""
 
 import json
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -12,7 +18,11 @@ __all__ = ["Checkpoints", "Metrics"]
 
 
 class Checkpoints:
-    """Orbax checkpoints of (training state, data iterator state); the last two are kept."""
+    """Orbax checkpoints of (training state, data iterator state); the last two are kept.
+
+    Args:
+      folder: made where there is none; a checkpoint is a folder in it, by its step.
+    """
 
     def __init__(self, folder: Path):
         self.folder = folder.resolve()
@@ -24,8 +34,14 @@ class Checkpoints:
         step = self._manager.latest_step()
         return None if step is None else self.folder / str(step)
 
-    def save(self, step: int, state, batches) -> None:
-        """Write in the background; complete or absent, never half."""
+    def save(self, step: int, state: Any, batches: Any) -> None:
+        """Write in the background; complete or absent, never half.
+
+        Args:
+          step: of the state.
+          state: a pytree; copied to the host before this returns.
+          batches: an iterator with ``get_state()``, whose state is JSON.
+        """
         # The next step donates the state's buffers: the writer gets a copy, not
         # the view that device_get gives on a CPU.
         host = jax.tree.map(np.array, state)
@@ -34,7 +50,7 @@ class Checkpoints:
         )
         self._manager.save(step, args=args)
 
-    def restore(self, template, batches):
+    def restore(self, template: Any, batches: Any) -> Any:
         """The newest state, with ``batches`` moved to its place; ``template`` if there is none."""
         step = self._manager.latest_step()
         if step is None:
@@ -53,7 +69,13 @@ class Checkpoints:
 
 
 class Metrics:
-    """``metrics.jsonl`` and TensorBoard events; a resumed run drops what it will repeat."""
+    """``metrics.jsonl`` and TensorBoard events; a resumed run drops what it will repeat.
+
+    Args:
+      folder: of the run.
+      done: steps of the checkpoint it resumes from; later lines are dropped, and a
+        line that a kill cut short.
+    """
 
     def __init__(self, folder: Path, done: int):
         folder.mkdir(parents=True, exist_ok=True)

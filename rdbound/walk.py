@@ -2,6 +2,23 @@
 
 The objective, the encoder, the decoder and the cost are its callers; they differ
 in the step, which conveys one latent: through a channel, by a coder, or not at all.
+The prior is p(z) = ∏ p(z_l | z_<l), and the order is always that of the decoder:
+
+    prior of level l  →  step: latent l conveyed  →  state after it  →  level l + 1
+
+So nothing an encoder uses is unknown to its decoder, and a latent is seen by
+later levels as it was conveyed, noise or rounding included. For example, the
+priors of all levels when every posterior's mean is conveyed:
+
+    of = sides(model)
+    evidence = of.infer(x, lmbda)
+
+    def step(level, prior, state):
+        mean = of.posterior(level, state, evidence[level]).mu
+        return mean, prior
+
+    state, priors = walk(of, lmbda, len(evidence), step)
+    x_hat = of.synthesize(state)
 """
 
 from collections.abc import Callable
@@ -36,7 +53,11 @@ def walk(model: Sides, lmbda: Any, levels: int, step: Step) -> Walked:
       model: six sides (:func:`rdbound.models.base.sides`), of one datum, plain or compiled.
       lmbda: λ, scalar.
       levels: how many.
-      step: conveys one latent.
+      step: conveys one latent; it may read from a stream or write to one, since
+        levels are taken in order, each once.
+
+    The loop is Python's and short: under ``jit`` it is unrolled, and latents of
+    different shapes need no padding.
     """
     state = model.start(lmbda)
     kept = []
@@ -48,7 +69,11 @@ def walk(model: Sides, lmbda: Any, levels: int, step: Step) -> Walked:
 
 
 def latent_shapes(model: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], ...]:
-    """The shape of each level's latent for a datum of this shape; nothing is computed."""
+    """The shape of each level's latent for a datum of this shape; nothing is computed.
+
+    ``shape`` is [H, W, C], multiples of the model's stride, or [n]. A decoder needs
+    it: a factorized prior is the same at all positions and tells no number of them.
+    """
     graphdef, state = nnx.split(model)
 
     def latents(state, x, lmbda):

@@ -1,4 +1,24 @@
-"""Channels: the ways a latent is conveyed, by name."""
+"""Channels: the ways a latent is conveyed, by name.
+
+    channel = make_channel("gaussian")
+    sample, bits = channel(posterior, prior, jax.random.key(0))
+
+with N(μ, σ²) the posterior, N(μ̂, σ̂²) or a mixture around μ̂ the prior, and "box"
+the prior's −log₂ mass of the unit box around the sample:
+
+    name              sample                        bits
+    gaussian          μ + σ·ε                       KL(posterior ‖ prior)
+    sampled           a draw of the posterior       log₂ of the ratio of densities
+    uniform           μ + u, u ~ U(−½, ½)           box
+    straight-through  round(μ − μ̂) + μ̂, gradient 1  box
+    mixed             straight-through's            uniform's
+    sga               between two integers, + μ̂     box
+    rounding          round(μ − μ̂) + μ̂              box
+    noiseless         μ                             0
+
+``gaussian`` and ``sampled`` are rates of a bound, ``rounding`` that of a codec; the
+four above it train or refine a codec. ``combined`` and ``per-level`` are made of others.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
@@ -50,7 +70,15 @@ def make_channel(name: str, **options: Any) -> Channel:
     """The channel called ``name``; raises ValueError for an unknown name or option.
 
     ``combined`` takes two channels, ``sample`` and ``bits``; ``per-level`` a
-    list of them, ``levels``; each by name, or as a mapping of name and options.
+    list of them, ``levels``; each by name, or as a mapping of name and options:
+
+        make_channel("sga", decay=0.06, start=5)
+        make_channel("combined", sample="rounding", bits="uniform")
+        make_channel("per-level", levels=["uniform", {"name": "sga", "options": {"start": 5}}])
+
+    Args:
+      name: in :data:`CHANNELS`, or ``package.module:Class`` for one from outside.
+      options: fields of the channel.
     """
     return build("channel", CHANNELS, name, options)
 

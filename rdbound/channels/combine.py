@@ -18,7 +18,12 @@ class CombinedChannel(Channel):
     ``mixed`` is straight-through's sample with uniform noise's bits, the
     surrogate most codecs are trained with (Minnen & Singh 2020, §3.3):
     synthesis and later levels see what they will see at run time, the rate
-    stays differentiable.
+    stays differentiable. With r = μ − μ̂ it is
+
+        sample = STE(round(r)) + μ̂,  bits = −log₂ of the box at r + u + μ̂, u ~ U(−½, ½)
+
+    The rate then belongs to a sample that is not the one conveyed: a surrogate
+    to train with, not a point to report.
     """
 
     sample: Channel
@@ -44,7 +49,7 @@ class CombinedChannel(Channel):
         return CombinedChannel(self.sample.at_level(level), self.bits.at_level(level))
 
     def temperature_at(self, step: int) -> float | None:
-        """The warmer of the two."""
+        """The warmer of the two; None where neither is annealed."""
         return _warmest((self.sample, self.bits), step)
 
 
@@ -52,8 +57,9 @@ class CombinedChannel(Channel):
 class PerLevelChannel(Channel):
     """A channel for each level of a model; the last serves all further ones.
 
-    ``gaussian`` for the hyperlatents and ``mixed`` for y, for example. Raises
-    ValueError where there is none.
+    Hyperlatents with uniform noise and y by SGA, for example. The objective asks for
+    :meth:`at_level`, so that a model of any depth is served. Raises ValueError
+    where there is none.
     """
 
     levels: tuple[Channel, ...]
@@ -80,7 +86,7 @@ class PerLevelChannel(Channel):
         return self.levels[min(level, len(self.levels) - 1)]
 
     def temperature_at(self, step: int) -> float | None:
-        """The warmest of them."""
+        """The warmest of them; None where none is annealed."""
         return _warmest(self.levels, step)
 
 

@@ -17,6 +17,12 @@ class GaussianChannel(Channel):
     The rate at which the sample could be conveyed by channel simulation over
     many independent data, hence an upper bound on R(D) (Yang & Mandt 2022,
     eq. 4). Needs a Gaussian prior: a mixture has no closed-form divergence.
+
+        KL = ln(σ̂/σ) + (σ² + (μ − μ̂)²) / (2σ̂²) − ½ nats, elementwise
+
+    The rate of a level is exact given the samples of the levels before it; over
+    these, and in the distortion, an average over keys is Monte Carlo. A latent
+    whose posterior is its prior costs nothing.
     """
 
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:

@@ -16,7 +16,8 @@ class NoiselessChannel(Channel):
     """sample = μ; no rate is charged, since no finite one conveys it.
 
     The distortion that remains is the model's floor: what its latents are too
-    few, or its transforms too weak, to tell at any rate.
+    few, or its transforms too weak, to tell at any rate. It is reported as the
+    method ``floor`` (:mod:`rdbound.methods`), beside the curves and on none of them.
     """
 
     random: ClassVar[bool] = False

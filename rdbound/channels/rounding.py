@@ -19,6 +19,9 @@ class RoundingChannel(Channel):
     Zero-centred quantization: the residual is an integer that the range coder
     writes. Deterministic; the key is not used. Its gradient is zero almost
     everywhere, so it serves evaluation and coding, not optimization.
+
+    Its bits are *ideal* code lengths. What a file takes beside them, the rounding of
+    probabilities to tables, the guard list and the header, is the asymptotic gap.
     """
 
     random: ClassVar[bool] = False

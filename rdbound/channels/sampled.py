@@ -21,6 +21,9 @@ class SampledChannel(Channel):
     and autoregressive posteriors, mixtures and flows. A single value may be
     negative; its mean is the rate of a bound. Use the Gaussian channel where
     its closed form exists: it has the same mean and less noise.
+
+    Bits are elementwise where both log-densities are; where one of them is of
+    the whole vector, both are summed and bits is a scalar.
     """
 
     def __call__(self, posterior: Draws, prior: HasDensity, key: jax.Array) -> Conveyed:

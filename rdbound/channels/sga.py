@@ -22,6 +22,11 @@ class SGAChannel(Channel):
     τ(t) = min(τ₀, τ₀·exp(−c·(t − t₀))), floored at 1e-8 (Yang, Bamler & Mandt
     2020, §4.1 and appendix A.2).
 
+    The defaults are theirs and leave τ = 0.136 after 2000 steps, 0.0068 after 5000.
+    A draw above about 0.1 is no integer yet, and what is judged by rounding it is
+    not what was optimized: for fewer steps choose a larger ``decay`` or a smaller
+    ``start``. Refinement and training call :meth:`at` at every step.
+
     Attributes:
       initial: τ₀, the temperature of the first t₀ steps.
       decay: c, per step.

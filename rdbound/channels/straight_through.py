@@ -17,7 +17,9 @@ class StraightThroughChannel(Channel):
     """With r = μ − μ̂: sample = STE(round(r)) + μ̂, bits = −log₂ P of the integer bin.
 
     The value of the rounding channel, with a gradient (Bengio, Léonard &
-    Courville 2013; A2 of Yang, Bamler & Mandt 2020). Deterministic.
+    Courville 2013; A2 of Yang, Bamler & Mandt 2020). Deterministic. The gradient
+    is biased: refinement through it wants a small learning rate (1e-4 in the
+    comparison of Yang, Bamler & Mandt) and diverges otherwise.
     """
 
     random: ClassVar[bool] = False

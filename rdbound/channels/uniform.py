@@ -15,7 +15,8 @@ class UniformChannel(Channel):
     """sample = μ + u with u ~ U(−½, ½), bits = −log₂ (p ∗ U)(sample).
 
     The density of the noisy latent is the prior's mass of the unit box
-    (Ballé, Laparra & Simoncelli 2017); dithered quantization realizes it.
+    (Ballé, Laparra & Simoncelli 2017); dithered quantization realizes it, at high
+    rate for ½·log₂(2πe/12) = 0.2546 bits a dimension over R(D).
     """
 
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:

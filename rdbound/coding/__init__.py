@@ -1,4 +1,16 @@
-"""Symbols ↔ bytes: integer tables, the range coder, the container and the codec."""
+"""Symbols ↔ bytes: integer tables, the range coder, the container and the codec.
+
+    checkpoint = rdbound.load("res-hyper-4-codec")
+    codec = Codec(checkpoint.model, checkpoint.tables)
+    data = codec.compress(image, lmbda=0.0067)  # uint8 [h, w, 3] → bytes
+    codec.decompress(data)  # uint8 [h, w, 3]
+
+From the inside out: :mod:`~rdbound.coding.tables` (integer frequencies),
+:mod:`~rdbound.coding.range_coder` (symbols through them), :mod:`~rdbound.coding.guard`
+(which table, on machines that differ in the last digit), a :class:`Coder` (one latent),
+:mod:`~rdbound.coding.codec` (the walk over all) and :mod:`~rdbound.coding.container`
+(bytes that say what they are).
+"""
 
 from rdbound.coding.codec import CODERS, Codec, VectorCodec, make_coder
 from rdbound.coding.container import BitstreamError

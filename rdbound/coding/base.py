@@ -1,7 +1,9 @@
 """What a coder is: the mirror of a channel, in bytes.
 
 A channel says what a latent would cost; its coder conveys it. Encoder and
-decoder are the same walk over the levels, with ``write`` and ``read`` for a step.
+decoder are the same walk over the levels, with ``write`` and ``read`` for a step. A
+new coder is a subclass with its three names and these two methods, entered in
+:data:`rdbound.coding.CODERS`.
 """
 
 from abc import ABC, abstractmethod
@@ -25,6 +27,9 @@ class Coder(ABC):
       name: in configs and commands.
       code: in the container, a byte.
       channel: name of the channel whose rate it realizes.
+
+    Args:
+      tables: integer frequencies, of the checkpoint.
     """
 
     name: ClassVar[str]
@@ -43,10 +48,24 @@ class Coder(ABC):
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
         """Write one latent; returns it as the decoder will see it, float32.
 
-        ``posterior`` and ``prior`` hold NumPy arrays. Raises ValueError for a
-        latent that cannot be written.
+        Args:
+          level: of the latent; levels come in order.
+          posterior: what is to be conveyed, of NumPy arrays.
+          prior: what the decoder will have computed too, of NumPy arrays.
+          stream: written to, after what the levels before wrote.
+
+        Raises ValueError for a latent that cannot be written.
         """
 
     @abstractmethod
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """Read one latent of ``shape``, float32; UnreadableError where the thread is lost."""
+        """Read one latent, float32.
+
+        Args:
+          level: of the latent; levels come in order.
+          prior: as in :meth:`write`, but computed by this machine.
+          shape: of the latent.
+          stream: read from, where the levels before ended.
+
+        Raises :class:`rdbound.coding.range_coder.UnreadableError` where the thread is lost.
+        """

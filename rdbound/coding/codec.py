@@ -1,4 +1,16 @@
-"""The codec: a datum to bytes and back, with a latent model of form ``codec`` and a coder."""
+"""The codec: a datum to bytes and back, with a latent model of form ``codec`` and a coder.
+
+    codec = Codec(checkpoint.model, checkpoint.tables)
+    data = codec.compress(image, lmbda=0.0067)
+    image = codec.decompress(data)
+
+Encoder and decoder are one walk over the levels (:mod:`rdbound.walk`) whose step
+writes or reads. Every level's prior is computed on both sides from the latents as
+they were conveyed, so that no parameter of it is sent. What a machine's arithmetic
+could break is guarded three times: tables are integers of the checkpoint, indexes
+near a boundary are settled in the stream, and a checksum over all indexes turns what
+is left into an error instead of a wrong image.
+"""
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
@@ -31,7 +43,10 @@ _OTHER_ARITHMETIC = (
 
 
 def make_coder(name: str, tables: Tables, **options: Any) -> Coder:
-    """The coder called ``name``; raises ValueError for an unknown name or option."""
+    """The coder called ``name``, with the tables of a checkpoint and its own options.
+
+    Raises ValueError for an unknown name or option.
+    """
     return build("coder", CODERS, name, {"tables": tables, **options})
 
 
@@ -149,10 +164,28 @@ def _unless_lost(read: Callable[[], T]) -> T:
 class Codec(_Codec):
     """Compress and decompress images with one model.
 
+    An image of any size from 1×1 up is padded by edge replication to multiples of the
+    model's stride; the padding is coded with it and cut off again. One codec serves
+    every size and every λ of its model: programs are compiled once a padded shape.
+    A decoder needs the same checkpoint, known by its fingerprint, and nothing else:
+    size, λ and coder stand in the container.
+
     A scale of a prior chooses its table; a density a channel has its own, at
     any level, if it depends on nothing.
 
-    Args: model, tables, coder, options: of the coder.
+    Args:
+      model: a latent model of images, of form ``codec``. Its weights are taken now.
+      tables: from its checkpoint; made from the model where None. Tables made anew
+        on another machine may differ, and with them the fingerprint: give the checkpoint's.
+      coder: name of the coder that writes, in :data:`CODERS`; reading takes the one
+        that the container names.
+      options: of the coder.
+
+    Attributes:
+      tables: the integer tables in use.
+      fingerprint: 8 bytes that streams of this model carry.
+      lmbda_range: the λ that may be asked for.
+      stride: of the model.
 
     Raises ValueError for a model of form ``bound``, an unknown coder or option.
     """
@@ -174,9 +207,11 @@ class Codec(_Codec):
         Args:
           image: any size from 1×1 up.
           lmbda: the trade-off; the geometric middle of the model's range by default.
-          evidence: refined; what the model infers by default.
+          evidence: refined (:mod:`rdbound.refinement`), of the padded image and of this
+            λ; what the model infers by default. The decoder does not notice.
 
-        Raises ValueError for another array type, or a λ outside the trained range.
+        Raises ValueError for another array type, a λ outside the trained range, or
+        a latent that is not finite.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
@@ -207,7 +242,19 @@ class Codec(_Codec):
 class VectorCodec(_Codec):
     """Compress and decompress blocks of vectors, each block in one stream.
 
-    Args: model, tables, coder, options: of the coder.
+    The vectors of a block are independent data of the model, coded together
+    (:class:`rdbound.models.blocked.Blocked`): the header, and what the range coder
+    rounds up to at its end, are shared by all. Programs are compiled once a count.
+
+    Args:
+      model: a latent model of vectors, of form ``codec``, whose posteriors and priors
+        are elementwise.
+      tables: from its checkpoint; made from the model where None.
+      coder: name of the coder that writes, in :data:`CODERS`.
+      options: of the coder.
+
+    Attributes:
+      tables, fingerprint, lmbda_range: as of :class:`Codec`.
 
     Raises ValueError for a model of form ``bound``, an unknown coder or option.
     """
@@ -230,7 +277,8 @@ class VectorCodec(_Codec):
           lmbda: the trade-off; the geometric middle of the model's range by default.
           evidence: refined, with a leading axis; what the model infers by default.
 
-        Raises ValueError for another shape, or a λ outside the trained range.
+        Raises ValueError for another shape, a λ outside the trained range, or a
+        latent that is not finite.
         """
         if vectors.ndim != 2 or not vectors.size:
             raise ValueError(f"expected vectors [count, n], not an array {vectors.shape}")
@@ -240,7 +288,8 @@ class VectorCodec(_Codec):
     def decompress(self, data: bytes) -> np.ndarray:
         """The container → float32 [count, n].
 
-        Raises :class:`BitstreamError` as :meth:`Codec.decompress`.
+        The reconstruction is the model's own, neither clipped nor rounded. Raises
+        :class:`BitstreamError` as :meth:`Codec.decompress`.
         """
         return self._decode(data)[1]
 

@@ -1,4 +1,9 @@
-"""A model's six sides as compiled functions in full float32 precision, for the coders."""
+"""A model's six sides as compiled functions in full float32 precision, for the coders.
+
+One function a side, not one program for encoder and one for decoder: XLA may order
+the arithmetic of two programs differently, and a scale that differs in its last digit
+may choose another table.
+"""
 
 from collections.abc import Callable
 from functools import partial

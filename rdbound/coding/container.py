@@ -14,6 +14,10 @@
 All integers are little-endian. Version 1 is the rounding coder, which has no
 parameters, and is what that coder still writes: its header takes at most 40
 bytes. A block of vectors [count, n] has height = count and width = n.
+
+The first checksum finds damage, the fingerprint another model, the checksum of the
+table indexes another arithmetic: each has a message of its own. The λ is the one the
+decoder's model is asked with, to the bit.
 """
 
 import json
@@ -37,7 +41,17 @@ class BitstreamError(ValueError):
 
 @dataclass(frozen=True)
 class Header:
-    """What the container says of its payload."""
+    """What the container says of its payload.
+
+    Attributes:
+      fingerprint: of model and tables, 8 bytes (:mod:`rdbound.fingerprint`).
+      index_crc: CRC-32 of the table indexes, in the order of coding.
+      lmbda: what both sides give the model, a float32.
+      height: of the image, without padding; the count of a block of vectors.
+      width: of the image, without padding; the dimension of vectors.
+      coder: :attr:`rdbound.coding.base.Coder.code`.
+      parameters: what the coder must be told beside its name.
+    """
 
     fingerprint: bytes
     index_crc: int
@@ -54,7 +68,7 @@ class Header:
 
 
 def write_container(header: Header, payload: bytes) -> bytes:
-    """Header and payload as bytes."""
+    """Header and payload as bytes, in the layout of this module's description."""
     body = _FIXED.pack(header.fingerprint, header.index_crc, header.lmbda)
     if header.version == 2:
         text = json.dumps(header.parameters, sort_keys=True).encode() if header.parameters else b""

@@ -1,4 +1,9 @@
-"""The tables of a model: which families of priors it has, and what they need."""
+"""The tables of a model: which families of priors it has, and what they need.
+
+A family of scales has one ladder of tables, shared by all levels that use it. A
+density of channels has a table a channel, which must be the same for every datum: at
+the first level nothing came before it, above it that is tried with two different latents.
+"""
 
 from typing import Any
 
@@ -15,7 +20,10 @@ __all__ = ["channel_tables", "key_of", "make_tables"]
 
 
 def channel_tables(prior: Any) -> list[FrequencyTable]:
-    """One table a channel of a prior that depends on nothing, around its centre."""
+    """One table a channel of a prior that depends on nothing, around its centre.
+
+    ``prior`` has ``channel_mass``, see :class:`rdbound.ops.distributions.Prior`.
+    """
     return [table_from_mass(mass, reach) for mass, reach in prior.channel_mass()]
 
 
@@ -26,6 +34,8 @@ def key_of(family: str, level: int, scaled: bool) -> str:
 
 def make_tables(model: Any) -> Tables:
     """The integer tables of a codec. They belong to its checkpoint.
+
+    Keys are those of :func:`key_of`; the ladder of Gaussians is always among them.
 
     Raises ValueError for a prior whose tables would have to change from datum
     to datum: above the first level a density of channels may depend on nothing.

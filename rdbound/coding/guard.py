@@ -5,6 +5,9 @@ boundary, with the parity of its index. A decoder whose log-scale differs by
 less than the band from the encoder's is off by at most one table there and
 nowhere else, so the parity settles which. Gaps between positions are Rice-coded
 (about 15 bits an entry).
+
+Boundaries are ln(256/0.11)/63 = 0.123 of log-scale apart and the band is 2e-5 wide:
+of log-scales spread evenly over the ladder one in about 6000 is listed.
 """
 
 import numpy as np
@@ -20,7 +23,11 @@ moves the log-scales of Res-hyper by 1e-6 (measured: 1.3e-6 at most on a Kodak i
 
 
 def write_indexes(writer: Writer, log_sigma: np.ndarray) -> np.ndarray:
-    """Write the guard list of ``log_sigma`` [n]; return the indexes uint8 [n]."""
+    """Write the guard list of ``log_sigma`` [n]; return the indexes uint8 [n].
+
+    The list: its length, then for each entry the gap to the one before it and the
+    parity of its index.
+    """
     index, distance = scale_indexes(log_sigma)
     listed = np.flatnonzero(distance < BAND)
     writer.integer(len(listed), len(index) + 1)
@@ -38,7 +45,12 @@ def write_indexes(writer: Writer, log_sigma: np.ndarray) -> np.ndarray:
 
 
 def read_indexes(reader: Reader, log_sigma: np.ndarray) -> np.ndarray:
-    """The encoder's indexes uint8 [n], from the decoder's own log-scales and the list."""
+    """The encoder's indexes uint8 [n], from the decoder's own log-scales and the list.
+
+    Right wherever the two machines' log-scales differ by less than :data:`BAND`;
+    elsewhere the checksum of the indexes tells. Raises
+    :class:`rdbound.coding.range_coder.UnreadableError` for a position beyond the latent.
+    """
     index, _ = scale_indexes(log_sigma)
     start, count = 0, reader.integer(len(index) + 1)
     low_bits = _low_bits(len(index), count)

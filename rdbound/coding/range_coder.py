@@ -1,6 +1,10 @@
 """Integers through constriction's range coder, grouped by table, with escapes.
 
-``Writer`` and ``Reader`` mirror each other call by call.
+``Writer`` and ``Reader`` mirror each other call by call. Symbols of one array are
+coded in the order of their tables, since one call of the coder with many symbols is
+far quicker than many calls with one; the order is recomputed by the reader from the
+table indexes. A magnitude beyond its table is written as the escape symbol, then its
+sign, and its excess as a length in bits and that many bits.
 """
 
 import zlib
@@ -47,7 +51,10 @@ class Writer(_Checked):
         self._encoder = constriction.stream.queue.RangeEncoder()
 
     def symbols(self, values: np.ndarray, groups: np.ndarray, tables: list[FrequencyTable]) -> None:
-        """Write int32 ``values`` [n], each through the table that ``groups`` [n] names."""
+        """Write int32 ``values`` [n], each through the table that ``groups`` [n] names.
+
+        Magnitudes must be below :data:`LARGEST`; within a group the order is kept.
+        """
         order = np.argsort(groups, kind="stable")
         ends = np.searchsorted(groups[order], np.arange(len(tables)), side="right")
         for table, part in zip(tables, np.split(values[order], ends[:-1]), strict=True):
@@ -75,7 +82,7 @@ class Writer(_Checked):
             value >>= _DIGIT
 
     def finish(self) -> bytes:
-        """All that was written."""
+        """All that was written, without zero bytes at the end: the reader supplies them."""
         words = self._encoder.get_compressed()
         # The coder counts in 32-bit words; zero bytes at the end carry nothing.
         return words.astype("<u4").tobytes().rstrip(b"\0")
@@ -89,7 +96,10 @@ class Reader(_Checked):
         self._decoder = constriction.stream.queue.RangeDecoder(words)
 
     def symbols(self, groups: np.ndarray, tables: list[FrequencyTable]) -> np.ndarray:
-        """Read int32 [n]; ``groups`` as in writing."""
+        """Read int32 [n]; ``groups`` as in writing.
+
+        Raises :class:`UnreadableError` for a magnitude that no writer writes.
+        """
         order = np.argsort(groups, kind="stable")
         counts = np.bincount(groups, minlength=len(tables))
         parts = [self._group(int(n), table) for n, table in zip(counts, tables, strict=True) if n]

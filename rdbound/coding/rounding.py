@@ -18,7 +18,9 @@ class RoundingCoder(Coder):
     """round(μ − μ̂) by the range coder, each symbol through the table that its prior names.
 
     A scale chooses a table of its family's ladder, kept the same on every machine
-    by the guard list; a channel's density has a table of its own.
+    by the guard list; a channel's density has a table of its own. What it writes of a
+    level is the guard list of its scales, where it has any, and then the symbols,
+    grouped by table. The table indexes go into the stream's checksum.
     """
 
     name = "rounding"
@@ -26,14 +28,22 @@ class RoundingCoder(Coder):
     channel = "rounding"
 
     def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:
-        """See :class:`Coder`; the posterior's scale is not used."""
+        """See :meth:`Coder.write`; the posterior's scale is not used.
+
+        Args: as there. Raises ValueError for a residual that is not finite or that
+        reaches 2^30.
+        """
         residual = _integers(np.asarray(posterior.mu) - prior.centre)
         groups, tables = self._choose(level, prior, residual.shape, stream)
         stream.symbols(residual.ravel(), groups, tables)
         return residual.astype(np.float32) + prior.centre
 
     def read(self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """See :class:`Coder`."""
+        """See :meth:`Coder.read`.
+
+        Args: as there. Raises :class:`rdbound.coding.range_coder.UnreadableError` for a
+        guard list or a symbol that no writer writes.
+        """
         groups, tables = self._choose(level, prior, shape, stream)
         residual = stream.symbols(groups, tables).reshape(shape)
         return residual.astype(np.float32) + prior.centre

@@ -3,6 +3,10 @@
 The decoder recomputes prior scales in floating point, so nothing in a stream
 may hang on their last digit: a log-scale only chooses an *index* into tables
 of integer frequencies, which are part of the checkpoint.
+
+The ladder has 64 scales, log-spaced from 0.11 to 256 as is usual (CompressAI, TFC);
+frequencies sum to 2^20, not the usual 2^16, and what lies beyond five standard
+deviations is escaped.
 """
 
 from collections.abc import Callable
@@ -41,7 +45,7 @@ class FrequencyTable:
         return (len(self.frequencies) - 2) // 2
 
     @cached_property
-    def model(self):
+    def model(self) -> constriction.stream.model.Categorical:
         """The entropy model of the range coder."""
         probabilities = (self.frequencies / TOTAL).astype(np.float32)
         return constriction.stream.model.Categorical(probabilities, perfect=False)
@@ -59,14 +63,23 @@ def _quantize(probabilities: np.ndarray) -> np.ndarray:
 
 
 def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) -> FrequencyTable:
-    """The table of the integers up to ``reach`` (at most 4096) and of what lies beyond."""
+    """The table of the integers up to ``reach`` (at most 4096) and of what lies beyond.
+
+    Args:
+      box_mass: float64 [2·reach + 1] integers → probabilities of their unit boxes.
+      reach: the largest magnitude with a frequency of its own; the rest of the
+        mass is the escape symbol's.
+    """
     reach = min(_WIDEST, reach)
     mass = box_mass(np.arange(-reach, reach + 1, dtype=np.float64))
     return FrequencyTable(_quantize(np.append(mass, max(0.0, 1.0 - mass.sum()))))
 
 
 def ladder(standard_mass: Callable) -> list[FrequencyTable]:
-    """The :data:`LEVELS` tables of a family of scales, log-spaced from 0.11 to 256."""
+    """The :data:`LEVELS` tables of a family of scales, log-spaced from 0.11 to 256.
+
+    ``standard_mass(r, sigma)``: see :class:`rdbound.ops.distributions.Prior`.
+    """
     scales = np.exp(LOG_SCALE_MIN + LOG_SCALE_STEP * np.arange(LEVELS))
     return [
         table_from_mass(partial(standard_mass, sigma=s), 1 + int(np.ceil(TAIL * s))) for s in scales

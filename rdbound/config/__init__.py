@@ -1,4 +1,12 @@
-"""Experiments as YAML: schema, overrides, sweeps and the mistakes in them."""
+"""Experiments as YAML: schema, overrides, sweeps and the mistakes in them.
+
+    config = load_config("configs/train_bound.yaml", ["training.options.steps=100"])
+    for cell in cells(config):
+        train_run(cell, say=print)
+
+What a YAML may say stands in :mod:`rdbound.config.schema`; a key that is not there is a
+mistake, and all mistakes are told at once.
+"""
 
 from rdbound.config.load import ConfigError, load_config
 from rdbound.config.schema import Config

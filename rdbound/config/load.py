@@ -39,8 +39,15 @@ class _UniqueKeys(yaml.SafeLoader):
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
     """Read a YAML file, apply ``a.b=value`` overrides and validate.
 
-    ``${NAME}`` in a string is replaced by the environment variable. Raises
-    :class:`ConfigError` listing every mistake with its path, what was expected
+    ``${NAME}`` in a string is replaced by the environment variable.
+
+    Args:
+      path: of the file.
+      overrides: ``a.b=value`` each, the value in YAML: ``seed=1``,
+        ``evaluation.lmbdas=[0.0067, 0.025]``, ``training.options={steps: 100}``. A
+        mapping replaces what was there whole; a later override goes before an earlier.
+
+    Raises :class:`ConfigError` listing every mistake with its path, what was expected
     and the nearest valid key.
     """
     raw = read_yaml(Path(path))
@@ -78,7 +85,10 @@ def validated(where: str, raw: dict) -> Config:
 
 
 def override(raw: dict, text: str) -> None:
-    """Set ``a.b=value`` in a raw mapping; raises :class:`ConfigError` for what is no override."""
+    """Set ``a.b=value`` in a raw mapping, making the mappings on the way.
+
+    Raises :class:`ConfigError` for what is no override, or where a key on the way is a value.
+    """
     key, equals, value = text.partition("=")
     if not equals or not key:
         raise ConfigError(

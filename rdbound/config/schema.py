@@ -1,4 +1,16 @@
-"""The schema of experiments. What is written here is what a YAML may say."""
+"""The schema of experiments. What is written here is what a YAML may say.
+
+    output: runs/example
+    model: {name: res-hyper-4, form: bound, lmbda: [0.0009, 0.0966]}
+    training:
+      data: {source: folder, path: "${RDBOUND_DATA}/train", crop: 128}
+      channel: {name: gaussian}
+      options: {steps: 7000}
+
+Sections are optional: each command asks for those it needs, ``train`` for ``model`` and
+``training``, ``evaluate`` for ``evaluation``, ``answers`` for ``laboratory``. Options of
+things by name (:class:`NamedConfig`) are checked by what they name, not here.
+"""
 
 from typing import Any, Literal
 
@@ -45,9 +57,16 @@ class NamedConfig(_Strict):
 
 
 class ModelConfig(_Strict):
-    """The latent model. ``lmbda`` is one number (fixed rate) or a pair (variable).
+    """The latent model, as :func:`rdbound.models.make_model` takes it.
 
-    ``distortion``: what λ multiplies, squared error by default.
+    Attributes:
+      name: of the model.
+      form: ``bound`` or ``codec``.
+      lmbda: one number (fixed rate) or a pair, low < high (variable).
+      start_from: a checkpoint whose weights it starts with, a path or a name in the zoo
+        (:func:`rdbound.checkpoint.start_from`).
+      options: of the model.
+      distortion: what λ multiplies, squared error by default.
     """
 
     name: str
@@ -78,7 +97,13 @@ class ModelConfig(_Strict):
 
 
 class ImagesConfig(_Strict):
-    """A set of images: ``folder``, ``kodak``, ``bundled``, ``bundled-crops`` or ``tfds:NAME``."""
+    """A set of images: ``folder``, ``kodak``, ``bundled``, ``bundled-crops`` or ``tfds:NAME``.
+
+    Attributes:
+      source, path, split: see :func:`rdbound.images.sets.open_images`.
+      take: the first so many; all where None.
+      cache_gib: memory for decoded images, GiB.
+    """
 
     source: str
     path: str | None = None
@@ -88,7 +113,10 @@ class ImagesConfig(_Strict):
 
 
 class CropsConfig(ImagesConfig):
-    """Training crops out of a set of images, ``held_out`` of which are only watched."""
+    """Training crops out of a set of images, ``held_out`` of which are only watched.
+
+    ``crop``: side of a crop in pixels, a multiple of the model's stride.
+    """
 
     split: str = "train"
     crop: PositiveInt = 256
@@ -120,7 +148,14 @@ def _by_source(images: type) -> Any:
 
 
 class TrainConfig(_Strict):
-    """What is trained, on what, through which channel."""
+    """What a model is trained on, through which channel, and how.
+
+    Attributes:
+      data: crops of images or vectors of a source, as ``source`` says.
+      channel: ``gaussian`` for a bound, ``mixed`` for a codec, for example.
+      options: see :class:`rdbound.training.TrainingOptions`.
+      weights: type of the checkpoint's tensors; float16 halves what weights take.
+    """
 
     data: VectorsConfig | CropsConfig
     channel: NamedConfig
@@ -146,7 +181,9 @@ class EvaluationConfig(_Strict):
     ``lmbdas: null`` takes the one λ of each fixed-rate checkpoint;
     ``methods: null`` every method of :mod:`rdbound.methods` that applies;
     ``bound_channel``: what bounds are judged by, ``sampled`` for posteriors or
-    priors whose divergence has no closed form.
+    priors whose divergence has no closed form; ``anchor``: the published curve that
+    BD-rates are against; ``keep_streams``: the bytes of coded rows, as files. The
+    default λ are those of Zhang & Liu 2025.
     """
 
     checkpoints: tuple[str, ...] = Field(min_length=1)
@@ -190,7 +227,14 @@ class LaboratoryConfig(_Strict):
 
 
 class Config(_Strict):
-    """A whole experiment."""
+    """A whole experiment: one run folder, or with ``sweep`` one for each cell of its grid.
+
+    Attributes:
+      output: the run folder.
+      seed: of data, noise and draws of λ; initial weights have one among the
+        model's options.
+      sweep: dotted keys to lists (:func:`rdbound.config.sweep.cells`).
+    """
 
     output: str
     seed: int = 0

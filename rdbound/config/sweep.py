@@ -1,4 +1,11 @@
-"""Sweeps: a config with lists to a grid of configs."""
+"""Sweeps: a config with lists to a grid of configs.
+
+    sweep:
+      model.name: [res-hyper-1, res-hyper-4]
+      seed: [0, 1]
+
+is four cells, in folders such as OUTPUT/name=res-hyper-1,seed=0.
+"""
 
 import itertools
 import re

@@ -18,8 +18,10 @@ def crops(images: ImageSet, crop: int, batch: int, seed: int) -> grain.DatasetIt
       seed: of the order, the places and the flips.
 
     The order depends on ``seed`` alone. The iterator has ``get_state()`` and
-    ``set_state()``; its state is JSON. An image smaller than the crop is
-    padded by edge replication.
+    ``set_state()``; its state is JSON, and from there on the crops are those that
+    an iterator never interrupted would have given. Each image is cut at a uniform place and
+    mirrored left to right half of the time; one smaller than the crop is padded by
+    edge replication.
     """
 
     def cut(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
@@ -36,7 +38,10 @@ def crops(images: ImageSet, crop: int, batch: int, seed: int) -> grain.DatasetIt
 
 
 def centre_crops(images: ImageSet, crop: int) -> np.ndarray:
-    """The middle of every image, uint8 [count, crop, crop, 3]."""
+    """The middle of every image, uint8 [count, crop, crop, 3].
+
+    For images held out of training: the same crops at every look.
+    """
 
     def middle(image: np.ndarray) -> np.ndarray:
         image = _at_least(image, crop)

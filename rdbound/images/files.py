@@ -1,4 +1,8 @@
-"""Image files, read and refused."""
+"""Image files, read and refused.
+
+What is refused would be measured wrongly: 16-bit pixels and transparency have no single
+8-bit RGB image that they are.
+"""
 
 from pathlib import Path
 
@@ -12,7 +16,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _EIGHT_BIT = {"RGB", "L", "P", "RGBA", "LA", "PA", "1"}
 
 
-def read_image(path) -> np.ndarray:
+def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as uint8 [H, W, 3].
 
     Greyscale becomes RGB and an opaque alpha channel is dropped. Raises
@@ -35,7 +39,11 @@ def read_image(path) -> np.ndarray:
 
 
 def to_rgb(image: Image.Image, name: str) -> np.ndarray:
-    """A decoded PIL image as uint8 [H, W, 3]; ``name`` is for the error messages."""
+    """A decoded PIL image as uint8 [H, W, 3]; ``name`` is for the error messages.
+
+    Raises ValueError for more than 8 bits a channel, a mode that is neither RGB nor
+    greyscale nor a palette of these, or a pixel that is not opaque.
+    """
     if image.mode not in _EIGHT_BIT:
         raise ValueError(
             f"{name}: mode {image.mode} is not 8-bit RGB or greyscale; convert it to 8 bits first"

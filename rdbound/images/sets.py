@@ -1,4 +1,11 @@
-"""Sets of images by name: a folder, Kodak, a TFDS data set, the bundled photographs."""
+"""Sets of images by name: a folder, Kodak, a TFDS data set, the bundled photographs.
+
+    kodak = open_images("kodak", "/data/kodak")
+    train, held_out = open_images("folder", "/data/photographs").without(32)
+    train = train.cached(gib=4.0)
+
+Nothing is downloaded, and no image is decoded before it is asked for.
+"""
 
 import hashlib
 import os
@@ -17,6 +24,8 @@ __all__ = ["ImageSet", "open_images"]
 @dataclass(frozen=True)
 class ImageSet:
     """A named sequence of images, decoded when asked for.
+
+    Immutable: what changes a set returns another, which reads through the first.
 
     Attributes:
       name: what tables call the data set.
@@ -55,11 +64,17 @@ class ImageSet:
         return ImageSet(self.name + suffix, names, lambda i: self.load(indexes[i]))
 
     def cached(self, gib: float) -> "ImageSet":
-        """The same images, decoded once as far as ``gib`` GiB of memory go."""
+        """The same images, decoded once as far as ``gib`` GiB of memory go.
+
+        Images from this set are read-only; threads may share it.
+        """
         return ImageSet(self.name, self.names, _Cached(self.load, gib * 2**30).load)
 
     def fingerprint(self, progress: Callable[[int], None] = lambda _: None) -> str:
         """SHA-256 over the decoded pixels and the names, hexadecimal.
+
+        What a run's ``inputs.json`` keeps of its data: the same files in another
+        place are the same input, a changed pixel is another.
 
         ``progress`` is called with the number of images read.
         """

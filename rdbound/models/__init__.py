@@ -1,4 +1,11 @@
-"""Latent models, by name."""
+"""Latent models, by name.
+
+    model = make_model("res-hyper-4", form="bound", lmbda=(0.0009, 0.0966))
+    model = make_model("mlp", form="codec", lmbda=1.0, dimension=8)
+
+A model from outside is named ``package.module:Class``; what it must have is in
+:mod:`rdbound.models.base`.
+"""
 
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -26,7 +33,8 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     Args:
       name: in :data:`MODELS`, or ``package.module:Class`` for a model from
         outside the package, which is called with the same keywords.
-      form: ``bound`` or ``codec``.
+      form: ``bound`` or ``codec``. In both, weights have the same names, so that a
+        codec can start from a bound.
       lmbda: one λ for a fixed rate, a pair (low, high) for a variable one.
       options: passed on.
 

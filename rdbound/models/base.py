@@ -15,6 +15,25 @@ The state holds what later levels need, so that nothing is computed twice.
 Most models need less: one with the three sides ``infer(x, lmbda)``,
 ``prior(level, latents, lmbda)`` and ``synthesize(latents, lmbda)`` is a latent
 model too (:class:`Flat`). A model knows nothing of channels.
+
+A whole model, for vectors [n], one level deep:
+
+    class Linear(nnx.Module):
+        stride, form = 1, "bound"
+
+        def __init__(self, form="bound", lmbda_range=(1.0, 1.0)):
+            self.form, self.lmbda_range = form, lmbda_range
+            self.matrix = nnx.Param(jnp.eye(4))
+
+        def infer(self, x, lmbda):
+            mu = self.matrix[...] @ x
+            return (Gaussian(mu, jnp.zeros_like(mu)),)
+
+        def prior(self, level, latents, lmbda):
+            return Gaussian(jnp.zeros(4), jnp.zeros(4))
+
+        def synthesize(self, latents, lmbda):
+            return self.matrix[...].T @ latents[0]
 """
 
 from collections.abc import Sequence
@@ -31,10 +50,18 @@ Evidence = Sequence[Any]
 
 
 class Sides(Protocol):
-    """The six questions. Every method is pure and written for one datum."""
+    """The six questions. Every method is pure and written for one datum.
+
+    Batches are ``jax.vmap`` over them. What a decoder calls (``start``, ``prior``,
+    ``absorb``, ``synthesize``) sees no datum and no evidence, only latents as they
+    were conveyed: that is what makes the rate one that a decoder can realize.
+    """
 
     def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
-        """What the encoder knows, one entry a level."""
+        """What the encoder knows, one entry a level.
+
+        ``x`` is [H, W, C] in [0, 1], its sides multiples of the stride, or [n].
+        """
         ...
 
     def start(self, lmbda: jax.Array) -> Any:
@@ -46,7 +73,11 @@ class Sides(Protocol):
         ...
 
     def posterior(self, level: int, state: Any, evidence: Any) -> Any:
-        """The posterior of ``level``, from its evidence and what came before it."""
+        """The posterior of ``level``, from its evidence and what came before it.
+
+        In bidirectional models it depends on the state (the deterministic features
+        and the samples above); in flat ones it is the evidence itself.
+        """
         ...
 
     def absorb(self, level: int, state: Any, latent: jax.Array) -> Any:
@@ -109,6 +140,9 @@ class Flat:
 
     A model with a method ``posterior(level, latents, evidence, lmbda)`` is asked
     for what its evidence means: networks stay in the model, evidence holds arrays.
+
+    Its price: ``prior`` and ``synthesize`` start from the latents every time, so that
+    a model of many levels that share features is better written with six sides.
     """
 
     model: Any
@@ -141,7 +175,7 @@ class Flat:
 
 
 def sides(model: Any) -> Sides:
-    """The six sides of any latent model."""
+    """The six sides of any latent model: itself where it has ``absorb``, else :class:`Flat`."""
     return model if hasattr(model, "absorb") else Flat(model)
 
 

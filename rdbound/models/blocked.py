@@ -16,6 +16,9 @@ class Blocked:
     """The sides of a model of [n] as those of one of [count, n]: every side maps over the block.
 
     For posteriors and priors whose methods are elementwise (Gaussians, mixtures a channel).
+
+    A codec of vectors needs it: a stream of its own for each vector would take
+    more for its header than for its symbols.
     """
 
     model: Sides

@@ -25,7 +25,18 @@ class FactorizedPrior(nnx.Module):
 
     The codec's mixture begins around the bound's Gaussian (the parameters
     ``mu`` and ``log_sigma`` are shared by name), so that a codec can start
-    from a bound's weights.
+    from a bound's weights. In a codec, component k of channel c is
+
+        N(μ_c + offset_ck·σ_c, σ_ck²),  ln σ_ck = max(ln σ_c + spread_ck, ln 0.11)
+
+    with the maximum's gradient of :func:`rdbound.ops.rounding.lower_bound`. The
+    bound has no lower bound on its scales: its divergence charges a narrow prior by
+    itself.
+
+    Args:
+      width: channels, C.
+      form: ``bound`` or ``codec``.
+      scale: initial σ of every channel.
     """
 
     def __init__(self, width: int, form: str, scale: float = 1.0):

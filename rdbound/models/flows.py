@@ -1,4 +1,10 @@
-"""Normalizing flows of vectors: a coupling prior and an autoregressive posterior."""
+"""Normalizing flows of vectors: a coupling prior and an autoregressive posterior.
+
+A flow's density is that of its base, changed by the volume of the map:
+ln p(z) = ln p_base(f(z)) + ln |det ∂f/∂z|. Both maps here are triangular, so that
+the determinant is a sum of log-scales. The prior is fast from z to its density,
+the posterior from noise to its sample: each is asked for nothing else.
+"""
 
 from typing import NamedTuple
 
@@ -14,7 +20,7 @@ from rdbound.ops.distributions import Gaussian
 __all__ = ["AutoregressiveGaussian", "CouplingFlow", "MaskedPerceptron"]
 
 
-def _bounded(log_scale) -> jax.Array:
+def _bounded(log_scale: jax.Array) -> jax.Array:
     """Log-scales kept within ±3: a layer of a flow that cannot run away."""
     return 3.0 * jnp.tanh(log_scale / 3.0)
 
@@ -24,7 +30,19 @@ class CouplingFlow(nnx.Module):
 
     Each of ``layers`` shifts and scales one half of the coordinates by a
     function of the other; halves alternate. Starts as N(0, I). Needs two
-    dimensions at least.
+    dimensions at least. In each layer, with m the coordinates that are kept,
+
+        z ← (z − t(m))·exp(−s(m)) elsewhere,  ln p gains −Σ s(m)
+
+    and after the last the density of a learned N(μ, σ²) is added.
+
+    Args:
+      dimension: n of the vectors [n].
+      layers: couplings.
+      hidden: width of their networks of two hidden layers.
+      rngs: of the initial weights.
+
+    Raises ValueError for one dimension.
     """
 
     def __init__(self, dimension: int, layers: int = 6, hidden: int = 32, *, rngs: nnx.Rngs):
@@ -43,7 +61,7 @@ class CouplingFlow(nnx.Module):
         """Itself: like every prior module, called for the density it stands for."""
         return self
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln p(z) of a vector [n], a scalar."""
         total = jnp.zeros(())
         for i, (first, second, out) in enumerate(
@@ -60,7 +78,10 @@ class CouplingFlow(nnx.Module):
 
 
 class MaskedPerceptron(nnx.Module):
-    """[n] and a context → [2n]; outputs i and n + i see inputs before i only (MADE, 2015)."""
+    """[n] and a context → [2n]; outputs i and n + i see inputs before i only (MADE, 2015).
+
+    The context reaches every hidden unit. Its last layer starts at zero.
+    """
 
     def __init__(self, dimension: int, context: int, hidden: int, *, rngs: nnx.Rngs):
         self.first = nnx.Linear(dimension, hidden, rngs=rngs)
@@ -84,14 +105,22 @@ class AutoregressiveGaussian(NamedTuple):
     """A posterior by inverse autoregressive flow (Kingma et al. 2016).
 
     ``base`` is drawn first; then coordinate i is scaled and shifted by
-    functions of the base's coordinates before it and of ``context``.
+    functions of the base's coordinates before it and of ``context``:
+
+        ε ~ N(0, I),  z_i = μ_i + σ_i·ε_i·exp(s_i) + t_i,  (t, s) of ε_<i and context
+        ln q(z) = Σ_i ln N(ε_i; 0, 1) − ln σ_i − s_i
+
+    Attributes:
+      base: the factorized Gaussian of the encoder.
+      context: what the network is told beside the noise.
+      network: gives shifts and log-scales, [2n].
     """
 
     base: Gaussian
     context: jax.Array
     network: MaskedPerceptron
 
-    def draw(self, key) -> tuple[jax.Array, jax.Array]:
+    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), [n] each."""
         z, log_q = self.base.draw(key)
         standardized = (z - self.base.mu) * jnp.exp(-self.base.log_sigma)

@@ -2,7 +2,8 @@
 
 After Net2Net (Chen, Goodfellow & Shlens 2016, arXiv 1511.05641): the old
 features keep their places, new ones are computed beside them, and nothing old
-reads what is new until training makes it.
+reads what is new until training makes it. Where :func:`grow` can keep the function, a
+large model begins at the J at which a small one ended.
 """
 
 from collections.abc import Mapping

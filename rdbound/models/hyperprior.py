@@ -1,6 +1,14 @@
 """What Res-hyper and Res-context share: sizes, transforms, and a hyperprior over y.
 
-Residual FasterNet transforms after Zhang & Liu 2025 (arXiv 2501.12330, §4.1).
+Residual FasterNet transforms after Zhang & Liu 2025 (arXiv 2501.12330, §4.1). The
+latent structure, [H, W, C] without a batch:
+
+    image [H, W, 3] ─ analysis → y [H/16, W/16, M] ─ synthesis → image
+    features [H/16, W/16, C] ─ hyper-analysis → z [H/64, W/64, N] ─ hyper-synthesis → p(y | z)
+
+The unit of y depends on λ: one unit is the step that a uniform quantizer should
+have at λ, Δ² = 18 / (ln 2·λ) on 0–255 in an orthonormal transform of RGB. Rounding to
+integers is then about right at every rate, and a variable-rate model need not learn it.
 """
 
 from dataclasses import dataclass, replace
@@ -24,6 +32,12 @@ class Size:
     """Widths and depths of the stages at strides 4, 8 and 16, and of the latents.
 
     The stage at stride 16 is never narrower than y.
+
+    Attributes:
+      widths: channels of the three stages of the analysis, mirrored by the synthesis.
+      depths: residual blocks of each.
+      latent: M, channels of y.
+      hyper: N, channels of z and of the hyper transforms.
     """
 
     widths: tuple[int, int, int]
@@ -80,14 +94,14 @@ def _sized(size: str, latent: int | None) -> Size:
 
 
 class Stack(nnx.Module):
-    """Blocks at one resolution."""
+    """Residual blocks at one resolution, each modulated by the rate where it varies."""
 
     def __init__(self, width: int, depth: int, embedding: int, *, dtype, rngs: nnx.Rngs):
         self.blocks = nnx.List(
             [FasterBlock(width, embedding, dtype=dtype, rngs=rngs) for _ in range(depth)]
         )
 
-    def __call__(self, x, e):
+    def __call__(self, x: jax.Array, e: jax.Array | None) -> jax.Array:
         """[H, W, width] → [H, W, width]."""
         for block in self.blocks:
             x = block(x, e)
@@ -95,13 +109,17 @@ class Stack(nnx.Module):
 
 
 class Ladder(nnx.Module):
-    """Alternating resamplings and stacks: an analysis, a synthesis or their hyper twins."""
+    """Alternating resamplings and stacks: an analysis, a synthesis or their hyper twins.
+
+    The resamplings are linear and the stacks start at the identity, so that an
+    untrained ladder is a linear transform: see :mod:`rdbound.models.klt`.
+    """
 
     def __init__(self, resamplings, stacks):
         self.resamplings = nnx.List(resamplings)
         self.stacks = nnx.List(stacks)
 
-    def __call__(self, x, e):
+    def __call__(self, x: jax.Array, e: jax.Array | None) -> jax.Array:
         """Resample, transform, and so on."""
         for resample, stack in zip(self.resamplings, self.stacks, strict=True):
             x = stack(resample(x), e)
@@ -122,6 +140,9 @@ class Hyperprior(nnx.Module):
       compute: ``float32`` or ``bfloat16``, the type of the transforms'
         arithmetic; parameters, latents and rates stay float32.
       seed: of the initial weights.
+
+    Raises ValueError for an unknown size or form, or a ``latent`` that is no
+    positive multiple of four.
     """
 
     stride = 64
@@ -195,20 +216,23 @@ class Hyperprior(nnx.Module):
         zeros = nnx.initializers.zeros
         self.to_prior = Moments(n, 2 * m, kernel_init=zeros, rngs=rngs)
 
-    def embed(self, lmbda) -> jax.Array | None:
-        """The embedding of log λ; None in fixed-rate models."""
+    def embed(self, lmbda: jax.Array | float) -> jax.Array | None:
+        """The embedding of log λ, [32]; None in fixed-rate models."""
         if self.embedding is None:
             return None
         return self.embedding(jnp.asarray(lmbda, jnp.float32))
 
-    def scale(self, lmbda) -> jax.Array:
-        """Units of y in one feature: pixel levels over the step that MSE at λ asks for."""
+    def scale(self, lmbda: jax.Array | float) -> jax.Array:
+        """Units of y in one feature: pixel levels over the step that MSE at λ asks for.
+
+        (255/4) / √(18 / (ln 2·λ)), proportional to √λ.
+        """
         return _LEVELS_PER_FEATURE / _STEP * jnp.sqrt(jnp.asarray(lmbda, jnp.float32))
 
     def _gain(self, modulation, x, e):
         return modulation(x, jnp.zeros((1,)) if e is None else e)
 
-    def posteriors(self, x, lmbda) -> tuple[Gaussian, Gaussian]:
+    def posteriors(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, Gaussian]:
         """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
         e = self.embed(lmbda)
         features = self.analysis(PIXEL_GAIN * (x - 0.5), e).astype(jnp.float32)
@@ -219,12 +243,20 @@ class Hyperprior(nnx.Module):
         z_mu, z_log_sigma = jnp.split(top, 2, axis=-1)
         return Gaussian(HYPER_GAIN * z_mu, z_log_sigma + LOG_SIGMA_POSTERIOR), y
 
-    def hyper_features(self, z, e) -> jax.Array:
-        """Z → [H/16, W/16, N], float32."""
+    def hyper_features(self, z: jax.Array, e: jax.Array | None) -> jax.Array:
+        """Z [H/64, W/64, N] → [H/16, W/16, N], float32.
+
+        ``e`` is the embedding of log λ, None in fixed-rate models.
+        """
         return self.hyper_synthesis(z / HYPER_GAIN, e).astype(jnp.float32)
 
-    def prior_of_y(self, mu, log_sigma, lmbda) -> Gaussian:
-        """Means and log-scales in the unit of features → the Gaussian of this form."""
+    def prior_of_y(self, mu: jax.Array, log_sigma: jax.Array, lmbda: jax.Array) -> Gaussian:
+        """Means and log-scales in the unit of features → the Gaussian of this form.
+
+        With s = :meth:`scale`, means become s·μ̂ and scales s·σ̂. A codec's scale is at
+        least 0.11, a bound's variance is s²σ̂² + 1/12: the width that a codec's unit
+        box adds by itself.
+        """
         scale = self.scale(lmbda)
         log_sigma = log_sigma + jnp.log(scale)
         if self.form == "codec":
@@ -233,7 +265,7 @@ class Hyperprior(nnx.Module):
         log_sigma = 0.5 * jnp.logaddexp(2.0 * log_sigma, jnp.log(UNIT_BOX_VARIANCE))
         return Gaussian(mu * scale, log_sigma)
 
-    def image(self, y, lmbda) -> jax.Array:
+    def image(self, y: jax.Array, lmbda: jax.Array) -> jax.Array:
         """Y [H/16, W/16, M] → image [H, W, 3], real-valued."""
         e = self.embed(lmbda)
         y = self._gain(self.gain_in, y / self.scale(lmbda), e)

@@ -6,6 +6,11 @@ at zero) is the transform that decorrelates a textbook model of photographs,
 and the synthesis its transpose, so that training begins near JPEG and learns
 what is not linear. The model: separable Gauss–Markov pixels of correlation
 0.97 (Jain 1989, §5.11) in an opponent colour space.
+
+The transform of a 16×16 patch is made in the steps of the resamplings (factors 4, 2
+and 2), each the principal components of the concatenated components of the step
+before, as many as the stage has channels. Steps are orthonormal, so that what they
+keep is undone by the transpose and what they drop is of least variance in its step.
 """
 
 from dataclasses import dataclass
@@ -43,7 +48,14 @@ def _covariance(side: int) -> np.ndarray:
 
 @cache
 def stages(factors: tuple[int, ...], widths: tuple[int, ...]) -> tuple[Stage, ...]:
-    """The transform in steps, each keeping at most ``widths[k]`` principal components."""
+    """The transform in steps, each keeping at most ``widths[k]`` principal components.
+
+    Args:
+      factors: of the resamplings, first that of the pixels.
+      widths: channels after each.
+
+    Cached: it is computed in float64 once a size, in NumPy, and does not depend on a seed.
+    """
     basis, std, side = np.eye(3).reshape(3, 1, 1, 3), np.ones(3), 1
     out = []
     for factor, width in zip(factors, widths, strict=True):

@@ -1,4 +1,9 @@
-"""Layers of the convolutional models. Arrays are one datum: [H, W, C], no batch."""
+"""Layers of the convolutional models. Arrays are one datum: [H, W, C], no batch.
+
+Batches are ``jax.vmap`` over a whole model. ``dtype`` is the type of a layer's
+arithmetic, float32 parameters notwithstanding; ``rngs`` gives initial weights. Some
+layers are written by hand where XLA's own are slow on a CPU; each says what was measured.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -21,19 +26,19 @@ __all__ = [
 ]
 
 
-def leaky_relu(x) -> jax.Array:
+def leaky_relu(x: jax.Array) -> jax.Array:
     """max(x, 0.01·x)."""
     return jnp.maximum(x, 0.01 * x)
 
 
-def space_to_depth(x, factor: int) -> jax.Array:
+def space_to_depth(x: jax.Array, factor: int) -> jax.Array:
     """[H, W, C] → [H/f, W/f, f²C]."""
     h, w, c = x.shape
     x = x.reshape(h // factor, factor, w // factor, factor, c)
     return x.transpose(0, 2, 1, 3, 4).reshape(h // factor, w // factor, factor * factor * c)
 
 
-def depth_to_space(x, factor: int) -> jax.Array:
+def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
     """[H, W, f²C] → [fH, fW, C], the inverse of :func:`space_to_depth`."""
     h, w, c = x.shape
     x = x.reshape(h, w, factor, factor, c // (factor * factor))
@@ -51,32 +56,43 @@ class Down(nnx.Module):
         self.factor = factor
         self.dense = nnx.Linear(width_in * factor**2, width_out, dtype=dtype, rngs=rngs)
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer."""
         return self.dense(space_to_depth(x, self.factor))
 
 
 class Up(nnx.Module):
-    """A dense layer and depth-to-space, [H, W, C] → [fH, fW, D]."""
+    """A dense layer and depth-to-space, [H, W, C] → [fH, fW, D].
+
+    A transposed convolution whose kernel equals its stride, the mirror of :class:`Down`.
+    """
 
     def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
         self.factor = factor
         self.dense = nnx.Linear(width_in, width_out * factor**2, dtype=dtype, rngs=rngs)
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer."""
         return depth_to_space(self.dense(x), self.factor)
 
 
 class Moments(nnx.Linear):
-    """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D]."""
+    """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D].
+
+    A type of its own so that a growing model knows its two groups of outputs
+    (:mod:`rdbound.models.growing`).
+    """
 
 
 class RateEmbedding(nnx.Module):
     """log λ as a vector: sinusoids of its place in the trained range, then an MLP.
 
     After Duan et al. 2023 (arXiv 2302.08899, §4.3). ``lmbda_range`` is mapped
-    to [0, 1]; a λ outside it extrapolates.
+    to [0, 1]; a λ outside it extrapolates. With p the place,
+
+        [p, sin(π·2^k·p), cos(π·2^k·p)],  k = −1 … frequencies − 2
+
+    goes through two layers with leaky ReLUs.
     """
 
     def __init__(self, lmbda_range, width: int, *, rngs: nnx.Rngs, frequencies: int = 8):
@@ -85,7 +101,7 @@ class RateEmbedding(nnx.Module):
         self.hidden = nnx.Linear(2 * frequencies + 1, 2 * width, rngs=rngs)
         self.out = nnx.Linear(2 * width, width, rngs=rngs)
 
-    def __call__(self, lmbda):
+    def __call__(self, lmbda: jax.Array) -> jax.Array:
         """Scalar λ → [width]."""
         low, high = self.lmbda_range
         place = jnp.log(lmbda / low) / jnp.log(high / low)
@@ -94,14 +110,14 @@ class RateEmbedding(nnx.Module):
         return leaky_relu(self.out(leaky_relu(self.hidden(features))))
 
 
-def _same(x, kernel) -> jax.Array:
+def _same(x: jax.Array, kernel: jax.Array) -> jax.Array:
     layout = ("NHWC", "HWIO", "NHWC")
     y = jax.lax.conv_general_dilated(x[None], kernel, (1, 1), "SAME", dimension_numbers=layout)
     return y[0]
 
 
 @jax.custom_vjp
-def convolution(x, kernel) -> jax.Array:
+def convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """Stride 1, odd kernel, zero padding: [H, W, C] and [h, w, C, D] → [H, W, D].
 
     The gradient with respect to ``x`` is written out, in the layout of the
@@ -139,12 +155,15 @@ class Spatial(nnx.Conv):
 
 
 class Modulation(nnx.Module):
-    """x·(1 + s(e)) + b(e) with s and b linear in the rate embedding e, zero at first."""
+    """x·(1 + s(e)) + b(e) with s and b linear in the rate embedding e.
+
+    Their kernels start at zero: the layers of an untrained model are those of a fixed rate.
+    """
 
     def __init__(self, embedding: int, width: int, *, rngs: nnx.Rngs):
         self.dense = nnx.Linear(embedding, 2 * width, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
-    def __call__(self, x, e):
+    def __call__(self, x: jax.Array, e: jax.Array) -> jax.Array:
         """``x`` [..., width], ``e`` [embedding]."""
         scale, shift = jnp.split(self.dense(e).astype(x.dtype), 2)
         return x * (1.0 + scale) + shift
@@ -177,7 +196,7 @@ class FasterBlock(nnx.Module):
         return x + self.reduce(leaky_relu(self.expand(h)))
 
 
-def depthwise(x, kernel) -> jax.Array:
+def depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     """A 3×3 convolution of each channel by itself, zero padding: [H, W, C], [3, 3, C] → [H, W, C].
 
     A sum of nine shifted products, which XLA fuses into one pass: on CPU 20 times

@@ -1,4 +1,9 @@
-"""A small model of vectors, through the same interface as the models of images."""
+"""A small model of vectors, through the same interface as the models of images.
+
+On sources whose R(D) is known it is held against the truth: a linear one reaches
+R(D) = ½·log₂(σ²/D) of a Gaussian, and the richer posteriors and priors show what a
+factorized family costs where the source is not Gaussian.
+"""
 
 import itertools
 from collections.abc import Sequence
@@ -33,7 +38,7 @@ class Dense(nnx.Module):
         if zero:  # the map starts as the zero function
             self.layers[-1].kernel[...] = jnp.zeros_like(self.layers[-1].kernel[...])
 
-    def __call__(self, x):
+    def __call__(self, x: jax.Array) -> jax.Array:
         """[width_in] → [width_out]."""
         for layer in self.layers[:-1]:
             x = leaky_relu(layer(x))
@@ -120,7 +125,7 @@ class MLP(nnx.Module):
         turn, _ = jnp.linalg.qr(jax.random.normal(rngs.params(), (size, size)))
         self.start_from(turn[:dimension, :latent])
 
-    def start_from(self, transform) -> None:
+    def start_from(self, transform: jax.Array) -> None:
         """Make a linear model ``transform`` [n, latent] and, backwards, its transpose."""
         dimension, latent = transform.shape
         into, out = self.encoder.layers[-1].kernel, self.decoder.layers[-1].kernel
@@ -132,7 +137,7 @@ class MLP(nnx.Module):
             return x
         return jnp.concatenate([x, self.embedding(jnp.asarray(lmbda, jnp.float32))])
 
-    def infer(self, x, lmbda) -> tuple[Gaussian | FullGaussian | Conditional]:
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian | FullGaussian | Conditional]:
         """[n] → the evidence of the latent, [latent]."""
         x = self._with_rate(x, lmbda)
         mu, log_sigma = self._moments(x)
@@ -146,8 +151,18 @@ class MLP(nnx.Module):
             return (Conditional(q, x),)
         return (q,)
 
-    def posterior(self, level, latents, evidence, lmbda) -> Gaussian | FullGaussian | Draws:
-        """The evidence itself; of an autoregressive posterior, with the flow that draws it."""
+    def posterior(
+        self,
+        level: int,
+        latents: Sequence[jax.Array],
+        evidence: Gaussian | FullGaussian | Conditional,
+        lmbda: jax.Array,
+    ) -> Gaussian | FullGaussian | Draws:
+        """The evidence itself; of an autoregressive posterior, with the flow that draws it.
+
+        Args: as :meth:`rdbound.models.base.Flat.posterior`, which asks; of ``level``,
+        ``latents`` and ``lmbda`` nothing is needed here.
+        """
         if isinstance(evidence, Conditional):
             return AutoregressiveGaussian(*evidence, self.flow)
         return evidence
@@ -161,11 +176,13 @@ class MLP(nnx.Module):
         mu, log_sigma = jnp.split(self.encoder(x), 2)
         return mu, log_sigma
 
-    def prior(self, level, latents, lmbda) -> Prior | HasDensity:
+    def prior(
+        self, level: int, latents: Sequence[jax.Array], lmbda: jax.Array
+    ) -> Prior | HasDensity:
         """The prior of the latent."""
         return self.top()
 
-    def synthesize(self, latents, lmbda) -> jax.Array:
+    def synthesize(self, latents: Sequence[jax.Array], lmbda: jax.Array) -> jax.Array:
         """The latent → [n]."""
         z = latents[0]
         if hasattr(self, "gain_out"):
@@ -174,7 +191,7 @@ class MLP(nnx.Module):
 
 
 class MixturePrior(nnx.Module):
-    """p(z) = Σ w_k ∏ N(μ_k, σ_k²) over whole vectors."""
+    """p(z) = Σ_k w_k·∏_i N(z_i; μ_ki, σ_ki²) over whole vectors; means start at random."""
 
     def __init__(self, dimension: int, components: int, *, rngs: nnx.Rngs):
         self.weight = nnx.Param(jnp.zeros((components,)))

@@ -1,7 +1,16 @@
 """Res-context: Res-hyper whose y is conveyed in four steps, each seeing those before it.
 
 The steps are those of the intra model of DCVC-DC (Li, Li & Lu 2023,
-arXiv 2302.14402, §3.3), as in the largest model of Zhang & Liu 2025.
+arXiv 2302.14402, §3.3), as in the largest model of Zhang & Liu 2025. With channel
+quarters g = 0 … 3 and position classes p = 2·(row parity) + (column parity), step s
+conveys quarter g = p XOR STEPS[s] at every position:
+
+    step 0        step 1        step 2        step 3
+    0 1 0 1       3 2 3 2       2 3 2 3       1 0 1 0
+    2 3 2 3       1 0 1 0       0 1 0 1       3 2 3 2
+
+so that each step covers the whole picture and after four all channels are known.
+Each step's divergence is analytic given the samples of the steps before it.
 """
 
 from typing import NamedTuple
@@ -63,11 +72,13 @@ class Context(nnx.Module):
         zeros = nnx.initializers.zeros
         self.moments = Moments(narrow, 2 * latent, kernel_init=zeros, rngs=rngs)
 
-    def features(self, h) -> jax.Array:
+    def features(self, h: jax.Array) -> jax.Array:
         """Common features [H, W, 3N] of the hyper-synthesis's [H, W, N]."""
         return leaky_relu(self.common(h))
 
-    def __call__(self, step: int, known, common, e) -> jax.Array:
+    def __call__(
+        self, step: int, known: jax.Array, common: jax.Array, e: jax.Array | None
+    ) -> jax.Array:
         """Innovations known so far [H, W, M] and common features → moments [H, W, 2M]."""
         x = self.own[step - 1](jnp.concatenate([known, common], axis=-1))
         for block in self.blocks:

@@ -1,7 +1,9 @@
 """Res-hyper: the mean–scale hyperprior with residual FasterNet transforms.
 
 The latent structure is that of Minnen, Ballé & Toderici 2018, the transforms
-those of Zhang & Liu 2025 (arXiv 2501.12330, §4.1).
+those of Zhang & Liu 2025 (arXiv 2501.12330, §4.1). In a bound both levels are
+Gaussian channels and R = KL(q(z) ‖ p(z)) + E KL(q(y) ‖ p(y | z)); in a codec both are
+rounded, z with a mixture of Gaussians for its density.
 """
 
 from collections.abc import Sequence

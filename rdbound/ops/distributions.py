@@ -36,9 +36,11 @@ __all__ = [
 class Lookup(NamedTuple):
     """What chooses the table of each symbol.
 
-    ``family``: of the prior. ``place``: of the latent's shape; log-scales where
-    ``scaled`` (a ladder of tables over scales, shared by all levels), else the
-    number of the table among those of the level itself.
+    Attributes:
+      family: of the prior: with the level, the key of its tables in the checkpoint.
+      place: of the latent's shape; log-scales where ``scaled``, else the number of
+        the table among those of the level itself.
+      scaled: whether the tables are a ladder over scales, shared by all levels.
     """
 
     family: str
@@ -48,6 +50,10 @@ class Lookup(NamedTuple):
 
 class Prior(Protocol):
     """A prior that integers are coded with.
+
+    What is coded is the integer round(y − centre); its probability is the mass
+    of the unit box around it. Floats may only *choose* a table of integer
+    frequencies, since encoder and decoder may differ in their last digits.
 
     A family of scales also has ``standard_mass(r, sigma)``, the mass of the unit
     box at r of its centred member of scale σ, from which its ladder of tables is
@@ -74,7 +80,11 @@ TAIL = 5.0
 
 
 def box_mass(values: np.ndarray, mu: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
-    """P(|N(mu, sigma²) − value| < ½) in float64, on the lower tail for precision."""
+    """P(|N(mu, sigma²) − value| < ½) in float64, on the lower tail for precision.
+
+    For making tables; :func:`rdbound.ops.gaussian.box_log_mass` is its
+    differentiable twin. All arguments broadcast.
+    """
     distance = np.abs(values - mu)
     return ndtr((0.5 - distance) / sigma) - ndtr((-0.5 - distance) / sigma)
 
@@ -98,7 +108,10 @@ class HasDensity(Protocol):
 class Gaussian(NamedTuple):
     """Elementwise N(mu, exp(log_sigma)²): a posterior, or a prior.
 
-    ``mu`` and ``log_sigma`` have the shape of the latent.
+    ``mu`` and ``log_sigma`` have the shape of the latent, or one that broadcasts
+    to it: a factorized prior of z has [C] for latents [H, W, C]. As a prior it
+    serves every channel, and as a posterior too: those that do not draw from it
+    use its mean only.
     """
 
     mu: jax.Array
@@ -109,16 +122,16 @@ class Gaussian(NamedTuple):
         """What zero-centred quantization subtracts: the mean."""
         return self.mu
 
-    def table_of(self, shape) -> Lookup:
+    def table_of(self, shape: tuple[int, ...]) -> Lookup:
         """By the log-scale."""
         return Lookup("gaussian", np.broadcast_to(np.asarray(self.log_sigma), shape), True)
 
     @staticmethod
-    def standard_mass(r, sigma) -> np.ndarray:
+    def standard_mass(r: np.ndarray, sigma: float) -> np.ndarray:
         """The mass of the unit box at ``r`` of N(0, sigma²)."""
         return box_mass(r, 0.0, sigma)
 
-    def box_bits(self, y) -> jax.Array:
+    def box_bits(self, y: jax.Array) -> jax.Array:
         """−log₂ of the mass of the unit box around ``y``, elementwise."""
         return -gaussian.box_log_mass(y - self.mu, self.log_sigma) / gaussian.LN2
 
@@ -126,19 +139,24 @@ class Gaussian(NamedTuple):
         """KL(posterior ‖ self) in bits, elementwise."""
         return gaussian.kl_bits(posterior.mu, posterior.log_sigma, self.mu, self.log_sigma)
 
-    def draw(self, key) -> tuple[jax.Array, jax.Array]:
+    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), elementwise."""
         noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
         sample = self.mu + jnp.exp(self.log_sigma) * noise
         return sample, gaussian.log_density(noise, 0.0, 0.0) - self.log_sigma
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""
         return gaussian.log_density(z, self.mu, self.log_sigma)
 
 
 class Mixture(NamedTuple):
     """Elementwise mixture of K Gaussians, the learned density of a top-level latent.
+
+        p(y) = Σ_k w_k·N(y; μ_k, σ_k²)
+
+    The mass of a box is the same sum over the masses of its Gaussians. It has no
+    closed-form divergence: a codec's prior, or a bound's by the sampled channel.
 
     ``log_weight``, ``mu``, ``log_sigma`` are [..., K] over the latent's shape
     (weights normalized by the model); ``centre`` has the latent's shape.
@@ -149,17 +167,21 @@ class Mixture(NamedTuple):
     log_sigma: jax.Array
     centre: jax.Array
 
-    def box_bits(self, y) -> jax.Array:
+    def box_bits(self, y: jax.Array) -> jax.Array:
         """−log₂ of the mass of the unit box around ``y``, elementwise."""
         mass = gaussian.box_log_mass(y[..., None] - self.mu, self.log_sigma)
         return -jax.nn.logsumexp(self.log_weight + mass, axis=-1) / gaussian.LN2
 
-    def table_of(self, shape) -> Lookup:
+    def table_of(self, shape: tuple[int, ...]) -> Lookup:
         """By the channel, the last axis."""
         return Lookup("factorized", np.broadcast_to(np.arange(shape[-1]), shape), False)
 
     def channel_mass(self) -> list:
-        """(mass, reach) of each channel of [C, K] parameters, around its centre."""
+        """(mass, reach) of each channel of [C, K] parameters, around its centre.
+
+        ``mass(r)`` is the probability of the box at centre + r; ``reach`` is where
+        the furthest component has ended, :data:`TAIL` standard deviations out.
+        """
         weight = np.exp(np.asarray(self.log_weight, np.float64))
         centre = np.asarray(self.centre, np.float64)[:, None]
         offset = np.asarray(self.mu, np.float64) - centre
@@ -171,7 +193,7 @@ class Mixture(NamedTuple):
 
         return [(mass(c), int(reach[c])) for c in range(len(weight))]
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""
         terms = gaussian.log_density(z[..., None], self.mu, self.log_sigma)
         return jax.nn.logsumexp(self.log_weight + terms, axis=-1)
@@ -181,14 +203,15 @@ class FullGaussian(NamedTuple):
     """N(mu, L·Lᵀ) of a vector, L = ``lower`` + diag(exp(log_diagonal)).
 
     ``mu`` and ``log_diagonal`` are [n]; ``lower`` [n, n] is used strictly
-    below its diagonal.
+    below its diagonal. A draw is μ + L·ε with ε ~ N(0, I); since L is triangular,
+    ln q = Σ_i ln N(ε_i; 0, 1) − log_diagonal_i, without a factorization.
     """
 
     mu: jax.Array
     log_diagonal: jax.Array
     lower: jax.Array
 
-    def draw(self, key) -> tuple[jax.Array, jax.Array]:
+    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), the latter by coordinates of the noise: [n] each."""
         noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
         spread = jnp.exp(self.log_diagonal) * noise + jnp.tril(self.lower, -1) @ noise
@@ -198,6 +221,10 @@ class FullGaussian(NamedTuple):
 class JointMixture(NamedTuple):
     """A mixture of K Gaussians of a whole vector, each with independent components.
 
+        p(z) = Σ_k w_k·∏_i N(z_i; μ_ki, σ_ki²)
+
+    Unlike :class:`Mixture` it does not factorize: its density is one number a vector.
+
     ``log_weight`` [K], normalized; ``mu`` and ``log_sigma`` [K, n].
     """
 
@@ -205,7 +232,7 @@ class JointMixture(NamedTuple):
     mu: jax.Array
     log_sigma: jax.Array
 
-    def log_density(self, z) -> jax.Array:
+    def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density of the vector [n], a scalar."""
         terms = gaussian.log_density(z, self.mu, self.log_sigma).sum(-1)
         return jax.nn.logsumexp(self.log_weight + terms)

@@ -1,4 +1,9 @@
-"""Rounding, its straight-through gradient, and its stochastic relaxation."""
+"""Rounding, its straight-through gradient, and its stochastic relaxation.
+
+The gradient of rounding is zero almost everywhere. Straight-through keeps its
+value and takes the gradient of another function; stochastic Gumbel annealing is
+another function, with its own gradient, that becomes rounding as it cools.
+"""
 
 import jax
 import jax.numpy as jnp
@@ -6,17 +11,19 @@ import jax.numpy as jnp
 __all__ = ["lower_bound", "sga_round", "straight_through_round"]
 
 
-def straight_through_round(x) -> jax.Array:
+def straight_through_round(x: jax.Array) -> jax.Array:
     """round(x) with the gradient of the identity (Bengio, Léonard & Courville 2013)."""
     return x + jax.lax.stop_gradient(jnp.round(x) - x)
 
 
 @jax.custom_vjp
-def lower_bound(x, bound) -> jax.Array:
+def lower_bound(x: jax.Array, bound: jax.Array | float) -> jax.Array:
     """max(x, bound) whose gradient also passes where descent would raise ``x``.
 
     With the plain maximum, an entry that once falls below the bound never
-    returns. The convention is that of Ballé et al. 2018 (tfc.ops.lower_bound).
+    returns. The convention is that of Ballé et al. 2018 (tfc.ops.lower_bound):
+    below the bound a gradient passes where it is negative, and is zero otherwise.
+    ``bound`` gets no gradient.
     """
     return jnp.maximum(x, bound)
 
@@ -34,13 +41,18 @@ def _lower_bound_backward(residual, gradient):
 lower_bound.defvjp(_lower_bound_forward, _lower_bound_backward)
 
 
-def sga_round(key, x, temperature) -> jax.Array:
+def sga_round(key: jax.Array, x: jax.Array, temperature: jax.Array | float) -> jax.Array:
     """Stochastic Gumbel annealing: a relaxed draw between floor(x) and ceil(x).
 
     The two logits are −atanh(distance)/τ and the draw is a Gumbel-softmax at
     the same τ (Yang, Bamler & Mandt 2020, eqs. 8–9). Distances are clipped to
     1 − 1e-5, where atanh would be infinite. ``temperature`` is a positive
     scalar; as it falls to 0 the result becomes round(x).
+
+    Args:
+      key: of the Gumbel noise.
+      x: any shape; the result has it too, and lies in [floor(x), floor(x) + 1].
+      temperature: τ, the same in the logits and in the softmax.
     """
     low = jnp.floor(x)
     distance = jnp.stack([x - low, low + 1.0 - x], axis=-1)

@@ -57,7 +57,14 @@ def _report(answers: Sequence[Answer], folder: Path, say: Callable[[str], None])
 
 @dataclass(frozen=True)
 class Case:
-    """One method on one source, and what the table calls the two."""
+    """One method on one source, and what the table calls the two.
+
+    Attributes:
+      source_label, method_label: with λ, what tells rows of the table apart.
+      source: what is compressed.
+      method: what estimates its R(D), or bounds it.
+      lmbdas: in bits per unit of distortion.
+    """
 
     source_label: str
     method_label: str

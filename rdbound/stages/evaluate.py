@@ -86,7 +86,15 @@ def _inputs(loaded: Sequence[checkpoint.Checkpoint], examples: Examples) -> dict
 
 
 def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOptions:
-    """The options that a config's section means; raises ValueError for an unknown channel."""
+    """The options that a config's section means; raises ValueError for an unknown channel.
+
+    ``bound_channel`` takes the place of ``gaussian`` in the methods, judge and
+    refinement alike; the refinement's ``channel`` that of ``sga``.
+
+    Args:
+      section: ``evaluation`` of the config.
+      seed: of the config.
+    """
     bound = _channel(section.bound_channel)
     channels = {"gaussian": bound}
     if section.refinement is not None:
@@ -155,6 +163,9 @@ def evaluate_examples(
       options: how.
       folder: what an interrupted run left there is kept.
       streams: a folder for the bytes of coded rows.
+
+    After each row the partial table is written whole: a run that is killed loses the
+    batch it was at. Raises ValueError as :func:`rdbound.evaluation.evaluate`.
     """
     partial = folder / PARTIAL
     kept = {row.key: row for row in (read_table(partial) if partial.exists() else [])}

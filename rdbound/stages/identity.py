@@ -1,4 +1,8 @@
-"""What makes a run the run that it is: whatever changes its numbers, and nothing else."""
+"""What makes a run the run that it is: whatever changes its numbers, and nothing else.
+
+A folder holds one run. Started again with the same identity it is continued; with
+another it is refused, so that no table mixes rows of two experiments.
+"""
 
 from pathlib import Path
 from typing import Any
@@ -29,7 +33,7 @@ its contents: the digests beside the configuration."""
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """The configuration without what only launches it."""
+    """The configuration, as JSON values, without the keys of :data:`LAUNCH`."""
     raw = config.model_dump(mode="json")
     for key in LAUNCH:
         *parents, last = key.split(".")

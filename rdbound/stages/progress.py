@@ -17,7 +17,14 @@ class Bars:
         self._bar: tqdm | None = None
 
     def update(self, what: str, done: int, total: int, note: str = "") -> None:
-        """Move the bar of ``what`` to ``done`` of ``total``; a new ``what`` begins a new bar."""
+        """Move the bar of ``what`` to ``done`` of ``total``; a new ``what`` begins a new bar.
+
+        Args:
+          what: is being done; the bar's name.
+          done: how far it is.
+          total: of how many.
+          note: shown behind the bar, where there is one.
+        """
         if what != self._what:
             self.close()
             self._what = what

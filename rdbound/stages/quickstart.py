@@ -1,4 +1,8 @@
-"""The newcomer's run: the shipped pair of checkpoints on three bundled photographs."""
+"""The newcomer's run: the shipped pair of checkpoints on three bundled photographs.
+
+It needs no data, no GPU and no network. Its 40 steps of refinement anneal faster than the
+defaults, so that the temperature has fallen when they end.
+"""
 
 from collections.abc import Callable
 from pathlib import Path

@@ -1,4 +1,12 @@
-"""Run folders: the resolved configuration, provenance, and what may not be overwritten."""
+"""Run folders: the resolved configuration, provenance, and what may not be overwritten.
+
+    FOLDER/config.yaml       every default written out
+    FOLDER/inputs.json       SHA-256 of the data and checkpoints that were read
+    FOLDER/provenance.json   versions, machine, commit and seed, an entry a start
+    FOLDER/finished.json     there where the run is complete
+
+beside what its stage writes.
+"""
 
 import json
 import platform
@@ -63,7 +71,7 @@ def _record_start(path: Path, seed: int) -> None:
 
 
 def finish(folder: Path, summary: dict) -> None:
-    """Mark a run as complete."""
+    """Mark a run as complete; ``summary``, of JSON values, is what the mark says."""
     (folder / _DONE).write_text(json.dumps(summary, indent=2) + "\n")
 
 
@@ -73,7 +81,7 @@ def finished(folder: Path) -> bool:
 
 
 def provenance() -> dict:
-    """Versions, machine and git commit."""
+    """Versions of what computes, Python, machine, JAX devices and git commit, as JSON values."""
     import jax
 
     packages = ("rdbound", "jax", "jaxlib", "flax", "optax", "numpy", "constriction")

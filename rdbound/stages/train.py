@@ -1,4 +1,9 @@
-"""The stage that trains: configuration in, a run folder with a checkpoint out."""
+"""The stage that trains: configuration in, a run folder with a checkpoint out.
+
+FOLDER/model.safetensors        the averaged weights, and a codec's tables
+FOLDER/last_good.safetensors    instead, where the loss stopped being finite
+FOLDER/checkpoints, metrics.jsonl, tensorboard    see :mod:`rdbound.training_files`
+"""
 
 import time
 from collections.abc import Callable
@@ -33,7 +38,8 @@ def train_run(config: Config, say: Say) -> Path:
     """Train a model; returns its checkpoint. A finished run is not repeated.
 
     Raises ValueError for what the configuration lacks or cannot mean, before
-    the folder is made.
+    the folder is made, and where the loss stops being finite: the message then says
+    how to go on from the last good weights.
     """
     if config.model is None or config.training is None:
         raise ValueError("training needs the sections model and training in the config")
