@@ -12,7 +12,8 @@ From the inside out: :mod:`~rdbound.coding.tables` (integer frequencies),
 (bytes that say what they are).
 """
 
-from rdbound.coding.codec import CODERS, Codec, VectorCodec, make_coder
+from rdbound.coding.codec import Codec, VectorCodec
+from rdbound.coding.coders import CODERS, make_coder
 from rdbound.coding.container import BitstreamError
 
 __all__ = ["CODERS", "BitstreamError", "Codec", "VectorCodec", "make_coder"]

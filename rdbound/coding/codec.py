@@ -19,35 +19,24 @@ from typing import Any, TypeVar
 import numpy as np
 
 from rdbound.coding.base import Coder
+from rdbound.coding.coders import CODERS, make_coder
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import BitstreamError, Header, read_container, write_container
 from rdbound.coding.families import make_tables
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.rounding import RoundingCoder
 from rdbound.coding.tables import Tables
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
 from rdbound.models.base import Evidence, LatentModel, check_lmbda
 from rdbound.models.blocked import Blocked
-from rdbound.registry import build
 from rdbound.walk import latent_shapes, walk
 
-__all__ = ["CODERS", "Codec", "VectorCodec", "make_coder"]
-
-CODERS: dict[str, Callable[..., Coder]] = {"rounding": RoundingCoder}
+__all__ = ["Codec", "VectorCodec"]
 
 _OTHER_ARITHMETIC = (
     "the stream is whole, but this machine's arithmetic differs from the encoder's by more than "
     "the guard band (the table indexes do not match); decode in float32 on a CPU"
 )
-
-
-def make_coder(name: str, tables: Tables, **options: Any) -> Coder:
-    """The coder called ``name``, with the tables of a checkpoint and its own options.
-
-    Raises ValueError for an unknown name or option.
-    """
-    return build("coder", CODERS, name, {"tables": tables, **options})
 
 
 class _Codec(ABC):
