@@ -29,7 +29,8 @@ from rdbound.datum import whole
 from rdbound.models import make_model
 from rdbound.objective import clip, objective
 from rdbound.refinement import RefinementOptions, refine
-from rdbound.training import TrainingOptions, init, make_step
+from rdbound.training import init, make_step
+from rdbound.training_options import TrainingOptions
 from rdbound.walk import latent_shapes
 
 HEIGHT, WIDTH = 512, 768

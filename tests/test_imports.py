@@ -8,7 +8,8 @@ import rdbound
 ROOT = Path(rdbound.__file__).parent
 # Each may import itself and what stands before it.
 ORDER = ["registry", "ops", "channels", "models", "datum", "distortion", "walk", "cost",
-         "objective", "training_files", "training", "refinement", "fingerprint", "coding",
+         "objective", "training_files", "training_options", "training", "refinement", "fingerprint",
+         "coding",
          "checkpoint", "images", "sources", "examples", "bench", "evaluation", "theory",
          "config"]  # fmt: skip
 # Effects: they may import anything, nothing else imports them.

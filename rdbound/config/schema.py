@@ -27,7 +27,7 @@ from pydantic.dataclasses import dataclass
 
 from rdbound.refinement import RefinementOptions
 from rdbound.sources import SOURCES
-from rdbound.training import TrainingOptions
+from rdbound.training_options import TrainingOptions
 
 __all__ = [
     "CaseConfig",

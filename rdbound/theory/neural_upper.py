@@ -27,7 +27,8 @@ from rdbound.models.base import LatentModel
 from rdbound.models.mlp import MLP
 from rdbound.sources.base import Source, Stream, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, each
-from rdbound.training import TrainingOptions, init, make_step
+from rdbound.training import init, make_step
+from rdbound.training_options import TrainingOptions
 
 __all__ = ["NeuralUpper"]
 

@@ -1,0 +1,66 @@
+"""Hyperparameters of training, and the optimizer they mean."""
+
+from dataclasses import dataclass
+from typing import Annotated, ClassVar
+
+import optax
+from pydantic import Field, NonNegativeInt, PositiveFloat, PositiveInt
+
+__all__ = ["TrainingOptions", "optimizer", "schedule"]
+
+
+@dataclass(frozen=True)
+class TrainingOptions:
+    """Hyperparameters of training: Adam, clipped gradients, one schedule, an average.
+
+    Attributes:
+      steps: optimizer steps in all.
+      batch: data a step, over all devices.
+      learning_rate: peak, reached after ``warmup`` steps, then a cosine to
+        ``final`` times the peak.
+      warmup: steps of linear warm-up.
+      hold: fraction of the steps after which the cosine begins.
+      final: see ``learning_rate``.
+      clip: global norm that gradients are clipped to.
+      ema: decay of the exponential moving average of the weights, which is what
+        training returns; at step t it is at most (1 + t)/(10 + t), so that the
+        initial weights are soon forgotten.
+      balance: a datum at λ weighs (λ/λ₀)^−balance, λ₀ the geometric middle of
+        the model's range. J grows about as √λ, so 0.5 lets every rate count alike.
+      checkpoint_every, log_every: in steps.
+    """
+
+    __pydantic_config__: ClassVar = {"extra": "forbid"}
+
+    steps: PositiveInt = 1000
+    batch: PositiveInt = 8
+    learning_rate: PositiveFloat = 5e-4
+    warmup: NonNegativeInt = 100
+    hold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    final: Annotated[float, Field(ge=0, le=1)] = 0.01
+    clip: PositiveFloat = 1.0
+    ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    balance: float = 0.5
+    checkpoint_every: PositiveInt = 500
+    log_every: PositiveInt = 20
+
+
+def schedule(options: TrainingOptions) -> optax.Schedule:
+    """Linear warm-up, constant, cosine: the learning rate by the step.
+
+    The cosine begins at the later of ``warmup`` and ``hold``·``steps``. It is as long as
+    what is left of ``steps`` and ends at ``final`` times the peak.
+    """
+    o = options
+    start = max(o.warmup, int(o.hold * o.steps))
+    pieces = [
+        optax.linear_schedule(0.0, o.learning_rate, o.warmup),
+        optax.constant_schedule(o.learning_rate),
+        optax.cosine_decay_schedule(o.learning_rate, max(1, o.steps - start), o.final),
+    ]
+    return optax.join_schedules(pieces, [o.warmup, start])
+
+
+def optimizer(options: TrainingOptions) -> optax.GradientTransformation:
+    """Global-norm clipping, then Adam."""
+    return optax.chain(optax.clip_by_global_norm(options.clip), optax.adam(schedule(options)))
