@@ -59,7 +59,7 @@ class EvaluationOptions:
     seed: int = 0
 
     def channel(self, name: str) -> Channel:
-        """The channel that a method calls ``name``."""
+        """The channel that a method calls ``name``; raises ValueError for an unknown one."""
         return self.channels[name] if name in self.channels else make_channel(name)
 
 
@@ -157,7 +157,8 @@ class Bench:
 
         J of a row of means is bpp + λ·D of its means, its error over the members of
         the example where it has several, else over samples. A coded row's is that
-        of the bytes and of what they decode to.
+        of the bytes and of what they decode to. Raises ValueError where a channel does
+        not serve the model's posteriors or priors, or a latent cannot be coded.
         """
         of = _Keyed(
             self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed

@@ -58,7 +58,10 @@ class Checkpoint:
 
     @property
     def distortion(self) -> Distortion:
-        """What λ multiplies: of what the model was trained for."""
+        """What λ multiplies: that which the model was trained for.
+
+        Raises ValueError where ``spec`` names one that there is not.
+        """
         return distortion_of(self.spec)
 
 

@@ -76,7 +76,8 @@ def evaluate(
 def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[float, ...]:
     """``lmbdas``, or the one λ of a fixed-rate checkpoint where None.
 
-    Raises ValueError for a λ given twice or outside the range of the weights.
+    Raises ValueError for a λ given twice or outside the range of the weights, and
+    where none is given to a checkpoint of variable rate.
     """
     low, high = checkpoint.model.lmbda_range
     if lmbdas is None:

@@ -13,8 +13,8 @@ lowers it:
     bound                 analog latents, evidence by the inference network
     codec-refined-ideal   rounded latents, optimized; −log₂ of their probabilities
     codec-ideal           rounded latents, by the inference network
-    codec-refined-coded   bytes of the former, container and all
-    codec-coded           bytes of the latter
+    codec-refined-coded   codec-refined-ideal written to bytes, container and all
+    codec-coded           codec-ideal written to bytes
 
 ``floor`` is no rung: the distortion of a model to which rate is free. What lies between
 which two has a name in :mod:`rdbound.analysis.gaps`.

@@ -235,7 +235,8 @@ def fit(
       progress: called with (step, metrics) at every log.
 
     A run killed at any moment and started again ends with the same weights,
-    bit for bit on a CPU. Raises :class:`NonFiniteLossError`.
+    bit for bit on a CPU. Raises :class:`NonFiniteLossError`, at the next log or
+    checkpoint, and ValueError as :func:`make_step`.
     """
     graphdef, state = nnx.split(model)
     step, replicated, split = make_step(graphdef, channel, options, distortion, devices)

@@ -37,7 +37,11 @@ def quickstart_config(output: str) -> Config:
 
 
 def quickstart(output: str, say: Callable[[str], None]) -> Path:
-    """Evaluate, refine and code the photographs; returns the run folder."""
+    """Evaluate, refine and code the photographs; returns the run folder.
+
+    Raises ValueError as :func:`rdbound.stages.evaluate.evaluate_run`, for example where
+    ``output`` holds another run.
+    """
     say(
         "Three photographs from scikit-image (coffee, astronaut, chelsea), cropped to "
         "192×256\npixels, the last to 187×251; a bound and its codec, amortized and refined for 40 "
