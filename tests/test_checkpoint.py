@@ -64,10 +64,10 @@ def test_mistakes_are_named(tmp_path):
         checkpoint.load("res-hyper-5-codec")
 
 
-@pytest.mark.parametrize("name", ["res-hyper-4-bound", "res-hyper-4-codec"])
+@pytest.mark.parametrize("name", checkpoint.zoo())
 def test_shipped_checkpoints_are_small_carded_and_fresh(name):
     file = checkpoint.zoo()[name]
-    assert file.stat().st_size <= 10_000_000
+    assert file.stat().st_size <= 22_000_000
     card = file.with_suffix(".md").read_text()
     for word in ("## Config", "## Data", "## Training", "## Kodak", "steps"):
         assert word in card
