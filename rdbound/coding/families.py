@@ -42,7 +42,7 @@ def make_tables(model: Any) -> Tables:
     """
     found: Tables = {"gaussian": gaussian_tables()}
     of, lmbda = sides(model), jnp.float32(model.lmbda_range[0])
-    kinds = [of.prior(0, of.start(lmbda)), *_abstract_priors(model)[1:]]
+    kinds = [of.prior(0, of.start(lmbda)), *_later_priors(model)]
     for level, prior in enumerate(kinds):
         if hasattr(prior, "standard_mass"):
             family = prior.table_of((1,)).family if level == 0 else _family(prior)
@@ -61,15 +61,18 @@ def _family(prior: Any) -> str:
     return zeros.table_of(np.shape(zeros.centre)).family
 
 
-def _datum_shape(model: Any) -> tuple[int, ...]:
-    if model.stride > 1 or not hasattr(model, "dimension"):
+def _datum_shape(model: Any) -> tuple[int, ...] | None:
+    """The smallest image, or a vector; None where a model of vectors does not say its dimension."""
+    if model.stride > 1:
         return (model.stride, model.stride, 3)
-    return (model.dimension,)
+    return (model.dimension,) if hasattr(model, "dimension") else None
 
 
 def _priors(model: Any, fill: float) -> tuple:
     """The priors of all levels where every latent is ``fill``."""
-    shapes = latent_shapes(model, _datum_shape(model))
+    shape = _datum_shape(model)
+    assert shape is not None
+    shapes = latent_shapes(model, shape)
 
     def step(level, prior, state):
         return jnp.full(shapes[level], fill, jnp.float32), prior
@@ -77,9 +80,13 @@ def _priors(model: Any, fill: float) -> tuple:
     return walk(sides(model), jnp.float32(model.lmbda_range[0]), len(shapes), step).kept
 
 
-def _abstract_priors(model: Any) -> tuple:
+def _later_priors(model: Any) -> tuple:
+    """The abstract priors of the levels after the first, as far as they can be known."""
+    if _datum_shape(model) is None:
+        return ()
     graphdef, state = nnx.split(model)
-    return jax.eval_shape(lambda state: _priors(nnx.merge(graphdef, state), 0.0), state)
+    priors = jax.eval_shape(lambda state: _priors(nnx.merge(graphdef, state), 0.0), state)
+    return priors[1:]
 
 
 def _constant_prior(model: Any, level: int) -> Any:
