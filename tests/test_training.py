@@ -58,8 +58,8 @@ def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):
     model = fit(_mlp(lmbda), make_channel("gaussian"), Stream(GaussianSource(variances), 512, 0),
                 options, tmp_path)  # fmt: skip
     examples = VectorExamples("gaussian", GaussianSource(variances), 200_000, 1, 9)
-    (row,) = evaluate(Checkpoint(model, {}, None, "linear"), examples,
-                      EvaluationOptions(lmbdas=(lmbda,), samples=1, methods=("bound",)))  # fmt: skip
+    settings = EvaluationOptions(lmbdas=(lmbda,), samples=1, methods=("bound",))
+    (row,) = evaluate(Checkpoint(model, {}, None, "linear"), examples, settings)
     rate, distortion = GaussianSource(variances).exact(lmbda)
     excess = row.J - (rate + lmbda * distortion)
     assert excess > -4 * row.J_se, "an upper bound must not lie below the truth"
