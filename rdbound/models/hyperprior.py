@@ -140,6 +140,9 @@ class Hyperprior(nnx.Module):
       compute: ``float32`` or ``bfloat16``, the type of the transforms'
         arithmetic; parameters, latents and rates stay float32.
       seed: of the initial weights.
+      mse_per_unit: the λ of MSE on 0–255 that one unit of λ is worth, from which y has
+        its unit: 1 for squared error, about 1/1270 for 1 − MS-SSIM (its usual λ of
+        2.4 … 220 stand beside 0.0018 … 0.18, Bégaint et al. 2020).
 
     Raises ValueError for an unknown size or form, or a ``latent`` that is no
     positive multiple of four.
@@ -148,10 +151,11 @@ class Hyperprior(nnx.Module):
     stride = 64
 
     def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
-                 compute="float32", seed=0):  # fmt: skip
+                 compute="float32", seed=0, mse_per_unit=1.0):  # fmt: skip
         self.form = check_form(form)
         self.lmbda_range = tuple(lmbda_range)
         self.size = _sized(size, latent)
+        self.mse_per_unit = float(mse_per_unit)
         dtype = jnp.dtype(compute)
         e = RATE_WIDTH if lmbda_range[0] < lmbda_range[1] else 0
         rngs = nnx.Rngs(seed)
@@ -227,7 +231,8 @@ class Hyperprior(nnx.Module):
 
         (255/4) / √(18 / (ln 2·λ)), proportional to √λ.
         """
-        return _LEVELS_PER_FEATURE / _STEP * jnp.sqrt(jnp.asarray(lmbda, jnp.float32))
+        lmbda = self.mse_per_unit * jnp.asarray(lmbda, jnp.float32)
+        return _LEVELS_PER_FEATURE / _STEP * jnp.sqrt(lmbda)
 
     def _gain(self, modulation, x, e):
         return modulation(x, jnp.zeros((1,)) if e is None else e)

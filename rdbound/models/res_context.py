@@ -121,8 +121,8 @@ class ResContext(Hyperprior):
     """
 
     def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
-                 compute="float32", seed=0):  # fmt: skip
-        super().__init__(size, form, lmbda_range, latent, compute, seed)
+                 compute="float32", seed=0, mse_per_unit=1.0):  # fmt: skip
+        super().__init__(size, form, lmbda_range, latent, compute, seed, mse_per_unit)
         e = 0 if self.embedding is None else RATE_WIDTH
         rngs = nnx.Rngs(seed + 1)
         self.context = Context(

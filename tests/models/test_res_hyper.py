@@ -163,3 +163,13 @@ def test_the_floor_that_a_width_of_y_leaves_is_that_of_the_klt(latent, rng):
     x_hat = model.synthesize([q.mu for q in model.infer(x, 0.01)], 0.01)
     lost = float(jnp.mean((x - x_hat) ** 2)) / 0.01
     assert lost == pytest.approx(1 - latent / 768, abs=0.05)
+
+
+def test_the_unit_of_y_is_that_of_the_mse_a_lambda_is_worth(rng):
+    """A λ of another distortion, and the λ of MSE that it is worth, mean the same latents."""
+    plain = make_model("res-hyper-1", "bound", 0.01)
+    other = make_model("res-hyper-1", "bound", 12.7, mse_per_unit=1 / 1270)
+    x = _image(rng)
+    for a, b in zip(jax.tree.leaves(plain.infer(x, 0.01)), jax.tree.leaves(other.infer(x, 12.7)),
+                    strict=True):  # fmt: skip
+        np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
