@@ -1,3 +1,4 @@
+import hashlib
 import json
 from pathlib import Path
 
@@ -5,6 +6,8 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from safetensors import safe_open
+from safetensors.numpy import load_file, save_file
 
 from rdbound import checkpoint
 from rdbound.coding import Codec
@@ -115,3 +118,109 @@ def test_another_distortion_belongs_to_the_checkpoint(tmp_path):
     assert checkpoint.load(path).distortion == MSSSIM()
     path = checkpoint.save_checkpoint(tmp_path / "plain.safetensors", Toy(), SPEC)
     assert checkpoint.load(path).distortion == SquaredError()
+
+
+def _saved(tmp_path, dtype="float32"):
+    return checkpoint.save_checkpoint(tmp_path / "toy.safetensors", Toy(seed=4), SPEC, dtype)
+
+
+def _rewritten(path, change):
+    """The file with its tensors changed and its header kept."""
+    with safe_open(path, framework="numpy") as file:
+        metadata = file.metadata()
+    tensors = load_file(path)
+    change(tensors)
+    save_file(tensors, path, metadata=metadata)
+    return path
+
+
+def test_weights_come_back_as_they_were(tmp_path):
+    found = flat_weights(checkpoint.load(_saved(tmp_path)).model)
+    expected = flat_weights(Toy(seed=4))
+    assert set(found) == set(expected)
+    for name, value in expected.items():
+        np.testing.assert_array_equal(found[name], value)
+    other = flat_weights(Toy(seed=0))
+    assert any((found[name] != other[name]).any() for name in found)
+
+
+def test_float16_weights_are_those_rounded_to_eleven_bits(tmp_path):
+    path = _saved(tmp_path, "float16")
+    assert load_file(path)["encode.kernel"].dtype == np.float16
+    found = flat_weights(checkpoint.load(path).model)
+    for name, value in flat_weights(Toy(seed=4)).items():
+        assert found[name].dtype == np.float32
+        np.testing.assert_array_equal(found[name], value.astype(np.float16).astype(np.float32))
+    exact = flat_weights(Toy(seed=4))["encode.kernel"]
+    error = np.abs(found["encode.kernel"] - exact)
+    # Half a unit in the last place of 11 bits; subnormals in steps of 2^-24.
+    assert (error <= np.maximum(np.abs(exact) * 2.0**-11, 2.0**-25)).all()
+    assert error.max() > 0
+
+
+def test_a_weight_of_another_shape_is_named(tmp_path):
+    def change(tensors):
+        tensors["summarize.kernel"] = np.ascontiguousarray(tensors["summarize.kernel"].T)
+
+    with pytest.raises(ValueError, match=r"weight summarize\.kernel has the shape \(4, 16\) in the "
+                                         r"checkpoint and \(16, 4\) in the model"):  # fmt: skip
+        checkpoint.load(_rewritten(_saved(tmp_path), change))
+
+
+def test_a_weight_that_is_missing_is_named(tmp_path):
+    path = _rewritten(_saved(tmp_path), lambda tensors: tensors.pop("predict.bias"))
+    with pytest.raises(ValueError, match=r"lacks the weight predict\.bias"):
+        checkpoint.load(path)
+
+
+def test_a_safetensors_file_of_another_program_is_refused(tmp_path):
+    save_file({"a": np.zeros(3, np.float32)}, tmp_path / "other.safetensors", {"format": "pt"})
+    with pytest.raises(ValueError, match=r"other\.safetensors: .*not written by rdbound"):
+        checkpoint.load(tmp_path / "other.safetensors")
+
+
+def test_the_digest_is_sha256_of_the_file(tmp_path):
+    path = _saved(tmp_path)
+    expected = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert checkpoint.digest(path) == checkpoint.load(path).digest == expected
+
+    def change(tensors):
+        tensors["predict.bias"][3] += 1e-3
+
+    _rewritten(path, change)
+    assert checkpoint.digest(path) == hashlib.sha256(path.read_bytes()).hexdigest() != expected
+
+
+def test_a_runs_checkpoint_is_found_and_called_by_its_folder(tmp_path, monkeypatch):
+    folder = tmp_path / "night-7"
+    path = checkpoint.save_checkpoint(folder / "model.safetensors", Toy(), SPEC)
+    assert checkpoint.resolve(folder) == checkpoint.resolve(str(path)) == path
+    assert checkpoint.load(folder).name == checkpoint.load(path).name == "night-7"
+    monkeypatch.chdir(folder)
+    assert checkpoint.load("model.safetensors").name == "night-7"
+    assert checkpoint.load(path.rename(folder / "best.safetensors")).name == "best"
+    with pytest.raises(ValueError, match="no checkpoint"):
+        checkpoint.resolve(folder)
+
+
+def test_a_bound_has_no_tables(tmp_path):
+    spec = SPEC | {"form": "bound"}
+    path = checkpoint.save_checkpoint(tmp_path / "b.safetensors", Toy(form="bound"), spec)
+    loaded = checkpoint.load(path)
+    assert loaded.tables is None
+    assert (loaded.spec, loaded.model.form) == (spec, "bound")
+    assert not any(name.startswith("tables") for name in load_file(path))
+
+
+def test_stored_tables_go_before_those_that_could_be_made(tmp_path):
+    """Read from the file even where they are not the model's own."""
+
+    def change(tensors):
+        tensors["tables.factorized"][0] = 9
+
+    path = _saved(tmp_path)
+    before = checkpoint.load(path).tables["factorized"]
+    after = checkpoint.load(_rewritten(path, change)).tables["factorized"]
+    assert after[0].frequencies[0] == 9 != before[0].frequencies[0]
+    np.testing.assert_array_equal(after[1].frequencies, before[1].frequencies)
+    assert len(after) == 4

@@ -42,3 +42,50 @@ def test_sga_gradient_is_finite_at_integers(key):
     x = jnp.array([-2.0, 0.0, 3.0, 0.5, 1e6])
     gradient = jax.grad(lambda x: sga_round(key, x, 0.1).sum())(x)
     assert jnp.isfinite(gradient).all()
+
+
+def _soft_moments(x, tau_logits, tau_softmax):
+    """Mean and variance of a Gumbel-softmax between two: the noises' difference is logistic."""
+    low, high = np.arctanh(x), np.arctanh(1 - x)
+    u = (np.arange(200_000) + 0.5) / 200_000
+    logistic = np.log(u / (1 - u))
+    weight = 1 / (1 + np.exp(-((low - high) / tau_logits + logistic) / tau_softmax))
+    return weight.mean(), weight.var(), np.mean((weight - weight.mean()) ** 4)
+
+
+@pytest.mark.parametrize("x", [0.15, 0.5, 0.8])
+@pytest.mark.parametrize("temperature", [0.5, 0.2])
+def test_soft_draws_have_the_moments_of_the_gumbel_softmax(key, x, temperature):
+    """τ stands in the logits and in the softmax: with one of the two at 1 the moments part."""
+    n = 200_000
+    draws = np.asarray(sga_round(key, jnp.full(n, x + 3.0, jnp.float32), temperature), float) - 3.0
+
+    def errors(tau_logits, tau_softmax):
+        mean, variance, fourth = _soft_moments(x, tau_logits, tau_softmax)
+        spread = np.sqrt((fourth - variance**2) / n)
+        return (draws.mean() - mean) / np.sqrt(variance / n), (draws.var() - variance) / spread
+
+    assert max(np.abs(errors(temperature, temperature))) < 4
+    for wrong in ((1.0, temperature), (temperature, 1.0), (2 * temperature, temperature)):
+        if x == 0.5 and wrong[1] == temperature:
+            continue  # at ½ the logits are equal at any temperature
+        assert max(np.abs(errors(*wrong))) > 20
+
+
+def test_soft_draws_follow_a_simulation_of_the_formula(key):
+    """Whole distributions: deciles of −4.7's draws against NumPy's own Gumbel noise."""
+    n, tau, x = 100_000, 0.5, -4.7
+    draws = np.asarray(sga_round(key, jnp.full(n, x, jnp.float32), tau), float)
+    noise = np.random.default_rng(3).gumbel(size=(n, 2))
+    logits = -np.arctanh([x - -5.0, -4.0 - x]) / tau
+    powers = np.exp((logits + noise) / tau)
+    theirs = -5.0 + powers[:, 1] / powers.sum(1)
+    levels = np.linspace(0.1, 0.9, 9)
+    # The share of draws below each decile of the other sample.
+    below = (draws[:, None] < np.quantile(theirs, levels)).mean(0)
+    assert (np.abs(below - levels) < 4.5 * np.sqrt(2 * levels * (1 - levels) / n)).all()
+
+
+def test_draws_of_different_entries_are_independent(key):
+    one, other = np.asarray(sga_round(key, jnp.full((2, 50_000), 0.4), 0.5), float)
+    assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(50_000)

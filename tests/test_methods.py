@@ -1,0 +1,72 @@
+import pytest
+
+from rdbound.channels import CHANNELS
+from rdbound.coding import CODERS
+from rdbound.methods import METHODS, method_order, methods_of
+from rdbound.objective import DECODERS
+
+ORDER = ["exact", "bound", "bound-refined", "codec-ideal", "codec-coded", "codec-refined-ideal",
+         "codec-refined-coded", "floor"]  # fmt: skip
+
+
+def test_names_are_unique_and_in_the_tables_order():
+    assert list(METHODS) == ORDER
+    assert all(method.name == name for name, method in METHODS.items())
+    assert [method_order(name) for name in ORDER] == list(range(8))
+    assert method_order("somebody-else's") == 8, "unknown ones come last"
+
+
+@pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
+def test_a_method_speaks_of_things_that_exist(method):
+    assert method.kind in {"bound", "ideal", "coded", "exact", "floor"}
+    assert method.form in {"bound", "codec", None}
+    assert method.decode in DECODERS
+    assert method.judge in CHANNELS or (method.judge is None and method.kind == "exact")
+    assert method.through is None or method.through in CHANNELS
+    assert (method.coder is not None) == (method.kind == "coded")
+
+
+def test_bytes_are_written_by_the_coder_whose_channel_judges_them():
+    coded = [m for m in METHODS.values() if m.coder is not None]
+    assert [m.name for m in coded] == ["codec-coded", "codec-refined-coded"]
+    for method in coded:
+        assert CODERS[method.coder].channel == method.judge
+        assert CODERS[method.coder].name == method.coder
+        ideal = METHODS[method.name.replace("coded", "ideal")]
+        assert (ideal.judge, ideal.decode, ideal.through, ideal.form) == (
+            method.judge, method.decode, method.through, method.form)  # fmt: skip
+
+
+def test_codes_and_channels_of_coders_are_their_own():
+    assert len({coder.code for coder in CODERS.values()}) == len(CODERS)
+    assert all(0 <= coder.code < 256 and coder.channel in CHANNELS for coder in CODERS.values())
+
+
+@pytest.mark.parametrize(("form", "refined", "names"), [
+    ("bound", False, ["bound", "floor"]),
+    ("bound", True, ["bound", "bound-refined", "floor"]),
+    ("codec", False, ["codec-ideal", "codec-coded", "floor"]),
+    ("codec", True, ["codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-coded",
+                     "floor"]),
+])  # fmt: skip
+def test_the_methods_of_a_form_in_order(form, refined, names):
+    assert [m.name for m in methods_of(form, refined)] == names
+
+
+def test_only_refinement_separates_a_refined_method_from_its_twin():
+    for name in ("bound-refined", "codec-refined-ideal", "codec-refined-coded"):
+        refined, plain = METHODS[name], METHODS[name.replace("-refined", "")]
+        assert plain.through is None
+        assert refined.through is not None
+        for field in ("kind", "form", "judge", "decode", "coder"):
+            assert getattr(refined, field) == getattr(plain, field)
+    assert METHODS["bound-refined"].through == "gaussian"
+    assert METHODS["codec-refined-ideal"].through == METHODS["codec-refined-coded"].through == "sga"
+
+
+def test_a_bound_is_judged_by_divergence_and_a_codec_by_its_symbols():
+    assert {m.judge for m in METHODS.values() if m.form == "bound"} == {"gaussian"}
+    assert {m.judge for m in METHODS.values() if m.form == "codec"} == {"rounding"}
+    assert {m.decode for m in METHODS.values() if m.form == "bound"} == {"clip"}
+    assert {m.decode for m in METHODS.values() if m.form == "codec"} == {"eight-bit"}
+    assert METHODS["floor"].judge == "noiseless"
