@@ -5,8 +5,8 @@ Evaluation is a loop over this class (:mod:`rdbound.evaluation`). Noise is keyed
 table, and refinement never sees the noise it is reported with.
 """
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -16,64 +16,21 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.channels import Channel, make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.distortion import SquaredError
+from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Batch, Examples, VectorExamples
-from rdbound.methods import METHODS, Method, methods_of
+from rdbound.methods import Method
 from rdbound.models.base import Evidence
 from rdbound.objective import DECODERS, objective
 from rdbound.ops.quality import MS_SSIM_SMALLEST, ms_ssim, psnr
 from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
-from rdbound.registry import find
 from rdbound.tables.rd import Row
 
-__all__ = ["Bench", "EvaluationOptions", "Progress", "chosen_methods"]
+__all__ = ["Bench", "Progress"]
 
 Progress = Callable[[str, int, int], None]
 """Called with (what is being done, how far, of how many)."""
-
-
-@dataclass(frozen=True)
-class EvaluationOptions:
-    """How a model is evaluated.
-
-    Attributes:
-      lmbdas: the trade-offs; None for the single one of a fixed-rate model.
-      samples: fresh noise samples of a channel that is random.
-      refine: None for amortized points only.
-      batch: examples of one shape refined at a time; memory grows with it, numbers do not
-        depend on it but for rounding.
-      methods: names; None for all that apply.
-      channels: in place of the channels that methods name, by that name: ``gaussian``
-        stands for what bounds are judged by, ``sga`` for what codecs are refined through.
-      seed: of all noise.
-    """
-
-    lmbdas: tuple[float, ...] | None
-    samples: int = 8
-    refine: RefinementOptions | None = None
-    batch: int = 1
-    methods: tuple[str, ...] | None = None
-    channels: Mapping[str, Channel] = field(default_factory=dict)
-    seed: int = 0
-
-    def channel(self, name: str) -> Channel:
-        """The channel that a method calls ``name``; raises ValueError for an unknown one."""
-        return self.channels[name] if name in self.channels else make_channel(name)
-
-
-def chosen_methods(form: str, options: EvaluationOptions) -> tuple[Method, ...]:
-    """The methods for a family of priors, in the order of :mod:`rdbound.methods`.
-
-    Those that refine are left out where ``options.refine`` is None, and where
-    ``options.methods`` names some, all others. Raises ValueError for an unknown name.
-    """
-    applicable = methods_of(form, options.refine is not None)
-    if options.methods is None:
-        return applicable
-    wanted = [find("method", METHODS, name) for name in options.methods]
-    return tuple(method for method in applicable if method in wanted)
 
 
 @dataclass(frozen=True)

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import numpy as np
 
-from rdbound.bench import Bench, EvaluationOptions, Progress
+from rdbound.bench import Bench, Progress
 from rdbound.checkpoint import Checkpoint
+from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import Examples, VectorExamples
 from rdbound.models.base import check_lmbda
 from rdbound.ops.quality import psnr

@@ -51,11 +51,11 @@ def checked_options(what: str, make: Callable, options: Mapping[str, Any]) -> di
     that is missing or one of another type.
     """
     try:
-        signature = inspect.signature(make)
+        bound = _signature(make)
     except ValueError:  # of a class written in C: it must judge by itself
         return dict(options)
     try:
-        signature.bind(**options)
+        bound(**options)
     except TypeError as error:
         raise ValueError(f"{what}: {error}") from None
     hints = _hints(make)
@@ -63,6 +63,18 @@ def checked_options(what: str, make: Callable, options: Mapping[str, Any]) -> di
         key: _as_annotated(f"{what}: {key}", hints[key], value) if key in hints else value
         for key, value in options.items()
     }
+
+
+def _signature(make: Callable) -> Callable:
+    """What binds keywords to the parameters of ``make``; raises ValueError where it has none.
+
+    Of a class those of its ``__init__``: what a metaclass takes says nothing.
+    """
+    target = make.func if isinstance(make, partial) else make
+    given = make.args if isinstance(make, partial) else ()
+    if inspect.isclass(target) and not is_dataclass(target):
+        target, given = target.__init__, (None, *given)
+    return partial(inspect.signature(target).bind, *given)
 
 
 def _hints(make: Callable) -> dict[str, Any]:

@@ -3,12 +3,13 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdbound.bench import EvaluationOptions, _Keyed, chosen_methods
+from rdbound.bench import _Keyed
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.datum import image_datum
 from rdbound.evaluation import evaluate
+from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import ImageExamples
 from rdbound.images.sets import ImageSet
 from rdbound.objective import clip, objective

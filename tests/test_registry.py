@@ -119,11 +119,6 @@ def test_a_class_from_outside_is_imported_by_its_name():
     assert build("pair", KNOWN, f"{__name__}:Pair", {"one": 2}) == Pair(2)
 
 
-@pytest.mark.xfail(
-    strict=True,
-    raises=TypeError,
-    reason="the signature of an nnx.Module is its metaclass's, (*args, **kwargs)",
-)
 @pytest.mark.parametrize(("name", "options", "message"), [
     ("tests.toy:Toy", {"depth": 3}, r"unexpected keyword argument 'depth'"),
     ("mlp", {"dimension": 3, "wide": 3}, r"unexpected keyword argument 'wide'"),

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rdbound.bench import EvaluationOptions
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.evaluation import evaluate
+from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import VectorExamples
 from rdbound.models import make_model
 from rdbound.sources.base import Stream

@@ -13,10 +13,10 @@ from scipy.special import ndtr
 from scipy.stats import norm
 
 from rdbound.analysis.gaps import gaps
-from rdbound.bench import EvaluationOptions
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.evaluation import evaluate, exact_rows
+from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import VectorExamples
 from rdbound.models import make_model
 from rdbound.refinement import RefinementOptions

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
@@ -30,7 +31,9 @@ class CompiledSides:
     """
 
     def __init__(self, model: Any, view: Callable[[Sides], Sides] = lambda s: s):
-        graphdef, self._params = nnx.split(model)
+        graphdef, params = nnx.split(model)
+        # A copy: what is done to the model later must not change what is decoded.
+        self._params = jax.tree.map(jnp.copy, params)
 
         def call(side: str, params, *arguments):
             with jax.default_matmul_precision("highest"):

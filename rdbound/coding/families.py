@@ -38,18 +38,19 @@ def make_tables(model: Any) -> Tables:
     Keys are those of :func:`key_of`; the ladder of Gaussians is always among them.
 
     Raises ValueError for a prior whose tables would have to change from datum
-    to datum: above the first level a density of channels may depend on nothing.
+    to datum: a density of channels may depend on nothing, neither on the levels
+    before it nor on λ.
     """
     found: Tables = {"gaussian": gaussian_tables()}
     of, lmbda = sides(model), jnp.float32(model.lmbda_range[0])
     kinds = [of.prior(0, of.start(lmbda)), *_later_priors(model)]
     for level, prior in enumerate(kinds):
         if hasattr(prior, "standard_mass"):
-            family = prior.table_of((1,)).family if level == 0 else _family(prior)
+            family = prior.table_of(np.shape(prior.centre)).family if level == 0 else _family(prior)
             if family not in found:
                 found[family] = ladder(prior.standard_mass)
         elif hasattr(prior, "channel_mass"):
-            constant = prior if level == 0 else _constant_prior(model, level)
+            constant = _constant_prior(model, level)
             name = key_of(constant.table_of(np.shape(constant.centre)).family, level, False)
             found[name] = channel_tables(constant)
     return found
@@ -68,8 +69,11 @@ def _datum_shape(model: Any) -> tuple[int, ...] | None:
     return (model.dimension,) if hasattr(model, "dimension") else None
 
 
-def _priors(model: Any, fill: float) -> tuple:
-    """The priors of all levels where every latent is ``fill``."""
+def _priors(model: Any, lmbda: float, fill: float, levels: int | None = None) -> tuple:
+    """The priors of the first ``levels`` (or all) where every latent is ``fill``."""
+    if levels == 1:
+        of = sides(model)
+        return (of.prior(0, of.start(jnp.float32(lmbda))),)
     shape = _datum_shape(model)
     assert shape is not None
     shapes = latent_shapes(model, shape)
@@ -77,7 +81,7 @@ def _priors(model: Any, fill: float) -> tuple:
     def step(level, prior, state):
         return jnp.full(shapes[level], fill, jnp.float32), prior
 
-    return walk(sides(model), jnp.float32(model.lmbda_range[0]), len(shapes), step).kept
+    return walk(sides(model), jnp.float32(lmbda), levels or len(shapes), step).kept
 
 
 def _later_priors(model: Any) -> tuple:
@@ -85,16 +89,19 @@ def _later_priors(model: Any) -> tuple:
     if _datum_shape(model) is None:
         return ()
     graphdef, state = nnx.split(model)
-    priors = jax.eval_shape(lambda state: _priors(nnx.merge(graphdef, state), 0.0), state)
+    low = model.lmbda_range[0]
+    priors = jax.eval_shape(lambda state: _priors(nnx.merge(graphdef, state), low, 0.0), state)
     return priors[1:]
 
 
 def _constant_prior(model: Any, level: int) -> Any:
-    one, other = (_priors(model, fill)[level] for fill in (0.0, 1.0))
-    same = jax.tree.map(np.array_equal, one, other)
+    """A level's prior, tried with two different pasts and at both ends of the range of λ."""
+    low, high = model.lmbda_range
+    tried = [_priors(model, at, fill, level + 1)[level] for at, fill in ((low, 0.0), (high, 1.0))]
+    same = jax.tree.map(np.array_equal, *tried)
     if not all(jax.tree.leaves(same)):
         raise ValueError(
             f"level {level} of the model has a density of channels that depends on the levels "
-            "before it: no fixed table can code it; give it a Gaussian prior"
+            "before it, or on λ: no fixed table can code it; give it a Gaussian prior"
         )
-    return one
+    return tried[0]

@@ -5,11 +5,11 @@ from pathlib import Path
 
 from rdbound import checkpoint
 from rdbound.analysis.gaps import gaps
-from rdbound.bench import EvaluationOptions, chosen_methods
 from rdbound.channels import Channel, make_channel
 from rdbound.config import Config
 from rdbound.config.schema import EvaluationConfig, NamedConfig, VectorsConfig
 from rdbound.evaluation import evaluate, exact_rows, lmbdas_of
+from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
 from rdbound.images.sets import open_images
 from rdbound.reference import curves, find_curve

@@ -47,8 +47,9 @@ def open_run(config: Config, inputs: dict[str, str]) -> Path:
     if digests.exists():
         _check_inputs(folder, json.loads(digests.read_text()), inputs)
     folder.mkdir(parents=True, exist_ok=True)
-    digests.write_text(json.dumps(inputs, indent=2) + "\n")
+    # In this order: a folder with a configuration is a run, whatever else it lacks.
     stored.write_text(text)
+    digests.write_text(json.dumps(inputs, indent=2) + "\n")
     if not finished(folder):
         _record_start(folder / "provenance.json", config.seed)
     return folder

@@ -17,10 +17,10 @@ import jax.numpy as jnp
 from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from rdbound.bench import EvaluationOptions
 from rdbound.channels import Channel, make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.evaluation import evaluate
+from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import VectorExamples
 from rdbound.models import make_model
 from rdbound.models.base import LatentModel

@@ -118,7 +118,6 @@ def test_compiled_sides_of_six_sided_models_and_of_blocks_are_the_eager_ones(mod
                                                        LMBDA))  # fmt: skip
 
 
-@pytest.mark.xfail(strict=True, reason="nnx.split shares the variables with the model")
 def test_compiled_sides_have_the_weights_of_their_making(rng):
     model = Toy()
     compiled, x = CompiledSides(model), jnp.asarray(rng.random((8, 8, 3)), jnp.float32)

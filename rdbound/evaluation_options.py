@@ -1,0 +1,53 @@
+"""How a model is evaluated: options, and the methods that they choose."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from rdbound.channels import Channel, make_channel
+from rdbound.methods import METHODS, Method, methods_of
+from rdbound.refinement import RefinementOptions
+from rdbound.registry import find
+
+__all__ = ["EvaluationOptions", "chosen_methods"]
+
+
+@dataclass(frozen=True)
+class EvaluationOptions:
+    """How a model is evaluated.
+
+    Attributes:
+      lmbdas: the trade-offs; None for the single one of a fixed-rate model.
+      samples: fresh noise samples of a channel that is random.
+      refine: None for amortized points only.
+      batch: examples of one shape refined at a time; memory grows with it, numbers do not
+        depend on it but for rounding.
+      methods: names; None for all that apply.
+      channels: in place of the channels that methods name, by that name: ``gaussian``
+        stands for what bounds are judged by, ``sga`` for what codecs are refined through.
+      seed: of all noise.
+    """
+
+    lmbdas: tuple[float, ...] | None
+    samples: int = 8
+    refine: RefinementOptions | None = None
+    batch: int = 1
+    methods: tuple[str, ...] | None = None
+    channels: Mapping[str, Channel] = field(default_factory=dict)
+    seed: int = 0
+
+    def channel(self, name: str) -> Channel:
+        """The channel that a method calls ``name``; raises ValueError for an unknown one."""
+        return self.channels[name] if name in self.channels else make_channel(name)
+
+
+def chosen_methods(form: str, options: EvaluationOptions) -> tuple[Method, ...]:
+    """The methods for a family of priors, in the order of :mod:`rdbound.methods`.
+
+    Those that refine are left out where ``options.refine`` is None, and where
+    ``options.methods`` names some, all others. Raises ValueError for an unknown name.
+    """
+    applicable = methods_of(form, options.refine is not None)
+    if options.methods is None:
+        return applicable
+    wanted = [find("method", METHODS, name) for name in options.methods]
+    return tuple(method for method in applicable if method in wanted)
