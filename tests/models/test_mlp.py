@@ -188,7 +188,7 @@ class Bare(Hyperprior):
     """Without its networks: what is asked of it needs no weight."""
 
     def __init__(self, form):
-        self.form = form
+        self.form, self.mse_per_unit = form, 1.0
 
 
 def test_the_width_of_y_never_falls_below_that_of_a_unit_box():
