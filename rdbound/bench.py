@@ -62,8 +62,8 @@ class _Keyed:
 class Bench:
     """One checkpoint with its compiled functions.
 
-    What two methods share is done once: the refinement through one channel, the program
-    of one judge and last step, the codec of one coder.
+    What two methods share is done once: the inference, the refinement through one channel,
+    the program of one judge and last step, the codec of one coder.
 
     Args:
       checkpoint: the model, its tables and its distortion.
@@ -78,6 +78,7 @@ class Bench:
         self.distortion = checkpoint.distortion
         self.examples, self.options = examples, options
         self.vectors = isinstance(examples, VectorExamples)
+        self.peak = 1.0 if self.vectors else 255.0
         self.methods = chosen_methods(self.model.form, options)
         coders = {m.coder for m in self.methods if m.coder is not None}
         self.codecs = {
@@ -120,23 +121,22 @@ class Bench:
         of = _Keyed(
             self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed
         )
+        amortized = self._infer(self.params, of.batch.data.x, of.lmbdas)
         for through in dict.fromkeys(m.through for m in self.methods):
-            evidence = None
+            evidence = amortized
             if through is not None:
                 judge = next(m for m in self.methods if m.through == through)
-                evidence = self._refined(of, judge, progress, warn)
+                evidence = self._refined(of, judge, amortized, progress, warn)
             for method in self.methods:
                 if method.through == through:
                     yield from self._method_rows(method, of, evidence, streams)
 
     def _method_rows(
-        self, method: Method, of: _Keyed, evidence: Evidence | None, streams: Path | None
+        self, method: Method, of: _Keyed, evidence: Evidence, streams: Path | None
     ) -> Iterator[Row]:
         if method.coder is None:
             yield from self._expected(method, of, evidence)
             return
-        if evidence is None:
-            evidence = self._infer(self.params, of.batch.data.x, of.lmbdas)
         for place in range(len(of.batch.indexes)):
             # An image is one datum; a block of vectors is coded as one.
             own = jax.tree.map(
@@ -145,15 +145,15 @@ class Bench:
             yield self._coded(method, of, place, own, streams)
 
     def _refined(
-        self, of: _Keyed, method: Method, progress: Progress, warn: Callable[[str], None]
-    ) -> Evidence:
-        """The evidence of a batch after refinement through ``method``'s channel."""
+        self, of: _Keyed, method: Method, start: Evidence, progress: Progress,
+        warn: Callable[[str], None],
+    ) -> Evidence:  # fmt: skip
+        """The evidence of a batch after refinement from ``start`` through ``method``'s channel."""
         options = self.options.refine
         assert options is not None
         what = f"refining {of.batch.names[0]} λ={of.lmbda:.4g}"
         self._report = lambda step: progress(what, int(step), options.steps)
         solve = self._solver(method, options)
-        start = self._infer(self.params, of.batch.data.x, of.lmbdas)
         flat = lambda tree: jax.tree.map(lambda a: a.reshape(-1, *a.shape[2:]), tree)  # noqa: E731
         result: Refined = solve(flat(of.batch.data), flat(start), flat(of.lmbdas), flat(of.keys(0)))
         statuses = np.asarray(result.status).reshape(len(of.batch.names), -1)
@@ -177,14 +177,18 @@ class Bench:
                 self.model,
                 self.options.channel(method.through),
                 self.options.channel(method.judge),
-                DECODERS["real" if self.vectors else method.decode],
+                self._decoder(method),
                 options,
                 self.distortion,
                 progress=lambda step: self._report(step),
             )
         return self._solvers[method.through]
 
-    def _expected(self, method: Method, of: _Keyed, evidence: Evidence | None) -> Iterator[Row]:
+    def _decoder(self, method: Method) -> Callable[[jax.Array], jax.Array]:
+        """The decoder's last step; vectors are left as they are."""
+        return DECODERS["real" if self.vectors else method.decode]
+
+    def _expected(self, method: Method, of: _Keyed, evidence: Evidence) -> Iterator[Row]:
         """Rows of means over fresh samples, and over the members of an example."""
         assert method.judge is not None
         samples = self.options.samples if self.options.channel(method.judge).random else 1
@@ -202,7 +206,7 @@ class Bench:
                 bytes=None,
                 bpp=mean["bpp"],
                 mse=mean["mse"],
-                psnr=psnr(mean["mse"], 1.0 if self.vectors else 255.0),
+                psnr=psnr(mean["mse"], self.peak),
                 ms_ssim=ssim,
                 J=mean["bpp"] + of.lmbda * mean["distortion"],
                 J_se=_standard_error(terms["J"][place]),
@@ -213,9 +217,8 @@ class Bench:
         assert method.judge is not None
         known = (method.judge, method.decode)
         if known not in self._terms:
-            decode = DECODERS["real" if self.vectors else method.decode]
             channel = self.options.channel(method.judge)
-            run = partial(_terms, self, channel, decode, samples)
+            run = partial(_terms, self, channel, self._decoder(method), samples)
             self._terms[known] = _over_data(run)
         return self._terms[known]
 
@@ -241,7 +244,7 @@ class Bench:
             bytes=len(data),
             bpp=bpp,
             mse=mse,
-            psnr=psnr(mse, 1.0 if self.vectors else 255.0),
+            psnr=psnr(mse, self.peak),
             ms_ssim=None if self.vectors else _ms_ssim_of(original, scaled[None]),
             J=bpp + of.lmbda * self._distortion_of(of, place, scaled, mse),
             J_se=None,
@@ -259,7 +262,7 @@ class Bench:
         return float(self.distortion(one, jnp.pad(jnp.asarray(decoded), extra, mode="edge")))
 
     def _common(self, method: Method, of: _Keyed, place: int, samples: int) -> dict[str, Any]:
-        refined = method.through is not None and self.options.refine is not None
+        refinement = None if method.through is None else self.options.refine
         return {
             "dataset": self.examples.name,
             "image": of.batch.names[place],
@@ -267,7 +270,7 @@ class Bench:
             "lmbda": of.lmbda,
             "method": method.name,
             "pixels": of.batch.pixels(place),
-            "steps": self.options.refine.steps if refined and self.options.refine else 0,
+            "steps": 0 if refinement is None else refinement.steps,
             "samples": samples,
             "seed": of.seed,
         }
@@ -288,12 +291,9 @@ def _over_data(one: Callable) -> Callable:
 def _terms(bench: Bench, channel, decode, samples: int, params, datum, evidence, key, lmbda):
     """({name: [samples]} of J, bpp, distortion and mse; reconstructions [samples, H, W, 3]).
 
-    Where ``evidence`` is None it is the model's own, inferred once; of a vector
-    no reconstruction is kept.
+    Of a vector no reconstruction is kept.
     """
     model = nnx.merge(bench._graphdef, params)
-    if evidence is None:
-        evidence = model.infer(datum.x, lmbda)
 
     def sample(key):
         found = objective(model, channel, datum, key, lmbda, evidence, decode, bench.distortion)

@@ -65,25 +65,27 @@ def checked_options(what: str, make: Callable, options: Mapping[str, Any]) -> di
     }
 
 
+def _called(make: Callable) -> tuple[Callable, tuple]:
+    """(the function that takes the options, what it is given before them)."""
+    target, given = (make.func, make.args) if isinstance(make, partial) else (make, ())
+    if inspect.isclass(target) and not is_dataclass(target):
+        return target.__init__, (None, *given)
+    return target, given
+
+
 def _signature(make: Callable) -> Callable:
     """What binds keywords to the parameters of ``make``; raises ValueError where it has none.
 
     Of a class those of its ``__init__``: what a metaclass takes says nothing.
     """
-    target = make.func if isinstance(make, partial) else make
-    given = make.args if isinstance(make, partial) else ()
-    if inspect.isclass(target) and not is_dataclass(target):
-        target, given = target.__init__, (None, *given)
+    target, given = _called(make)
     return partial(inspect.signature(target).bind, *given)
 
 
 def _hints(make: Callable) -> dict[str, Any]:
     """The annotations of what is called; none where they cannot be resolved."""
-    target = make.func if isinstance(make, partial) else make
-    if inspect.isclass(target) and not is_dataclass(target):
-        target = target.__init__
     try:
-        return typing.get_type_hints(target)
+        return typing.get_type_hints(_called(make)[0])
     except (NameError, TypeError):
         return {}
 

@@ -1,8 +1,8 @@
 """The tables of a model: which families of priors it has, and what they need.
 
 A family of scales has one ladder of tables, shared by all levels that use it. A
-density of channels has a table a channel, which must be the same for every datum: at
-the first level nothing came before it, above it that is tried with two different latents.
+density of channels has a table a channel, which must be the same for every datum and λ:
+that is tried with two different pasts, at both ends of the model's range.
 """
 
 from typing import Any
@@ -42,11 +42,10 @@ def make_tables(model: Any) -> Tables:
     before it nor on λ.
     """
     found: Tables = {"gaussian": gaussian_tables()}
-    of, lmbda = sides(model), jnp.float32(model.lmbda_range[0])
-    kinds = [of.prior(0, of.start(lmbda)), *_later_priors(model)]
-    for level, prior in enumerate(kinds):
+    first = _priors(model, model.lmbda_range[0], 0.0, 1)
+    for level, prior in enumerate((*first, *_later_priors(model))):
         if hasattr(prior, "standard_mass"):
-            family = prior.table_of(np.shape(prior.centre)).family if level == 0 else _family(prior)
+            family = _family(prior)
             if family not in found:
                 found[family] = ladder(prior.standard_mass)
         elif hasattr(prior, "channel_mass"):
@@ -57,7 +56,7 @@ def make_tables(model: Any) -> Tables:
 
 
 def _family(prior: Any) -> str:
-    """Of an abstract prior: its parameters are shapes, and the family hangs on none of them."""
+    """Of a prior that may be abstract: the family hangs on none of its parameters."""
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), prior)
     return zeros.table_of(np.shape(zeros.centre)).family
 

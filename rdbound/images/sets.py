@@ -56,7 +56,7 @@ class ImageSet:
             raise ValueError(f"{self.name}: cannot hold out {count} of {len(self)} images")
         stride = len(self) // count
         held = [stride // 2 + k * stride for k in range(count)]
-        rest = [i for i in range(len(self)) if i not in set(held)]
+        rest = sorted(set(range(len(self))) - set(held))
         return self._part(rest, ""), self._part(held, "-held-out")
 
     def _part(self, indexes: Sequence[int], suffix: str) -> "ImageSet":

@@ -10,7 +10,6 @@ from rdbound import checkpoint
 from rdbound.config import Config
 from rdbound.config.load import read_yaml, validated
 from rdbound.models import make_model
-from rdbound.training_files import Checkpoints
 
 __all__ = ["export_run"]
 
@@ -25,7 +24,7 @@ def export_run(folder: Path, target: Path) -> int:
     if not stored.is_file():
         raise ValueError(f"{folder} is not the folder of a run: it has no config.yaml")
     config: Config = validated(str(stored), read_yaml(stored))
-    newest = Checkpoints(folder / "checkpoints").newest() if _has_any(folder) else None
+    newest = _newest(folder / "checkpoints")
     if config.model is None or config.training is None or newest is None:
         raise ValueError(f"{folder} holds no checkpoint of a training run yet")
     model = make_model(**config.model.keywords())
@@ -36,9 +35,10 @@ def export_run(folder: Path, target: Path) -> int:
     return int(newest.name)
 
 
-def _has_any(folder: Path) -> bool:
-    saved = folder / "checkpoints"
-    return saved.is_dir() and any(p.name.isdigit() for p in saved.iterdir())
+def _newest(saved: Path) -> Path | None:
+    """The last complete checkpoint: one that is being written has another name."""
+    complete = [p for p in saved.iterdir() if p.name.isdigit()] if saved.is_dir() else []
+    return max(complete, key=lambda p: int(p.name), default=None)
 
 
 def _averaged(newest: Path) -> Any:
