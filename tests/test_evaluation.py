@@ -36,7 +36,7 @@ def test_a_bounds_row_is_the_mean_of_the_objective_over_fresh_noise(images):
         datum = image_datum(image, 8)
         keys = jax.random.split(jax.random.key(123), 400)
         one = lambda k, d=datum: objective(model, make_channel("gaussian"), d, k, 0.02, decode=clip)  # noqa: E731
-        J = np.asarray(jax.vmap(one)(keys).J)
+        J = np.asarray(jax.jit(jax.vmap(one))(keys).J)
         error = np.hypot(row.J_se, J.std() / np.sqrt(len(J)))
         assert abs(row.J - J.mean()) < 4 * error
         # The standard error itself, within the spread of a deviation of 16.
@@ -108,7 +108,10 @@ def test_rows_are_the_objective_on_the_keys_of_evaluation(images):
         evidence = jax.tree.map(lambda leaf: leaf[0], refined.evidence)
         for method, moved in (("bound", start), ("bound-refined", evidence)):
             keys = jax.random.split(of.keys(1)[0, 0], 4)
-            terms = [objective(model, gaussian, datum, k, 0.02, moved, clip) for k in keys]
+            run = jax.jit(
+                lambda k, d=datum, e=moved: objective(model, gaussian, d, k, 0.02, e, clip)
+            )
+            terms = [run(k) for k in keys]
             bits = np.mean([sum(float(b) for b in t.bits) for t in terms])
             assert rows[name, method].bits == pytest.approx(bits, rel=1e-4)
             mse = np.mean([float(t.distortion) for t in terms])

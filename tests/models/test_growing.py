@@ -1,3 +1,4 @@
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -62,14 +63,15 @@ def test_the_old_latents_of_a_wider_res_hyper_mean_what_they_did(rng):
     small = make_model("res-hyper-1", "bound", 0.01, latent=64)
     large = _grown(small, make_model("res-hyper-1", "bound", 0.01, latent=96, seed=3))
     x = jnp.asarray(rng.random((64, 64, 3)), jnp.float32)
-    z, y = small.infer(x, 0.01)
-    wide_z, wide_y = large.infer(x, 0.01)
+    z, y = jax.jit(small.infer)(x, 0.01)
+    wide_z, wide_y = jax.jit(large.infer)(x, 0.01)
     np.testing.assert_allclose(wide_z.mu, z.mu, atol=1e-5)
     np.testing.assert_allclose(wide_y.mu[..., :64], y.mu, atol=1e-4)
     padded = jnp.concatenate([y.mu, jnp.ones((*y.mu.shape[:2], 32))], -1)
     # The synthesis does not listen to new latents yet.
-    np.testing.assert_allclose(large.synthesize((z.mu, padded), 0.01),
-                               small.synthesize((z.mu, y.mu), 0.01), atol=1e-4)  # fmt: skip
+    np.testing.assert_allclose(jax.jit(large.synthesize)((z.mu, padded), 0.01),
+                               jax.jit(small.synthesize)((z.mu, y.mu), 0.01),
+                               atol=1e-4)  # fmt: skip
 
 
 @pytest.mark.parametrize("weights", [
