@@ -319,5 +319,5 @@ def _ms_ssim_of(image: np.ndarray, reconstructions: Any) -> float | None:
     h, w = image.shape[:2]
     if min(h, w) < MS_SSIM_SMALLEST:
         return None
-    x = jnp.asarray(image, jnp.float32) / 255.0
-    return float(np.mean([ms_ssim(x, y[:h, :w]) for y in reconstructions]))
+    x = image.astype(np.float32) / 255.0
+    return float(np.mean([ms_ssim(x, np.asarray(y)[:h, :w]) for y in reconstructions]))

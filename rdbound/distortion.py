@@ -20,7 +20,7 @@ import jax
 import jax.numpy as jnp
 
 from rdbound.datum import Datum
-from rdbound.ops.quality import masked_ms_ssim
+from rdbound.ops.ms_ssim import masked_ms_ssim
 from rdbound.registry import build, import_outside
 
 __all__ = ["DISTORTIONS", "Distortion", "MSSSIM", "SquaredError", "make_distortion"]

@@ -8,16 +8,16 @@ MS-SSIM is a product over five scales j, each half the one before:
 with moments under an 11×11 Gaussian window, C₁ = (0.01·255)² and C₂ = (0.03·255)².
 """
 
-import jax
-import jax.numpy as jnp
 import numpy as np
+from scipy.ndimage import correlate1d
 
-__all__ = ["MS_SSIM_SMALLEST", "masked_ms_ssim", "ms_ssim", "psnr"]
+__all__ = ["MS_SSIM_SMALLEST", "WEIGHTS", "check_sides", "ms_ssim", "psnr", "window"]
 
 MS_SSIM_SMALLEST = 161
 """The shortest side that five scales of an 11-tap window allow: 10·2⁴ + 1."""
 
-_WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+WEIGHTS = (0.0448, 0.2856, 0.3001, 0.2363, 0.1333)
+"""Exponents of the five scales, finest first."""
 
 
 def psnr(mse: float, peak: float = 255.0) -> float:
@@ -29,89 +29,62 @@ def psnr(mse: float, peak: float = 255.0) -> float:
     return float("inf") if mse == 0 else float(10.0 * np.log10(peak**2 / mse))
 
 
-def _window() -> np.ndarray:
+def window() -> np.ndarray:
+    """The Gaussian window of σ = 1.5, [11], float32; its outer product is that of images."""
     taps = np.exp(-((np.arange(11) - 5.0) ** 2) / (2 * 1.5**2))
     return (taps / taps.sum()).astype(np.float32)
 
 
-def _blur(x):
-    """[C, H, W] → [C, H − 10, W − 10], the separable Gaussian window without padding."""
-    taps = _window()
-    h, w = x.shape[1] - 10, x.shape[2] - 10
-    x = sum(taps[i] * x[:, i : i + h, :] for i in range(11))
-    return sum(taps[i] * x[:, :, i : i + w] for i in range(11))
-
-
-def _similarities(x, y, weight=None):
-    """(luminance · contrast · structure, contrast · structure), means over windows, each [C].
-
-    ``weight`` [1, H, W]: 0 where a window must not reach; None where all count.
-    """
-    c1, c2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
-    mu_x, mu_y = _blur(x), _blur(y)
-    var_x = _blur(x * x) - mu_x**2
-    var_y = _blur(y * y) - mu_y**2
-    cov = _blur(x * y) - mu_x * mu_y
-    structure = (2 * cov + c2) / (var_x + var_y + c2)
-    full = structure * (2 * mu_x * mu_y + c1) / (mu_x**2 + mu_y**2 + c1)
-    if weight is None:
-        return full.mean((1, 2)), structure.mean((1, 2))
-    # A window counts where all of it is inside: its taps sum to one. Where an image
-    # is too small for that at the coarsest scale, those do that are inside the most.
-    covered = _blur(weight)
-    inside = (covered > jnp.minimum(1.0, covered.max()) - 1e-5).astype(x.dtype)
-    count = inside.sum()
-    return (full * inside).sum((1, 2)) / count, (structure * inside).sum((1, 2)) / count
-
-
-def _halve(x):
-    """Mean over 2×2, with zeros beyond an odd side's both ends (as in PyTorch's avg_pool2d)."""
-    h, w = x.shape[1] % 2, x.shape[2] % 2
-    x = jnp.pad(x, ((0, 0), (h, h), (w, w)))
-    x = x[:, : x.shape[1] // 2 * 2, : x.shape[2] // 2 * 2]
-    return (x[:, ::2, ::2] + x[:, 1::2, ::2] + x[:, ::2, 1::2] + x[:, 1::2, 1::2]) / 4.0
-
-
-def _scales(x, y, weight=None) -> jax.Array:
-    """MS-SSIM of images [C, H, W] on 0–255."""
-    factors = []
-    for exponent in _WEIGHTS[:-1]:
-        _, structure = _similarities(x, y, weight)
-        # The floor keeps the power's gradient finite at 0.
-        factors.append(jnp.maximum(structure, 1e-12) ** exponent)
-        x, y = _halve(x), _halve(y)
-        weight = None if weight is None else _halve(weight)
-    full, _ = _similarities(x, y, weight)
-    factors.append(jnp.maximum(full, 1e-12) ** _WEIGHTS[-1])
-    return jnp.mean(jnp.prod(jnp.stack(factors), axis=0))
-
-
-def _check_sides(x) -> None:
+def check_sides(x: np.ndarray) -> None:
+    """Raises ValueError where an image [H, W, …] is too small for five scales."""
     if min(x.shape[:2]) < MS_SSIM_SMALLEST:
         raise ValueError(
             f"MS-SSIM needs sides of at least {MS_SSIM_SMALLEST} pixels, not {x.shape[:2]}"
         )
 
 
-@jax.jit
-def ms_ssim(x: jax.Array, y: jax.Array) -> jax.Array:
+def ms_ssim(x: np.ndarray, y: np.ndarray) -> float:
     """Multi-scale SSIM (Wang, Simoncelli & Bovik 2003) of two images [H, W, 3] in [0, 1].
 
     Five scales, an 11-tap Gaussian window of σ = 1.5, the mean over channels,
-    in the convention of pytorch-msssim. Raises ValueError for a side below 161.
+    in the convention of pytorch-msssim. A channel at a time, so that a photograph of
+    12 megapixels takes some 0.5 GB. Raises ValueError for a side below 161.
     """
-    _check_sides(x)
-    x, y = (255.0 * jnp.moveaxis(image, -1, 0) for image in (x, y))
-    return _scales(x, y)
+    check_sides(x)
+    channels = [[255.0 * np.asarray(i[..., c], np.float32) for i in (x, y)] for c in range(3)]
+    return float(np.mean([_of_channel(*pair) for pair in channels]))
 
 
-def masked_ms_ssim(x: jax.Array, y: jax.Array, mask: jax.Array) -> jax.Array:
-    """MS-SSIM of what ``mask`` [H, W, 1] leaves of padded images [H, W, 3] in [0, 1].
+def _of_channel(x: np.ndarray, y: np.ndarray) -> float:
+    """The product over scales of one channel [H, W] on 0–255."""
+    product = 1.0
+    for scale, exponent in enumerate(WEIGHTS):
+        full, structure = _similarities(x, y)
+        last = scale == len(WEIGHTS) - 1
+        product *= max(full if last else structure, 0.0) ** exponent
+        x, y = _halve(x), _halve(y)
+    return product
 
-    Only windows that lie within the mask count. Equal to :func:`ms_ssim` where
-    the mask is all ones; near it where the true sides are multiples of 16.
-    Raises ValueError for a padded side below 161.
-    """
-    _check_sides(x)
-    x, y, weight = (jnp.moveaxis(image, -1, 0) for image in (x, y, mask))
-    return _scales(255.0 * x, 255.0 * y, weight)
+
+def _similarities(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The means over windows of (luminance · contrast · structure, contrast · structure)."""
+    c1, c2 = (0.01 * 255.0) ** 2, (0.03 * 255.0) ** 2
+    mu_x, mu_y = _blur(x), _blur(y)
+    spread = _blur(x * x) - mu_x**2 + _blur(y * y) - mu_y**2
+    structure = (2 * (_blur(x * y) - mu_x * mu_y) + c2) / (spread + c2)
+    full = structure * (2 * mu_x * mu_y + c1) / (mu_x**2 + mu_y**2 + c1)
+    return float(full.mean(dtype=np.float64)), float(structure.mean(dtype=np.float64))
+
+
+def _blur(x: np.ndarray) -> np.ndarray:
+    """[H, W] → [H − 10, W − 10], where the whole window lies inside."""
+    rows = correlate1d(x, window(), 0, mode="constant")[5:-5]
+    return correlate1d(rows, window(), 1, mode="constant")[:, 5:-5]
+
+
+def _halve(x: np.ndarray) -> np.ndarray:
+    """Mean over 2×2, with zeros beyond an odd side's both ends (as in PyTorch's avg_pool2d)."""
+    odd = [(side % 2, side % 2) for side in x.shape]
+    x = np.pad(x, odd)
+    x = x[: x.shape[0] // 2 * 2, : x.shape[1] // 2 * 2]
+    return (x[::2, ::2] + x[1::2, ::2] + x[::2, 1::2] + x[1::2, 1::2]) / 4.0
