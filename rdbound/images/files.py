@@ -1,13 +1,18 @@
-"""Image files, read and refused.
+"""Image files, read and refused: what is measured is the picture that a viewer shows.
 
-What is refused would be measured wrongly: 16-bit pixels and transparency have no single
-8-bit RGB image that they are.
+- Refused, because they are no single 8-bit RGB image: more than 8 bits a channel,
+  transparent pixels, several frames or pages. (Of the pictures in a camera's MPO file the
+  first is the photograph.)
+- Honoured: an EXIF orientation turns the picture; a colour profile other than sRGB
+  is converted to sRGB. A file without a profile is taken for sRGB; an sRGB one's pixels
+  are as they are.
 """
 
+import io
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 __all__ = ["SUFFIXES", "read_image", "to_rgb"]
 
@@ -19,15 +24,17 @@ _EIGHT_BIT = {"RGB", "L", "P", "RGBA", "LA", "PA", "1"}
 def read_image(path: str | Path) -> np.ndarray:
     """Read an image file as uint8 [H, W, 3].
 
-    Greyscale becomes RGB and an opaque alpha channel is dropped. Raises
-    ValueError, naming the file, when it is missing, corrupt, not an image,
-    has more than 8 bits a channel, or is partly transparent.
+    Greyscale becomes RGB and an opaque alpha channel is dropped; orientation and colour
+    profile are honoured. Raises ValueError, naming the file, when it is missing, corrupt,
+    not an image, has more than 8 bits a channel, several frames, a colour profile
+    that cannot be read, or is partly transparent.
     """
     path = Path(path)
     try:
         with Image.open(path) as image:
+            _check_kind(image, str(path))
             image.load()
-            return to_rgb(image, str(path))
+            return to_rgb(_as_shown(image, str(path)), str(path))
     except FileNotFoundError:
         raise ValueError(f"{path}: no such file") from None
     except UnidentifiedImageError:
@@ -36,6 +43,41 @@ def read_image(path: str | Path) -> np.ndarray:
         ) from None
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
         raise ValueError(f"{path}: cannot be decoded ({error}); is the file whole?") from None
+
+
+def _check_kind(image: Image.Image, name: str) -> None:
+    """Refuse what Pillow would cut to 8 bits, or to the first of several pictures."""
+    # Pillow gives 16-bit RGB as 8-bit RGB; only how it means to read it tells.
+    if any(";16" in str(tile[3]) for tile in getattr(image, "tile", ())):
+        raise ValueError(f"{name}: has 16 bits a channel; convert it to 8 bits first")
+    frames = getattr(image, "n_frames", 1)
+    if frames > 1 and image.format != "MPO":
+        raise ValueError(f"{name}: has {frames} frames or pages; save the one that is meant")
+
+
+def _as_shown(image: Image.Image, name: str) -> Image.Image:
+    """The image the right way up, in sRGB."""
+    image = ImageOps.exif_transpose(image)
+    data = image.info.get("icc_profile")
+    if not data:
+        return image
+    try:
+        profile = ImageCms.getOpenProfile(io.BytesIO(data))
+        if "srgb" in ImageCms.getProfileDescription(profile).lower():
+            return image
+        alpha = image.getchannel("A") if "A" in image.getbands() else None
+        plain = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+        shown = ImageCms.profileToProfile(plain, profile, ImageCms.createProfile("sRGB"),
+                                          outputMode="RGB")  # fmt: skip
+    except (ImageCms.PyCMSError, ValueError) as error:
+        raise ValueError(
+            f"{name}: its colour profile cannot be converted to sRGB ({error}); convert the image, "
+            "or remove the profile"
+        ) from None
+    assert shown is not None
+    if alpha is not None:
+        shown.putalpha(alpha)
+    return shown
 
 
 def to_rgb(image: Image.Image, name: str) -> np.ndarray:

@@ -1,6 +1,10 @@
+import io
+import struct
+import zlib
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageCms
 
 from rdbound.images.files import read_image
 
@@ -37,6 +41,26 @@ def _sixteen_bits(path):
     _save(path, np.zeros((4, 4), np.uint16))
 
 
+def _sixteen_bit_rgb(path):
+    """A PNG written by hand; Pillow would read it, cut to 8 bits."""
+    chunk = lambda kind, data: (  # noqa: E731
+        struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    )
+    header = struct.pack(">IIBBBBB", 4, 2, 16, 2, 0, 0, 0)
+    rows = zlib.compress((b"\0" + bytes(range(24))) * 2)
+    parts = chunk(b"IHDR", header), chunk(b"IDAT", rows), chunk(b"IEND", b"")
+    path.write_bytes(b"\x89PNG\r\n\x1a\n" + b"".join(parts))
+
+
+def _animated(path):
+    frames = [Image.new("RGB", (4, 4), (i, 0, 0)) for i in range(3)]
+    frames[0].save(path, save_all=True, append_images=frames[1:])
+
+
+def _broken_profile(path):
+    Image.new("RGB", (4, 4)).save(path, icc_profile=b"no profile at all" * 20)
+
+
 def _text(path):
     path.write_text("not an image")
 
@@ -51,7 +75,8 @@ def _nothing(path):
 
 
 @pytest.mark.parametrize(("make", "message"), [
-    (_transparent, "transparent"), (_sixteen_bits, "not 8-bit"), (_text, "not an image"),
+    (_transparent, "transparent"), (_sixteen_bits, "16 bits"), (_sixteen_bit_rgb, "16 bits"),
+    (_animated, "3 frames"), (_broken_profile, "profile"), (_text, "not an image"),
     (_cut, "cannot be decoded"), (_nothing, "no such file")])  # fmt: skip
 def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path, make, message):
     path = tmp_path / "picture.png"
@@ -60,3 +85,50 @@ def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path, make, mes
         read_image(path)
     assert str(path) in str(error.value)
     assert "\n" not in str(error.value)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg", "webp"])
+def test_orientation_turns_the_picture(tmp_path, suffix):
+    image = np.kron(np.array([[0, 80, 160], [40, 120, 240]], np.uint8), np.ones((16, 16), np.uint8))
+    exif = Image.Exif()
+    exif[274] = 6  # shown turned a quarter clockwise
+    read = read_image(_save(tmp_path / f"turned.{suffix}", image, exif=exif))
+    assert read.shape == (48, 32, 3)
+    np.testing.assert_allclose(read[..., 0].astype(int), np.rot90(image, -1), atol=2)
+
+
+def _swapped_profile():
+    """sRGB with its red and green exchanged, under another name."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    data = data.replace("sRGB built-in".encode("utf-16-be"), "exchanged rgb".encode("utf-16-be"))
+    # The table of tags comes first: 12 bytes each, after 128 + 4.
+    count = struct.unpack(">I", data[128:132])[0]
+    table = data[132 : 132 + 12 * count]
+    for old, new in ((b"rXYZ", b"????"), (b"gXYZ", b"rXYZ"), (b"????", b"gXYZ")):
+        table = table.replace(old, new)
+    return data[:132] + table + data[132 + 12 * count :]
+
+
+def test_another_profile_is_converted_and_srgb_is_left_as_it_is(tmp_path, rng):
+    image = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    other = read_image(_save(tmp_path / "other.png", image, icc_profile=_swapped_profile()))
+    np.testing.assert_allclose(other.astype(int), image[..., [1, 0, 2]], atol=1)
+    srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    same = read_image(_save(tmp_path / "same.png", image, icc_profile=srgb))
+    np.testing.assert_array_equal(same, image)
+
+
+def test_a_profile_does_not_hide_transparency(tmp_path, rng):
+    rgba = rng.integers(0, 256, (8, 8, 4), dtype=np.uint8)
+    path = _save(tmp_path / "see-through.png", rgba, icc_profile=_swapped_profile())
+    with pytest.raises(ValueError, match="transparent"):
+        read_image(path)
+
+
+def test_the_first_picture_of_a_camera_s_file_is_the_photograph(tmp_path):
+    first, second = (Image.new("RGB", (16, 16), (level, 0, 0)) for level in (200, 20))
+    buffer = io.BytesIO()
+    first.save(buffer, "MPO", save_all=True, append_images=[second])
+    path = tmp_path / "camera.jpg"
+    path.write_bytes(buffer.getvalue())
+    assert abs(int(read_image(path)[8, 8, 0]) - 200) <= 2
