@@ -7,7 +7,6 @@ table, and refinement never sees the noise it is reported with.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +16,19 @@ import numpy as np
 from flax import nnx
 
 from rdbound.checkpoint import Checkpoint
+from rdbound.coding.compiled import CompiledSides
 from rdbound.distortion import SquaredError
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Batch, Examples, VectorExamples
+from rdbound.judging import Judged, OverData, infer, ms_ssim_of, standard_error
 from rdbound.methods import Method
-from rdbound.models.base import Evidence
-from rdbound.objective import DECODERS, objective
-from rdbound.ops.quality import MS_SSIM_SMALLEST, ms_ssim, psnr
+from rdbound.models.base import Evidence, Sides
+from rdbound.objective import DECODERS
+from rdbound.ops.quality import psnr
+from rdbound.programs import run
 from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
 from rdbound.tables.rd import Row
+from rdbound.windows import Windows, is_large
 
 __all__ = ["Bench", "Progress"]
 
@@ -84,11 +87,8 @@ class Bench:
         self.codecs = {
             coder: examples.codec(self.model, checkpoint.tables, coder) for coder in coders
         }
-        graphdef, self.params = nnx.split(self.model)
-        self._graphdef = graphdef
-        infer = lambda params, x, lmbda: nnx.merge(graphdef, params).infer(x, lmbda)  # noqa: E731
-        self._infer = _over_data(infer)
-        self._terms: dict[tuple[str, str], Callable] = {}
+        self._graphdef, self.params = nnx.split(self.model)
+        self._large = Windows(self.model, CompiledSides(self.model))
         self._solvers: dict[str, Callable] = {}
         self._report: Callable[[int], None] = lambda step: None
 
@@ -121,7 +121,7 @@ class Bench:
         of = _Keyed(
             self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed
         )
-        amortized = self._infer(self.params, of.batch.data.x, of.lmbdas)
+        amortized = self._inferred(of)
         for through in dict.fromkeys(m.through for m in self.methods):
             evidence = amortized
             if through is not None:
@@ -130,6 +130,20 @@ class Bench:
             for method in self.methods:
                 if method.through == through:
                     yield from self._method_rows(method, of, evidence, streams)
+
+    def _inferred(self, of: _Keyed) -> Evidence:
+        """What the inference networks say, [examples, members, …]."""
+        large = self._large_sides(of)
+        if large is None:
+            inference = OverData(self._graphdef, infer)
+            return run(inference, self.params, of.batch.data.x, of.lmbdas)
+        found = [large.infer(x[0], jnp.float32(of.lmbda)) for x in of.batch.data.x]
+        return jax.tree.map(lambda *leaves: np.stack(leaves)[:, None], *found)
+
+    def _large_sides(self, of: _Keyed) -> Sides | None:
+        """The sides by windows, where the examples are large images; else None."""
+        height, width = of.batch.data.x.shape[2:4] if not self.vectors else (0, 0)
+        return self._large.sides(height, width) if is_large(height, width) else None
 
     def _method_rows(
         self, method: Method, of: _Keyed, evidence: Evidence, streams: Path | None
@@ -192,12 +206,8 @@ class Bench:
         """Rows of means over fresh samples, and over the members of an example."""
         assert method.judge is not None
         samples = self.options.samples if self.options.channel(method.judge).random else 1
-        terms, x_hat = self._terms_of(method, samples)(
-            self.params, of.batch.data, evidence, of.keys(1), of.lmbdas
-        )
-        terms = {name: np.asarray(value, np.float64) for name, value in terms.items()}
-        for place, original in enumerate(of.batch.originals):
-            ssim = None if self.vectors else _ms_ssim_of(original, x_hat[place, 0])
+        terms, similar = self._judged(method, samples, of, evidence)
+        for place in range(len(of.batch.indexes)):
             mean = {name: float(value[place].mean()) for name, value in terms.items()}
             common = self._common(method, of, place, samples)
             yield Row(
@@ -207,20 +217,50 @@ class Bench:
                 bpp=mean["bpp"],
                 mse=mean["mse"],
                 psnr=psnr(mean["mse"], self.peak),
-                ms_ssim=ssim,
+                ms_ssim=similar[place],
                 J=mean["bpp"] + of.lmbda * mean["distortion"],
-                J_se=_standard_error(terms["J"][place]),
+                J_se=standard_error(terms["J"][place]),
             )
 
-    def _terms_of(self, method: Method, samples: int) -> Callable:
-        """(params, data, evidence, keys, λ) → (terms [..., samples], reconstructions)."""
+    def _judged(
+        self, method: Method, samples: int, of: _Keyed, evidence: Evidence
+    ) -> tuple[dict[str, np.ndarray], list[float | None]]:
+        """(terms, float64 [examples, members, samples]; the mean MS-SSIM of each example)."""
         assert method.judge is not None
-        known = (method.judge, method.decode)
-        if known not in self._terms:
-            channel = self.options.channel(method.judge)
-            run = partial(_terms, self, channel, self._decoder(method), samples)
-            self._terms[known] = _over_data(run)
-        return self._terms[known]
+        judged = Judged(self.options.channel(method.judge), self._decoder(method), samples,
+                        self.distortion, not self.vectors)  # fmt: skip
+        large = self._large_sides(of)
+        if large is not None:
+            return self._judged_large(judged, large, of, evidence)
+        terms, x_hat = run(OverData(self._graphdef, judged), self.params, of.batch.data, evidence,
+                           of.keys(1), of.lmbdas)  # fmt: skip
+        similar = [
+            None if self.vectors else ms_ssim_of(original, x_hat[place, 0])
+            for place, original in enumerate(of.batch.originals)
+        ]
+        return {name: np.asarray(value, np.float64) for name, value in terms.items()}, similar
+
+    def _judged_large(
+        self, judged: Judged, sides: Sides, of: _Keyed, evidence: Evidence
+    ) -> tuple[dict[str, np.ndarray], list[float | None]]:
+        """The same of large images, of which one reconstruction is held at a time."""
+        terms, similar = [], []
+        for place, original in enumerate(of.batch.originals):
+            one = lambda tree, p=place: jax.tree.map(lambda leaf: leaf[p, 0], tree)  # noqa: E731
+            samples = judged.one_by_one(
+                sides,
+                one(of.batch.data),
+                one(evidence),
+                of.keys(1)[place, 0],
+                jnp.float32(of.lmbda),
+            )
+            found = [(values, ms_ssim_of(original, x_hat[None])) for values, x_hat in samples]
+            terms.append([values for values, _ in found])
+            known = [ssim for _, ssim in found if ssim is not None]
+            similar.append(float(np.mean(known)) if known else None)
+        names = terms[0][0]
+        arrays = {n: np.array([[float(v[n]) for v in image] for image in terms]) for n in names}
+        return {name: value[:, None] for name, value in arrays.items()}, similar
 
     def _coded(
         self, method: Method, of: _Keyed, place: int, evidence: Evidence, streams: Path | None
@@ -245,7 +285,7 @@ class Bench:
             bpp=bpp,
             mse=mse,
             psnr=psnr(mse, self.peak),
-            ms_ssim=None if self.vectors else _ms_ssim_of(original, scaled[None]),
+            ms_ssim=None if self.vectors else ms_ssim_of(original, scaled[None]),
             J=bpp + of.lmbda * self._distortion_of(of, place, scaled, mse),
             J_se=None,
         )
@@ -274,50 +314,3 @@ class Bench:
             "samples": samples,
             "seed": of.seed,
         }
-
-
-def _over_data(one: Callable) -> Callable:
-    """``one(params, …)`` of a datum, over [examples, members], compiled in full precision."""
-
-    def precise(params, *arguments):
-        # So that a codec rounds here as it will when it writes.
-        with jax.default_matmul_precision("highest"):
-            mapped = jax.vmap(jax.vmap(partial(one, params)))
-            return mapped(*arguments)
-
-    return jax.jit(precise)
-
-
-def _terms(bench: Bench, channel, decode, samples: int, params, datum, evidence, key, lmbda):
-    """({name: [samples]} of J, bpp, distortion and mse; reconstructions [samples, H, W, 3]).
-
-    Of a vector no reconstruction is kept.
-    """
-    model = nnx.merge(bench._graphdef, params)
-
-    def sample(key):
-        found = objective(model, channel, datum, key, lmbda, evidence, decode, bench.distortion)
-        names = ("J", "bpp", "distortion")
-        values = {name: getattr(found, name) for name in names}
-        values["mse"] = SquaredError()(datum, found.x_hat)
-        return values, () if bench.vectors else found.x_hat
-
-    return jax.lax.map(sample, jax.random.split(key, samples))
-
-
-def _standard_error(J: np.ndarray) -> float | None:
-    """Of the mean of J [members, samples]: over members where there are several.
-
-    Samples of one member share its datum, so that only members are independent draws.
-    """
-    values = J.mean(1) if len(J) > 1 else J[0]
-    return float(values.std(ddof=1)) / len(values) ** 0.5 if len(values) > 1 else None
-
-
-def _ms_ssim_of(image: np.ndarray, reconstructions: Any) -> float | None:
-    """Mean MS-SSIM of reconstructions [samples, H, W, 3]; None for images too small for it."""
-    h, w = image.shape[:2]
-    if min(h, w) < MS_SSIM_SMALLEST:
-        return None
-    x = image.astype(np.float32) / 255.0
-    return float(np.mean([ms_ssim(x, np.asarray(y)[:h, :w]) for y in reconstructions]))

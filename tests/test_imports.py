@@ -7,10 +7,11 @@ import rdbound
 
 ROOT = Path(rdbound.__file__).parent
 # Each may import itself and what stands before it.
-ORDER = ["registry", "ops", "channels", "models", "datum", "distortion", "walk", "cost",
+ORDER = ["registry", "ops", "programs", "channels", "models", "datum", "distortion", "walk",
+         "reach", "windows", "cost",
          "objective", "training_files", "training_options", "training", "refinement", "fingerprint",
          "coding",
-         "checkpoint", "images", "sources", "evaluation_options", "examples", "bench",
+         "checkpoint", "images", "sources", "evaluation_options", "examples", "judging", "bench",
          "evaluation", "theory",
          "config"]  # fmt: skip
 # Effects: they may import anything, nothing else imports them.

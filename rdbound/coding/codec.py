@@ -14,8 +14,10 @@ is left into an error instead of a wrong image.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import jax.numpy as jnp
 import numpy as np
 
 from rdbound.coding.base import Coder
@@ -27,9 +29,10 @@ from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import Tables
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
-from rdbound.models.base import Evidence, LatentModel, check_lmbda
+from rdbound.models.base import Evidence, LatentModel, Sides, check_lmbda
 from rdbound.models.blocked import Blocked
 from rdbound.walk import latent_shapes, walk
+from rdbound.windows import Windows
 
 __all__ = ["Codec", "VectorCodec"]
 
@@ -71,7 +74,7 @@ class _Codec(ABC):
         self._shapes: dict[tuple[int, int], Sequence[tuple[int, ...]]] = {}
 
     @abstractmethod
-    def _sides(self, height: int, width: int) -> CompiledSides:
+    def _sides(self, height: int, width: int) -> Sides:
         """The compiled sides for a datum of this size."""
 
     def _known_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
@@ -94,7 +97,7 @@ class _Codec(ABC):
     ) -> bytes:
         """A datum → the whole container."""
         height, width = size
-        of, rate, writer = self._sides(height, width), np.float32(lmbda), Writer()
+        of, rate, writer = self._sides(height, width), jnp.float32(lmbda), Writer()
         known = of.infer(x, rate) if evidence is None else evidence
 
         def step(level, prior, state):
@@ -117,7 +120,7 @@ class _Codec(ABC):
             return coder.read(level, prior, shapes[level], reader), None
 
         of = self._sides(header.height, header.width)
-        walked = _unless_lost(lambda: walk(of, np.float32(header.lmbda), len(shapes), step))
+        walked = _unless_lost(lambda: walk(of, jnp.float32(header.lmbda), len(shapes), step))
         if reader.crc != header.index_crc or not reader.exhausted():
             raise BitstreamError(_OTHER_ARITHMETIC)
         return header, np.asarray(of.synthesize(walked.state))
@@ -155,7 +158,8 @@ class Codec(_Codec):
 
     An image of any size from 1×1 up is padded by edge replication to multiples of the
     model's stride; the padding is coded with it and cut off again. One codec serves
-    every size and every λ of its model: programs are compiled once a padded shape.
+    every size and every λ of its model: programs are compiled once a padded shape, and a
+    large image is computed by windows (:mod:`rdbound.windows`).
     A decoder needs the same checkpoint, known by its fingerprint, and nothing else:
     size, λ and coder stand in the container.
 
@@ -183,7 +187,7 @@ class Codec(_Codec):
                  **options: Any):  # fmt: skip
         super().__init__(model, tables, coder, **options)
         self.stride = model.stride
-        self._compiled = CompiledSides(model)
+        self._large = Windows(model, CompiledSides(model))
 
     def compress(
         self,
@@ -221,11 +225,21 @@ class Codec(_Codec):
         image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
         return image[: header.height, : header.width]
 
-    def _sides(self, height: int, width: int) -> CompiledSides:
-        return self._compiled
+    def _sides(self, height: int, width: int) -> Sides:
+        return self._large.sides(*padded_shape(height, width, self.stride))
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
         return latent_shapes(self._model, (*padded_shape(height, width, self.stride), 3))
+
+
+@dataclass(frozen=True)
+class _InBlocks:
+    """Sides of one vector → those of ``count``."""
+
+    count: int
+
+    def __call__(self, of: Sides) -> Sides:
+        return Blocked(of, self.count)
 
 
 class VectorCodec(_Codec):
@@ -282,10 +296,9 @@ class VectorCodec(_Codec):
         """
         return self._decode(data)[1]
 
-    def _sides(self, height: int, width: int) -> CompiledSides:
+    def _sides(self, height: int, width: int) -> Sides:
         if height not in self._by_count:
-            view = lambda of: Blocked(of, height)  # noqa: E731
-            self._by_count[height] = CompiledSides(self._model, view)
+            self._by_count[height] = CompiledSides(self._model, _InBlocks(height))
         return self._by_count[height]
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:

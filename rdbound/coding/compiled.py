@@ -6,7 +6,7 @@ may choose another table.
 """
 
 from collections.abc import Callable
-from functools import partial
+from dataclasses import dataclass
 from typing import Any
 
 import jax
@@ -15,8 +15,29 @@ import numpy as np
 from flax import nnx
 
 from rdbound.models.base import Sides, sides
+from rdbound.programs import run
 
-__all__ = ["CompiledSides"]
+__all__ = ["CompiledSides", "same"]
+
+
+def same(of: Sides) -> Sides:
+    """The sides themselves."""
+    return of
+
+
+@dataclass(frozen=True)
+class _Side:
+    """One side, a function of weights and arguments; equal to that of any model built alike."""
+
+    graphdef: nnx.GraphDef
+    view: Callable[[Sides], Sides]
+    name: str
+    level: tuple[int, ...] = ()
+
+    def __call__(self, params: Any, *arguments: Any) -> Any:
+        with jax.default_matmul_precision("highest"):
+            of = self.view(sides(nnx.merge(self.graphdef, params)))
+            return getattr(of, self.name)(*self.level, *arguments)
 
 
 class CompiledSides:
@@ -27,46 +48,39 @@ class CompiledSides:
 
     Args:
       model: weights are taken from it now.
-      view: of its sides, in what the model sees as one datum; the sides themselves by default.
+      view: of its sides, in what the model sees as one datum; the sides themselves by
+        default. Hashable: two that are equal do the same.
     """
 
-    def __init__(self, model: Any, view: Callable[[Sides], Sides] = lambda s: s):
-        graphdef, params = nnx.split(model)
+    def __init__(self, model: Any, view: Callable[[Sides], Sides] = same):
+        self._graphdef, params = nnx.split(model)
+        self._view = view
         # A copy: what is done to the model later must not change what is decoded.
         self._params = jax.tree.map(jnp.copy, params)
 
-        def call(side: str, params, *arguments):
-            with jax.default_matmul_precision("highest"):
-                return getattr(view(sides(nnx.merge(graphdef, params))), side)(*arguments)
-
-        compiled = lambda side, **kw: jax.jit(partial(call, side), **kw)  # noqa: E731
-        self._infer = compiled("infer")
-        self._start = compiled("start")
-        self._prior = compiled("prior", static_argnums=1)
-        self._posterior = compiled("posterior", static_argnums=1)
-        self._absorb = compiled("absorb", static_argnums=1)
-        self._synthesize = compiled("synthesize")
+    def _call(self, side: str, *arguments: Any, level: tuple[int, ...] = ()) -> Any:
+        return run(_Side(self._graphdef, self._view, side, level), self._params, *arguments)
 
     def infer(self, x: jax.Array, lmbda: Any) -> Any:
         """The evidence of each level."""
-        return self._infer(self._params, x, lmbda)
+        return self._call("infer", x, lmbda)
 
     def start(self, lmbda: Any) -> Any:
         """The state before the first level."""
-        return self._start(self._params, lmbda)
+        return self._call("start", lmbda)
 
     def prior(self, level: int, state: Any) -> Any:
         """The prior of ``level``, of NumPy arrays."""
-        return jax.tree.map(np.asarray, self._prior(self._params, level, state))
+        return jax.tree.map(np.asarray, self._call("prior", state, level=(level,)))
 
     def posterior(self, level: int, state: Any, evidence: Any) -> Any:
         """The posterior of ``level``, of NumPy arrays."""
-        return jax.tree.map(np.asarray, self._posterior(self._params, level, state, evidence))
+        return jax.tree.map(np.asarray, self._call("posterior", state, evidence, level=(level,)))
 
     def absorb(self, level: int, state: Any, latent: Any) -> Any:
         """The state after ``level``."""
-        return self._absorb(self._params, level, state, latent)
+        return self._call("absorb", state, latent, level=(level,))
 
     def synthesize(self, state: Any) -> jax.Array:
         """The reconstruction."""
-        return self._synthesize(self._params, state)
+        return self._call("synthesize", state)

@@ -8,6 +8,8 @@ MS-SSIM is a product over five scales j, each half the one before:
 with moments under an 11×11 Gaussian window, C₁ = (0.01·255)² and C₂ = (0.03·255)².
 """
 
+from typing import Any
+
 import numpy as np
 from scipy.ndimage import correlate1d
 
@@ -35,7 +37,7 @@ def window() -> np.ndarray:
     return (taps / taps.sum()).astype(np.float32)
 
 
-def check_sides(x: np.ndarray) -> None:
+def check_sides(x: Any) -> None:
     """Raises ValueError where an image [H, W, …] is too small for five scales."""
     if min(x.shape[:2]) < MS_SSIM_SMALLEST:
         raise ValueError(
