@@ -56,10 +56,11 @@ def evaluate(
     bench = Bench(checkpoint, examples, options)
     kept = {row.key: row for row in known}
     groups = examples.groups(checkpoint.model.stride, options.batch)
-    for lmbda in lmbdas:
-        what, done = f"{checkpoint.name} λ={lmbda:g}", 0
-        for indexes in groups:
-            progress(what, done, len(examples))
+    done, total = 0, len(examples) * len(lmbdas)
+    # All λ of a size together: its programs are not kept for ever.
+    for indexes in groups:
+        for lmbda in lmbdas:
+            progress(checkpoint.name, done, total)
             keys = bench.keys(indexes, lmbda)
             if all(key in kept for key in keys):
                 yield from (kept[key] for key in keys)
@@ -71,7 +72,7 @@ def evaluate(
                         warn(f"{row.dataset}/{row.image}, λ = {lmbda:g}: {row.method} left out, "
                              "J is not finite")  # fmt: skip
             done += len(indexes)
-        progress(what, done, len(examples))
+    progress(checkpoint.name, done, total)
 
 
 def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[float, ...]:

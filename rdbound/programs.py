@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Any
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 
 __all__ = ["available_memory", "run"]
@@ -28,14 +29,15 @@ def run(function: Callable, *arguments: Any) -> Any:
     Args:
       function: hashable, and equal to every other that computes the same: a function
         of a module, or an instance of a frozen dataclass that can be called.
-      arguments: pytrees of arrays.
+      arguments: pytrees of arrays and numbers.
 
     Raises ValueError where the program needs more memory than there is.
     """
     assert isinstance(function, Hashable)
     leaves, tree = jax.tree.flatten(arguments)
-    shapes = tuple(jax.ShapeDtypeStruct(np.shape(leaf), leaf.dtype) for leaf in leaves)
-    return _program(function, tree, shapes)(*arguments)
+    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(np.asarray(leaf)) for leaf in leaves]
+    shapes = tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays)
+    return _program(function, tree, shapes)(*jax.tree.unflatten(tree, arrays))
 
 
 @lru_cache(maxsize=KEPT)

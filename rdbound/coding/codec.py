@@ -187,7 +187,8 @@ class Codec(_Codec):
                  **options: Any):  # fmt: skip
         super().__init__(model, tables, coder, **options)
         self.stride = model.stride
-        self._large = Windows(model, CompiledSides(model))
+        self._compiled = CompiledSides(model)
+        self._large = Windows(model, self._compiled)
 
     def compress(
         self,

@@ -1,0 +1,66 @@
+from dataclasses import dataclass
+
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdbound import programs
+from rdbound.coding import Codec
+from rdbound.programs import run
+from tests.toy import Toy
+
+
+@dataclass(frozen=True)
+class Power:
+    exponent: int
+
+    def __call__(self, x):
+        return x**self.exponent
+
+
+def _compiled():
+    return programs._program.cache_info().misses
+
+
+def test_equal_functions_share_a_program_and_others_do_not():
+    before = _compiled()
+    x = np.arange(4, dtype=np.float32)
+    np.testing.assert_array_equal(run(Power(3), x), x**3)
+    np.testing.assert_array_equal(run(Power(3), 2 * x), 8 * x**3)
+    assert _compiled() == before + 1
+    np.testing.assert_array_equal(run(Power(2), x), x**2)
+    np.testing.assert_array_equal(run(Power(3), x[:3]), x[:3] ** 3)
+    assert _compiled() == before + 3
+
+
+def test_numbers_are_arguments_too():
+    assert float(run(Power(2), 3.0)) == 9.0
+
+
+def test_codecs_of_one_architecture_share_programs_and_not_weights(rng):
+    image = rng.integers(0, 256, (8, 12, 3)).astype(np.uint8)
+    first, second = Toy(form="codec"), Toy(form="codec")
+    second.encode.kernel[...] = 1.5 * second.encode.kernel[...]
+    stream = Codec(first).compress(image)
+    before = _compiled()
+    codec = Codec(second)
+    assert codec.compress(image) != stream
+    assert codec.decompress(codec.compress(image)).shape == image.shape
+    assert Codec(first).compress(image) == stream
+    # What only a decoder asks for is new.
+    assert _compiled() <= before + 1
+
+
+def test_what_needs_more_memory_than_there_is_is_refused_beforehand(monkeypatch):
+    x = jnp.zeros(1000, jnp.float32)
+    outer = lambda x: jnp.outer(x, x).at[0].add(1.0)  # noqa: E731
+    monkeypatch.setattr(programs, "available_memory", lambda: 3_900_000)
+    with pytest.raises(ValueError, match=r"0\.0 GB of memory"):
+        run(outer, x)
+    monkeypatch.setattr(programs, "available_memory", lambda: 100_000_000)
+    assert run(outer, x).shape == (1000, 1000)
+
+
+def test_memory_that_is_there_is_known():
+    there = programs.available_memory()
+    assert there is None or 1e7 < there < 1e14
