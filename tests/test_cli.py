@@ -1,6 +1,7 @@
 """Every command, with a model from outside the package, and every mistake a user can make."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_evaluate_then_gaps(folder, tmp_path, capsys):
                  "report.md", "config.yaml", "provenance.json"):  # fmt: skip
         assert (run / name).stat().st_size > 0, name
     rows = read_table(run / "rd.csv")
-    assert len(rows) == 3 * 3 * (6 + 2)
+    assert len(rows) == 3 * 3 * (7 + 2)
     assert all((r.bytes is not None) == r.method.endswith("coded") for r in rows)
     assert all((r.J_se is not None) == r.method.startswith("bound") for r in rows)
     assert len(list((run / "streams").rglob("*.rdb"))) == 3 * 3 * 2
@@ -238,6 +239,22 @@ def test_a_sweep_skips_what_is_finished(folder, tmp_path, capsys):
     assert capsys.readouterr().out.count("wrote") == 2
     assert main(["train", str(folder / "bound.yaml"), *sweep]) == 0
     assert capsys.readouterr().out.count("nothing to do") == 2
+
+
+def test_negative_gaps_are_warned_of_and_the_rest_stays_quiet(tmp_path, capsys):
+    rows = make_rows()
+    worse = [dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r
+             for r in rows]  # fmt: skip
+    for name, some, warned in (("good", rows, ""), ("worse", worse, "digitization")):
+        write_table(tmp_path / f"{name}.csv", some)
+        table, folder = tmp_path / f"{name}.csv", tmp_path / name
+        assert main(["gaps", str(table), "--output", str(folder)]) == 0
+        printed = capsys.readouterr()
+        lines = printed.err.splitlines()
+        assert [line[:40] for line in lines] == [
+            f"rdbound: warning: {warned} is negative"[:40]] * bool(warned)  # fmt: skip
+        assert ("**Negative:** digitization" in printed.out) == bool(warned)
+        assert ("this bound is itself the best one known" in printed.out) != bool(warned)
 
 
 def test_bd_rate_of_tables_and_plain_curves(tmp_path, capsys):

@@ -18,9 +18,10 @@ _HEADER = ("method", "model", "data", "λ", "bpp", "PSNR", "MSE", "MS-SSIM", "J"
 _CONVENTIONS = Note(
     "Conventions: J = R + λ·D, R in bits per pixel of the whole image (padding's rate counted), "
     "D = MSE on 0–255 over RGB; PSNR and bpp are means over images; the bound's reconstruction is "
-    "real-valued, the codec's 8-bit; coded rates are whole files. Of vectors, rates are per "
-    "dimension, on their own scale, and reconstructions real-valued. The floor is the distortion "
-    "without any noise or rounding: what this model's latents cannot tell at any rate."
+    "real-valued, the codec's 8-bit (but of codec-refined-real); coded rates are whole files. Of "
+    "vectors, rates are per dimension, on their own scale, and reconstructions real-valued. The "
+    "floor is the distortion without any noise or rounding: what this model's latents cannot tell "
+    "at any rate."
 )
 
 

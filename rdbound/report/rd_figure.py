@@ -25,6 +25,7 @@ _STYLES = {
     "codec-ideal": ("#F0E442", "D"),
     "codec-coded": ("#E69F00", "^"),
     "codec-refined-ideal": ("#CC79A7", "v"),
+    "codec-refined-real": ("#CC79A7", "1"),
     "codec-refined-coded": ("#D55E00", "X"),
 }
 _REFERENCES = {
@@ -63,10 +64,14 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+_COVERED = {"codec-ideal": "codec-coded", "codec-refined-real": "codec-refined-ideal"}
+"""Methods whose curve lies on another's."""
+
+
 def _drawn(rows: Sequence[Row]) -> list[Row]:
-    """Ideal code lengths of a codec only where no bytes were written: the two look alike."""
-    coded = {r.model for r in rows if r.method == "codec-coded"}
-    return [r for r in rows if r.method != "codec-ideal" or r.model not in coded]
+    """Of two curves of a model that look alike, the later only."""
+    present = {(r.model, r.method) for r in rows}
+    return [r for r in rows if (r.model, _COVERED.get(r.method)) not in present]
 
 
 def _draw_curves(axes: Axes, rows: Sequence[Row]) -> None:
