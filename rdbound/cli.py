@@ -141,20 +141,25 @@ def _each_cell(arguments, run) -> None:
 def _gaps(arguments) -> None:
     from rdbound.analysis.gaps import gaps
     from rdbound.report.document import Document
+    from rdbound.report.gap_notes import negative_notes
     from rdbound.report.gaps import gap_sections
     from rdbound.report.text import section_lines
     from rdbound.report.write import save_pictures
+    from rdbound.stages.progress import warn
     from rdbound.tables.gaps import write_gaps
     from rdbound.tables.rd import read_table
 
     folder = Path(arguments.output)
     _refuse_overwriting(folder / "gaps.csv", force=False)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
-    write_gaps(folder / "gaps.csv", gaps(rows, arguments.bound, arguments.codec))
+    found = gaps(rows, arguments.bound, arguments.codec)
+    write_gaps(folder / "gaps.csv", found)
     sections = gap_sections(rows, arguments.bound, arguments.codec, arguments.method)
     save_pictures(Document("Gaps", sections).pictures, folder)
     for section in sections:
         print("", *section_lines(section), sep="\n")
+    for note in negative_notes(found):
+        warn(note)
 
 
 def _bd_rate(arguments) -> None:

@@ -4,23 +4,35 @@ As in Zhang & Liu 2025 (arXiv 2501.12330); the same gaps in bits are
 :mod:`rdbound.analysis.gaps`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from rdbound.analysis.bd_rate import BDRate, compare
+from rdbound.analysis.best import Best, Key, best_known
 from rdbound.analysis.curves import from_rows
-from rdbound.analysis.gaps import pair
+from rdbound.analysis.gaps import REAL, J_by_method, in_squared_error, pair, tells_rounding
 from rdbound.methods import METHODS
 from rdbound.tables.rd import Row
 
 __all__ = ["bd_gaps"]
 
-_STEPS = {
-    "asymptotic": ("codec-ideal", "codec-coded"),
-    "amortization": ("codec-refined-ideal", "codec-ideal"),
-    "digitization": ("bound-refined", "codec-refined-ideal"),
-    "bound-amortization": ("bound-refined", "bound"),
-}
-"""The curve below a gap, which is the anchor of its BD-rate, and the one above."""
+_BEST = ("best", "known")  # model and method of its rows
+
+
+def _steps(real: str) -> dict[str, tuple[str, str]]:
+    """The curve below each gap, which is the anchor of its BD-rate, and the one above.
+
+    ``real`` is the 8-bit curve itself where the rounding of the output is not told apart.
+    """
+    return {
+        "asymptotic": ("codec-ideal", "codec-coded"),
+        "amortization": ("codec-refined-ideal", "codec-ideal"),
+        "output-rounding": (real, "codec-refined-ideal"),
+        "digitization": ("bound-refined", real),
+        "modeling": (_BEST[1], "bound-refined"),
+        "total": (_BEST[1], "codec-coded"),
+        "bound-amortization": ("bound-refined", "bound"),
+    }
 
 
 def bd_gaps(
@@ -28,10 +40,13 @@ def bd_gaps(
     bound: str | None = None,
     codec: str | None = None,
     method: str = "pchip",
-) -> dict[tuple[str, str], BDRate]:
+) -> dict[tuple[str, str], BDRate | str]:
     """The gaps as BD-rate between the curves they separate, by (data set, gap).
 
-    Per image, then averaged. The modeling gap has no curve of its own here.
+    Per image, then averaged. The best curve of an image is of the points that J_best is
+    attained at (:mod:`rdbound.analysis.best`), at each λ of the pair's rows: corners of the
+    lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
+    A point that is the best at several λ is one point of the curve.
 
     Args:
       rows: of one or several data sets.
@@ -39,14 +54,37 @@ def bd_gaps(
       codec: name of the codec's model, where ``rows`` hold several.
       method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    Raises ValueError as :func:`pair` and :func:`rdbound.analysis.bd_rate.compare`.
+    A sentence in the place of a value says why two curves have none (where
+    :func:`rdbound.analysis.bd_rate.compare` refuses them). Raises ValueError as
+    :func:`pair` and :func:`in_squared_error`.
     """
-    models = dict(zip(("bound", "codec"), pair(rows, bound, codec), strict=True))
-    curves = from_rows(rows)
-    out = {}
+    names = pair(rows, bound, codec)
+    J = J_by_method(rows, *names)
+    best = best_known(rows, J, in_squared_error(rows, *names))
+    curves = from_rows([*(r for r in rows if r.model in names), *_best_rows(rows, best)])
+    models = {"bound": names[0], "codec": names[1], "best": _BEST[0]}
+    steps = _steps(REAL if tells_rounding(J) else "codec-refined-ideal")
+    out: dict[tuple[str, str], BDRate | str] = {}
     for dataset in sorted({r.dataset for r in rows}):
-        for gap, names in _STEPS.items():
-            lower, upper = ((dataset, models[METHODS[n].form or ""], n) for n in names)
-            if lower in curves and upper in curves:
-                out[dataset, gap] = compare(curves[lower], curves[upper], method)
+        for gap, step in steps.items():
+            lower, upper = ((dataset, models[_form(name)], name) for name in step)
+            if lower != upper and lower in curves and upper in curves:
+                try:
+                    out[dataset, gap] = compare(curves[lower], curves[upper], method)
+                except ValueError as error:
+                    out[dataset, gap] = str(error)
     return out
+
+
+def _form(method: str) -> str:
+    return METHODS[method].form or "" if method in METHODS else _BEST[0]
+
+
+def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
+    """The best points as rows of a method of their own."""
+    first = rows[0]
+    return [
+        replace(first, dataset=dataset, image=image, lmbda=lmbda, model=_BEST[0], method=_BEST[1],
+                bpp=point.bpp, mse=point.mse, psnr=point.psnr, J=J)
+        for (dataset, lmbda, image), (J, point) in best.items()
+    ]  # fmt: skip

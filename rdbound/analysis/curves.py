@@ -63,7 +63,7 @@ def _mse(psnr: float) -> float:
 
 
 def _points(triples: Iterable[_Triple]) -> Points:
-    array = np.array(sorted(triples), dtype=np.float64).reshape(-1, 3)
+    array = np.array(sorted(set(triples)), dtype=np.float64).reshape(-1, 3)
     return Points(array[:, 0], array[:, 1], array[:, 2])
 
 

@@ -15,8 +15,8 @@ from rdbound.tables.gaps import Gap
 __all__ = ["gap_figure"]
 
 # Okabe & Ito's palette.
-_COLOURS = dict(zip(PARTS, ("#999999", "#E69F00", "#56B4E9", "#009E73"), strict=True))
-_HATCHES = dict(zip(PARTS, ("", "//", "..", "xx"), strict=True))
+_COLOURS = dict(zip(PARTS, ("#999999", "#E69F00", "#CC79A7", "#56B4E9", "#009E73"), strict=True))
+_HATCHES = dict(zip(PARTS, ("", "//", "\\\\", "..", "xx"), strict=True))
 
 _Values = Mapping[tuple[str, float], Gap]  # by gap and λ
 
@@ -51,13 +51,14 @@ def gap_figure(gaps: Sequence[Gap]) -> Figure:
 def _stack(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
     """Positive parts upwards from zero, negative ones downwards, each with its interval."""
     top, bottom = np.zeros(len(lmbdas)), np.zeros(len(lmbdas))
-    for number, part in enumerate(reversed(PARTS)):
+    parts = [part for part in reversed(PARTS) if any(gap == part for gap, _ in values)]
+    for number, part in enumerate(parts):
         heights = np.array([values[part, lmbda].value for lmbda in lmbdas])
         base = np.where(heights >= 0, top, bottom)
         axes.bar(range(len(lmbdas)), heights, 0.55, base, color=_COLOURS[part],
                  hatch=_HATCHES[part], edgecolor="white", lw=0.4, label=part)  # fmt: skip
         for x, lmbda in enumerate(lmbdas):
-            gap, place = values[part, lmbda], x + (number - 1.5) * 0.11
+            gap, place = values[part, lmbda], x + (number - (len(parts) - 1) / 2) * 0.1
             ends = _whisker(gap)
             if ends is not None:
                 axes.errorbar(place, base[x] + gap.value, ends, color="#333333", capsize=2, lw=0.8)
