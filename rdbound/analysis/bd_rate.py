@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import bjontegaard
 import numpy as np
 
-from rdbound.analysis.bootstrap import interval
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
+from rdbound.analysis.interval import interval
 
 __all__ = ["INTERPOLATIONS", "BDRate", "bd_rate", "compare"]
 
@@ -18,7 +18,7 @@ _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
 class BDRate:
     """Average difference of rate at equal PSNR, in per cent of the anchor's.
 
-    ``interval`` is 95 % over images; None where only means are known.
+    ``interval`` is 95 % over images; None where only means are known, or too few images.
     ``images`` holds the value of each image, empty where only means are known.
     """
 

@@ -19,7 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rdbound import reference
-from rdbound.analysis.bootstrap import interval
+from rdbound.analysis.interval import interval
 from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row, check_unique
