@@ -19,6 +19,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from rdbound import reference
+from rdbound.analysis.images import check_images
 from rdbound.analysis.interval import interval
 from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
@@ -94,6 +95,7 @@ def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None
             f"gaps need the methods {', '.join(_NEEDED)} for the same image and λ: evaluate "
             "both models with refinement"
         )
+    check_images("gaps", ((lmbda, image) for _, lmbda, image in single))
     return _listed(single)
 
 
