@@ -272,10 +272,30 @@ def test_bd_rate_of_tables_and_plain_curves(tmp_path, capsys):
     write_table(tmp_path / "rd.csv", make_rows())
     assert "holds no row of the data set 'kodak'" in _fails(capsys, "bd-rate", tmp_path / "rd.csv")
     (tmp_path / "odd.csv").write_text("rate,quality\n1,2\n")
-    assert "expected the columns bpp and psnr" in _fails(capsys, "bd-rate", tmp_path / "odd.csv")
+    assert "lacks the column bpp" in _fails(capsys, "bd-rate", tmp_path / "odd.csv")
     assert "no reference 'vtm-99'" in _fails(
         capsys, "bd-rate", tmp_path / "mine.csv", "--anchor", "vtm-99"
     )
+
+
+def test_bd_rate_of_means_needs_to_know_over_how_many_images(tmp_path, capsys):
+    from rdbound import reference
+
+    points = reference.curves()["kodak", "resnet-vae", False].points
+    mine = tmp_path / "mine.csv"
+    mine.write_text("bpp,psnr\n" + "".join(f"{p.bpp},{p.psnr}\n" for p in points))
+    text = _fails(capsys, "bd-rate", mine)
+    assert "mine averages an unknown number of images, vtm-22.0 (10-bit input) 24 images" in text
+    assert "averages 3 images" in _fails(capsys, "bd-rate", mine, "--images", "3")
+    assert main(["bd-rate", str(mine), "--images", "24"]) == 0
+    told = capsys.readouterr().out
+    assert "% (of means: 24 images against 24 images), pchip" in told
+    assert main(["bd-rate", str(mine), "--images", "3", "--unequal-means"]) == 0
+    assert capsys.readouterr().out == told.replace(": 24 images against", ": 3 images against")
+    with pytest.raises(SystemExit) as exit_:
+        main(["bd-rate", str(mine), "--images", "0"])
+    assert exit_.value.code == 2
+    assert "'0' is no number of images" in capsys.readouterr().err
 
 
 def test_listings(capsys):

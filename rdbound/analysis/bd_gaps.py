@@ -9,9 +9,8 @@ from dataclasses import replace
 
 from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.best import Best, Key, best_known
-from rdbound.analysis.curves import from_rows
+from rdbound.analysis.curves import ImageCurves, from_rows
 from rdbound.analysis.gaps import REAL, J_by_method, in_squared_error, pair, tells_rounding
-from rdbound.methods import METHODS
 from rdbound.tables.rd import Row
 
 __all__ = ["bd_gaps"]
@@ -44,7 +43,7 @@ def bd_gaps(
     """The gaps as BD-rate between the curves they separate, by (data set, gap).
 
     Per image, then averaged. The best curve of an image is of the points that J_best is
-    attained at (:mod:`rdbound.analysis.best`), at each λ of the pair's rows: corners of the
+    attained at (:mod:`rdbound.analysis.best`), at each λ of the refined bound: corners of the
     lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
     A point that is the best at several λ is one point of the curve.
 
@@ -60,24 +59,27 @@ def bd_gaps(
     """
     names = pair(rows, bound, codec)
     J = J_by_method(rows, *names)
-    best = best_known(rows, J, in_squared_error(rows, *names))
-    curves = from_rows([*(r for r in rows if r.model in names), *_best_rows(rows, best)])
-    models = {"bound": names[0], "codec": names[1], "best": _BEST[0]}
     steps = _steps(REAL if tells_rounding(J) else "codec-refined-ideal")
-    out: dict[tuple[str, str], BDRate | str] = {}
-    for dataset in sorted({r.dataset for r in rows}):
-        for gap, step in steps.items():
-            lower, upper = ((dataset, models[_form(name)], name) for name in step)
-            if lower != upper and lower in curves and upper in curves:
-                try:
-                    out[dataset, gap] = compare(curves[lower], curves[upper], method)
-                except ValueError as error:
-                    out[dataset, gap] = str(error)
-    return out
+    used = {name for step in steps.values() for name in step}
+    own = [r for r in rows if r.model in names and r.method in used]
+    wanted = [key for key, values in J.items() if "bound-refined" in values]
+    best = best_known(rows, wanted, in_squared_error(rows, *names))
+    curves = {
+        (key[0], key[2]): curve for key, curve in from_rows(own + _best_rows(rows, best)).items()
+    }
+    return {
+        (dataset, gap): _value(curves[dataset, lower], curves[dataset, upper], method)
+        for dataset in sorted({r.dataset for r in rows})
+        for gap, (lower, upper) in steps.items()
+        if lower != upper and {(dataset, lower), (dataset, upper)} <= curves.keys()
+    }
 
 
-def _form(method: str) -> str:
-    return METHODS[method].form or "" if method in METHODS else _BEST[0]
+def _value(lower: ImageCurves, upper: ImageCurves, method: str) -> BDRate | str:
+    try:
+        return compare(lower, upper, method)
+    except ValueError as error:
+        return str(error)
 
 
 def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:

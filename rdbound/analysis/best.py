@@ -16,21 +16,20 @@ judged: there the least J of the same λ is the best known, of rows that are not
 the MSE either (which distortion it was, tables do not say).
 """
 
-import math
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rdbound import reference
+from rdbound.analysis.images import bare_names
 from rdbound.methods import METHODS
-from rdbound.tables.rd import Row
+from rdbound.tables.rd import Row, is_squared
 
-__all__ = ["EXACT", "Best", "Key", "KnownPoint", "best_known", "is_squared"]
+__all__ = ["EXACT", "Best", "Key", "KnownPoint", "best_known"]
 
 EXACT = "exact R(D)"
 """What a point of the source's own curve is called."""
 _ACHIEVABLE = {"bound", "ideal", "coded"}
-_FLOAT = 1e-5  # relative: sums of float32
 
 Key = tuple[str, float, str]  # (data set, λ, image)
 
@@ -51,11 +50,6 @@ class Best(NamedTuple):
     point: KnownPoint
 
 
-def is_squared(row: Row) -> bool:
-    """Whether D of a row is its MSE, as far as J = bpp + λ·mse can tell."""
-    return math.isclose(row.J, row.bpp + row.lmbda * row.mse, rel_tol=_FLOAT, abs_tol=_FLOAT)
-
-
 def best_known(rows: Sequence[Row], wanted: Iterable[Key], squared: bool) -> dict[Key, Best]:
     """J_best of each (data set, λ, image) that is ``wanted``; in time n·log n of the rows.
 
@@ -72,9 +66,10 @@ def best_known(rows: Sequence[Row], wanted: Iterable[Key], squared: bool) -> dic
     asked: dict[tuple[str, str], list[float]] = {}
     for dataset, lmbda, image in wanted:
         asked.setdefault((dataset, image), []).append(lmbda)
-    out = {}
+    out, names = {}, bare_names(image for _, image in of_image)
     for (dataset, image), lmbdas in asked.items():
-        rivals = _Rivals(of_image[dataset, image], _published(dataset, image), squared)
+        published = _published(dataset, names[image])
+        rivals = _Rivals(of_image[dataset, image], published, squared)
         for lmbda in lmbdas:
             known = exact.get((dataset, lmbda))
             best = rivals.best(lmbda) if known is None else Best(known.J, _point(known, EXACT))

@@ -26,11 +26,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdbound.analysis.best import Best, Key, best_known, is_squared
-from rdbound.analysis.bootstrap import interval
+from rdbound.analysis.best import Best, Key, best_known
+from rdbound.analysis.images import check_images
+from rdbound.analysis.interval import interval
 from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
-from rdbound.tables.rd import Row, check_unique
+from rdbound.tables.rd import Row, check_unique, is_squared
 
 __all__ = ["GAPS", "PARTS", "REAL", "J_by_method", "Chain", "gaps", "in_squared_error", "chain",
            "pair", "tells_rounding"]  # fmt: skip
@@ -131,7 +132,8 @@ def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = Non
     """What the gaps of one (bound, codec) pair are differences of.
 
     Raises ValueError where refined or coded rows are missing, for rows of several data
-    sets, two rows of one key, or as :func:`pair` and :func:`in_squared_error`.
+    sets, two rows of one key, or as :func:`pair`, :func:`in_squared_error` and
+    :func:`rdbound.analysis.images.check_images`.
     """
     _check(rows)
     names = pair(rows, bound, codec)
@@ -142,6 +144,7 @@ def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = Non
             f"gaps need the methods {', '.join(_NEEDED)} for the same image and λ: evaluate "
             "both models with refinement"
         )
+    check_images("gaps", ((lmbda, image) for _, lmbda, image in whole))
     return Chain(whole, best_known(rows, whole, squared), squared)
 
 

@@ -22,7 +22,8 @@ _Values = Mapping[tuple[str, float], Gap]  # by gap and λ
 
 
 def gap_figure(gaps: Sequence[Gap]) -> Figure:
-    """Stacked bars of the mean gaps at each λ, in bits per pixel, with 95 % intervals.
+    """Stacked bars of the mean gaps at each λ, in bits per pixel, with 95 % intervals
+    where they have them.
 
     A negative gap hangs below zero. The total's interval is drawn in black,
     beside the stack, so that it hides none of the parts. Raises ValueError where
@@ -68,8 +69,9 @@ def _stack(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
 def _totals(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
     for x, lmbda in enumerate(lmbdas):
         total = values["total", lmbda]
+        label = "total" if total.lo is None else "total, 95 %"
         axes.errorbar(x + 0.36, total.value, _whisker(total), fmt="D", color="black", ms=3.5,
-                      capsize=3, lw=1, label="total, 95 %" if x == 0 else None)  # fmt: skip
+                      capsize=3, lw=1, label=label if x == 0 else None)  # fmt: skip
 
 
 def _whisker(gap: Gap) -> list[list[float]] | None:

@@ -48,7 +48,9 @@ def gap_sections(
         Picture(gap_figure(found), "gaps", "The gaps at each λ"),
     )
     words = words_of(r.image for r in rows)
-    title = f"Gaps in bits per {words.unit}, mean over {words.item}s [95 % interval]"
+    count = words.counted(len({g.image for g in found} - {"mean"}))
+    interval = " [95 % interval]" if any(g.lo is not None for g in found) else ""
+    title = f"Gaps in bits per {words.unit}, mean over {count}{interval}"
     return (
         Section(title, blocks),
         Section("Gaps as BD-rate", _bd_blocks(rows, bound, codec, method)),

@@ -13,7 +13,7 @@ __all__ = ["Gap", "write_gaps"]
 class Gap:
     """One gap in bits per pixel; ``image`` is ``mean`` for the average over the data set.
 
-    ``lo``, ``hi``: 95 % bootstrap interval over images, None for single images.
+    ``lo``, ``hi``: 95 % interval over images, None for single images and means of fewer than four.
     """
 
     dataset: str

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from rdbound import reference
-from rdbound.analysis.best import EXACT, best_known, is_squared
-from rdbound.tables.rd import Row
+from rdbound.analysis.best import EXACT, best_known
+from rdbound.tables.rd import Row, is_squared
 
 
 def make_row(bpp, mse, lmbda=0.01, image="a", model="m", method="bound", dataset="toy", J=None):
@@ -106,6 +106,8 @@ def test_published_points_of_the_image_compete_by_their_name():
         assert best.point.who == every[winner]
         labels.add(best.point.who)
     assert labels == {"vtm-22.0-8bit (8-bit input)", "resnet-vae"}
+    named = dataclasses.replace(mine[0], image="kodim13.png")
+    assert at([named], 0.001, "kodim13.png", "kodak") == at(mine, 0.001, "kodim13", "kodak")
     # Of an image that nobody published anything of, or of another data set, nothing competes.
     elsewhere = [dataclasses.replace(mine[0], image="mine.png")]
     assert at(elsewhere, 0.001, "mine.png", "kodak").J == mine[0].J

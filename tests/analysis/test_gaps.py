@@ -52,7 +52,7 @@ def test_gaps_are_differences_and_sum_to_the_total():
 
 
 def test_the_mean_has_an_interval_and_images_have_none():
-    found = gaps(make_rows())
+    found = gaps(make_rows(images=("a", "b", "c", "d")))
     means = [g for g in found if g.image == "mean"]
     assert len(means) == 3 * len(GAPS)
     for g in means:

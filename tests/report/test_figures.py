@@ -50,6 +50,12 @@ def test_a_figure_is_of_one_data_set():
         rd_figure(make_rows("a") + make_rows("b"))
 
 
+def test_the_total_has_an_interval_of_four_images_or_more():
+    for images, label in (("abc", "total"), ("abcd", "total, 95 %")):
+        (axes,) = gap_figure(gaps(make_rows(images=tuple(images)))).axes
+        assert axes.get_legend().get_texts()[-1].get_text() == label
+
+
 def test_the_bars_stack_to_the_total():
     found = gaps(make_rows())
     (axes,) = gap_figure(found).axes

@@ -50,11 +50,13 @@ def test_a_report_of_images_has_what_the_rows_allow():
     assert document.title == "kodak"
     assert [s.title for s in document.sections] == [
         "Rate and distortion",
-        "Gaps in bits per pixel, mean over images [95 % interval]",
+        "Gaps in bits per pixel, mean over 2 images",
         "Gaps as BD-rate",
         "BD-rate against vtm-22.0 (10-bit input)",
         "",
     ]
+    four = make_rows("kodak", tuple("abcd"))
+    assert gap_sections(four)[0].title.endswith("mean over 4 images [95 % interval]")
     assert [p.stem for p in document.pictures] == ["rd_curve", "gaps"]
     assert notes(document.sections[-1])[0].startswith("Conventions: J = R + λ·D")
 
@@ -250,19 +252,19 @@ def test_the_sections_of_gaps_are_of_the_pair_and_the_interpolation_that_were_na
 
 
 def test_bd_rate_is_that_of_the_rates():
-    """Of the anchor's own points at 1.2 times their rate, on two images."""
+    """Of the anchor's own points at 1.2 times their rate, on four images."""
     from rdbound import reference
 
     rows = [
-        dataclasses.replace(make_rows()[0], dataset="kodak", image=p.image, lmbda=float(i),
+        dataclasses.replace(make_rows()[0], dataset="kodak", image=p.image, lmbda=float(i // 24),
                             bpp=1.2 * p.bpp, psnr=p.psnr, mse=p.mse)
         for i, p in enumerate(reference.find_curve("kodak", "vtm-22.0").points)
-        if p.image in ("kodim01", "kodim07")
+        if p.image in ("kodim01", "kodim07", "kodim13", "kodim20")
     ]  # fmt: skip
     (section,) = bd_rate_sections(rows, "vtm-22.0")
     ((method, model, value),) = section.blocks[0].rows
     assert (method, model) == ("bound", "b")
-    assert value.startswith("+20.00 % [+20.00, +20.00] (per image, 2 images")
+    assert value.startswith("+20.00 % [+20.00, +20.00] (per image, 4 images")
     assert bd_rate_sections(rows, "nothing-known") == ()
     (section,) = bd_rate_sections(rows[:1], "vtm-22.0")
     assert "not computed: " in section.blocks[0].rows[0][2]
