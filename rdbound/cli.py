@@ -149,7 +149,7 @@ def _each_cell(arguments, run) -> None:
 
 
 def _gaps(arguments) -> None:
-    from rdbound.analysis.gaps import gaps
+    from rdbound.analysis.gaps import chain
     from rdbound.report.document import Document
     from rdbound.report.gap_notes import negative_notes
     from rdbound.report.gaps import gap_sections
@@ -162,13 +162,13 @@ def _gaps(arguments) -> None:
     folder = Path(arguments.output)
     _refuse_overwriting(folder / "gaps.csv", force=False)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
-    found = gaps(rows, arguments.bound, arguments.codec)
-    write_gaps(folder / "gaps.csv", found)
-    sections = gap_sections(rows, arguments.bound, arguments.codec, arguments.method)
+    of = chain(rows, arguments.bound, arguments.codec)
+    write_gaps(folder / "gaps.csv", of.gaps)
+    sections = gap_sections(rows, of, arguments.method)
     save_pictures(Document("Gaps", sections).pictures, folder)
     for section in sections:
         print("", *section_lines(section), sep="\n")
-    for note in negative_notes(found):
+    for note in negative_notes(of.gaps):
         warn(note)
 
 

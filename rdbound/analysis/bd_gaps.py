@@ -8,14 +8,15 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rdbound.analysis.bd_rate import BDRate, compare
-from rdbound.analysis.best import Best, Key, best_known
-from rdbound.analysis.curves import ImageCurves, from_rows
-from rdbound.analysis.gaps import REAL, J_by_method, in_squared_error, pair, tells_rounding
+from rdbound.analysis.best import Best, Key
+from rdbound.analysis.curves import from_rows
+from rdbound.analysis.gaps import Chain
+from rdbound.methods import METHODS
 from rdbound.tables.rd import Row
 
 __all__ = ["bd_gaps"]
 
-_BEST = ("best", "known")  # model and method of its rows
+_BEST = "best known"
 
 
 def _steps(real: str) -> dict[str, tuple[str, str]]:
@@ -28,56 +29,44 @@ def _steps(real: str) -> dict[str, tuple[str, str]]:
         "amortization": ("codec-refined-ideal", "codec-ideal"),
         "output-rounding": (real, "codec-refined-ideal"),
         "digitization": ("bound-refined", real),
-        "modeling": (_BEST[1], "bound-refined"),
-        "total": (_BEST[1], "codec-coded"),
+        "modeling": (_BEST, "bound-refined"),
+        "total": (_BEST, "codec-coded"),
         "bound-amortization": ("bound-refined", "bound"),
     }
 
 
-def bd_gaps(
-    rows: Sequence[Row],
-    bound: str | None = None,
-    codec: str | None = None,
-    method: str = "pchip",
-) -> dict[tuple[str, str], BDRate | str]:
-    """The gaps as BD-rate between the curves they separate, by (data set, gap).
+def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, BDRate | str]:
+    """The gaps as BD-rate between the curves they separate, by their names.
 
     Per image, then averaged. The best curve of an image is of the points that J_best is
-    attained at (:mod:`rdbound.analysis.best`), at each λ of the refined bound: corners of the
+    attained at (:mod:`rdbound.analysis.best`), at each λ that has gaps: corners of the
     lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
     A point that is the best at several λ is one point of the curve.
 
     Args:
-      rows: of one or several data sets.
-      bound: name of the bound's model, where ``rows`` hold several.
-      codec: name of the codec's model, where ``rows`` hold several.
+      rows: of one data set.
+      of: the chain of the pair in ``rows``.
       method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    A sentence in the place of a value says why two curves have none (where
-    :func:`rdbound.analysis.bd_rate.compare` refuses them). Raises ValueError as
-    :func:`pair` and :func:`in_squared_error`.
+    A sentence in the place of a value says why two curves have none: where they are not
+    of the same images at every λ, or :func:`rdbound.analysis.bd_rate.compare` refuses them.
     """
-    names = pair(rows, bound, codec)
-    J = J_by_method(rows, *names)
-    steps = _steps(REAL if tells_rounding(J) else "codec-refined-ideal")
-    used = {name for step in steps.values() for name in step}
-    own = [r for r in rows if r.model in names and r.method in used]
-    wanted = [key for key, values in J.items() if "bound-refined" in values]
-    best = best_known(rows, wanted, in_squared_error(rows, *names))
-    curves = {
-        (key[0], key[2]): curve for key, curve in from_rows(own + _best_rows(rows, best)).items()
-    }
+    known = {_BEST: _best_rows(rows, of.best)}
+    for name in {name for step in _steps(of.real).values() for name in step} - {_BEST}:
+        model = of.bound if METHODS[name].form == "bound" else of.codec
+        known[name] = [r for r in rows if (r.method, r.model) == (name, model)]
     return {
-        (dataset, gap): _value(curves[dataset, lower], curves[dataset, upper], method)
-        for dataset in sorted({r.dataset for r in rows})
-        for gap, (lower, upper) in steps.items()
-        if lower != upper and {(dataset, lower), (dataset, upper)} <= curves.keys()
+        gap: _value(known[lower], known[upper], method)
+        for gap, (lower, upper) in _steps(of.real).items()
+        if lower != upper and known[upper]
     }
 
 
-def _value(lower: ImageCurves, upper: ImageCurves, method: str) -> BDRate | str:
+def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | str:
     try:
-        return compare(lower, upper, method)
+        # Two curves at a time: those of a million rows are a lot to keep.
+        anchor, test = from_rows([*lower, *upper]).values()
+        return compare(anchor, test, method)
     except ValueError as error:
         return str(error)
 
@@ -86,7 +75,7 @@ def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
     """The best points as rows of a method of their own."""
     first = rows[0]
     return [
-        replace(first, dataset=dataset, image=image, lmbda=lmbda, model=_BEST[0], method=_BEST[1],
+        replace(first, dataset=dataset, image=image, lmbda=lmbda, model=_BEST[0], method=_BEST,
                 bpp=point.bpp, mse=point.mse, psnr=point.psnr, J=J)
         for (dataset, lmbda, image), (J, point) in best.items()
     ]  # fmt: skip

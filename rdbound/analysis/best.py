@@ -16,6 +16,7 @@ judged: there the least J of the same λ is the best known, of rows that are not
 the MSE either (which distortion it was, tables do not say).
 """
 
+import sys
 from bisect import bisect_left
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
@@ -136,7 +137,7 @@ def _kind(row: Row) -> str | None:
 
 
 def _point(row: Row, who: str = "") -> KnownPoint:
-    return KnownPoint(row.mse, row.bpp, row.psnr, who or f"{row.model} {row.method}")
+    return KnownPoint(row.mse, row.bpp, row.psnr, who or sys.intern(f"{row.model} {row.method}"))
 
 
 def _published(dataset: str, image: str) -> list[KnownPoint]:

@@ -23,6 +23,7 @@ for free.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -33,14 +34,12 @@ from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row, check_unique, is_squared
 
-__all__ = ["GAPS", "PARTS", "REAL", "J_by_method", "Chain", "gaps", "in_squared_error", "chain",
-           "pair", "tells_rounding"]  # fmt: skip
+__all__ = ["GAPS", "PARTS", "Chain", "chain", "gaps", "pair"]
 
 PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
 GAPS = (*PARTS, "total", "bound-amortization")
 _NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
-REAL = "codec-refined-real"
-"""The method that tells the rounding of the output from digitization."""
+_REAL = "codec-refined-real"
 
 
 def _form(row: Row) -> str | None:
@@ -69,7 +68,84 @@ def _model(rows: Sequence[Row], form: str, name: str | None) -> str:
     return name
 
 
-def in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
+@dataclass(frozen=True)
+class Chain:
+    """What the gaps of one pair of models are differences of.
+
+    Attributes:
+      bound, codec: names of the models.
+      J: in bits per pixel by method, of each image and λ that has all that gaps need.
+      best: the best point known of each of these.
+      squared: whether D is the MSE.
+    """
+
+    bound: str
+    codec: str
+    J: Mapping[Key, Mapping[str, float]]
+    best: Mapping[Key, Best]
+    squared: bool
+
+    @cached_property
+    def real(self) -> str:
+        """The method before the codec's output is rounded to 8 bits; where that is not told
+        apart at every key, the one after it.
+        """
+        told = all(_REAL in values for values in self.J.values())
+        return _REAL if told else "codec-refined-ideal"
+
+    @cached_property
+    def gaps(self) -> list[Gap]:
+        """Each image, then their mean, at each λ."""
+        single = [
+            Gap(dataset, image, lmbda, gap, value, None, None)
+            for dataset, lmbda, image in sorted(self.J)
+            for gap, value in self._of_image((dataset, lmbda, image)).items()
+        ]
+        groups: dict[tuple[str, float, str], list[float]] = {}
+        for g in single:
+            groups.setdefault((g.dataset, g.lmbda, g.gap), []).append(g.value)
+        return single + [_mean(*key, values) for key, values in groups.items()]
+
+    def _of_image(self, key: Key) -> dict[str, float]:
+        return _differences(self.J[key], self.best[key].J, self.real)
+
+
+def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> Chain:
+    """What the gaps of one (bound, codec) pair are differences of.
+
+    Raises ValueError where refined or coded rows are missing, for rows of several data
+    sets, two rows of one key, models of different distortions, or as :func:`pair` and
+    :func:`rdbound.analysis.images.check_images`.
+    """
+    _check(rows)
+    names = pair(rows, bound, codec)
+    squared = _in_squared_error(rows, *names)
+    whole = {key: J for key, J in _J_by_method(rows, *names).items() if J.keys() >= set(_NEEDED)}
+    if not whole:
+        raise ValueError(
+            f"gaps need the methods {', '.join(_NEEDED)} for the same image and λ: evaluate "
+            "both models with refinement"
+        )
+    check_images("gaps", ((lmbda, image) for _, lmbda, image in whole))
+    return Chain(*names, whole, best_known(rows, whole, squared), squared)
+
+
+def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:
+    """All gaps of one pair: each image, then their mean, at each λ.
+
+    Raises ValueError as :func:`chain`.
+    """
+    return chain(rows, bound, codec).gaps
+
+
+def _check(rows: Sequence[Row]) -> None:
+    check_unique(rows, "the tables")
+    datasets = sorted({r.dataset for r in rows})
+    if len(datasets) > 1:
+        raise ValueError(f"gaps are of one data set; the tables hold {', '.join(datasets)}")
+
+
+def _in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
     """Whether D of two models is the MSE: whether J = bpp + λ·mse in any row that lost something.
 
     Raises ValueError where it is of one of the two only.
@@ -88,7 +164,7 @@ def in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
     return all(squared.values())
 
 
-def J_by_method(rows: Sequence[Row], bound: str, codec: str) -> dict[Key, dict[str, float]]:
+def _J_by_method(rows: Sequence[Row], bound: str, codec: str) -> dict[Key, dict[str, float]]:
     """J of a pair by method, for each image and λ."""
     models = {"bound": bound, "codec": codec}
     out: dict[Key, dict[str, float]] = {}
@@ -98,100 +174,24 @@ def J_by_method(rows: Sequence[Row], bound: str, codec: str) -> dict[Key, dict[s
     return out
 
 
-def tells_rounding(J: Mapping[Key, Mapping[str, float]]) -> bool:
-    """Whether the rounding of the codec's output is told apart at every key; else it is at none."""
-    return all(REAL in values for values in J.values() if "codec-refined-ideal" in values)
-
-
-@dataclass(frozen=True)
-class Chain:
-    """What the gaps of one pair of models are differences of.
-
-    Attributes:
-      J: in bits per pixel by method, of each image and λ that has all that gaps need.
-      best: the best point known of each of these.
-      squared: whether D is the MSE.
-    """
-
-    J: Mapping[Key, Mapping[str, float]]
-    best: Mapping[Key, Best]
-    squared: bool
-
-    @property
-    def tells_rounding(self) -> bool:
-        """Whether the rounding of the codec's output to 8 bits is told apart, at every key."""
-        return tells_rounding(self.J)
-
-    def gaps(self) -> list[Gap]:
-        """Each image, then their mean, at each λ."""
-        real = REAL if self.tells_rounding else "codec-refined-ideal"
-        return _listed({key: _of_image(J, self.best[key].J, real) for key, J in self.J.items()})
-
-
-def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> Chain:
-    """What the gaps of one (bound, codec) pair are differences of.
-
-    Raises ValueError where refined or coded rows are missing, for rows of several data
-    sets, two rows of one key, or as :func:`pair`, :func:`in_squared_error` and
-    :func:`rdbound.analysis.images.check_images`.
-    """
-    _check(rows)
-    names = pair(rows, bound, codec)
-    squared = in_squared_error(rows, *names)
-    whole = {key: J for key, J in J_by_method(rows, *names).items() if J.keys() >= set(_NEEDED)}
-    if not whole:
-        raise ValueError(
-            f"gaps need the methods {', '.join(_NEEDED)} for the same image and λ: evaluate "
-            "both models with refinement"
-        )
-    check_images("gaps", ((lmbda, image) for _, lmbda, image in whole))
-    return Chain(whole, best_known(rows, whole, squared), squared)
-
-
-def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:
-    """All gaps of one pair: each image, then their mean, at each λ.
-
-    Raises ValueError as :func:`chain`.
-    """
-    return chain(rows, bound, codec).gaps()
-
-
-def _check(rows: Sequence[Row]) -> None:
-    check_unique(rows, "the tables")
-    datasets = sorted({r.dataset for r in rows})
-    if len(datasets) > 1:
-        raise ValueError(f"gaps are of one data set; the tables hold {', '.join(datasets)}")
-
-
-def _of_image(J: Mapping[str, float], best: float, real: str) -> dict[str, float]:
-    """The gaps of one image; where ``real`` is the 8-bit row itself, rounding is no gap."""
+def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, float]:
+    """The gaps of one image, in order; where ``real`` is the 8-bit method, rounding is none."""
     out = {
         "asymptotic": J["codec-coded"] - J["codec-ideal"],
         "amortization": J["codec-ideal"] - J["codec-refined-ideal"],
+        "output-rounding": J["codec-refined-ideal"] - J[real],
         "digitization": J[real] - J["bound-refined"],
         "modeling": J["bound-refined"] - best,
         "total": J["codec-coded"] - best,
     }
-    if real == REAL:
-        out["output-rounding"] = J["codec-refined-ideal"] - J[real]
+    if real != _REAL:
+        del out["output-rounding"]
     assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
     if "bound" in J:
         out["bound-amortization"] = J["bound"] - J["bound-refined"]
     return out
 
 
-def _listed(single: Mapping[Key, Mapping[str, float]]) -> list[Gap]:
-    groups: dict[tuple[str, float], list[Mapping[str, float]]] = {}
-    out = []
-    for (dataset, lmbda, image), values in sorted(single.items()):
-        groups.setdefault((dataset, lmbda), []).append(values)
-        out += [Gap(dataset, image, lmbda, g, values[g], None, None) for g in GAPS if g in values]
-    for (dataset, lmbda), images in groups.items():
-        out += [_mean(dataset, lmbda, g, images) for g in GAPS if any(g in v for v in images)]
-    return out
-
-
-def _mean(dataset: str, lmbda: float, gap: str, images: Sequence[Mapping[str, float]]) -> Gap:
-    values = [v[gap] for v in images if gap in v]
+def _mean(dataset: str, lmbda: float, gap: str, values: Sequence[float]) -> Gap:
     lo, hi = interval(values) or (None, None)
     return Gap(dataset, "mean", lmbda, gap, float(np.mean(values)), lo, hi)

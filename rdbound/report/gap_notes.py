@@ -121,7 +121,7 @@ def rounding_note(of: Chain) -> str:
     The error of a uniform rounding to integers has a variance of 1/12, and so costs λ/12.
     """
     vectors = words_of(image for _, _, image in of.J).unit != "pixel"
-    if vectors or of.tells_rounding:
+    if vectors or of.real != "codec-refined-ideal":
         return ""
     note = (
         "Digitization contains the rounding of the codec's output to 8 bits, which a row of "

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from rdbound.analysis.bd_gaps import bd_gaps
 from rdbound.analysis.bd_rate import BDRate
-from rdbound.analysis.gaps import GAPS, Chain, chain, pair
+from rdbound.analysis.gaps import GAPS, Chain
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.gap_figure import gap_figure
 from rdbound.report.gap_notes import (
@@ -22,26 +22,18 @@ from rdbound.tables.rd import Row
 __all__ = ["gap_sections", "gap_table", "with_interval"]
 
 
-def gap_sections(
-    rows: Sequence[Row],
-    bound: str | None = None,
-    codec: str | None = None,
-    method: str = "pchip",
-) -> tuple[Section, ...]:
+def gap_sections(rows: Sequence[Row], of: Chain, method: str = "pchip") -> tuple[Section, Section]:
     """The gaps of one pair with figure and notes, and the same as BD-rate.
 
     Args:
       rows: of one data set.
-      bound: name of the bound's model, where ``rows`` hold several.
-      codec: name of the codec's model, where ``rows`` hold several.
+      of: the chain of the pair in ``rows``.
       method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    Raises ValueError as :func:`rdbound.analysis.gaps.chain`; where only a BD-rate
-    has no value, its cell says why.
+    Where a BD-rate has no value, its cell says why.
     """
-    of = chain(rows, bound, codec)
-    found = of.gaps()
-    notes = [*_notes(of, found), one_shot_note(rows, pair(rows, bound, codec)[0])]
+    found = of.gaps
+    notes = [*_notes(of, found), one_shot_note(rows, of.bound)]
     blocks: tuple[Block, ...] = (
         gap_table(found),
         *map(Note, notes),
@@ -53,7 +45,7 @@ def gap_sections(
     title = f"Gaps in bits per {words.unit}, mean over {count}{interval}"
     return (
         Section(title, blocks),
-        Section("Gaps as BD-rate", _bd_blocks(rows, bound, codec, method)),
+        Section("Gaps as BD-rate", _bd_blocks(rows, of, method)),
     )
 
 
@@ -68,16 +60,11 @@ def _notes(of: Chain, found: Sequence[Gap]) -> list[str]:
     ]
 
 
-def _bd_blocks(
-    rows: Sequence[Row], bound: str | None, codec: str | None, method: str
-) -> tuple[Block, ...]:
-    try:
-        found = bd_gaps(rows, bound, codec, method)
-    except ValueError as error:
-        return (Note(f"not computed: {error}"),)
-    body = tuple((gap, dataset, _value(value)) for (dataset, gap), value in found.items())
+def _bd_blocks(rows: Sequence[Row], of: Chain, method: str) -> tuple[Block, ...]:
+    found = bd_gaps(rows, of, method)
+    body = tuple((gap, _value(value)) for gap, value in found.items())
     note = "In modeling and total the lower curve is of the best points known at these λ."
-    return Table(("gap (BD-rate)", "data", "value, 95 % interval"), body), Note(note)
+    return Table(("gap (BD-rate)", "value, 95 % interval"), body), Note(note)
 
 
 def _value(value: BDRate | str) -> str:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from rdbound.analysis.curves import from_rows
+from rdbound.analysis.gaps import chain
 from rdbound.analysis.images import uneven
 from rdbound.methods import METHODS, method_order
 from rdbound.report.bd_rate import bd_rate_sections
@@ -59,7 +60,7 @@ def _gap_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
     if not {"bound-refined", "codec-refined-ideal"} <= {r.method for r in rows}:
         return ()
     try:
-        return gap_sections(rows)
+        return gap_sections(rows, chain(rows))
     except ValueError as error:
         return (Section("Gaps", (Note(f"not computed: {error}"),)),)
 

@@ -1,7 +1,9 @@
 """What the cells of a record hold: readers, which say what is wrong with a cell."""
 
 import math
+import sys
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ __all__ = [
     "number",
     "optional",
     "read_cells",
+    "repeated",
     "text",
     "integer",
 ]
@@ -48,10 +51,10 @@ def cell_error(path: Path, line: int, name: str, cell: Cell, wrong: str) -> Valu
 
 
 def text(cell: str) -> str:
-    """A reader of what must not be empty."""
+    """A reader of what must not be empty; one object for all cells that say the same."""
     if not cell:
         raise ValueError("is empty")
-    return cell
+    return sys.intern(cell)
 
 
 def number(
@@ -88,6 +91,11 @@ def integer(least: int | None = None) -> Callable[[str], int]:
         return value
 
     return read
+
+
+def repeated(read: CellReader) -> CellReader:
+    """A reader of what many rows repeat: one object for all cells that say the same."""
+    return lru_cache(maxsize=1024)(read)
 
 
 def optional(read: CellReader) -> CellReader:

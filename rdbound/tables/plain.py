@@ -38,7 +38,7 @@ def read_plain(path: Path, dataset: str) -> PlainCurve:
     images, and of a second data set, model or method.
     """
     former = {} if "psnr" in read_header(path) else {"psnr_rgb": "psnr"}
-    found = read_rows(path, ("bpp", "psnr"), "a curve", former)
+    found = list(read_rows(path, ("bpp", "psnr"), "a curve", former))
     if not found:
         raise ValueError(f"{path}: holds no points")
     _check_one(path, found, dataset)

@@ -1,7 +1,7 @@
 """CSV files of records: how every table is read and written."""
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 from rdbound.tables.cells import Cell
@@ -10,7 +10,7 @@ from rdbound.tables.decoding import reading
 __all__ = ["read_header", "read_rows", "write_rows"]
 
 
-def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, Cell]]) -> None:
+def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, Cell]]) -> None:
     """Write records as CSV; an existing file is replaced whole or not at all.
 
     Raises ValueError for a record with a column that is not one of ``columns``.
@@ -38,8 +38,8 @@ def read_header(path: Path) -> list[str]:
 
 def read_rows(
     path: Path, columns: Sequence[str], what: str, former: Mapping[str, str] | None = None
-) -> list[tuple[int, dict[str, str]]]:
-    """The (line number, cells) of a CSV; the inverse of :func:`write_rows`.
+) -> Iterator[tuple[int, dict[str, str]]]:
+    """The (line number, cells) of a CSV, one by one; the inverse of :func:`write_rows`.
 
     Args:
       path: of UTF-8 text, or of UTF-16 with a byte-order mark.
@@ -52,18 +52,16 @@ def read_rows(
     :func:`rdbound.tables.decoding.reading`.
     """
     path = Path(path)
-    rows = []
     with reading(path) as reader:
         names = [(former or {}).get(name, name) for name in next(reader, [])]
         _check_names(path, names, columns, what)
         for cells in reader:
             if len(cells) == len(names):
-                rows.append((reader.line_num, dict(zip(names, cells, strict=True))))
+                yield reader.line_num, dict(zip(names, cells, strict=True))
             elif cells:  # else a blank line
                 raise ValueError(
                     f"{path}, line {reader.line_num}: {len(cells)} cells for {len(names)} columns"
                 )
-    return rows
 
 
 def _check_names(path: Path, names: Sequence[str], columns: Sequence[str], what: str) -> None:

@@ -8,7 +8,7 @@ import pytest
 from rdbound.analysis.bd_gaps import bd_gaps
 from rdbound.analysis.bd_rate import INTERPOLATIONS, compare
 from rdbound.analysis.curves import ImageCurves, Points
-from rdbound.analysis.gaps import GAPS
+from rdbound.analysis.gaps import GAPS, chain
 from rdbound.tables.rd import Row
 from tests.analysis.test_gaps import make_rows
 
@@ -44,22 +44,26 @@ def at_rate(rows, factor, of="bound-refined", **changes):
     ]  # fmt: skip
 
 
-def value(found, gap, dataset="toy"):
-    return found[dataset, gap].value
+def found_in(rows, method="pchip", **names):
+    return bd_gaps(rows, chain(rows, **names), method)
+
+
+def value(found, gap):
+    return found[gap].value
 
 
 @pytest.mark.parametrize("method", INTERPOLATIONS)
 def test_each_gap_is_the_rate_of_the_upper_curve_over_that_of_the_lower(method):
-    found = bd_gaps(curves(), method=method)
-    assert found.keys() == {("toy", gap) for gap in TRUE}
+    found = found_in(curves(), method=method)
+    assert found.keys() == TRUE.keys()
     for gap, ratio in TRUE.items():
-        assert found["toy", gap].value == pytest.approx(100 * (ratio - 1), abs=1e-6)
-        assert found["toy", gap].images == {"a": pytest.approx(100 * (ratio - 1), abs=1e-6)}
+        assert found[gap].value == pytest.approx(100 * (ratio - 1), abs=1e-6)
+        assert found[gap].images == {"a": pytest.approx(100 * (ratio - 1), abs=1e-6)}
 
 
 def test_images_are_averaged_with_equal_weight():
     other = RATES | {"codec-refined-real": 1.1, "codec-refined-ideal": 1.2}
-    found = bd_gaps(curves("a") + curves("b", other))
+    found = found_in(curves("a") + curves("b", other))
     assert value(found, "digitization") == pytest.approx((44 + 10) / 2, abs=1e-6)
     expected = 100 * ((2.4 / 1.5 - 1) + (2.4 / 1.2 - 1)) / 2
     assert value(found, "amortization") == pytest.approx(expected, abs=1e-6)
@@ -68,10 +72,9 @@ def test_images_are_averaged_with_equal_weight():
 
 
 def test_a_curve_that_is_missing_costs_its_own_gaps_only():
-    rates = {name: rate for name, rate in RATES.items() if name != "codec-refined-ideal"}
-    found = bd_gaps(curves(rates=rates))
-    assert {gap for _, gap in found} == {"asymptotic", "digitization", "modeling", "total",
-                                         "bound-amortization"}  # fmt: skip
+    rates = {name: rate for name, rate in RATES.items() if name != "bound"}
+    found = found_in(curves(rates=rates))
+    assert found.keys() == TRUE.keys() - {"bound-amortization"}
     assert value(found, "asymptotic") == pytest.approx(10.0, abs=1e-6)
 
 
@@ -79,30 +82,30 @@ def test_where_the_rounding_is_not_told_apart_digitization_contains_it():
     rows = curves("a") + curves("b")
     real = [r for r in rows if r.method == "codec-refined-real"]
     for lacking in (real, real[:1]):
-        found = bd_gaps([r for r in rows if r not in lacking])
-        assert ("toy", "output-rounding") not in found
+        found = found_in([r for r in rows if r not in lacking])
+        assert "output-rounding" not in found
         assert value(found, "digitization") == pytest.approx(50.0, abs=1e-6)
-        assert found["toy", "digitization"].images.keys() == {"a", "b"}
+        assert found["digitization"].images.keys() == {"a", "b"}
 
 
 def test_the_pair_is_the_one_that_was_named():
-    worse = at_rate(curves(), 3, "codec-refined-real", model="other")
-    worse += at_rate(curves(), 3, "codec-refined-ideal", model="other")
-    found = bd_gaps(curves() + worse, codec="codec")
+    worse = [r for name in RATES if name.startswith("codec")
+             for r in at_rate(curves(), 3, name, model="other")]  # fmt: skip
+    found = found_in(curves() + worse, codec="codec")
     assert value(found, "digitization") == pytest.approx(44.0, abs=1e-6)
-    found = bd_gaps(curves() + worse, codec="other")
+    found = found_in(curves() + worse, codec="other")
     assert value(found, "digitization") == pytest.approx(332.0, abs=1e-6)
     with pytest.raises(ValueError, match="choose the codec's model with --codec"):
-        bd_gaps(curves() + worse)
+        found_in(curves() + worse)
 
 
 def test_modeling_and_total_are_against_the_points_of_the_best_of_all_models():
     better = at_rate(curves(), 0.8, model="other", method="codec-coded")
-    found = bd_gaps(curves() + better, codec="codec")
+    found = found_in(curves() + better, codec="codec")
     assert value(found, "modeling") == pytest.approx(25.0, abs=1e-6)
     assert value(found, "total") == pytest.approx(100 * (2.64 / 0.8 - 1), abs=1e-6)
     for gap in TRUE.keys() - {"modeling", "total"}:
-        assert value(found, gap) == pytest.approx(value(bd_gaps(curves()), gap), abs=1e-9)
+        assert value(found, gap) == pytest.approx(value(found_in(curves()), gap), abs=1e-9)
 
 
 def test_a_point_that_is_the_best_at_two_lambdas_is_one_of_the_curve():
@@ -110,7 +113,7 @@ def test_a_point_that_is_the_best_at_two_lambdas_is_one_of_the_curve():
     moved = [dataclasses.replace(r, lmbda=0.008, J=r.bpp + 0.008 * r.mse)
              if r.lmbda == 0.02 else r for r in curves()]  # fmt: skip
     best = at_rate(moved, 1.0, model="other")
-    found = bd_gaps(moved + best, bound="bound", method="pchip")
+    found = found_in(moved + best, bound="bound", method="pchip")
     three = ImageCurves("toy", "three", {"a": Points(*(np.array([
         (bpp, psnr, 0.0) for lmbda, bpp, psnr in POINTS if lmbda != 0.02]).T))})  # fmt: skip
     bound = ImageCurves("toy", "bound", {"a": Points(*(np.array([
@@ -124,23 +127,23 @@ def test_a_best_curve_of_too_few_points_costs_its_own_gaps_only():
     row = curves()[0]
     best = dataclasses.replace(row, model="other", bpp=1e-3, mse=1e-2, psnr=68.1,
                                J=1e-3 + row.lmbda * 1e-2)  # fmt: skip
-    found = bd_gaps([*curves(), best], bound="bound")
+    found = found_in([*curves(), best], bound="bound")
     for gap in ("modeling", "total"):
-        assert found["toy", gap] == "anchor: 1 points; BD-rate needs at least 3"
+        assert found[gap] == "anchor: 1 points; BD-rate needs at least 3"
     assert value(found, "digitization") == pytest.approx(44.0, abs=1e-6)
 
 
 def test_the_exact_curve_is_the_best_and_changes_nothing_else():
     exact = at_rate(curves(), 0.5, model="theory", method="exact", image="source")
-    found = bd_gaps(curves() + exact)
+    found = found_in(curves() + exact)
     assert value(found, "modeling") == pytest.approx(100.0, abs=1e-6)
     assert value(found, "total") == pytest.approx(428.0, abs=1e-6)
     for gap in TRUE.keys() - {"modeling", "total"}:
-        assert found["toy", gap] == bd_gaps(curves())["toy", gap]
+        assert found[gap] == found_in(curves())[gap]
 
 
 def test_bd_gaps_have_the_signs_of_the_gaps():
-    found = bd_gaps(make_rows())
-    assert {gap for _, gap in found} == set(GAPS)
-    assert found["toy", "modeling"].value == 0.0
-    assert all(value.value > 0 for (_, gap), value in found.items() if gap != "modeling")
+    found = found_in(make_rows())
+    assert found.keys() == set(GAPS)
+    assert found["modeling"].value == 0.0
+    assert all(value.value > 0 for gap, value in found.items() if gap != "modeling")
