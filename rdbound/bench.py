@@ -21,7 +21,7 @@ from rdbound.distortion import SquaredError
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Batch, Examples, VectorExamples
 from rdbound.judging import Judged, OverData, infer, ms_ssim_of, standard_error
-from rdbound.methods import Method
+from rdbound.methods import Method, methods_of
 from rdbound.models.base import Evidence, Sides
 from rdbound.objective import DECODERS
 from rdbound.ops.quality import psnr
@@ -82,7 +82,7 @@ class Bench:
         self.examples, self.options = examples, options
         self.vectors = isinstance(examples, VectorExamples)
         self.peak = 1.0 if self.vectors else 255.0
-        self.methods = chosen_methods(self.model.form, options)
+        self.methods = chosen_methods(self.model.form, options, self.vectors)
         coders = {m.coder for m in self.methods if m.coder is not None}
         self.codecs = {
             coder: examples.codec(self.model, checkpoint.tables, coder) for coder in coders
@@ -125,7 +125,9 @@ class Bench:
         for through in dict.fromkeys(m.through for m in self.methods):
             evidence = amortized
             if through is not None:
-                judge = next(m for m in self.methods if m.through == through)
+                # Of all methods, so that no row depends on which others were chosen.
+                applicable = methods_of(self.model.form, True, self.vectors)
+                judge = next(m for m in applicable if m.through == through)
                 evidence = self._refined(of, judge, amortized, progress, warn)
             for method in self.methods:
                 if method.through == through:

@@ -65,9 +65,13 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--codec", help="name of the codec's model, where the tables hold several")
     _add_method(sub)
     sub = command("bd-rate", _bd_rate, "BD-rate of a curve against a published one")
-    sub.add_argument("curve", help="an RD table, or a CSV with columns bpp, psnr [, image]")
+    sub.add_argument("curve", help="an RD table, or a CSV: bpp, psnr [, image | images]")
     sub.add_argument("--anchor", default="vtm-22.0")
     sub.add_argument("--dataset", default="kodak")
+    sub.add_argument("--images", type=_count, metavar="N",
+                     help="over how many images a CSV of means is")  # fmt: skip
+    sub.add_argument("--unequal-means", action="store_true",
+                     help="compare means over different, or unknown, images")  # fmt: skip
     _add_method(sub)
     sub = command("compress", _compress, "an image into an .rdb file")
     _add_files(sub)
@@ -82,6 +86,12 @@ def _parser() -> argparse.ArgumentParser:
 
 def _add_method(sub) -> None:
     sub.add_argument("--method", default="pchip", choices=("pchip", "akima", "cubic"))
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of images")
+    return int(text)
 
 
 def _add_files(sub) -> None:
@@ -139,22 +149,27 @@ def _each_cell(arguments, run) -> None:
 
 
 def _gaps(arguments) -> None:
-    from rdbound.analysis.gaps import gaps
+    from rdbound.analysis.gaps import chain
     from rdbound.report.document import Document
+    from rdbound.report.gap_notes import negative_notes
     from rdbound.report.gaps import gap_sections
     from rdbound.report.text import section_lines
     from rdbound.report.write import save_pictures
+    from rdbound.stages.progress import warn
     from rdbound.tables.gaps import write_gaps
     from rdbound.tables.rd import read_table
 
     folder = Path(arguments.output)
     _refuse_overwriting(folder / "gaps.csv", force=False)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
-    write_gaps(folder / "gaps.csv", gaps(rows, arguments.bound, arguments.codec))
-    sections = gap_sections(rows, arguments.bound, arguments.codec, arguments.method)
+    of = chain(rows, arguments.bound, arguments.codec)
+    write_gaps(folder / "gaps.csv", of.gaps)
+    sections = gap_sections(rows, of, arguments.method)
     save_pictures(Document("Gaps", sections).pictures, folder)
     for section in sections:
         print("", *section_lines(section), sep="\n")
+    for note in negative_notes(of.gaps):
+        warn(note)
 
 
 def _bd_rate(arguments) -> None:
@@ -163,8 +178,9 @@ def _bd_rate(arguments) -> None:
     from rdbound.reference import find_curve
 
     anchor = from_reference(find_curve(arguments.dataset, arguments.anchor))
-    for curve in read_curves(Path(arguments.curve), arguments.dataset):
-        value = compare(anchor, curve, arguments.method)
+    curves = read_curves(Path(arguments.curve), arguments.dataset, arguments.images)
+    for curve in curves:
+        value = compare(anchor, curve, arguments.method, arguments.unequal_means)
         print(f"{curve.name} against {anchor.name}, {arguments.dataset}: {value}, "
               f"{arguments.method}")  # fmt: skip
 

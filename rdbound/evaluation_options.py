@@ -40,13 +40,16 @@ class EvaluationOptions:
         return self.channels[name] if name in self.channels else make_channel(name)
 
 
-def chosen_methods(form: str, options: EvaluationOptions) -> tuple[Method, ...]:
+def chosen_methods(
+    form: str, options: EvaluationOptions, vectors: bool = False
+) -> tuple[Method, ...]:
     """The methods for a family of priors, in the order of :mod:`rdbound.methods`.
 
-    Those that refine are left out where ``options.refine`` is None, and where
-    ``options.methods`` names some, all others. Raises ValueError for an unknown name.
+    Those that refine are left out where ``options.refine`` is None, those that only
+    images have where ``vectors`` are evaluated, and where ``options.methods`` names
+    some, all others. Raises ValueError for an unknown name.
     """
-    applicable = methods_of(form, options.refine is not None)
+    applicable = methods_of(form, options.refine is not None, vectors)
     if options.methods is None:
         return applicable
     wanted = [find("method", METHODS, name) for name in options.methods]

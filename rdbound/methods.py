@@ -11,6 +11,7 @@ lowers it:
     exact                 R(D) of the source, where theory knows it
     bound-refined         analog latents, evidence optimized for each datum
     bound                 analog latents, evidence by the inference network
+    codec-refined-real    codec-refined-ideal, its output real-valued in place of 8-bit
     codec-refined-ideal   rounded latents, optimized; −log₂ of their probabilities
     codec-ideal           rounded latents, by the inference network
     codec-refined-coded   codec-refined-ideal written to bytes, container and all
@@ -40,8 +41,10 @@ class Method:
       decode: name of the decoder's last step (:data:`rdbound.objective.DECODERS`)
         for images; vectors are left as they are.
       through: name of the channel that the evidence is refined through; None
-        for what the inference networks say.
+        for what the inference networks say. Methods of one channel share the evidence,
+        the best by what the first of them in the table is judged by.
       coder: name of the coder that writes the bytes of a ``coded`` row.
+      vectors: whether vectors have it, or only images.
     """
 
     name: str
@@ -51,6 +54,7 @@ class Method:
     decode: str = "real"
     through: str | None = None
     coder: str | None = None
+    vectors: bool = True
 
 
 _ALL = (
@@ -60,6 +64,16 @@ _ALL = (
     Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),
     Method("codec-coded", "coded", "codec", "rounding", "eight-bit", coder="rounding"),
     Method("codec-refined-ideal", "ideal", "codec", "rounding", "eight-bit", through="sga"),
+    Method(
+        "codec-refined-real",
+        "ideal",
+        "codec",
+        "rounding",
+        "clip",
+        through="sga",
+        # Vectors are never rounded to 8 bits: it would be codec-refined-ideal again.
+        vectors=False,
+    ),
     Method(
         "codec-refined-coded",
         "coded",
@@ -75,13 +89,15 @@ _ALL = (
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
-def methods_of(form: str, refined: bool) -> tuple[Method, ...]:
+def methods_of(form: str, refined: bool, vectors: bool = False) -> tuple[Method, ...]:
     """The methods of a family of priors, with those that refine where ``refined``.
 
-    ``exact``, which needs no model, is not among them; ``floor`` always is.
+    ``exact``, which needs no model, is not among them; ``floor`` always is; what only
+    images have is left out of ``vectors``.
     """
     fits = lambda m: m.form == form or m.kind == "floor"  # noqa: E731
-    return tuple(m for m in _ALL if fits(m) and (refined or m.through is None))
+    has = lambda m: (refined or m.through is None) and (m.vectors or not vectors)  # noqa: E731
+    return tuple(m for m in _ALL if fits(m) and has(m))
 
 
 def method_order(name: str) -> int:

@@ -1,6 +1,7 @@
 """Every command, with a model from outside the package, and every mistake a user can make."""
 
 import csv
+import dataclasses
 
 import numpy as np
 import pytest
@@ -85,7 +86,7 @@ def test_evaluate_then_gaps(folder, tmp_path, capsys):
                  "report.md", "config.yaml", "provenance.json"):  # fmt: skip
         assert (run / name).stat().st_size > 0, name
     rows = read_table(run / "rd.csv")
-    assert len(rows) == 3 * 3 * (6 + 2)
+    assert len(rows) == 3 * 3 * (7 + 2)
     assert all((r.bytes is not None) == r.method.endswith("coded") for r in rows)
     assert all((r.J_se is not None) == r.method.startswith("bound") for r in rows)
     assert len(list((run / "streams").rglob("*.rdb"))) == 3 * 3 * 2
@@ -240,6 +241,22 @@ def test_a_sweep_skips_what_is_finished(folder, tmp_path, capsys):
     assert capsys.readouterr().out.count("nothing to do") == 2
 
 
+def test_negative_gaps_are_warned_of_and_the_rest_stays_quiet(tmp_path, capsys):
+    rows = make_rows()
+    worse = [dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r
+             for r in rows]  # fmt: skip
+    for name, some, warned in (("good", rows, ""), ("worse", worse, "digitization")):
+        write_table(tmp_path / f"{name}.csv", some)
+        table, folder = tmp_path / f"{name}.csv", tmp_path / name
+        assert main(["gaps", str(table), "--output", str(folder)]) == 0
+        printed = capsys.readouterr()
+        lines = printed.err.splitlines()
+        assert [line[:40] for line in lines] == [
+            f"rdbound: warning: {warned} is negative"[:40]] * bool(warned)  # fmt: skip
+        assert ("**Negative:** digitization" in printed.out) == bool(warned)
+        assert ("this bound is itself the best one known" in printed.out) != bool(warned)
+
+
 def test_bd_rate_of_tables_and_plain_curves(tmp_path, capsys):
     from rdbound import reference
 
@@ -255,10 +272,30 @@ def test_bd_rate_of_tables_and_plain_curves(tmp_path, capsys):
     write_table(tmp_path / "rd.csv", make_rows())
     assert "holds no row of the data set 'kodak'" in _fails(capsys, "bd-rate", tmp_path / "rd.csv")
     (tmp_path / "odd.csv").write_text("rate,quality\n1,2\n")
-    assert "expected the columns bpp and psnr" in _fails(capsys, "bd-rate", tmp_path / "odd.csv")
+    assert "lacks the column bpp" in _fails(capsys, "bd-rate", tmp_path / "odd.csv")
     assert "no reference 'vtm-99'" in _fails(
         capsys, "bd-rate", tmp_path / "mine.csv", "--anchor", "vtm-99"
     )
+
+
+def test_bd_rate_of_means_needs_to_know_over_how_many_images(tmp_path, capsys):
+    from rdbound import reference
+
+    points = reference.curves()["kodak", "resnet-vae", False].points
+    mine = tmp_path / "mine.csv"
+    mine.write_text("bpp,psnr\n" + "".join(f"{p.bpp},{p.psnr}\n" for p in points))
+    text = _fails(capsys, "bd-rate", mine)
+    assert "mine averages an unknown number of images, vtm-22.0 (10-bit input) 24 images" in text
+    assert "averages 3 images" in _fails(capsys, "bd-rate", mine, "--images", "3")
+    assert main(["bd-rate", str(mine), "--images", "24"]) == 0
+    told = capsys.readouterr().out
+    assert "% (of means: 24 images against 24 images), pchip" in told
+    assert main(["bd-rate", str(mine), "--images", "3", "--unequal-means"]) == 0
+    assert capsys.readouterr().out == told.replace(": 24 images against", ": 3 images against")
+    with pytest.raises(SystemExit) as exit_:
+        main(["bd-rate", str(mine), "--images", "0"])
+    assert exit_.value.code == 2
+    assert "'0' is no number of images" in capsys.readouterr().err
 
 
 def test_listings(capsys):

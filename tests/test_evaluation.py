@@ -12,7 +12,7 @@ from rdbound.evaluation import evaluate
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import ImageExamples
 from rdbound.images.sets import ImageSet
-from rdbound.objective import clip, objective
+from rdbound.objective import clip, eight_bit, objective
 from rdbound.refinement import RefinementOptions, refine
 from tests.toy import Toy
 
@@ -70,7 +70,7 @@ def test_rows_of_a_codec(images):
         lmbdas=(0.02, 0.05), refine=RefinementOptions(steps=4, check_every=2)
     )
     rows = list(evaluate(_checkpoint("codec"), images, options))
-    assert len(rows) == 2 * 2 * 5
+    assert len(rows) == 2 * 2 * 6
     assert all(r.bits == 8 * r.bytes for r in rows if r.bytes is not None)
     assert all(r.steps == (4 if "refined" in r.method else 0) for r in rows)
     assert all(r.ms_ssim is None for r in rows), "these images are too small for MS-SSIM"
@@ -116,6 +116,45 @@ def test_rows_are_the_objective_on_the_keys_of_evaluation(images):
             assert rows[name, method].bits == pytest.approx(bits, rel=1e-4)
             mse = np.mean([float(t.distortion) for t in terms])
             assert rows[name, method].mse == pytest.approx(mse, rel=1e-4)
+
+
+def test_the_real_output_is_that_of_the_symbols_that_the_8_bit_output_is_of(images):
+    """Bits are the same; D is of the reconstruction before and after its rounding."""
+    model, refinement = Toy(), RefinementOptions(steps=4, check_every=2)
+    methods = ("codec-refined-ideal", "codec-refined-real")
+    options = EvaluationOptions(lmbdas=(0.02,), refine=refinement, methods=methods)
+    found = evaluate(_checkpoint("codec"), images, options)
+    ideal, real = next(found), next(r for r in found if r.method == methods[1])
+    assert (ideal.image, real.image) == ("one", "one")
+    of = _Keyed(images.batch((0,), 8), 0.02, 0)
+    datum = jax.tree.map(lambda leaf: leaf[0, 0], of.batch.data)
+    one = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
+    rounding = make_channel("rounding")
+    solve = refine(model, make_channel("sga"), rounding, eight_bit, refinement)
+    start = one(model.infer(datum.x, 0.02))
+    refined = solve(one(datum), start, jnp.full(1, 0.02), of.keys(0)[0]).evidence
+    evidence = jax.tree.map(lambda leaf: leaf[0], refined)
+    run = jax.jit(lambda e: objective(model, rounding, datum, jax.random.key(0), 0.02, e).x_hat)
+    original = of.batch.originals[0].astype(np.float64)
+    x_hat = 255 * np.clip(np.asarray(run(evidence), np.float64), 0, 1)
+    assert real.bits == ideal.bits
+    assert real.mse == pytest.approx(np.mean((x_hat - original) ** 2), rel=1e-5)
+    assert ideal.mse == pytest.approx(np.mean((np.round(x_hat) - original) ** 2), rel=1e-5)
+    assert abs(real.mse / ideal.mse - 1) > 1e-5, "there is a difference to see"
+    assert pytest.approx(real.bpp + 0.02 * real.mse, rel=1e-12) == real.J
+
+
+@pytest.mark.parametrize("method", ["codec-refined-real", "codec-refined-ideal"])
+def test_refinement_is_judged_alike_whatever_was_chosen(images, method, monkeypatch):
+    """By the 8-bit output, the codec's own: rows do not depend on the methods beside them."""
+
+    def refine(model, channel, judge, decode, *_, **__):
+        raise ValueError(f"judged by {type(judge).__name__} and {decode.__name__}")
+
+    monkeypatch.setattr("rdbound.bench.refine", refine)
+    options = EvaluationOptions(lmbdas=(0.02,), refine=RefinementOptions(), methods=(method,))
+    with pytest.raises(ValueError, match="judged by RoundingChannel and eight_bit"):
+        next(evaluate(_checkpoint("codec"), images, options))
 
 
 def test_coded_rows_are_the_files(images, tmp_path):

@@ -6,14 +6,14 @@ from rdbound.methods import METHODS, method_order, methods_of
 from rdbound.objective import DECODERS
 
 ORDER = ["exact", "bound", "bound-refined", "codec-ideal", "codec-coded", "codec-refined-ideal",
-         "codec-refined-coded", "floor"]  # fmt: skip
+         "codec-refined-real", "codec-refined-coded", "floor"]  # fmt: skip
 
 
 def test_names_are_unique_and_in_the_tables_order():
     assert list(METHODS) == ORDER
     assert all(method.name == name for name, method in METHODS.items())
-    assert [method_order(name) for name in ORDER] == list(range(8))
-    assert method_order("somebody-else's") == 8, "unknown ones come last"
+    assert [method_order(name) for name in ORDER] == list(range(9))
+    assert method_order("somebody-else's") == 9, "unknown ones come last"
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
@@ -46,11 +46,27 @@ def test_codes_and_channels_of_coders_are_their_own():
     ("bound", False, ["bound", "floor"]),
     ("bound", True, ["bound", "bound-refined", "floor"]),
     ("codec", False, ["codec-ideal", "codec-coded", "floor"]),
-    ("codec", True, ["codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-coded",
-                     "floor"]),
+    ("codec", True, ["codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-real",
+                     "codec-refined-coded", "floor"]),
 ])  # fmt: skip
 def test_the_methods_of_a_form_in_order(form, refined, names):
     assert [m.name for m in methods_of(form, refined)] == names
+
+
+def test_of_vectors_the_output_is_never_rounded():
+    names = [m.name for m in methods_of("codec", True)]
+    of_vectors = [m.name for m in methods_of("codec", True, vectors=True)]
+    assert of_vectors == [name for name in names if name != "codec-refined-real"]
+    assert methods_of("bound", True, vectors=True) == methods_of("bound", True)
+
+
+def test_only_the_last_step_separates_the_real_output_from_the_8_bit_one():
+    real, ideal = METHODS["codec-refined-real"], METHODS["codec-refined-ideal"]
+    assert (real.decode, ideal.decode) == ("clip", "eight-bit")
+    for field in ("kind", "form", "judge", "through", "coder"):
+        assert getattr(real, field) == getattr(ideal, field)
+    # Refinement is judged by the first method of its channel.
+    assert method_order("codec-refined-ideal") < method_order("codec-refined-real")
 
 
 def test_only_refinement_separates_a_refined_method_from_its_twin():
@@ -68,5 +84,5 @@ def test_a_bound_is_judged_by_divergence_and_a_codec_by_its_symbols():
     assert {m.judge for m in METHODS.values() if m.form == "bound"} == {"gaussian"}
     assert {m.judge for m in METHODS.values() if m.form == "codec"} == {"rounding"}
     assert {m.decode for m in METHODS.values() if m.form == "bound"} == {"clip"}
-    assert {m.decode for m in METHODS.values() if m.form == "codec"} == {"eight-bit"}
+    assert {m.decode for m in METHODS.values() if m.form == "codec"} == {"eight-bit", "clip"}
     assert METHODS["floor"].judge == "noiseless"

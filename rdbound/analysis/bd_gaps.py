@@ -4,49 +4,78 @@ As in Zhang & Liu 2025 (arXiv 2501.12330); the same gaps in bits are
 :mod:`rdbound.analysis.gaps`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from rdbound.analysis.bd_rate import BDRate, compare
+from rdbound.analysis.best import Best, Key
 from rdbound.analysis.curves import from_rows
-from rdbound.analysis.gaps import pair
+from rdbound.analysis.gaps import Chain
 from rdbound.methods import METHODS
 from rdbound.tables.rd import Row
 
 __all__ = ["bd_gaps"]
 
-_STEPS = {
-    "asymptotic": ("codec-ideal", "codec-coded"),
-    "amortization": ("codec-refined-ideal", "codec-ideal"),
-    "digitization": ("bound-refined", "codec-refined-ideal"),
-    "bound-amortization": ("bound-refined", "bound"),
-}
-"""The curve below a gap, which is the anchor of its BD-rate, and the one above."""
+_BEST = "best known"
 
 
-def bd_gaps(
-    rows: Sequence[Row],
-    bound: str | None = None,
-    codec: str | None = None,
-    method: str = "pchip",
-) -> dict[tuple[str, str], BDRate]:
-    """The gaps as BD-rate between the curves they separate, by (data set, gap).
+def _steps(real: str) -> dict[str, tuple[str, str]]:
+    """The curve below each gap, which is the anchor of its BD-rate, and the one above.
 
-    Per image, then averaged. The modeling gap has no curve of its own here.
+    ``real`` is the 8-bit curve itself where the rounding of the output is not told apart.
+    """
+    return {
+        "asymptotic": ("codec-ideal", "codec-coded"),
+        "amortization": ("codec-refined-ideal", "codec-ideal"),
+        "output-rounding": (real, "codec-refined-ideal"),
+        "digitization": ("bound-refined", real),
+        "modeling": (_BEST, "bound-refined"),
+        "total": (_BEST, "codec-coded"),
+        "bound-amortization": ("bound-refined", "bound"),
+    }
+
+
+def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, BDRate | str]:
+    """The gaps as BD-rate between the curves they separate, by their names.
+
+    Per image, then averaged. The best curve of an image is of the points that J_best is
+    attained at (:mod:`rdbound.analysis.best`), at each λ that has gaps: corners of the
+    lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
+    A point that is the best at several λ is one point of the curve.
 
     Args:
-      rows: of one or several data sets.
-      bound: name of the bound's model, where ``rows`` hold several.
-      codec: name of the codec's model, where ``rows`` hold several.
+      rows: of one data set.
+      of: the chain of the pair in ``rows``.
       method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    Raises ValueError as :func:`pair` and :func:`rdbound.analysis.bd_rate.compare`.
+    A sentence in the place of a value says why two curves have none: where they are not
+    of the same images at every λ, or :func:`rdbound.analysis.bd_rate.compare` refuses them.
     """
-    models = dict(zip(("bound", "codec"), pair(rows, bound, codec), strict=True))
-    curves = from_rows(rows)
-    out = {}
-    for dataset in sorted({r.dataset for r in rows}):
-        for gap, names in _STEPS.items():
-            lower, upper = ((dataset, models[METHODS[n].form or ""], n) for n in names)
-            if lower in curves and upper in curves:
-                out[dataset, gap] = compare(curves[lower], curves[upper], method)
-    return out
+    known = {_BEST: _best_rows(rows, of.best)}
+    for name in {name for step in _steps(of.real).values() for name in step} - {_BEST}:
+        model = of.bound if METHODS[name].form == "bound" else of.codec
+        known[name] = [r for r in rows if (r.method, r.model) == (name, model)]
+    return {
+        gap: _value(known[lower], known[upper], method)
+        for gap, (lower, upper) in _steps(of.real).items()
+        if lower != upper and known[upper]
+    }
+
+
+def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | str:
+    try:
+        # Two curves at a time: those of a million rows are a lot to keep.
+        anchor, test = from_rows([*lower, *upper]).values()
+        return compare(anchor, test, method)
+    except ValueError as error:
+        return str(error)
+
+
+def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
+    """The best points as rows of a method of their own."""
+    first = rows[0]
+    return [
+        replace(first, dataset=dataset, image=image, lmbda=lmbda, model=_BEST[0], method=_BEST,
+                bpp=point.bpp, mse=point.mse, psnr=point.psnr, J=J)
+        for (dataset, lmbda, image), (J, point) in best.items()
+    ]  # fmt: skip

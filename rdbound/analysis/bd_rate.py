@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import bjontegaard
 import numpy as np
 
-from rdbound.analysis.bootstrap import interval
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
+from rdbound.analysis.interval import interval
 
 __all__ = ["INTERPOLATIONS", "BDRate", "bd_rate", "compare"]
 
@@ -18,20 +18,33 @@ _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
 class BDRate:
     """Average difference of rate at equal PSNR, in per cent of the anchor's.
 
-    ``interval`` is 95 % over images; None where only means are known.
-    ``images`` holds the value of each image, empty where only means are known.
+    ``interval`` is 95 % over images; None where only means are known, or too few images.
+    ``images`` holds the value of each image, empty where only means are known;
+    ``averaged`` is then over how many images the anchor's and the test's are, None
+    where nobody says.
     """
 
     value: float
     interval: tuple[float, float] | None
     images: dict[str, float]
+    averaged: tuple[int | None, int | None] | None = None
 
     def __str__(self) -> str:
-        basis = f"per image, {len(self.images)} images" if self.images else "on means"
+        value = f"{self.value:+.2f} %"
+        if self.averaged is not None:
+            anchor, test = map(_counted, self.averaged)
+            return f"{value} (of means: {test} against {anchor})"
+        basis = f"per image, {_counted(len(self.images))}"
         if self.interval is None:
-            return f"{self.value:+.2f} % ({basis})"
+            return f"{value} ({basis})"
         low, high = self.interval
-        return f"{self.value:+.2f} % [{low:+.2f}, {high:+.2f}] ({basis})"
+        return f"{value} [{low:+.2f}, {high:+.2f}] ({basis})"
+
+
+def _counted(images: int | None) -> str:
+    if images is None:
+        return "an unknown number of images"
+    return f"{images} image{'' if images == 1 else 's'}"
 
 
 def bd_rate(anchor: Points, test: Points, method: str = "pchip", name: str = "curve") -> float:
@@ -70,6 +83,11 @@ def bd_rate(anchor: Points, test: Points, method: str = "pchip", name: str = "cu
 def _check_curve(label: str, points: Points, fewest: int) -> None:
     if len(points.bpp) < fewest:
         raise ValueError(f"{label}: {len(points.bpp)} points; BD-rate needs at least {fewest}")
+    if points.bpp[0] <= 0:
+        raise ValueError(
+            f"{label}: a rate of {points.bpp[0]:g} bits at {points.psnr[0]:.2f} dB is in no "
+            "ratio to another; BD-rate needs rates above 0"
+        )
     rising = (np.diff(points.bpp) > 0).all() and (np.diff(points.psnr) > 0).all()
     if not rising or not np.isfinite([points.bpp, points.psnr]).all():
         pairs = ", ".join(
@@ -88,23 +106,27 @@ def _check_overlap(name: str, anchor: np.ndarray, test: np.ndarray) -> None:
         )
 
 
-def compare(anchor: ImageCurves, test: ImageCurves, method: str = "pchip") -> BDRate:
-    """BD-rate per image, then averaged, where both have per-image points; else on means.
+def compare(
+    anchor: ImageCurves, test: ImageCurves, method: str = "pchip", unequal: bool = False
+) -> BDRate:
+    """BD-rate per image, then averaged, where both have per-image points; else of means.
+
+    Args:
+      anchor: the curve whose rate is 100 %.
+      test: the curve that is compared with it.
+      method: of :data:`INTERPOLATIONS`.
+      unequal: whether means may be over different, or unknown, numbers of images.
 
     Raises ValueError as :func:`bd_rate` and :func:`rdbound.analysis.curves.mean_curve`,
-    for means that are over different numbers of images, or where no image is common.
+    for means over numbers of images that differ or are not known, unless ``unequal``,
+    and where no image is common.
     """
     if not (anchor.per_image and test.per_image):
-        if None not in (anchor.averaged, test.averaged) and anchor.averaged != test.averaged:
-            raise ValueError(
-                f"{test.name} is of {test.averaged} images and {anchor.name} known only as the "
-                f"mean of {anchor.averaged}: means over different images do not compare"
-                if test.per_image
-                else f"{test.name} is a mean of {test.averaged} images, {anchor.name} of "
-                f"{anchor.averaged}: means over different images do not compare"
-            )
+        averaged = (anchor.averaged, test.averaged)
+        if not unequal:
+            _check_equal(anchor, test)
         value = bd_rate(mean_curve(anchor), mean_curve(test), method, test.name)
-        return BDRate(value, None, {})
+        return BDRate(value, None, {}, averaged)
     common = sorted(anchor.images.keys() & test.images.keys())
     if not common:
         raise ValueError(f"{test.name}: no image in common with {anchor.name}")
@@ -113,3 +135,15 @@ def compare(anchor: ImageCurves, test: ImageCurves, method: str = "pchip") -> BD
     }
     array = np.array(list(values.values()))
     return BDRate(float(array.mean()), interval(array), values)
+
+
+def _check_equal(anchor: ImageCurves, test: ImageCurves) -> None:
+    """Raise ValueError unless two means are known to be over the same number of images."""
+    if anchor.averaged is not None and anchor.averaged == test.averaged:
+        return
+    told = "" if test.averaged is not None else "say how many (--images, or a column images), "
+    raise ValueError(
+        f"{test.name} averages {_counted(test.averaged)}, {anchor.name} "
+        f"{_counted(anchor.averaged)}, and means over different images do not compare: {told}"
+        "compare single images (a column image), or the means all the same (--unequal-means)"
+    )

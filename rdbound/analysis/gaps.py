@@ -2,44 +2,49 @@
 
 For one image and one λ, with J = R + λ·D in bits per pixel:
 
-    asymptotic    J_coded   − J_ideal     what the entropy coder and the container cost
-    amortization  J_ideal   − J_refined   what one encoder for all images costs
-    digitization  J_refined − J_bound     what quantizing instead of an analog channel costs
-    modeling      J_bound   − J_best      what the architecture costs against the best known
-    total         J_coded   − J_best      their exact sum
+    asymptotic       J_coded   − J_ideal     what the entropy coder and the container cost
+    amortization     J_ideal   − J_refined   what one encoder for all images costs
+    output-rounding  J_refined − J_real      what rounding the codec's output to 8 bits costs
+    digitization     J_real    − J_bound     what quantizing instead of an analog channel costs
+    modeling         J_bound   − J_best      what the architecture costs against the best known
+    total            J_coded   − J_best      their exact sum
 
-After Zhang & Liu 2025 (arXiv 2501.12330). Beside them, ``bound-amortization``:
-the amortized minus the refined bound. J_best is on the exact R(D) where rows of
-the method ``exact`` tell it, and else the lowest bound known.
+After Zhang & Liu 2025 (arXiv 2501.12330), whose digitization contains the rounding of the
+output, about λ/12: the error of a uniform rounding, 1/12 in MSE. So does ours where no rows
+of ``codec-refined-real`` tell J_real: of vectors, which are not rounded, and of tables from
+before that method; there is then no gap ``output-rounding``.
+
+Beside them, ``bound-amortization``: the amortized minus the refined bound. J_best is of
+:mod:`rdbound.analysis.best`. The chain may hold negative links: a negative digitization says
+that the bound's model is worse, or less trained, than the codec's, not that quantizing is
+for free.
 """
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
-from rdbound import reference
-from rdbound.analysis.bootstrap import interval
+from rdbound.analysis.best import Best, Key, best_known
+from rdbound.analysis.images import check_images
+from rdbound.analysis.interval import interval
 from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
-from rdbound.tables.rd import Row, check_unique
+from rdbound.tables.rd import Row, check_unique, is_squared
 
-__all__ = ["GAPS", "PARTS", "exact_J", "gaps", "pair"]
+__all__ = ["GAPS", "PARTS", "Chain", "chain", "gaps", "pair"]
 
-PARTS = ("asymptotic", "amortization", "digitization", "modeling")
+PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
 GAPS = (*PARTS, "total", "bound-amortization")
 _NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
-
-_Key = tuple[str, float, str]  # (data set, λ, image)
+_REAL = "codec-refined-real"
 
 
 def _form(row: Row) -> str | None:
     """``bound``, ``codec``, or None for what no model of the pair is judged by."""
     return METHODS[row.method].form if row.method in METHODS else None
-
-
-def _kind(row: Row) -> str | None:
-    return METHODS[row.method].kind if row.method in METHODS else None
 
 
 def pair(
@@ -63,38 +68,74 @@ def _model(rows: Sequence[Row], form: str, name: str | None) -> str:
     return name
 
 
-def exact_J(rows: Sequence[Row]) -> dict[tuple[str, float], float]:
-    """J on the exact R(D) by (data set, λ), in bits per pixel, where rows tell it.
+@dataclass(frozen=True)
+class Chain:
+    """What the gaps of one pair of models are differences of.
 
-    R(D) is of the source: the same for every image of its data set.
+    Attributes:
+      bound, codec: names of the models.
+      J: in bits per pixel by method, of each image and λ that has all that gaps need.
+      best: the best point known of each of these.
+      squared: whether D is the MSE.
     """
-    return {(r.dataset, r.lmbda): r.J for r in rows if _kind(r) == "exact"}
+
+    bound: str
+    codec: str
+    J: Mapping[Key, Mapping[str, float]]
+    best: Mapping[Key, Best]
+    squared: bool
+
+    @cached_property
+    def real(self) -> str:
+        """The method before the codec's output is rounded to 8 bits; where that is not told
+        apart at every key, the one after it.
+        """
+        told = all(_REAL in values for values in self.J.values())
+        return _REAL if told else "codec-refined-ideal"
+
+    @cached_property
+    def gaps(self) -> list[Gap]:
+        """Each image, then their mean, at each λ."""
+        single = [
+            Gap(dataset, image, lmbda, gap, value, None, None)
+            for dataset, lmbda, image in sorted(self.J)
+            for gap, value in self._of_image((dataset, lmbda, image)).items()
+        ]
+        groups: dict[tuple[str, float, str], list[float]] = {}
+        for g in single:
+            groups.setdefault((g.dataset, g.lmbda, g.gap), []).append(g.value)
+        return single + [_mean(*key, values) for key, values in groups.items()]
+
+    def _of_image(self, key: Key) -> dict[str, float]:
+        return _differences(self.J[key], self.best[key].J, self.real)
 
 
-def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:
-    """All gaps of one (bound, codec) pair: each image, then their mean, at each λ.
+def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> Chain:
+    """What the gaps of one (bound, codec) pair are differences of.
 
-    J_best is :func:`exact_J` where the source's R(D) is known. Elsewhere every
-    bound in ``rows``, and on Kodak the per-image bounds of Yang & Mandt 2022
-    through the support line of λ, compete for it.
-
-    Raises ValueError where refined or coded rows are missing, for rows of several
-    data sets, two rows of one key, or as :func:`pair`.
+    Raises ValueError where refined or coded rows are missing, for rows of several data
+    sets, two rows of one key, models of different distortions, or as :func:`pair` and
+    :func:`rdbound.analysis.images.check_images`.
     """
     _check(rows)
-    J = _values(rows, *pair(rows, bound, codec))
-    best = _best(rows)
-    single = {
-        key: _of_image(values, best[key])
-        for key, values in J.items()
-        if values.keys() >= set(_NEEDED)
-    }
-    if not single:
+    names = pair(rows, bound, codec)
+    squared = _in_squared_error(rows, *names)
+    whole = {key: J for key, J in _J_by_method(rows, *names).items() if J.keys() >= set(_NEEDED)}
+    if not whole:
         raise ValueError(
             f"gaps need the methods {', '.join(_NEEDED)} for the same image and λ: evaluate "
             "both models with refinement"
         )
-    return _listed(single)
+    check_images("gaps", ((lmbda, image) for _, lmbda, image in whole))
+    return Chain(*names, whole, best_known(rows, whole, squared), squared)
+
+
+def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:
+    """All gaps of one pair: each image, then their mean, at each λ.
+
+    Raises ValueError as :func:`chain`.
+    """
+    return chain(rows, bound, codec).gaps
 
 
 def _check(rows: Sequence[Row]) -> None:
@@ -104,64 +145,53 @@ def _check(rows: Sequence[Row]) -> None:
         raise ValueError(f"gaps are of one data set; the tables hold {', '.join(datasets)}")
 
 
-def _values(rows: Sequence[Row], bound: str, codec: str) -> dict[_Key, dict[str, float]]:
-    """J of the pair by method, for each image and λ."""
+def _in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
+    """Whether D of two models is the MSE: whether J = bpp + λ·mse in any row that lost something.
+
+    Raises ValueError where it is of one of the two only.
+    """
+    models, squared = {"bound": bound, "codec": codec}, dict[str, bool]()
+    for row in rows:
+        form = _form(row) or ""
+        if row.mse > 0 and row.model == models.get(form):
+            squared[form] = squared.get(form, False) or is_squared(row)
+    if len(set(squared.values())) > 1:
+        name, other = (bound, codec) if squared["bound"] else (codec, bound)
+        raise ValueError(
+            f"D of {name} is the MSE and that of {other} is not (its J is not bpp + λ·mse): "
+            "they have no gaps; choose models of one distortion with --bound and --codec"
+        )
+    return all(squared.values())
+
+
+def _J_by_method(rows: Sequence[Row], bound: str, codec: str) -> dict[Key, dict[str, float]]:
+    """J of a pair by method, for each image and λ."""
     models = {"bound": bound, "codec": codec}
-    out: dict[_Key, dict[str, float]] = {}
+    out: dict[Key, dict[str, float]] = {}
     for row in rows:
         if row.model == models.get(_form(row) or ""):
             out.setdefault((row.dataset, row.lmbda, row.image), {})[row.method] = row.J
     return out
 
 
-def _best(rows: Sequence[Row]) -> dict[_Key, float]:
-    """J_best of each image and λ that has a bound."""
-    exact = exact_J(rows)
-    rivals: dict[_Key, list[float]] = {}
-    for row in rows:
-        if _kind(row) == "bound":
-            rivals.setdefault((row.dataset, row.lmbda, row.image), []).append(row.J)
-    return {
-        key: exact[key[:2]] if key[:2] in exact else min(values + _published(*key))
-        for key, values in rivals.items()
-    }
-
-
-def _of_image(J: Mapping[str, float], best: float) -> dict[str, float]:
+def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, float]:
+    """The gaps of one image, in order; where ``real`` is the 8-bit method, rounding is none."""
     out = {
         "asymptotic": J["codec-coded"] - J["codec-ideal"],
         "amortization": J["codec-ideal"] - J["codec-refined-ideal"],
-        "digitization": J["codec-refined-ideal"] - J["bound-refined"],
+        "output-rounding": J["codec-refined-ideal"] - J[real],
+        "digitization": J[real] - J["bound-refined"],
         "modeling": J["bound-refined"] - best,
         "total": J["codec-coded"] - best,
     }
-    assert math.isclose(sum(out[g] for g in PARTS), out["total"], abs_tol=1e-9)
+    if real != _REAL:
+        del out["output-rounding"]
+    assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
     if "bound" in J:
         out["bound-amortization"] = J["bound"] - J["bound-refined"]
     return out
 
 
-def _published(dataset: str, lmbda: float, image: str) -> list[float]:
-    """J at λ of the published bounds of one image: the lowest support line of slope −λ."""
-    values = []
-    for (name, _, per_image), curve in reference.curves().items():
-        if name == dataset and per_image and curve.kind == "bound":
-            values += [p.bpp + lmbda * p.mse for p in curve.points if p.image == image and p.mse]
-    return [min(values)] if values else []
-
-
-def _listed(single: Mapping[_Key, Mapping[str, float]]) -> list[Gap]:
-    groups: dict[tuple[str, float], list[Mapping[str, float]]] = {}
-    out = []
-    for (dataset, lmbda, image), values in sorted(single.items()):
-        groups.setdefault((dataset, lmbda), []).append(values)
-        out += [Gap(dataset, image, lmbda, g, v, None, None) for g, v in values.items()]
-    for (dataset, lmbda), images in groups.items():
-        out += [_mean(dataset, lmbda, g, images) for g in GAPS if any(g in v for v in images)]
-    return out
-
-
-def _mean(dataset: str, lmbda: float, gap: str, images: Sequence[Mapping[str, float]]) -> Gap:
-    values = [v[gap] for v in images if gap in v]
+def _mean(dataset: str, lmbda: float, gap: str, values: Sequence[float]) -> Gap:
     lo, hi = interval(values) or (None, None)
     return Gap(dataset, "mean", lmbda, gap, float(np.mean(values)), lo, hi)

@@ -18,7 +18,7 @@ def bd_rate_sections(
 
     None where the anchor, or any reference, is not known on the data set; a cell
     says why where a curve has no BD-rate. Raises ValueError for rows of several
-    data sets.
+    data sets, and as :func:`rdbound.analysis.curves.from_rows`.
     """
     datasets = sorted({r.dataset for r in rows})
     if len(datasets) != 1:

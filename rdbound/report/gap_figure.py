@@ -15,14 +15,15 @@ from rdbound.tables.gaps import Gap
 __all__ = ["gap_figure"]
 
 # Okabe & Ito's palette.
-_COLOURS = dict(zip(PARTS, ("#999999", "#E69F00", "#56B4E9", "#009E73"), strict=True))
-_HATCHES = dict(zip(PARTS, ("", "//", "..", "xx"), strict=True))
+_COLOURS = dict(zip(PARTS, ("#999999", "#E69F00", "#CC79A7", "#56B4E9", "#009E73"), strict=True))
+_HATCHES = dict(zip(PARTS, ("", "//", "\\\\", "..", "xx"), strict=True))
 
 _Values = Mapping[tuple[str, float], Gap]  # by gap and λ
 
 
 def gap_figure(gaps: Sequence[Gap]) -> Figure:
-    """Stacked bars of the mean gaps at each λ, in bits per pixel, with 95 % intervals.
+    """Stacked bars of the mean gaps at each λ, in bits per pixel, with 95 % intervals
+    where they have them.
 
     A negative gap hangs below zero. The total's interval is drawn in black,
     beside the stack, so that it hides none of the parts. Raises ValueError where
@@ -51,13 +52,14 @@ def gap_figure(gaps: Sequence[Gap]) -> Figure:
 def _stack(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
     """Positive parts upwards from zero, negative ones downwards, each with its interval."""
     top, bottom = np.zeros(len(lmbdas)), np.zeros(len(lmbdas))
-    for number, part in enumerate(reversed(PARTS)):
+    parts = [part for part in reversed(PARTS) if any(gap == part for gap, _ in values)]
+    for number, part in enumerate(parts):
         heights = np.array([values[part, lmbda].value for lmbda in lmbdas])
         base = np.where(heights >= 0, top, bottom)
         axes.bar(range(len(lmbdas)), heights, 0.55, base, color=_COLOURS[part],
                  hatch=_HATCHES[part], edgecolor="white", lw=0.4, label=part)  # fmt: skip
         for x, lmbda in enumerate(lmbdas):
-            gap, place = values[part, lmbda], x + (number - 1.5) * 0.11
+            gap, place = values[part, lmbda], x + (number - (len(parts) - 1) / 2) * 0.1
             ends = _whisker(gap)
             if ends is not None:
                 axes.errorbar(place, base[x] + gap.value, ends, color="#333333", capsize=2, lw=0.8)
@@ -67,8 +69,9 @@ def _stack(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
 def _totals(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
     for x, lmbda in enumerate(lmbdas):
         total = values["total", lmbda]
+        label = "total" if total.lo is None else "total, 95 %"
         axes.errorbar(x + 0.36, total.value, _whisker(total), fmt="D", color="black", ms=3.5,
-                      capsize=3, lw=1, label="total, 95 %" if x == 0 else None)  # fmt: skip
+                      capsize=3, lw=1, label=label if x == 0 else None)  # fmt: skip
 
 
 def _whisker(gap: Gap) -> list[list[float]] | None:

@@ -3,56 +3,72 @@
 from collections.abc import Sequence
 
 from rdbound.analysis.bd_gaps import bd_gaps
-from rdbound.analysis.gaps import GAPS, exact_J, gaps, pair
+from rdbound.analysis.bd_rate import BDRate
+from rdbound.analysis.gaps import GAPS, Chain
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.gap_figure import gap_figure
+from rdbound.report.gap_notes import (
+    AMORTIZATION_NOTE,
+    best_note,
+    modeling_note,
+    negative_notes,
+    one_shot_note,
+    rounding_note,
+)
 from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row
-from rdbound.theory.one_shot import least_excess
 
-__all__ = ["gap_sections", "gap_table", "modeling_note", "one_shot_note", "with_interval"]
+__all__ = ["gap_sections", "gap_table", "with_interval"]
 
 
-def gap_sections(
-    rows: Sequence[Row],
-    bound: str | None = None,
-    codec: str | None = None,
-    method: str = "pchip",
-) -> tuple[Section, ...]:
+def gap_sections(rows: Sequence[Row], of: Chain, method: str = "pchip") -> tuple[Section, Section]:
     """The gaps of one pair with figure and notes, and the same as BD-rate.
 
     Args:
       rows: of one data set.
-      bound: name of the bound's model, where ``rows`` hold several.
-      codec: name of the codec's model, where ``rows`` hold several.
+      of: the chain of the pair in ``rows``.
       method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    Raises ValueError as :func:`rdbound.analysis.gaps.gaps`; where only the BD-rate
-    has no value, the section says why.
+    Where a BD-rate has no value, its cell says why.
     """
-    found = gaps(rows, bound, codec)
-    blocks = (
+    found = of.gaps
+    notes = [*_notes(of, found), one_shot_note(rows, of.bound)]
+    blocks: tuple[Block, ...] = (
         gap_table(found),
-        Note(modeling_note(found, rows)),
-        Note(one_shot_note(rows, pair(rows, bound, codec)[0])),
+        *map(Note, notes),
         Picture(gap_figure(found), "gaps", "The gaps at each λ"),
     )
     words = words_of(r.image for r in rows)
-    title = f"Gaps in bits per {words.unit}, mean over {words.item}s [95 % interval]"
+    count = words.counted(len({g.image for g in found} - {"mean"}))
+    interval = " [95 % interval]" if any(g.lo is not None for g in found) else ""
+    title = f"Gaps in bits per {words.unit}, mean over {count}{interval}"
     return (
         Section(title, blocks),
-        Section("Gaps as BD-rate", (_bd_block(rows, bound, codec, method),)),
+        Section("Gaps as BD-rate", _bd_blocks(rows, of, method)),
     )
 
 
-def _bd_block(rows: Sequence[Row], bound: str | None, codec: str | None, method: str) -> Block:
-    try:
-        found = bd_gaps(rows, bound, codec, method)
-    except ValueError as error:
-        return Note(f"not computed: {error}")
-    body = tuple((gap, dataset, str(value)) for (dataset, gap), value in found.items())
-    return Table(("gap (BD-rate)", "data", "value, 95 % interval"), body)
+def _notes(of: Chain, found: Sequence[Gap]) -> list[str]:
+    beside = any(g.gap == "bound-amortization" for g in found)
+    return [
+        *(f"**Negative:** {note}" for note in negative_notes(found)),
+        best_note(of.best),
+        modeling_note(found, of.best),
+        *filter(None, [rounding_note(of)]),
+        *([AMORTIZATION_NOTE] if beside else []),
+    ]
+
+
+def _bd_blocks(rows: Sequence[Row], of: Chain, method: str) -> tuple[Block, ...]:
+    found = bd_gaps(rows, of, method)
+    body = tuple((gap, _value(value)) for gap, value in found.items())
+    note = "In modeling and total the lower curve is of the best points known at these λ."
+    return Table(("gap (BD-rate)", "value, 95 % interval"), body), Note(note)
+
+
+def _value(value: BDRate | str) -> str:
+    return f"not computed: {value}" if isinstance(value, str) else str(value)
 
 
 def gap_table(found: Sequence[Gap]) -> Table:
@@ -72,52 +88,3 @@ def with_interval(gap: Gap) -> str:
     if gap.lo is None:
         return f"{gap.value:+.4f}"
     return f"{gap.value:+.4f} [{gap.lo:+.4f}, {gap.hi:+.4f}]"
-
-
-def modeling_note(found: Sequence[Gap], rows: Sequence[Row]) -> str:
-    """What the modeling gap of ``rows`` means, in words: the true one where R(D) is known."""
-    means = [g for g in found if g.gap == "modeling" and g.image == "mean"]
-    exact = exact_J(rows)
-    others = [g for g in means if (g.dataset, g.lmbda) not in exact]
-    if not others:
-        return (
-            "The modeling gap is the true one: it is measured against the exact R(D) of the "
-            "source. Where it is negative, a finite sample of the source says so, not the bound."
-        )
-    if len(others) == len(means):
-        return _against_bounds(others)
-    known = ", ".join(f"{g.lmbda:.4g}" for g in means if g not in others)
-    return (
-        f"At λ = {known} the modeling gap is the true one, measured against the exact R(D) of "
-        f"the source. Elsewhere: {_against_bounds(others)}"
-    )
-
-
-def _against_bounds(means: Sequence[Gap]) -> str:
-    if all(g.value == 0 for g in means):
-        return (
-            "The modeling gap is 0 because this bound is itself the best one known here; "
-            "nobody knows R(D) of photographs, and the true gap is larger."
-        )
-    return (
-        "The modeling gap is measured against the best bound known, not against R(D), which "
-        "nobody knows for photographs: it is a lower limit."
-    )
-
-
-def one_shot_note(rows: Sequence[Row], bound: str) -> str:
-    """The theory beside the measured asymptotic gap of the model ``bound``, in words.
-
-    Raises ValueError where it has no refined rows.
-    """
-    bounds = [r for r in rows if r.method == "bound-refined" and r.model == bound]
-    if not bounds:
-        raise ValueError(f"the tables hold no row bound-refined of the model {bound}")
-    most = max(least_excess(r.bits) / r.pixels for r in bounds)
-    words = words_of(r.image for r in bounds)
-    whose = f"{words.article} {words.item} at a time"
-    return (
-        f"In theory the asymptotic gap need not exceed {most:.4f} bits per {words.unit}: a one-shot"
-        f" code that conveys the bound's own samples, {whose}, adds no more (strong functional "
-        "representation; rdbound.theory.one_shot)."
-    )

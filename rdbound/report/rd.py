@@ -5,9 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from rdbound.analysis.curves import from_rows
+from rdbound.analysis.gaps import chain
+from rdbound.analysis.images import uneven
 from rdbound.methods import METHODS, method_order
 from rdbound.report.bd_rate import bd_rate_sections
-from rdbound.report.document import Document, Note, Picture, Section, Table
+from rdbound.report.document import Block, Document, Note, Picture, Section, Table
 from rdbound.report.gaps import gap_sections
 from rdbound.report.rd_figure import rd_figure
 from rdbound.tables.rd import Row
@@ -18,26 +20,39 @@ _HEADER = ("method", "model", "data", "λ", "bpp", "PSNR", "MSE", "MS-SSIM", "J"
 _CONVENTIONS = Note(
     "Conventions: J = R + λ·D, R in bits per pixel of the whole image (padding's rate counted), "
     "D = MSE on 0–255 over RGB; PSNR and bpp are means over images; the bound's reconstruction is "
-    "real-valued, the codec's 8-bit; coded rates are whole files. Of vectors, rates are per "
-    "dimension, on their own scale, and reconstructions real-valued. The floor is the distortion "
-    "without any noise or rounding: what this model's latents cannot tell at any rate."
+    "real-valued, the codec's 8-bit (but of codec-refined-real); coded rates are whole files. Of "
+    "vectors, rates are per dimension, on their own scale, and reconstructions real-valued. The "
+    "floor is the distortion without any noise or rounding: what this model's latents cannot tell "
+    "at any rate."
 )
 
 
 def rd_report(rows: Sequence[Row], anchor: str) -> Document:
     """The report of the rows of one data set, with BD-rates against a shipped ``anchor``.
 
-    Raises ValueError for rows of several data sets or none.
+    A method whose images differ between λ is left out, and told. Raises ValueError for
+    rows of several data sets or none.
     """
-    # Floors are no points of a curve: a table of nothing else has no figure.
-    figure = (Picture(rd_figure(rows), "rd_curve", "PSNR against rate"),) if from_rows(rows) else ()
+    faults = uneven(rows)
+    whole = [r for r in rows if (r.dataset, r.model, r.method) not in faults]
+    left_out = (Note(f"Left out: {fault}.") for fault in faults.values())
     sections = (
-        Section("Rate and distortion", (rd_table(rows), *figure)),
-        *_gap_sections(rows),
-        *bd_rate_sections(rows, anchor),
+        Section("Rate and distortion", (rd_table(whole), *left_out, *_figure(whole))),
+        *_gap_sections(whole),
+        *(bd_rate_sections(whole, anchor) if whole or not faults else ()),
         Section("", (_CONVENTIONS,)),
     )
     return Document(", ".join(sorted({r.dataset for r in rows})), sections)
+
+
+def _figure(rows: Sequence[Row]) -> tuple[Block, ...]:
+    """None of floors alone, which are no points of a curve; a reason where it cannot be drawn."""
+    if not from_rows(rows):
+        return ()
+    try:
+        return (Picture(rd_figure(rows), "rd_curve", "PSNR against rate"),)
+    except ValueError as error:
+        return (Note(f"not drawn: {error}"),)
 
 
 def _gap_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
@@ -45,13 +60,18 @@ def _gap_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
     if not {"bound-refined", "codec-refined-ideal"} <= {r.method for r in rows}:
         return ()
     try:
-        return gap_sections(rows)
+        return gap_sections(rows, chain(rows))
     except ValueError as error:
         return (Section("Gaps", (Note(f"not computed: {error}"),)),)
 
 
 def rd_table(rows: Sequence[Row]) -> Table:
-    """Means over images by method, model and λ."""
+    """Means over images by method, model and λ.
+
+    Raises ValueError where the images of a method differ between λ.
+    """
+    for fault in uneven(rows).values():
+        raise ValueError(fault)
     groups: dict[tuple[str, str, str, float], list[Row]] = {}
     for row in rows:
         groups.setdefault((row.dataset, row.method, row.model, row.lmbda), []).append(row)

@@ -1,6 +1,6 @@
 """The RD figure: PSNR against rate, with the published curves of the same images."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 
 import matplotlib
@@ -25,6 +25,7 @@ _STYLES = {
     "codec-ideal": ("#F0E442", "D"),
     "codec-coded": ("#E69F00", "^"),
     "codec-refined-ideal": ("#CC79A7", "v"),
+    "codec-refined-real": ("#CC79A7", "1"),
     "codec-refined-coded": ("#D55E00", "X"),
 }
 _REFERENCES = {
@@ -39,17 +40,18 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
     """Mean PSNR against mean bits per pixel of every method of one data set.
 
     On a data set with references, VTM-22.0 and the published bounds are drawn too.
-    Raises ValueError for rows of several data sets or none, and where the images
-    of a curve have different numbers of points.
+    Raises ValueError for rows of several data sets or none, where the images of a
+    curve differ between λ, and where two curves are of different images.
     """
     datasets = sorted({r.dataset for r in rows})
     if len(datasets) != 1:
         raise ValueError(f"an RD figure is of one data set, not of {', '.join(datasets) or 'none'}")
-    images = {r.image for r in rows}
+    curves = from_rows(_drawn(rows))
+    images = _common(curves.values())
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.6))
         axes = figure.add_subplot()
-        _draw_curves(axes, _drawn(rows))
+        _draw_curves(axes, curves)
         low, high = _span(axes)
         right = 1.05 * max(float(np.max(np.asarray(line.get_xdata()))) for line in axes.lines)
         _draw_references(axes, datasets[0], images)
@@ -63,14 +65,29 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
+_COVERED = {"codec-ideal": "codec-coded", "codec-refined-real": "codec-refined-ideal"}
+"""Methods whose curve lies on another's."""
+
+
 def _drawn(rows: Sequence[Row]) -> list[Row]:
-    """Ideal code lengths of a codec only where no bytes were written: the two look alike."""
-    coded = {r.model for r in rows if r.method == "codec-coded"}
-    return [r for r in rows if r.method != "codec-ideal" or r.model not in coded]
+    """Of two curves of a model that look alike, the later only."""
+    present = {(r.model, r.method) for r in rows}
+    return [r for r in rows if (r.model, _COVERED.get(r.method)) not in present]
 
 
-def _draw_curves(axes: Axes, rows: Sequence[Row]) -> None:
-    curves = from_rows(rows)
+def _common(curves: Iterable[ImageCurves]) -> set[str]:
+    """The images, the same for all curves; raises ValueError where they are not."""
+    first, *others = curves
+    for other in others:
+        if other.images.keys() != first.images.keys():
+            raise ValueError(
+                f"{other.name} is of {len(other.images)} images and {first.name} of "
+                f"{len(first.images)}, not the same ones: their means do not compare"
+            )
+    return set(first.images)
+
+
+def _draw_curves(axes: Axes, curves: Mapping[tuple[str, str, str], ImageCurves]) -> None:
     models = {model for _, model, method in curves if method != "exact"}
     for key in sorted(curves, key=lambda key: (method_order(key[2]), key[2], key[1])):
         _, model, method = key

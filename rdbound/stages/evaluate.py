@@ -13,12 +13,13 @@ from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
 from rdbound.images.sets import open_images
 from rdbound.reference import curves, find_curve
+from rdbound.report.gap_notes import negative_notes
 from rdbound.report.rd import rd_report
 from rdbound.report.text import document_lines
 from rdbound.report.write import write_document
 from rdbound.sources import make_source
 from rdbound.stages import runs
-from rdbound.stages.progress import Bars, fingerprint_images
+from rdbound.stages.progress import Bars, fingerprint_images, warn
 from rdbound.tables.gaps import write_gaps
 from rdbound.tables.rd import Row, read_table, write_table
 
@@ -61,11 +62,14 @@ def evaluate_run(config: Config, say: Say) -> Path:
 
 
 def _write_gaps(rows: Sequence[Row], folder: Path) -> None:
-    """Where the rows allow; the report says why they do not."""
+    """Where the rows allow; the report says why they do not. Negative ones are told."""
     try:
-        write_gaps(folder / "gaps.csv", gaps(rows))
+        found = gaps(rows)
     except ValueError:
         return
+    write_gaps(folder / "gaps.csv", found)
+    for note in negative_notes(found):
+        warn(note)
 
 
 def _open(section: EvaluationConfig, seed: int) -> Examples:
@@ -126,7 +130,7 @@ def _check(
         raise ValueError(f"two checkpoints have the same name: {', '.join(names)}; rename a file")
     for one in loaded:
         lmbdas_of(one, section.lmbdas)
-        if not chosen_methods(one.model.form, options):
+        if not chosen_methods(one.model.form, options, isinstance(examples, VectorExamples)):
             raise ValueError(f"none of evaluation.methods applies to {one.name}")
     if examples.name in {dataset for dataset, _, _ in curves()}:
         find_curve(examples.name, section.anchor)

@@ -4,19 +4,17 @@ Written by the stage ``answers``, read by figures; like the RD table, nothing
 downstream opens a source or a method.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from rdbound.tables.rows import Cell, read_rows, write_rows
+from rdbound.tables.cells import CellReader, number, optional, read_cells, text
+from rdbound.tables.rows import read_rows, write_rows
 
-__all__ = ["Answer", "read_answers", "write_answers"]
+__all__ = ["SIDES", "Answer", "read_answers", "write_answers"]
 
-_TEXT = {"source", "method", "side", "status"}
-_OPTIONAL = {"exact_rate", "exact_slope", "exact_J"}
-_FORMER = {"side": "kind"}
-"""Names that columns had in older tables."""
+SIDES = ("exact", "upper", "lower", "estimate")
+"""Of R(D): what an answer is, or bounds it from."""
 
 
 @dataclass(frozen=True)
@@ -92,34 +90,32 @@ def write_answers(path: Path, answers: Iterable[Answer]) -> None:
 def read_answers(path: Path) -> list[Answer]:
     """Read a table; what older ones call ``kind`` is the ``side``.
 
-    Raises ValueError where there is no file, naming the column that it lacks, or
-    naming the file and the line of what is not a row.
+    Numbers of a method that failed may be NaN or infinite. Raises ValueError where
+    there is no file, naming the column that it lacks, or naming the file, the line
+    and the column of what is not a row.
     """
-    needed = [name for name in _FIELDS if name not in _FORMER]
-    out = []
-    for line, record in read_rows(path, needed, "a table of answers"):
-        try:
-            out.append(_answer(record))
-        except KeyError as error:
-            raise ValueError(
-                f"{path}: not a table of answers, it lacks the column {error.args[0]}"
-            ) from None
-        except ValueError:
-            raise ValueError(f"{path}, line {line}: not a row of answers") from None
-    return out
+    found = read_rows(path, _FIELDS, "a table of answers", former={"kind": "side"})
+    return [Answer(**read_cells(path, line, record, _READERS)) for line, record in found]
 
 
-def _answer(record: Mapping[str, str | None]) -> Answer:
-    values: dict[str, Any] = {}
-    for name in _FIELDS:
-        stored = name if name in record else _FORMER.get(name, name)
-        if stored not in record:
-            raise KeyError(name)
-        values[name] = _value(name, record[stored] or "")
-    return Answer(**values)
+def _side(cell: str) -> str:
+    if cell not in SIDES:
+        raise ValueError(f"is none of {', '.join(SIDES)}")
+    return cell
 
 
-def _value(name: str, text: str) -> Cell:
-    if name in _TEXT:
-        return text
-    return None if text == "" and name in _OPTIONAL else float(text)
+_READERS: dict[str, CellReader] = {
+    "source": text,
+    "method": text,
+    "side": _side,
+    "lmbda": number(above=0.0),
+    "rate": number(finite=False),
+    "distortion": number(finite=False),
+    "standard_error": number(least=0.0, finite=False),
+    "tolerance": number(least=0.0, finite=False),
+    "exact_rate": optional(number(finite=False)),
+    "exact_slope": optional(number(finite=False)),
+    "exact_J": optional(number(finite=False)),
+    "seconds": number(least=0.0),
+    "status": str,
+}

@@ -1,7 +1,7 @@
 """The table of gaps, ``gaps.csv``: one row per (dataset, image, λ, gap)."""
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass, fields
 from pathlib import Path
 
 from rdbound.tables.rows import write_rows
@@ -9,11 +9,11 @@ from rdbound.tables.rows import write_rows
 __all__ = ["Gap", "write_gaps"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Gap:
     """One gap in bits per pixel; ``image`` is ``mean`` for the average over the data set.
 
-    ``lo``, ``hi``: 95 % bootstrap interval over images, None for single images.
+    ``lo``, ``hi``: 95 % interval over images, None for single images and means of fewer than four.
     """
 
     dataset: str
@@ -27,4 +27,5 @@ class Gap:
 
 def write_gaps(path: Path, gaps: Iterable[Gap]) -> None:
     """Write ``gaps.csv``; an existing file is replaced whole or not at all."""
-    write_rows(path, tuple(f.name for f in fields(Gap)), [asdict(gap) for gap in gaps])
+    names = tuple(f.name for f in fields(Gap))
+    write_rows(path, names, ({name: getattr(gap, name) for name in names} for gap in gaps))

@@ -5,20 +5,42 @@ method is, :data:`rdbound.methods.METHODS` says.
 """
 
 import math
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
 
-from rdbound.tables.rows import Cell, read_rows, write_rows
+from rdbound.tables.cells import (
+    CellReader,
+    cell_error,
+    integer,
+    number,
+    optional,
+    read_cells,
+    repeated,
+    text,
+)
+from rdbound.tables.rows import read_rows, write_rows
 
-__all__ = ["BLOCK", "COLUMNS", "Row", "check_unique", "read_table", "write_table"]
+__all__ = [
+    "BLOCK",
+    "COLUMNS",
+    "MEAN",
+    "Row",
+    "check_unique",
+    "is_squared",
+    "read_table",
+    "write_table",
+]
 
 BLOCK = "block-"
 """What the names of examples begin with that are blocks of vectors, not images."""
+MEAN = "mean"
+"""What stands for the mean over images in the place of a name."""
+_NOISE = 6.0  # standard errors by which a Monte-Carlo mean of a rate may be negative
+_FLOAT = 1e-5  # what sums of float32 may be off by, in bits per pixel and relative to J
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Row:
     """One point. ``None`` is an empty cell.
 
@@ -60,9 +82,6 @@ class Row:
 
 
 COLUMNS = tuple(f.name for f in fields(Row))
-_TEXT = {"dataset", "image", "model", "method"}
-_WHOLE = {"pixels", "bytes", "steps", "samples", "seed"}
-_OPTIONAL = {"bytes", "ms_ssim", "J_se"}
 
 
 def write_table(path: Path, rows: Iterable[Row]) -> None:
@@ -72,22 +91,31 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     """
     rows = list(rows)
     check_unique(rows, str(path))
-    write_rows(path, COLUMNS, [asdict(row) for row in rows])
+    write_rows(path, COLUMNS, ({name: getattr(row, name) for name in COLUMNS} for row in rows))
 
 
 def read_table(path: Path) -> list[Row]:
     """Read and check an RD table.
 
-    Raises ValueError naming the file, the line and the column of the first
-    thing that is not a row of the schema.
+    Raises ValueError naming the file, the line and the column of the first thing that
+    is not a row of the schema, and of a J that is not bpp + λ·mse in a table where
+    that of other rows of the model is (a model trained for another distortion has it
+    nowhere).
     """
-    rows = [_row(path, line, record) for line, record in read_rows(path, COLUMNS, "an RD table")]
+    rows, lines = [], []
+    for line, record in read_rows(path, COLUMNS, "an RD table"):
+        rows.append(_row(path, line, record))
+        lines.append(line)
     check_unique(rows, str(path))
+    _check_J(path, lines, rows)
     return rows
 
 
-def check_unique(rows: Iterable[Row], where: str) -> None:
+def check_unique(rows: Sequence[Row], where: str) -> None:
     """Raise ValueError, naming ``where``, if two rows have the same key."""
+    # Keys of a million rows are a lot to keep; their hashes tell that all differ.
+    if len({hash(row.key) for row in rows}) == len(rows):
+        return
     seen: set[tuple] = set()
     for row in rows:
         if row.key in seen:
@@ -95,23 +123,62 @@ def check_unique(rows: Iterable[Row], where: str) -> None:
         seen.add(row.key)
 
 
-def _row(path: Path, line: int, record: Mapping[str, str | None]) -> Row:
-    values: dict[str, Any] = {}
-    for name in COLUMNS:
-        text = record[name] or ""
-        try:
-            values[name] = _value(name, text)
-        except ValueError:
-            raise ValueError(f"{path}, line {line}: {name} = {text!r} is not a number") from None
-    return Row(**values)
+def is_squared(row: Row) -> bool:
+    """Whether D of a row is its MSE, as far as J = bpp + λ·mse can tell."""
+    return math.isclose(row.J, row.bpp + row.lmbda * row.mse, rel_tol=_FLOAT, abs_tol=_FLOAT)
 
 
-def _value(name: str, text: str) -> Cell:
-    if name in _TEXT:
-        return text
-    if text == "" and name in _OPTIONAL:
-        return None
-    value = int(text) if name in _WHOLE else float(text)
-    if not math.isfinite(value) and name != "psnr":
-        raise ValueError
-    return value
+def _image(cell: str) -> str:
+    if cell == MEAN:
+        raise ValueError("is what the mean over images is called; a row is of one image")
+    return text(cell)
+
+
+def _decibels(cell: str) -> float:
+    """Infinite where nothing was lost."""
+    return math.inf if cell == "inf" else number()(cell)
+
+
+_READERS: dict[str, CellReader] = {
+    "dataset": text,
+    "image": _image,
+    "model": text,
+    "lmbda": repeated(number(above=0.0)),
+    "method": text,
+    "pixels": repeated(integer(least=1)),
+    "bits": number(),
+    "bytes": optional(integer(least=1)),
+    "bpp": number(),
+    "mse": number(least=0.0),
+    "psnr": _decibels,
+    "ms_ssim": optional(number()),
+    "J": number(),
+    "J_se": optional(number(least=0.0)),
+    "steps": repeated(integer(least=0)),
+    "samples": repeated(integer(least=0)),
+    "seed": repeated(integer()),
+}
+
+
+def _row(path: Path, line: int, record: Mapping[str, str]) -> Row:
+    row = Row(**read_cells(path, line, record, _READERS))
+    least = -_FLOAT - _NOISE * (row.J_se or 0.0)
+    for name, rate in (("bits", row.bits / row.pixels), ("bpp", row.bpp)):
+        if rate < least:
+            raise cell_error(path, line, name, record[name], "is below 0")
+        if rate <= 0 and row.bytes is not None:
+            raise cell_error(path, line, name, record[name], "is no rate: bytes were written")
+    return row
+
+
+def _check_J(path: Path, lines: Sequence[int], rows: Sequence[Row]) -> None:
+    """Raise ValueError for a J that is not bpp + λ·mse, of a model whose D is the MSE.
+
+    Which that is, its rows tell: J of another distortion is at no row the same.
+    """
+    squared = {(r.dataset, r.model) for r in rows if r.mse > 0 and is_squared(r)}
+    for line, row in zip(lines, rows, strict=True):
+        if (row.dataset, row.model) in squared and not is_squared(row):
+            expected = row.bpp + row.lmbda * row.mse
+            wrong = f"is not bpp + λ·mse = {expected!r}, as it is in other rows of {row.model}"
+            raise cell_error(path, line, "J", row.J, wrong)

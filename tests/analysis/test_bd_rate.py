@@ -63,9 +63,54 @@ def test_too_few_points_and_unknown_methods_are_errors():
 def test_means_over_different_images_are_refused():
     some = _published("resnet-vae", True)
     some = ImageCurves("kodak", "some", {i: some.images[i] for i in ("kodim02", "kodim13")})
-    with pytest.raises(ValueError, match=r"some is of 2 images and vtm-18.0 .* mean of 24"):
+    with pytest.raises(ValueError, match=r"some averages 2 images, vtm-18.0 24 images, and means"):
         compare(_published("vtm-18.0"), some)
     assert compare(_published("vtm-22.0", True), some).images.keys() == {"kodim02", "kodim13"}
+
+
+def _mean(name, count, factor=1.0):
+    """Of 4 points whose rate is ``factor`` times another's."""
+    curve = _curve(factor * np.array([0.1, 0.2, 0.4, 0.8]), [28, 30, 32, 34])
+    return ImageCurves("d", name, {"": curve}, count)
+
+
+@pytest.mark.parametrize(("counts", "message"), [
+    ((24, 3), "test averages 3 images, anchor 24 images, .*: compare single images"),
+    ((24, None), "test averages an unknown number of images, anchor 24 .*: say how many"),
+    ((None, None), "anchor an unknown number"),
+    ((1, 2), "test averages 2 images, anchor 1 image,"),
+])  # fmt: skip
+def test_means_over_other_or_unknown_numbers_of_images_are_compared_only_when_told(counts, message):
+    anchor, test = _mean("anchor", counts[0]), _mean("test", counts[1], 1.25)
+    with pytest.raises(ValueError, match=message):
+        compare(anchor, test)
+    found = compare(anchor, test, unequal=True)
+    assert found.value == pytest.approx(25.0)
+    assert found.averaged == counts
+
+
+def test_a_bd_rate_says_of_how_many_images_it_is():
+    means = compare(_mean("anchor", 24), _mean("test", 24, 1.25))
+    assert str(means) == "+25.00 % (of means: 24 images against 24 images)"
+    unequal = compare(_mean("anchor", 24), _mean("test", None, 1.25), unequal=True)
+    assert str(unequal) == "+25.00 % (of means: an unknown number of images against 24 images)"
+    for names, expected in (
+        ("abcd", "+25.00 % [+25.00, +25.00] (per image, 4 images)"),
+        ("abc", "+25.00 % (per image, 3 images)"),
+        ("a", "+25.00 % (per image, 1 image)"),
+    ):
+        anchor, test = (
+            ImageCurves("d", "x", dict.fromkeys(names, _mean("x", None, factor).images[""]))
+            for factor in (1.0, 1.25)
+        )
+        assert str(compare(anchor, test)) == expected
+
+
+def test_a_rate_of_nothing_is_an_error():
+    anchor = _curve([0.1, 0.2, 0.4, 0.8], [28, 30, 32, 34])
+    nothing = _curve([0.0, 0.2, 0.4, 0.8], [27, 30, 32, 34])
+    with pytest.raises(ValueError, match=r"mine: a rate of 0 bits at 27.00 dB is in no ratio"):
+        bd_rate(anchor, nothing, name="mine")
 
 
 def test_no_common_image_is_an_error():

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from rdbound import reference
-from rdbound.analysis.gaps import GAPS, PARTS, exact_J, gaps, pair
+from rdbound.analysis.best import EXACT
+from rdbound.analysis.gaps import GAPS, PARTS, chain, gaps, pair
 from rdbound.tables.rd import Row
 
-OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.36,
-           "codec-refined-ideal": 0.25, "codec-refined-coded": 0.26}  # fmt: skip
+OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.375,
+           "codec-refined-ideal": 0.25, "codec-refined-coded": 0.27,
+           "codec-refined-real": 0.23}  # fmt: skip
 
 
 def make_rows(dataset="toy", images=("a", "b", "c"), lmbdas=(0.002, 0.01, 0.05), seed=0):
@@ -19,9 +21,9 @@ def make_rows(dataset="toy", images=("a", "b", "c"), lmbdas=(0.002, 0.01, 0.05),
         noise = dict(zip(OFFSETS, 0.01 * rng.random(len(OFFSETS)), strict=True))
         for lmbda in lmbdas:
             for method in OFFSETS:
-                # A parabola-like family: R + λD is least at slope −λ.
-                bpp = 0.4 * (lmbda / 0.002) ** 0.45 + OFFSETS[method] + noise[method]
-                mse = 60 * (lmbda / 0.002) ** -0.6
+                # Of a Gaussian: the slope of its R(D) is −λ, so that no other λ's point is better.
+                bpp = 0.4 + 0.5 * np.log2(lmbda / 0.002) + OFFSETS[method] + noise[method]
+                mse = 1 / (2 * np.log(2) * lmbda)
                 rows.append(Row(dataset, image, "b" if method[0] == "b" else "c", lmbda, method,
                                 1000, bpp * 1000, None, bpp, mse, 48.13 - 10 * np.log10(mse), None,
                                 bpp + lmbda * mse, None, 0, 1, 0))  # fmt: skip
@@ -37,7 +39,10 @@ def test_gaps_are_differences_and_sum_to_the_total():
         expected = {
             "asymptotic": at("codec-coded") - at("codec-ideal"),
             "amortization": at("codec-ideal") - at("codec-refined-ideal"),
-            "digitization": at("codec-refined-ideal") - at("bound-refined"),
+            "output-rounding": at("codec-refined-ideal") - at("codec-refined-real"),
+            "digitization": at("codec-refined-real") - at("bound-refined"),
+            "modeling": 0.0,
+            "total": at("codec-coded") - at("bound-refined"),
             "bound-amortization": at("bound") - at("bound-refined"),
         }
         for gap, value in expected.items():
@@ -47,7 +52,7 @@ def test_gaps_are_differences_and_sum_to_the_total():
 
 
 def test_the_mean_has_an_interval_and_images_have_none():
-    found = gaps(make_rows())
+    found = gaps(make_rows(images=("a", "b", "c", "d")))
     means = [g for g in found if g.image == "mean"]
     assert len(means) == 3 * len(GAPS)
     for g in means:
@@ -57,25 +62,94 @@ def test_the_mean_has_an_interval_and_images_have_none():
     assert all(g.lo is None for g in found if g.image != "mean")
 
 
-def test_the_best_bound_known_decides_the_modeling_gap():
+def cheaper(rows, of, by, **changes):
+    """The rows of a method at less rate, and so at less J."""
+    return [dataclasses.replace(r, bpp=r.bpp - by, J=r.J - by, **changes)
+            for r in rows if r.method == of]  # fmt: skip
+
+
+def values_of(found, gap):
+    return [g.value for g in found if g.gap == gap]
+
+
+def test_the_best_point_known_decides_the_modeling_gap():
     rows = make_rows()
-    assert all(g.value == 0 for g in gaps(rows) if g.gap == "modeling")
-    better = [dataclasses.replace(r, model="b2", J=r.J - 0.1, bpp=r.bpp - 0.1)
-              for r in rows if r.method == "bound-refined"]  # fmt: skip
-    found = [g for g in gaps(rows + better, bound="b") if g.gap == "modeling"]
-    assert all(g.value == pytest.approx(0.1) for g in found)
+    assert set(values_of(gaps(rows), "modeling")) == {0.0}
+    better = cheaper(rows, "bound-refined", 0.1, model="b2")
+    assert values_of(gaps(rows + better, bound="b"), "modeling") == pytest.approx([0.1] * 12)
+    coded = cheaper(rows, "bound-refined", 0.1, model="c2", method="codec-coded")
+    assert values_of(gaps(rows + coded, codec="c"), "modeling") == pytest.approx([0.1] * 12)
 
 
-def test_published_bounds_compete_on_kodak_through_their_support_line():
+def test_a_codec_better_than_the_bound_is_the_best_known_and_digitization_is_negative():
+    """The bound's model is then 0.25 above it, and the chain still adds up to the total."""
+    rows = make_rows()
+    bound = [r for r in rows if r.model == "b"]
+    mine = {(r.image, r.lmbda): r for r in bound if r.method == "bound-refined"}
+    codec = [
+        dataclasses.replace(r, bpp=m.bpp + at, J=m.J + at, mse=m.mse)
+        for r in rows if r.model == "c"
+        for m, at in [(mine[r.image, r.lmbda], OFFSETS[r.method] - 0.48)]
+    ]  # fmt: skip
+    found = gaps(bound + codec)
+    assert values_of(found, "digitization") == pytest.approx([-0.25] * 12)
+    assert values_of(found, "modeling") == pytest.approx([0.25] * 12)
+    assert values_of(found, "total") == pytest.approx([0.145] * 12)
+    assert {b.point.who for b in chain(bound + codec).best.values()} == {"c codec-refined-real"}
+
+
+def test_published_points_compete_on_kodak_at_the_lambda_of_the_gaps():
     rows = make_rows("kodak", ("kodim13",), (0.02,))
     (found,) = (g for g in gaps(rows) if g.gap == "modeling" and g.image == "kodim13")
     points = [p for (d, _, per_image), c in reference.curves().items()
-              for p in c.points if d == "kodak" and per_image and c.kind == "bound"
+              for p in c.points if d == "kodak" and per_image
               and p.image == "kodim13"]  # fmt: skip
     best = min(p.bpp + 0.02 * p.mse for p in points)
-    own = min(r.J for r in rows if r.method.startswith("bound"))
     bound = next(r.J for r in rows if r.method == "bound-refined")
-    assert found.value == pytest.approx(bound - min(best, own))
+    assert best < bound - 0.1, "a published point is the best"
+    assert found.value == pytest.approx(bound - best, abs=1e-12)
+
+
+def test_where_the_rounding_is_not_told_apart_digitization_contains_it():
+    """Of vectors, of older tables, and where it is told of some images only."""
+    rows = make_rows()
+    real = [r for r in rows if r.method == "codec-refined-real"]
+    J = {(r.image, r.lmbda, r.method): r.J for r in rows}
+    for lacking in (real, real[:1]):
+        of = chain([r for r in rows if r not in lacking])
+        assert of.real == "codec-refined-ideal"
+        assert values_of(of.gaps, "output-rounding") == []
+        for g in of.gaps:
+            if g.gap == "digitization" and g.image != "mean":
+                at = lambda m, g=g: J[g.image, g.lmbda, m]  # noqa: E731
+                expected = at("codec-refined-ideal") - at("bound-refined")
+                assert g.value == pytest.approx(expected, abs=1e-12)
+    assert chain(rows).real == "codec-refined-real"
+
+
+def other_distortion(rows):
+    """The rows as of models trained for another D, which is 0.1 everywhere."""
+    return [dataclasses.replace(r, J=r.bpp + 0.1 * r.lmbda) for r in rows]
+
+
+def test_gaps_are_of_two_models_of_one_distortion():
+    rows = make_rows()
+    bound, codec = ([r for r in rows if r.model == m] for m in "bc")
+    with pytest.raises(ValueError, match="D of b is the MSE and that of c is not"):
+        gaps(bound + other_distortion(codec))
+    with pytest.raises(ValueError, match="D of c is the MSE and that of b is not"):
+        gaps(other_distortion(bound) + codec)
+
+
+def test_in_another_distortion_points_of_other_lambdas_and_of_the_mse_do_not_compete():
+    rows = make_rows()
+    mse = [dataclasses.replace(r, model="n") for r in cheaper(rows, "bound-refined", 9.0)]
+    found = gaps(other_distortion(rows) + mse, bound="b")
+    assert set(values_of(found, "modeling")) == {0.0}
+    better = [dataclasses.replace(r, model="n", method="codec-coded", J=r.J - 0.125)
+              for r in other_distortion(rows) if r.method == "bound-refined"]  # fmt: skip
+    found = gaps(other_distortion(rows) + better, codec="c")
+    assert values_of(found, "modeling") == pytest.approx([0.125] * 12)
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -137,7 +211,9 @@ def test_the_exact_curve_has_no_part_in_the_pair():
 def test_a_source_whose_curve_is_known_at_one_slope_keeps_bounds_at_the_others():
     rows = make_rows()
     exact = exact_rows(rows, 0.2, (0.01,))
-    assert exact_J(rows + exact) == {("toy", 0.01): exact[0].J}
+    exactly = {lmbda for (_, lmbda, _), b in chain(rows + exact).best.items()
+               if b.point.who == EXACT}  # fmt: skip
+    assert exactly == {0.01}
     modeling = {
         g.lmbda: g.value for g in gaps(rows + exact) if (g.gap, g.image) == ("modeling", "a")
     }

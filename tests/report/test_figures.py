@@ -1,9 +1,10 @@
 import numpy as np
 import pytest
 
-from rdbound.analysis.gaps import gaps
+from rdbound.analysis.gaps import PARTS, chain, gaps
 from rdbound.report.gap_figure import gap_figure
-from rdbound.report.gaps import gap_table, modeling_note
+from rdbound.report.gap_notes import modeling_note
+from rdbound.report.gaps import gap_table
 from rdbound.report.rd import rd_table
 from rdbound.report.rd_figure import rd_figure
 from rdbound.report.text import block_lines
@@ -49,6 +50,12 @@ def test_a_figure_is_of_one_data_set():
         rd_figure(make_rows("a") + make_rows("b"))
 
 
+def test_the_total_has_an_interval_of_four_images_or_more():
+    for images, label in (("abc", "total"), ("abcd", "total, 95 %")):
+        (axes,) = gap_figure(gaps(make_rows(images=tuple(images)))).axes
+        assert axes.get_legend().get_texts()[-1].get_text() == label
+
+
 def test_the_bars_stack_to_the_total():
     found = gaps(make_rows())
     (axes,) = gap_figure(found).axes
@@ -60,9 +67,26 @@ def test_the_bars_stack_to_the_total():
     np.testing.assert_allclose(sorted(tops.values()), sorted(totals), rtol=1e-9)
 
 
+def test_the_bars_are_the_parts_that_there_are_each_of_its_own_colour():
+    rows = make_rows(lmbdas=(0.01,))
+    old = [r for r in rows if r.method != "codec-refined-real"]
+    colours = {}
+    for some, parts in ((rows, PARTS), (old, [p for p in PARTS if p != "output-rounding"])):
+        found = {g.gap: g.value for g in gaps(some) if g.image == "mean"}
+        (axes,) = gap_figure(gaps(some)).axes
+        bars = {c.get_label(): c.patches[0] for c in axes.containers if hasattr(c, "patches")}
+        assert list(bars) == list(reversed(parts))
+        for part, bar in bars.items():
+            assert np.isclose(bar.get_height(), found[part], rtol=1e-9)
+            assert colours.setdefault(part, bar.get_facecolor()) == bar.get_facecolor()
+        labels = [text.get_text() for text in axes.get_legend().get_texts()]
+        assert labels[:-1] == list(parts), "from top to bottom as they stack"
+    assert len(set(colours.values())) == len(PARTS)
+
+
 def test_text_says_what_the_modeling_gap_means():
     rows = make_rows()
     found = gaps(rows)
-    assert "best one known" in modeling_note(found, rows)
+    assert "best one known" in modeling_note(found, chain(rows).best)
     assert any("asymptotic" in line for line in block_lines(gap_table(found)))
     assert len({len(line) for line in block_lines(rd_table(rows))}) == 1

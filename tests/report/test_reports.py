@@ -4,22 +4,37 @@ import dataclasses
 
 import pytest
 
-from rdbound.analysis.gaps import gaps
+from rdbound.analysis.gaps import GAPS, chain, gaps
 from rdbound.report.bd_rate import bd_rate_sections
 from rdbound.report.document import Note, Picture, Table
 from rdbound.report.gap_figure import gap_figure
-from rdbound.report.gaps import gap_sections, gap_table, modeling_note, one_shot_note
+from rdbound.report.gap_notes import (
+    AMORTIZATION_NOTE,
+    best_note,
+    modeling_note,
+    negative_notes,
+    one_shot_note,
+    rounding_note,
+)
+from rdbound.report.gaps import gap_sections, gap_table
 from rdbound.report.rd import rd_report, rd_table
 from rdbound.report.rd_figure import rd_figure
 from rdbound.tables.gaps import Gap
 from rdbound.theory.one_shot import least_excess
-from tests.analysis.test_gaps import exact_rows, make_rows
+from tests.analysis.test_gaps import cheaper, exact_rows, make_rows, other_distortion
 
 
 def vector_rows():
     """One sample of a source whose R(D) is known: no references, no MS-SSIM, small errors."""
     rows = [
-        dataclasses.replace(r, image="sample", pixels=2, mse=r.mse / 1e4, bits=2 * r.bpp)
+        dataclasses.replace(
+            r,
+            image="sample",
+            pixels=2,
+            mse=r.mse / 1e4,
+            bits=2 * r.bpp,
+            J=r.bpp + r.lmbda * r.mse / 1e4,
+        )
         for r in make_rows("gaussian", ("a",))
     ]
     named = [dataclasses.replace(r, image="a") for r in rows]
@@ -35,11 +50,13 @@ def test_a_report_of_images_has_what_the_rows_allow():
     assert document.title == "kodak"
     assert [s.title for s in document.sections] == [
         "Rate and distortion",
-        "Gaps in bits per pixel, mean over images [95 % interval]",
+        "Gaps in bits per pixel, mean over 2 images",
         "Gaps as BD-rate",
         "BD-rate against vtm-22.0 (10-bit input)",
         "",
     ]
+    four = make_rows("kodak", tuple("abcd"))
+    assert gap_sections(four, chain(four))[0].title.endswith("mean over 4 images [95 % interval]")
     assert [p.stem for p in document.pictures] == ["rd_curve", "gaps"]
     assert notes(document.sections[-1])[0].startswith("Conventions: J = R + λ·D")
 
@@ -53,7 +70,7 @@ def test_a_report_of_vectors_has_gaps_and_no_reference():
     assert table.rows[0][:4] == ("exact", "theory", "gaussian", "0.002")
     assert {row[7] for row in table.rows} == {"–"}
     first = next(r for r in rows if r.method == "exact")
-    assert table.rows[0][6] == f"{first.mse:.3g}"
+    assert table.rows[0][6] == f"{first.mse:.4g}"
 
 
 def test_rows_without_refinement_have_a_report_without_gaps():
@@ -72,7 +89,7 @@ def test_the_table_holds_means_over_images_in_the_order_of_methods():
     table = rd_table(rows)
     assert [row[0] for row in table.rows] == [
         "bound", "bound-refined", "codec-ideal", "codec-coded", "codec-refined-ideal",
-        "codec-refined-coded",
+        "codec-refined-real", "codec-refined-coded",
     ]  # fmt: skip
     bpp = [r.bpp for r in rows if r.method == "bound"]
     assert table.rows[0][3:5] == ("0.01", f"{sum(bpp) / 3:.4f}")
@@ -93,18 +110,124 @@ def test_the_table_of_gaps_holds_their_means():
 
 def test_the_modeling_gap_is_called_the_true_one_only_where_the_curve_is_known():
     rows = make_rows()
-    better = [dataclasses.replace(r, model="b2", J=r.J - 0.1)
-              for r in rows if r.method == "bound-refined"]  # fmt: skip
+    better = cheaper(rows, "bound-refined", 0.1, model="b2")
+    codec = cheaper(rows, "codec-coded", 0.9, model="c2")
     cases = [
         (rows, "The modeling gap is 0 because this bound is itself the best one known"),
-        (rows + better, "The modeling gap is measured against the best bound known, not against"),
+        (rows + better, "The modeling gap is measured against the best point known, not against"),
+        (rows + codec, "The modeling gap is measured against the best point known, not against"),
+        (rows + codec[:1], "The modeling gap is measured against the best point known, not"),
         (rows + exact_rows(rows), "The modeling gap is the true one: it is measured against the"),
         (rows + exact_rows(rows, lmbdas=(0.01,)),
          "At λ = 0.01 the modeling gap is the true one, measured against the exact R(D) of the "
          "source. Elsewhere: The modeling gap is 0 because"),
     ]  # fmt: skip
     for some, expected in cases:
-        assert modeling_note(gaps(some, bound="b"), some).startswith(expected)
+        of = chain(some, bound="b", codec="c")
+        assert modeling_note(of.gaps, of.best).startswith(expected)
+
+
+def test_the_report_says_whose_points_are_the_best_and_how_often():
+    rows = make_rows(images=("a", "b"))
+    said = "J best is that of the best point known, of bounds, codecs and published points alike: "
+    assert best_note(chain(rows).best) == f"{said}of 2 images at 3 λ, b bound-refined 6 times."
+    one = [r for r in cheaper(rows, "codec-coded", 0.5, model="c2")
+           if (r.image, r.lmbda) == ("a", 0.05)]  # fmt: skip
+    note = best_note(chain(rows + one, codec="c").best)
+    assert note == f"{said}of 2 images at 3 λ, b bound-refined 5 times, c2 codec-coded once."
+    exact = best_note(chain(rows + exact_rows(rows)).best)
+    assert exact.endswith("of 2 images at 3 λ, exact R(D) 6 times.")
+    blocks = [dataclasses.replace(r, image=f"block-{r.image}") for r in rows]
+    assert "of 2 blocks at 3 λ" in best_note(chain(blocks).best)
+
+
+def gap(name, value, image="mean", lmbda=0.01, hi=None):
+    return Gap("toy", image, lmbda, name, value, None if hi is None else value, hi)
+
+
+def test_a_negative_gap_is_told_with_where_how_much_and_what_it_means():
+    found = [
+        gap("digitization", -0.25), gap("digitization", -0.5, lmbda=0.02),
+        gap("digitization", 0.5, lmbda=0.03), gap("digitization", -6.75, "a"),
+        gap("digitization", -0.125, "a", 0.02), gap("digitization", -0.125, "b"),
+        gap("digitization", 9.0, "c"), gap("amortization", -0.03125, "a"),
+        gap("asymptotic", 0.5), gap("bound-amortization", -1e-7), gap("output-rounding", 0.0),
+    ]  # fmt: skip
+    amortization, digitization = negative_notes(found)
+    assert amortization == (
+        "amortization is negative of 1 image, down to -0.0312 bits per pixel: refinement ended "
+        "above what the inference network says, so it failed."
+    )
+    assert digitization == (
+        "digitization is negative in the mean at λ = 0.01, 0.02 and of 2 images, down to -6.7500 "
+        "bits per pixel: the bound's model is not the tighter one (it is a worse model, or less "
+        "trained, than the codec's), so this is no measure of quantization."
+    )
+
+
+@pytest.mark.parametrize(("name", "meaning"), [
+    ("asymptotic", "the rows are not of the same symbols"),
+    ("output-rounding", "takes errors away"),
+    ("bound-amortization", "refinement of the bound failed, or won less than its noise"),
+    ("modeling", "a finite sample lies below the R(D) of its source"),
+    ("total", "a finite sample lies below the R(D) of its source"),
+])  # fmt: skip
+def test_each_kind_of_negative_gap_has_a_meaning_of_its_own(name, meaning):
+    (note,) = negative_notes([gap(name, -0.25), gap(name, 0.25, lmbda=0.02)])
+    assert note.startswith(f"{name} is negative in the mean at λ = 0.01, down to -0.2500 bits per ")
+    assert meaning in note
+
+
+def test_one_example_below_the_curve_of_its_source_is_no_news():
+    assert negative_notes([gap("modeling", -0.25, "block-1"), gap("modeling", 0.25)]) == []
+
+
+def test_negative_gaps_stand_in_the_report():
+    rows = make_rows()
+    worse = [dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r
+             for r in rows]  # fmt: skip
+    said = [
+        n for n in notes(gap_sections(worse, chain(worse))[0]) if n.startswith("**Negative:** ")
+    ]
+    assert said == [f"**Negative:** {note}" for note in negative_notes(gaps(worse))]
+    (only,) = said
+    assert only.startswith("**Negative:** digitization is negative in the mean at λ = 0.002, 0.01,")
+    assert not any(n.startswith("**Negative") for n in notes(gap_sections(rows, chain(rows))[0]))
+
+
+def test_tables_that_do_not_tell_the_rounding_apart_say_what_it_costs():
+    """λ/12: the variance of the error of rounding to integers, at each λ of the gaps."""
+    rows = make_rows(lmbdas=(0.0018, 0.0966))
+    old = [r for r in rows if r.method != "codec-refined-real"]
+    assert rounding_note(chain(rows)) == ""
+    assert rounding_note(chain(old)) == (
+        "Digitization contains the rounding of the codec's output to 8 bits, which a row of "
+        "codec-refined-real for every image and λ would tell apart: about λ/12, 0.00015 at λ = "
+        "0.0018, 0.00805 at λ = 0.0966 (bits per pixel)."
+    )
+    assert rounding_note(chain(old)) in notes(gap_sections(old, chain(old))[0])
+    assert rounding_note(chain(other_distortion(old))).endswith("would tell apart.")
+    blocks = [dataclasses.replace(r, image=f"block-{r.image}") for r in old]
+    assert rounding_note(chain(blocks)) == "", "vectors are never rounded"
+
+
+def test_the_gap_beside_the_chain_is_explained_where_it_is():
+    rows = make_rows()
+    assert AMORTIZATION_NOTE in notes(gap_sections(rows, chain(rows))[0])
+    without = [r for r in rows if r.method != "bound"]
+    assert AMORTIZATION_NOTE not in notes(gap_sections(without, chain(without))[0])
+
+
+def test_bd_rates_of_all_gaps_stand_in_the_report():
+    rows = make_rows()
+    bits, bd = gap_sections(rows, chain(rows))
+    assert (
+        [row[0] for row in bd.blocks[0].rows] == list(GAPS) == [r[0] for r in bits.blocks[0].rows]
+    )
+    values = {row[0]: row[1] for row in bd.blocks[0].rows}
+    assert values["modeling"].startswith("+0.00 % ")
+    assert values["total"] != values["modeling"]
+    assert "the lower curve is of the best points known" in notes(bd)[0]
 
 
 def test_the_one_shot_note_is_of_the_bound_that_was_chosen():
@@ -119,31 +242,32 @@ def test_the_one_shot_note_is_of_the_bound_that_was_chosen():
 
 def test_the_sections_of_gaps_are_of_the_pair_and_the_interpolation_that_were_named():
     rows = make_rows()
-    worse = [dataclasses.replace(r, model="c2", J=r.J + 1, bpp=2 * r.bpp)
+    worse = [dataclasses.replace(r, model="c2", J=r.J + 1, bpp=r.bpp + 1)
              for r in rows if r.method.startswith("codec")]  # fmt: skip
-    bits, bd = gap_sections(rows + worse, codec="c2", method="akima")
+    bits, bd = gap_sections(rows + worse, chain(rows + worse, codec="c2"), "akima")
     totals = dict(row[:2] for row in bits.blocks[0].rows)["total"]
     expected = {g.lmbda: g.value for g in gaps(rows) if (g.gap, g.image) == ("total", "mean")}
     assert totals.startswith(f"{expected[0.002] + 1:+.4f}")
     assert isinstance(bd.blocks[0], Table)
-    _, bd = gap_sections(rows, method="linear")
-    assert "not computed: unknown interpolation 'linear'" in notes(bd)[0]
+    _, bd = gap_sections(rows, chain(rows), "linear")
+    assert {row[1][:45] for row in bd.blocks[0].rows} == {
+        "not computed: unknown interpolation 'linear':"}  # fmt: skip
 
 
 def test_bd_rate_is_that_of_the_rates():
-    """Of the anchor's own points at 1.2 times their rate, on two images."""
+    """Of the anchor's own points at 1.2 times their rate, on four images."""
     from rdbound import reference
 
     rows = [
-        dataclasses.replace(make_rows()[0], dataset="kodak", image=p.image, lmbda=float(i),
+        dataclasses.replace(make_rows()[0], dataset="kodak", image=p.image, lmbda=float(i // 24),
                             bpp=1.2 * p.bpp, psnr=p.psnr, mse=p.mse)
         for i, p in enumerate(reference.find_curve("kodak", "vtm-22.0").points)
-        if p.image in ("kodim01", "kodim07")
+        if p.image in ("kodim01", "kodim07", "kodim13", "kodim20")
     ]  # fmt: skip
     (section,) = bd_rate_sections(rows, "vtm-22.0")
     ((method, model, value),) = section.blocks[0].rows
     assert (method, model) == ("bound", "b")
-    assert value.startswith("+20.00 % [+20.00, +20.00] (per image, 2 images")
+    assert value.startswith("+20.00 % [+20.00, +20.00] (per image, 4 images")
     assert bd_rate_sections(rows, "nothing-known") == ()
     (section,) = bd_rate_sections(rows[:1], "vtm-22.0")
     assert "not computed: " in section.blocks[0].rows[0][2]

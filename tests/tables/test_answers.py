@@ -30,9 +30,26 @@ def test_a_table_that_calls_the_side_kind_is_read(tmp_path):
         read_answers(path)
 
 
-def test_what_is_no_number_is_named_by_its_line(tmp_path):
+@pytest.mark.parametrize(("before", "after", "message"), [
+    (",0.625,", ",much,", "rate = 'much' is not a number"),
+    (",0.625,", ",,", "rate = '' is not a number"),
+    (",upper,2.0,", ",uper,2.0,", "side = 'uper' is none of exact, upper, lower, estimate"),
+    (",2.0,", ",0.0,", "lmbda = '0.0' is not above 0"),
+    (",0.01,0.0,", ",-0.01,0.0,", "standard_error = '-0.01' is below 0"),
+    ("second", "", "source = '' is empty"),
+])  # fmt: skip
+def test_what_is_no_answer_is_named_by_line_and_column(tmp_path, before, after, message):
     path = tmp_path / "answers.csv"
-    write_answers(path, [make_answer(), make_answer(rate=0.625)])
-    path.write_text(path.read_text().replace(",0.625,", ",much,"))
-    with pytest.raises(ValueError, match=r"answers.csv, line 3: not a row of answers"):
+    write_answers(path, [make_answer(), make_answer(source="second", lmbda=2.0, rate=0.625)])
+    first, last = path.read_text().rsplit("second", 1)
+    path.write_text(first + f"second{last}".replace(before, after))
+    with pytest.raises(ValueError, match=f"answers.csv, line 3: {message}"):
         read_answers(path)
+
+
+def test_a_method_that_failed_has_an_answer(tmp_path):
+    nan, inf = float("nan"), float("inf")
+    failed = make_answer(rate=nan, standard_error=inf, exact_rate=inf, exact_J=None)
+    write_answers(tmp_path / "answers.csv", [failed])
+    (found,) = read_answers(tmp_path / "answers.csv")
+    assert repr(found) == repr(failed)
