@@ -10,8 +10,8 @@ ROOT = Path(rdbound.__file__).parent
 ORDER = ["registry", "ops", "channels", "models", "datum", "distortion", "walk", "cost",
          "objective", "training_files", "training_options", "training", "refinement", "fingerprint",
          "coding",
-         "checkpoint", "images", "sources", "evaluation_options", "examples", "bench",
-         "evaluation", "theory",
+         "checkpoint_file", "checkpoint", "images", "sources", "evaluation_options",
+         "examples", "bench", "evaluation", "theory",
          "config"]  # fmt: skip
 # Effects: they may import anything, nothing else imports them.
 EDGE = {"stages", "cli"}

@@ -18,8 +18,8 @@ import numpy as np
 from rdbound import checkpoint
 from rdbound.channels import Channel, make_channel
 from rdbound.config import Config
-from rdbound.config.schema import CropsConfig, TrainConfig, VectorsConfig
-from rdbound.distortion import Distortion
+from rdbound.config.schema import CropsConfig, ModelConfig, TrainConfig, VectorsConfig
+from rdbound.distortion import Distortion, SquaredError, make_distortion
 from rdbound.images.crops import centre_crops, crops
 from rdbound.images.sets import ImageSet, open_images
 from rdbound.models import LatentModel, make_model
@@ -48,7 +48,7 @@ def train_run(config: Config, say: Say) -> Path:
     if config.model.start_from is not None:
         model = checkpoint.start_from(model, config.model.start_from)
     channel = make_channel(training.channel.name, **training.channel.options)
-    distortion = checkpoint.distortion_of(config.model.spec())
+    distortion = _distortion(config.model)
     data = _open(training, config.seed)
     _check_fit(model, channel, distortion, data.shape, training)
     folder = runs.open_run(config, _inputs(config, data))
@@ -69,6 +69,11 @@ def train_run(config: Config, say: Say) -> Path:
     seconds = time.monotonic() - start
     runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
     return target
+
+
+def _distortion(model: ModelConfig) -> Distortion:
+    named = model.distortion
+    return SquaredError() if named is None else make_distortion(named.name, **named.options)
 
 
 @dataclass(frozen=True)
