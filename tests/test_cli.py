@@ -1,6 +1,7 @@
 """Every command, with a model from outside the package, and every mistake a user can make."""
 
 import csv
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -56,6 +57,7 @@ def _evaluation(root, output, **extra):
             "refinement": REFINEMENT,
             "batch": 2,
             "keep_streams": True,
+            "outside": [MODEL["name"]],
         }
         | extra,
     }
@@ -128,7 +130,7 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path):
 
 def test_compress_and_decompress(folder, tmp_path, capsys):
     picture, stream, back = folder / "pictures" / "2.png", tmp_path / "a.rdb", tmp_path / "a.png"
-    checkpoint = ["--checkpoint", str(folder / "codec")]
+    checkpoint = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
     assert main(["compress", str(picture), str(stream), *checkpoint, "--lmbda", "0.05"]) == 0
     assert main(["decompress", str(stream), str(back), *checkpoint]) == 0
     assert Image.open(back).size == Image.open(picture).size
@@ -148,9 +150,76 @@ def test_compress_and_decompress(folder, tmp_path, capsys):
         capsys, "decompress", stream, tmp_path / "d.xyz", *checkpoint
     )
     assert "is a bound" in _fails(capsys, "compress", picture, tmp_path / "e.rdb",
-                                  "--checkpoint", folder / "bound")  # fmt: skip
+                                  *checkpoint, "--checkpoint", folder / "bound")  # fmt: skip
     text = _fails(capsys, "compress", picture, tmp_path / "e.rdb", *checkpoint, "--lmbda", "7")
     assert "outside the model's range" in text
+
+
+@pytest.mark.parametrize("name", ["x.png", "../mine/x.png", "link.png", "hard.png"])
+def test_what_is_read_is_not_overwritten_by_any_name(folder, tmp_path, capsys, monkeypatch, name):
+    """Not by --force, not by a link, not by another spelling."""
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    source = Path("x.png")
+    source.write_bytes((folder / "pictures" / "2.png").read_bytes())
+    Path("link.png").symlink_to("x.png")
+    Path("hard.png").hardlink_to("x.png")
+    before = source.read_bytes()
+    options = ["--force", "--checkpoint", folder / "codec", "--model", MODEL["name"]]
+    for command in ("compress", "decompress"):
+        assert "would replace x.png, which is read" in _fails(
+            capsys, command, source, name, *options
+        )
+    assert Path(name).read_bytes() == source.read_bytes() == before
+
+
+def test_the_checkpoint_is_not_overwritten_either(folder, tmp_path, capsys):
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes((folder / "codec" / "model.safetensors").read_bytes())
+    before, picture = mine.read_bytes(), folder / "pictures" / "2.png"
+    assert "which is read" in _fails(capsys, "compress", picture, mine, "--force",
+                                     "--checkpoint", mine, "--model", MODEL["name"])  # fmt: skip
+    assert mine.read_bytes() == before
+
+
+def test_other_files_beside_the_output_are_left_alone(folder, tmp_path):
+    options = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
+    (tmp_path / "a.rdb.part").write_text("mine")
+    source = str(folder / "pictures" / "2.png")
+    assert main(["compress", source, str(tmp_path / "a.rdb"), *options]) == 0
+    assert (tmp_path / "a.rdb.part").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rdb", "a.rdb.part"]
+
+
+def test_a_file_alone_does_not_choose_the_class_of_its_model(folder, tmp_path, capsys):
+    """Neither a checkpoint nor a run folder."""
+    picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"
+    for options in ([], ["--model", "tests.toy:Other"]):
+        text = _fails(
+            capsys, "compress", picture, stream, "--checkpoint", folder / "codec", *options
+        )
+        assert f"its model is '{MODEL['name']}', from outside the package" in text
+        assert f"--model {MODEL['name']} on the command line" in text
+    text = _fails(capsys, "evaluate", _evaluation(folder, tmp_path / "x", outside=[]))
+    assert "evaluation.outside=['tests.toy:Toy'] in a config" in text
+    target = tmp_path / "m.safetensors"
+    assert "name it yourself" in _fails(capsys, "export", folder / "codec", target)
+    assert not stream.exists()
+    assert not target.exists()
+    assert main(["export", str(folder / "codec"), str(target), "--model", MODEL["name"]]) == 0
+
+
+def test_a_limit_on_pixels_holds_both_ways(folder, tmp_path, capsys):
+    picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"  # 31 × 17
+    options = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"], "--max-pixels"]
+    text = _fails(capsys, "compress", picture, stream, *options, "526")
+    assert "2.png: 31×17 is more than the limit of 526 pixels" in text
+    text = _fails(capsys, "compress", picture, stream, *options, "527")
+    assert "31×17 is 768 pixels with its padding, more than the limit of 527" in text
+    assert main(["compress", str(picture), str(stream), *options, "768"]) == 0
+    text = _fails(capsys, "decompress", stream, tmp_path / "a.png", *options, "767")
+    assert "a.rdb: not a stream to decode: 31×17 is 768 pixels" in text
+    assert main(["decompress", str(stream), str(tmp_path / "a.png"), *options, "768"]) == 0
 
 
 def test_mistakes_about_files(folder, tmp_path, capsys):
@@ -198,7 +267,8 @@ def test_a_run_goes_on_only_with_the_data_it_was_begun_with(folder, tmp_path, ca
     ("training.channel={name: sga, options: {decy: 1}}", "channel 'sga'"),
     ("model.name=tests.toy:Tod", "cannot be imported"),
     ("model.start_from=nowhere", "no checkpoint nowhere"),
-    ("model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}", "cannot take batches"),
+    ("model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}",
+     "cannot take batches"),
 ])  # fmt: skip
 def test_a_wrong_config_leaves_no_folder(folder, tmp_path, capsys, override, message):
     text = _fails(capsys, "train", folder / "bound.yaml", f"output={tmp_path / 'x'}", override)
