@@ -79,6 +79,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
     sub = command("decompress", _decompress, "an .rdb file into an image")
     _add_files(sub)
+    _add_check(command("check-model", _check_model, "try a model before training it"))
     command("models", _models, "the named models and their cost")
     command("checkpoints", _checkpoints, "the shipped checkpoints")
     command("references", _references, "the shipped published points and their sources")
@@ -101,6 +102,17 @@ def _add_files(sub) -> None:
 def _add_model(sub) -> None:
     sub.add_argument("--model", action="append", default=[], metavar="PACKAGE.MODULE:CLASS",
                      help="allow the file to name this class from outside the package")  # fmt: skip
+
+
+def _add_check(sub) -> None:
+    sub.add_argument("model", help="a name, or package.module:Class")
+    sub.add_argument("--form", choices=("bound", "codec"), help="default: one after the other")
+    sub.add_argument("--lmbda", type=float, nargs="+", default=(0.0018, 0.0483), help="low [high]")
+    sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of it")
+    sub.add_argument(
+        "--distortion", default="squared-error", help="name or package.module:function"
+    )
+    sub.add_argument("--dimension", type=int, help="of vectors, where the model does not say it")
 
 
 def _quickstart(arguments) -> None:
@@ -211,6 +223,15 @@ def _files(arguments) -> dict:
         "outside": arguments.model,
         "max_pixels": MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,
     }
+
+
+def _check_model(arguments) -> None:
+    from rdbound.stages.check import check_run, read_options
+
+    forms = ("bound", "codec") if arguments.form is None else (arguments.form,)
+    options = read_options(arguments.option)
+    check_run(arguments.model, forms, arguments.lmbda, options, arguments.distortion,
+              arguments.dimension, print)  # fmt: skip
 
 
 def _models(arguments) -> None:

@@ -222,6 +222,33 @@ def test_a_limit_on_pixels_holds_both_ways(folder, tmp_path, capsys):
     assert main(["decompress", str(stream), str(tmp_path / "a.png"), *options, "768"]) == 0
 
 
+def test_a_model_is_checked_before_anybody_trains_it(tmp_path, capsys):
+    options = ["--lmbda", "0.01", "--form", "codec"]
+    assert main(["check-model", "tests.toy:Toy", *options, "--option", "seed=3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tests.toy:Toy, codec, through the channel CombinedChannel"
+    assert lines[1] == "state: 8 weights of 6,580 numbers, all nnx.Param, finite"
+    assert lines[-1].startswith("bytes: ")
+    text = _fails(capsys, "check-model", "tests.test_model_check:Stored", *options)
+    assert "holds noise.default.count" in text
+    assert len(text.splitlines()) == 1
+    assert "expected key=value" in _fails(capsys, "check-model", "mlp", "--option", "dimension")
+    assert "unexpected keyword argument 'wide'" in _fails(
+        capsys, "check-model", "mlp", "--option", "dimension=2", "--option", "wide=1"
+    )
+    text = _fails(capsys, "check-model", "tests.test_checkpoint:Raising", "--option",
+                  "failure=type")  # fmt: skip
+    assert "its constructor raised TypeError: object of type 'int' has no len() (test_ch" in text
+
+
+def test_a_model_that_cannot_be_saved_is_told_before_the_first_step(folder, tmp_path, capsys):
+    output = tmp_path / "x"
+    text = _fails(capsys, "train", folder / "codec.yaml", f"output={output}",
+                  "model.start_from=null", "model.name=tests.test_model_check:Stored")  # fmt: skip
+    assert "a checkpoint keeps weights only" in text
+    assert not output.exists()
+
+
 def test_mistakes_about_files(folder, tmp_path, capsys):
     (tmp_path / "text.png").write_text("hello")
     text = _fails(capsys, "compress", tmp_path / "text.png", tmp_path / "a.rdb")
@@ -268,7 +295,7 @@ def test_a_run_goes_on_only_with_the_data_it_was_begun_with(folder, tmp_path, ca
     ("model.name=tests.toy:Tod", "cannot be imported"),
     ("model.start_from=nowhere", "no checkpoint nowhere"),
     ("model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}",
-     "cannot take batches"),
+     "its infer of [16, 16, 3] raised TypeError: dot_general"),
 ])  # fmt: skip
 def test_a_wrong_config_leaves_no_folder(folder, tmp_path, capsys, override, message):
     text = _fails(capsys, "train", folder / "bound.yaml", f"output={tmp_path / 'x'}", override)

@@ -10,7 +10,7 @@ ROOT = Path(rdbound.__file__).parent
 ORDER = ["registry", "ops", "channels", "models", "datum", "distortion", "walk", "cost",
          "objective", "training_files", "training_options", "training", "refinement", "fingerprint",
          "coding",
-         "checkpoint_file", "checkpoint", "images", "sources", "evaluation_options",
+         "checkpoint_file", "checkpoint", "model_check", "images", "sources", "evaluation_options",
          "examples", "bench", "evaluation", "theory",
          "config"]  # fmt: skip
 # Effects: they may import anything, nothing else imports them.
