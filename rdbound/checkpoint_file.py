@@ -21,6 +21,8 @@ from rdbound.registry import checked_options
 __all__ = ["Contents", "check_weights", "naming", "read_contents", "write_contents"]
 
 _TABLE, _LENGTHS = "tables.", ".lengths"
+_LONGEST_SPEC = 2**14
+"""Characters of the metadata: a list of a million layers would take an hour to build."""
 
 
 class Contents(NamedTuple):
@@ -94,6 +96,8 @@ def check_weights(weights: dict[str, np.ndarray]) -> None:
 
 def _spec(text: str) -> dict[str, Any]:
     """The metadata as keywords of :func:`rdbound.models.make_model` and a ``distortion``."""
+    if len(text) > _LONGEST_SPEC:
+        raise ValueError(f"its metadata have {len(text)} characters; a model has few options")
     try:
         spec = json.loads(text)
     except (ValueError, RecursionError) as error:

@@ -114,6 +114,8 @@ def _state(of: Candidate) -> str:
         raise ValueError("it is no nnx.Module, which is what holds weights")
     if of.model.form != of.spec["form"]:
         raise ValueError(f"its form is {of.model.form!r}, though {of.spec['form']!r} was asked for")
+    if not np.allclose(of.model.lmbda_range, of.spec["lmbda"], rtol=1e-6):
+        raise ValueError(f"its lmbda_range is {of.model.lmbda_range}, not {of.spec['lmbda']}")
     weights = flat_weights(of.model)
     check_weights(weights)
     count = sum(value.size for value in weights.values())
@@ -289,7 +291,5 @@ def _round_trip(of: Candidate, loaded: Checkpoint) -> str:
     decoded = make(loaded.model, loaded.tables).decompress(data)
     if decoded.shape != datum.shape or not np.array_equal(decoded, written.decompress(data)):
         raise ValueError("what was written by the model is not read alike by the one from its file")
-    error = np.mean((decoded.astype(np.float64) - datum) ** 2)
-    return (
-        f"bytes: {len(data)} for data {list(datum.shape)}, read again with mean error² {error:.4g}"
-    )
+    mse = np.mean((decoded.astype(np.float64) - datum) ** 2)
+    return f"bytes: {len(data)} for data {list(datum.shape)}, read again at an MSE of {mse:.4g}"

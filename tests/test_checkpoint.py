@@ -238,7 +238,8 @@ def test_a_distortion_from_outside_is_imported_where_it_is_named(tmp_path):
 @pytest.mark.parametrize(("change", "message"), [
     (lambda spec: [1, 2], "its metadata are a list, not the keywords"),
     (lambda spec: "{name: toy}", "its metadata are not JSON"),
-    (lambda spec: "[" * 100_000, "its metadata are not JSON"),
+    (lambda spec: "[" * 16_000, "its metadata are not JSON"),
+    (lambda spec: spec | {"seed": [0] * 10**4}, "its metadata have 300.. characters"),
     (lambda spec: {}, "its metadata: missing a required argument: 'name'"),
     (lambda spec: spec | {"name": 3}, "name = 3: .*string"),
     (lambda spec: spec | {"lmbda": None}, "lmbda = None: .*number"),

@@ -226,7 +226,7 @@ def test_a_model_is_checked_before_anybody_trains_it(tmp_path, capsys):
     options = ["--lmbda", "0.01", "--form", "codec"]
     assert main(["check-model", "tests.toy:Toy", *options, "--option", "seed=3"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "tests.toy:Toy, codec, through the channel CombinedChannel"
+    assert lines[0] == "tests.toy:Toy, codec, through the channel mixed"
     assert lines[1] == "state: 8 weights of 6,580 numbers, all nnx.Param, finite"
     assert lines[-1].startswith("bytes: ")
     text = _fails(capsys, "check-model", "tests.test_model_check:Stored", *options)

@@ -84,7 +84,13 @@ class Other(Toy):
         super().__init__(form="bound", **options)
 
 
+class Fixed(Toy):
+    def __init__(self, lmbda_range=(0.001, 0.1), **options):
+        super().__init__(lmbda_range=(0.01, 0.01), **options)
+
+
 @pytest.mark.parametrize(("model", "message"), [
+    (Fixed, r"its lmbda_range is \(0\.01, 0\.01\), not \[0\.001, 0\.1\]"),
     (Stored, r"holds noise\.default\.count, noise\.default\.key, norm\.mean, norm\.var beside"),
     (Constant, r"holds scale beside nnx\.Param"),
     (Wrong, r"its infer of \[16, 16, 3\] raised TypeError: object of type 'int' has no len\(\) "

@@ -7,7 +7,7 @@ from typing import Any
 import jax.numpy as jnp
 import yaml
 
-from rdbound.channels import Channel, make_channel
+from rdbound.channels import make_channel
 from rdbound.distortion import make_distortion
 from rdbound.model_check import Candidate, check_model, raised
 from rdbound.models import LatentModel, make_model
@@ -42,10 +42,10 @@ def check_run(
     for form in forms:
         spec = {"name": name, "form": form, "lmbda": list(lmbda), **options}
         model = _built(spec)
-        candidate = Candidate(
-            model, spec, _channel(model), make_distortion(distortion), _shape(model, dimension)
-        )
-        say(f"{name}, {form}, through the channel {type(candidate.channel).__name__}")
+        through = _channel(model)
+        say(f"{name}, {form}, through the channel {through}")
+        candidate = Candidate(model, spec, make_channel(through), make_distortion(distortion),
+                              _shape(model, dimension))  # fmt: skip
         check_model(candidate, say)
 
 
@@ -72,17 +72,22 @@ def _built(spec: dict[str, Any]) -> LatentModel:
         raise raised(what, error, getattr(module, "__file__", None)) from error
 
 
-def _channel(model: LatentModel) -> Channel:
-    """What such a model is trained through: analytic rates where its first prior has them."""
+def _channel(model: LatentModel) -> str:
+    """What such a model is trained through: analytic rates where its first level has them."""
     if model.form == "codec":
-        return make_channel("mixed")
+        return "mixed"
     of = sides(model)
-    analytic = hasattr(of.prior(0, of.start(jnp.float32(model.lmbda_range[0]))), "kl_bits")
-    return make_channel("gaussian" if analytic else "sampled")
+    try:
+        prior = of.prior(0, of.start(jnp.float32(model.lmbda_range[0])))
+    except Exception:  # of the model's code: the check of its sides tells which and where
+        return "gaussian"
+    return "gaussian" if hasattr(prior, "kl_bits") else "sampled"
 
 
 def _shape(model: LatentModel, dimension: int | None) -> tuple[int, ...]:
     """Of a datum: an image of two strides or more, large enough for every distortion; or [n]."""
+    if not isinstance(model.stride, int) or model.stride < 1:
+        raise ValueError(f"the model's stride is {model.stride!r}, no positive integer")
     if model.stride > 1:
         side = model.stride * max(2, -(-MS_SSIM_SMALLEST // model.stride))
         return (side, side, 3)
