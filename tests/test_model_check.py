@@ -127,6 +127,13 @@ class Rooted(Toy):
         return z, y._replace(mu=y.mu + jnp.linalg.norm(x.sum() * self.encode.kernel[...]))
 
 
+class Steep(Toy):
+    """No weight reaches the scale of the evidence; refinement does, and finds no slope there."""
+
+    def posterior(self, level, latents, evidence, lmbda):
+        return evidence._replace(mu=evidence.mu + jnp.sqrt(jnp.abs(evidence.log_sigma + 1.5)))
+
+
 class Endless(Toy):
     def prior(self, level, latents, lmbda):
         found = super().prior(level, latents, lmbda)
@@ -135,6 +142,7 @@ class Endless(Toy):
 
 @pytest.mark.parametrize(("model", "message"), [
     (Rooted, r"gradient by the weight encode\.kernel is not finite at λ = 0\.001 for .* zeros"),
+    (Steep, r"gradient by the evidence of level 0 is not finite"),
     (Endless, r"the rate of level 1 is not finite at λ = 0\.001 for a datum of noise"),
 ])  # fmt: skip
 def test_rates_and_gradients_must_be_finite(model, message):
