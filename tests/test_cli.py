@@ -8,7 +8,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from rdbound.checkpoint import save_checkpoint
 from rdbound.cli import main
+from rdbound.models import make_model
 from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
 
@@ -207,6 +209,14 @@ def test_a_file_alone_does_not_choose_the_class_of_its_model(folder, tmp_path, c
     assert not stream.exists()
     assert not target.exists()
     assert main(["export", str(folder / "codec"), str(target), "--model", MODEL["name"]]) == 0
+
+
+def test_a_model_of_vectors_codes_no_image(folder, tmp_path, capsys):
+    spec = {"name": "mlp", "form": "codec", "lmbda": 1.0, "dimension": 3}
+    path = save_checkpoint(tmp_path / "mlp.safetensors", make_model(**spec), spec)
+    text = _fails(capsys, "compress", folder / "pictures" / "2.png", tmp_path / "a.rdb",
+                  "--checkpoint", path)  # fmt: skip
+    assert "mlp.safetensors: a model of vectors" in text
 
 
 def test_a_limit_on_pixels_holds_both_ways(folder, tmp_path, capsys):

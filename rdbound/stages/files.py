@@ -101,6 +101,8 @@ def _check_target(target: Path, force: bool, *inputs: Path) -> None:
 
 def _codec(checkpoint: str, outside: Collection[str], max_pixels: int) -> Codec:
     loaded = load(checkpoint, outside)
+    if loaded.model.stride == 1:
+        raise ValueError(f"{checkpoint}: a model of vectors, which codes no image")
     return Codec(loaded.model, loaded.tables, max_pixels=max_pixels)
 
 
