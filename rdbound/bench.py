@@ -85,7 +85,9 @@ class Bench:
         self.methods = chosen_methods(self.model.form, options, self.vectors)
         coders = {m.coder for m in self.methods if m.coder is not None}
         self.codecs = {
-            coder: examples.codec(self.model, checkpoint.tables, coder) for coder in coders
+            # The data are the user's own: no limit on them.
+            coder: examples.codec(self.model, checkpoint.tables, coder, max_pixels=None)
+            for coder in coders
         }
         self._graphdef, self.params = nnx.split(self.model)
         self._large = Windows(self.model, CompiledSides(self.model))

@@ -5,13 +5,15 @@ with them, so that a stream depends on no arithmetic but the file's.
 
     checkpoint = load("res-hyper-4-codec")  # in the zoo, or a path
     save_checkpoint(Path("copy.safetensors"), checkpoint.model, checkpoint.spec)
+    mine = load("mine.safetensors", outside=["package.module:Class"])
 
 The header holds ``spec``, the keywords that rebuild the model: a file needs no
-configuration beside it, and a model from outside the package is imported by its name.
+configuration beside it. A class from outside the package is imported only where the
+caller names it too (``outside``): a file from anywhere must not choose code to run.
 """
 
 import hashlib
-import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -19,20 +21,18 @@ from pathlib import Path
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from safetensors import SafetensorError, safe_open
-from safetensors.numpy import save_file
 
-from rdbound.coding.families import make_tables
-from rdbound.coding.tables import Tables, pack, unpack
+from rdbound.checkpoint_file import Contents, check_weights, naming, read_contents, write_contents
+from rdbound.coding.families import check_tables, make_tables
+from rdbound.coding.tables import Tables
 from rdbound.distortion import Distortion, make_distortion
 from rdbound.fingerprint import flat_weights
 from rdbound.models import LatentModel, make_model
 from rdbound.models.growing import grow
+from rdbound.registry import refuse_outside
 
-__all__ = ["Checkpoint", "digest", "distortion_of", "load", "resolve",
-           "save_checkpoint", "start_from", "zoo"]  # fmt: skip
+__all__ = ["Checkpoint", "digest", "load", "resolve", "save_checkpoint", "start_from", "zoo"]
 
-_TABLE = "tables."
 RUN_FILE = "model.safetensors"
 """What a run's folder calls its trained model."""
 
@@ -48,6 +48,7 @@ class Checkpoint:
       tables: a codec's integer tables; None for a bound.
       name: for tables and figures.
       digest: SHA-256 of the file, hexadecimal; empty for a model made in memory.
+      outside: names ``package.module:Class`` that ``spec`` may import.
     """
 
     model: LatentModel
@@ -55,23 +56,21 @@ class Checkpoint:
     tables: Tables | None
     name: str
     digest: str = ""
+    outside: Collection[str] = ()
 
     @property
     def distortion(self) -> Distortion:
         """What λ multiplies: that which the model was trained for.
 
-        Raises ValueError where ``spec`` names one that there is not.
+        Raises ValueError where ``spec`` names one that there is not, or one from outside
+        the package that is not among ``outside``.
         """
-        return distortion_of(self.spec)
-
-
-def distortion_of(spec: dict) -> Distortion:
-    """The distortion that a spec names; squared error where it names none.
-
-    Raises ValueError for an unknown name or option.
-    """
-    named = spec.get("distortion") or {"name": "squared-error"}
-    return make_distortion(named["name"], **named.get("options", {}))
+        named = self.spec.get("distortion", {"name": "squared-error"})
+        try:
+            refuse_outside("distortion", named["name"], self.outside)
+            return make_distortion(named["name"], **named.get("options", {}))
+        except ValueError as error:
+            raise ValueError(f"{self.name}: {error}") from None
 
 
 def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "float32") -> Path:
@@ -86,37 +85,42 @@ def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "fl
       spec: see :class:`Checkpoint`.
       dtype: ``float32`` or ``float16``.
 
-    Raises ValueError for a codec whose priors no fixed tables can code
+    Raises ValueError, and writes nothing, for a weight that is not finite in ``dtype``, a model
+    that holds more than weights, and a codec whose priors no fixed tables can code
     (:func:`rdbound.coding.families.make_tables`).
     """
-    weights = {name: value.astype(dtype) for name, value in flat_weights(model).items()}
+    with np.errstate(over="ignore"):
+        weights = {name: value.astype(dtype) for name, value in flat_weights(model).items()}
+    check_weights(weights)
     model = _with_weights(model, weights)
-    tensors = dict(weights)
-    if model.form == "codec":
-        for name, group in make_tables(model).items():
-            tensors[f"{_TABLE}{name}"], tensors[f"{_TABLE}{name}.lengths"] = pack(group)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"rdbound": json.dumps(spec)})
+    tables = make_tables(model) if model.form == "codec" else {}
+    write_contents(path, Contents(spec, weights, tables))
     return path
 
 
-def load(path: str | Path) -> Checkpoint:
+def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
     """Read a checkpoint: a file, or a name in the zoo.
 
-    Raises ValueError where there is none, or it is not one of rdbound's.
+    Args:
+      path: see :func:`resolve`.
+      outside: names ``package.module:Class`` of what the file may import from outside
+        the package: its model, its distortion.
+
+    Raises ValueError where there is none, it is not one of rdbound's, or its model is from
+    outside and not named. Weights are held against the shapes of the model that its
+    metadata describe before that allocates anything.
     """
     path = resolve(path)
-    spec, tensors = _read(path)
-    tables = {
-        name.removeprefix(_TABLE): unpack(value, tensors[f"{name}.lengths"])
-        for name, value in tensors.items()
-        if name.startswith(_TABLE) and not name.endswith(".lengths")
-    }
-    # The initial weights are not wanted: only shapes are computed.
-    arguments = {k: v for k, v in spec.items() if k != "distortion"}
-    abstract = nnx.eval_shape(lambda: make_model(**arguments))
-    model = _with_weights(abstract, tensors)
-    return Checkpoint(model, spec, tables or None, _name(path), digest(path))
+    with naming(path):
+        spec, weights, tables = read_contents(path)
+        refuse_outside("model", spec["name"], outside)
+        # The initial weights are not wanted: only shapes are computed.
+        arguments = {k: v for k, v in spec.items() if k != "distortion"}
+        abstract = nnx.eval_shape(lambda: make_model(**arguments))
+        model = _with_weights(abstract, weights)
+        if model.form == "codec":
+            check_tables(model, tables)
+    return Checkpoint(model, spec, tables or None, _name(path), digest(path), outside)
 
 
 def digest(path: str | Path) -> str:
@@ -161,32 +165,19 @@ def start_from(model: LatentModel, path: str | Path) -> LatentModel:
     Raises ValueError where a weight of the checkpoint has no place.
     """
     path = resolve(path)
-    _, tensors = _read(path)
-    weights = {k: v for k, v in tensors.items() if not k.startswith(_TABLE)}
-    try:
-        return _with_weights(model, grow(model, weights))
-    except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
-
-
-def _read(path: Path) -> tuple[dict, dict[str, np.ndarray]]:
-    try:
-        with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ValueError(f"{path}: not a checkpoint ({error})") from None
-    if "rdbound" not in metadata:
-        raise ValueError(f"{path}: a safetensors file, but not written by rdbound")
-    return json.loads(metadata["rdbound"]), tensors
+    with naming(path):
+        return _with_weights(model, grow(model, read_contents(path).weights))
 
 
 def _with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentModel:
     """The model with its parameters replaced, as float32; it may be abstract."""
     graphdef, state = nnx.split(model)
+    places = {".".join(map(str, path)): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
+    unknown = sorted(weights.keys() - places.keys())
+    if unknown:
+        raise ValueError(f"the checkpoint has the weight {unknown[0]}, which the model lacks")
     flat = []
-    for path, leaf in nnx.to_flat_state(state):
-        name = ".".join(map(str, path))
+    for name, (path, leaf) in places.items():
         if name not in weights:
             raise ValueError(f"the checkpoint lacks the weight {name}")
         if weights[name].shape != leaf.shape:

@@ -2,7 +2,6 @@
 
 import argparse
 import csv
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,6 +24,11 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except MemoryError as error:
         print(f"rdbound: error: not enough memory: {error}", file=sys.stderr)
+        return 2
+    except RuntimeError as error:  # XLA's, where an array cannot be allocated
+        if "RESOURCE_EXHAUSTED" not in str(error):
+            raise
+        print(f"rdbound: error: not enough memory: {str(error).splitlines()[0]}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
@@ -54,6 +58,7 @@ def _parser() -> argparse.ArgumentParser:
         sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
     sub = command("export", _export, "the averaged weights of a training run so far, as a file")
     sub.add_argument("folder", help="of the run")
+    _add_model(sub)
     sub.add_argument("output", help=".safetensors file")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
@@ -78,6 +83,7 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
     sub = command("decompress", _decompress, "an .rdb file into an image")
     _add_files(sub)
+    _add_check(command("check-model", _check_model, "try a model before training it"))
     command("models", _models, "the named models and their cost")
     command("checkpoints", _checkpoints, "the shipped checkpoints")
     command("references", _references, "the shipped published points and their sources")
@@ -99,6 +105,24 @@ def _add_files(sub) -> None:
     sub.add_argument("output")
     sub.add_argument("--checkpoint", default="res-hyper-4-codec", help="file or name")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
+    sub.add_argument("--max-pixels", type=int, metavar="N", help="of an image with its padding")
+    _add_model(sub)
+
+
+def _add_model(sub) -> None:
+    sub.add_argument("--model", action="append", default=[], metavar="PACKAGE.MODULE:CLASS",
+                     help="allow the file to name this class from outside the package")  # fmt: skip
+
+
+def _add_check(sub) -> None:
+    sub.add_argument("model", help="a name, or package.module:Class")
+    sub.add_argument("--form", choices=("bound", "codec"), help="default: one after the other")
+    sub.add_argument("--lmbda", type=float, nargs="+", default=(0.0018, 0.0483), help="low [high]")
+    sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of it")
+    sub.add_argument(
+        "--distortion", default="squared-error", help="name or package.module:function"
+    )
+    sub.add_argument("--dimension", type=int, help="of vectors, where the model does not say it")
 
 
 def _quickstart(arguments) -> None:
@@ -121,9 +145,10 @@ def _evaluate(arguments) -> None:
 
 def _export(arguments) -> None:
     from rdbound.stages.export import export_run
+    from rdbound.stages.files import refuse_overwriting
 
-    target = _refuse_overwriting(Path(arguments.output), arguments.force)
-    step = export_run(Path(arguments.folder), target)
+    target = refuse_overwriting(Path(arguments.output), arguments.force)
+    step = export_run(Path(arguments.folder), target, arguments.model)
     print(f"{target}: the averaged weights of step {step}")
 
 
@@ -155,12 +180,13 @@ def _gaps(arguments) -> None:
     from rdbound.report.gaps import gap_sections
     from rdbound.report.text import section_lines
     from rdbound.report.write import save_pictures
+    from rdbound.stages.files import refuse_overwriting
     from rdbound.stages.progress import warn
     from rdbound.tables.gaps import write_gaps
     from rdbound.tables.rd import read_table
 
     folder = Path(arguments.output)
-    _refuse_overwriting(folder / "gaps.csv", force=False)
+    refuse_overwriting(folder / "gaps.csv", force=False)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
     of = chain(rows, arguments.bound, arguments.codec)
     write_gaps(folder / "gaps.csv", of.gaps)
@@ -186,59 +212,42 @@ def _bd_rate(arguments) -> None:
 
 
 def _compress(arguments) -> None:
-    from rdbound.checkpoint import load
-    from rdbound.coding import Codec
-    from rdbound.images.files import read_image
+    from rdbound.stages.files import compress_file
 
-    target = _refuse_overwriting(Path(arguments.output), arguments.force)
-    image = read_image(arguments.input)
-    checkpoint = load(arguments.checkpoint)
-    data = Codec(checkpoint.model, checkpoint.tables).compress(image, arguments.lmbda)
-    _write(target, data)
-    height, width = image.shape[:2]
-    print(f"{target}: {len(data)} bytes, {8 * len(data) / (height * width):.4f} bits per pixel")
-
-
-_LOSSLESS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM"}
+    print(compress_file(**_files(arguments), lmbda=arguments.lmbda))
 
 
 def _decompress(arguments) -> None:
-    import io
+    from rdbound.stages.files import decompress_file
 
+    print(decompress_file(**_files(arguments)))
+
+
+def _files(arguments) -> dict:
+    """What compressing and decompressing are told alike."""
     from PIL import Image
 
-    from rdbound.checkpoint import load
-    from rdbound.coding import BitstreamError, Codec
+    from rdbound.coding.limits import MAX_PIXELS
 
-    target = _refuse_overwriting(Path(arguments.output), arguments.force)
-    if target.suffix.lower() not in _LOSSLESS:
-        raise ValueError(
-            f"{target}: a decoded image is written losslessly, as one of {' '.join(_LOSSLESS)}"
-        )
-    checkpoint = load(arguments.checkpoint)
-    codec = Codec(checkpoint.model, checkpoint.tables)
-    try:
-        image = codec.decompress(Path(arguments.input).read_bytes())
-    except BitstreamError as error:
-        raise ValueError(f"{arguments.input}: {error}") from None
-    buffer = io.BytesIO()
-    Image.fromarray(image).save(buffer, format=_LOSSLESS[target.suffix.lower()])
-    _write(target, buffer.getvalue())
-    print(f"{target}: {image.shape[1]}×{image.shape[0]} pixels")
+    # Pillow's limit is a warning, and an error at twice its value: ours is asked for before.
+    Image.MAX_IMAGE_PIXELS = None
+    return {
+        "source": Path(arguments.input),
+        "target": Path(arguments.output),
+        "checkpoint": arguments.checkpoint,
+        "force": arguments.force,
+        "outside": arguments.model,
+        "max_pixels": MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,
+    }
 
 
-def _refuse_overwriting(path: Path, force: bool) -> Path:
-    if path.exists() and not force:
-        raise ValueError(f"{path} exists already; give another name" + (
-            " or --force" if path.suffix != ".csv" else ""))  # fmt: skip
-    return path
+def _check_model(arguments) -> None:
+    from rdbound.stages.check import check_run, read_options
 
-
-def _write(path: Path, data: bytes) -> None:
-    """Whole or not at all."""
-    part = path.with_name(path.name + ".part")
-    part.write_bytes(data)
-    os.replace(part, path)
+    forms = ("bound", "codec") if arguments.form is None else (arguments.form,)
+    options = read_options(arguments.option)
+    check_run(arguments.model, forms, arguments.lmbda, options, arguments.distortion,
+              arguments.dimension, print)  # fmt: skip
 
 
 def _models(arguments) -> None:

@@ -10,9 +10,11 @@ One from outside is named ``package.module:function``:
     def absolute(datum, x_hat):
         return jnp.sum(datum.mask * jnp.abs(datum.x - x_hat)) / datum.pixels
 
-A checkpoint remembers what its model was trained for, and is evaluated with that.
+A checkpoint remembers what its model was trained for, and is evaluated with that; one
+from outside must then be named by the user too.
 """
 
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -68,11 +70,14 @@ DISTORTIONS: dict[str, Callable[..., Distortion]] = {
 }
 
 
-def make_distortion(name: str, **options: float) -> Distortion:
+def make_distortion(name: str, /, **options: float) -> Distortion:
     """The distortion called ``name``, or the function ``package.module:function``.
 
-    Raises ValueError for an unknown name or option.
+    A class from outside is built with ``options``; a function takes none. Raises
+    ValueError for an unknown name or option.
     """
-    if ":" in name:
-        return import_outside("distortion", name)  # type: ignore[return-value]
-    return build("distortion", DISTORTIONS, name, options)
+    if ":" not in name or inspect.isclass(found := import_outside("distortion", name)):
+        return build("distortion", DISTORTIONS, name, options)
+    if options:
+        raise ValueError(f"distortion {name!r} is a function and takes no options")
+    return found

@@ -1,21 +1,22 @@
 """Things by name: the one way in which channels, models, sources and methods are built.
 
-A name in a table is a constructor; ``package.module:Class`` is one from anywhere. The
-annotations of a constructor are its schema: options out of YAML are checked against
-them, so that a mistake is told by name before anything runs.
+A name in a table is a constructor; ``package.module:Class`` is one from anywhere, which only
+a user may choose (:func:`refuse_outside`). The annotations of a constructor are its schema:
+options out of YAML are checked against them, so that a mistake is told by name before anything
+runs.
 """
 
 import importlib
 import inspect
 import typing
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import is_dataclass
 from functools import partial
 from typing import Any
 
 from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
 
-__all__ = ["build", "checked_options", "find", "import_outside"]
+__all__ = ["build", "checked_options", "find", "import_outside", "refuse_outside"]
 
 _ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)
 
@@ -85,7 +86,7 @@ def _signature(make: Callable) -> Callable:
 def _hints(make: Callable) -> dict[str, Any]:
     """The annotations of what is called; none where they cannot be resolved."""
     try:
-        return typing.get_type_hints(_called(make)[0])
+        return typing.get_type_hints(_called(make)[0], include_extras=True)
     except (NameError, TypeError):
         return {}
 
@@ -104,6 +105,30 @@ def import_outside(kind: str, name: str) -> Callable:
     """The class ``package.module:Class``; raises ValueError where it cannot be imported."""
     module, _, attribute = name.partition(":")
     try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError, ValueError) as error:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError, TypeError, ValueError) as error:
         raise ValueError(f"{kind} {name!r} cannot be imported: {error}") from None
+    if not callable(found):
+        raise ValueError(f"{kind} {name!r} is no class or function, but {found!r}")
+    return found
+
+
+def refuse_outside(kind: str, name: str, outside: Collection[str]) -> None:
+    """Check a name that a file chose, before anything is built by it.
+
+    To import a module is to run it: which one is the user's to say, never a file's.
+
+    Args:
+      kind: what the name is of, for the message.
+      name: what the file says.
+      outside: the names ``package.module:Class`` that the user gave.
+
+    Raises ValueError where ``name`` is from outside the package and not among ``outside``.
+    """
+    if ":" in name and name not in outside:
+        flag = f"--{kind} {name} on the command line, " if kind == "model" else ""
+        raise ValueError(
+            f"its {kind} is {name!r}, from outside the package, and a file may not choose what is "
+            f"imported; where you trust it, name it yourself: {flag}"
+            f"evaluation.outside=[{name!r}] in a config, outside=[{name!r}] in Python"
+        )

@@ -2,13 +2,16 @@
 
 import csv
 import dataclasses
+from pathlib import Path
 
 import numpy as np
 import pytest
 import yaml
 from PIL import Image
 
+from rdbound.checkpoint import save_checkpoint
 from rdbound.cli import main
+from rdbound.models import make_model
 from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
 
@@ -57,6 +60,7 @@ def _evaluation(root, output, **extra):
             "refinement": REFINEMENT,
             "batch": 2,
             "keep_streams": True,
+            "outside": [MODEL["name"]],
         }
         | extra,
     }
@@ -129,7 +133,7 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path):
 
 def test_compress_and_decompress(folder, tmp_path, capsys):
     picture, stream, back = folder / "pictures" / "2.png", tmp_path / "a.rdb", tmp_path / "a.png"
-    checkpoint = ["--checkpoint", str(folder / "codec")]
+    checkpoint = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
     assert main(["compress", str(picture), str(stream), *checkpoint, "--lmbda", "0.05"]) == 0
     assert main(["decompress", str(stream), str(back), *checkpoint]) == 0
     assert Image.open(back).size == Image.open(picture).size
@@ -149,9 +153,111 @@ def test_compress_and_decompress(folder, tmp_path, capsys):
         capsys, "decompress", stream, tmp_path / "d.xyz", *checkpoint
     )
     assert "is a bound" in _fails(capsys, "compress", picture, tmp_path / "e.rdb",
-                                  "--checkpoint", folder / "bound")  # fmt: skip
+                                  *checkpoint, "--checkpoint", folder / "bound")  # fmt: skip
     text = _fails(capsys, "compress", picture, tmp_path / "e.rdb", *checkpoint, "--lmbda", "7")
     assert "outside the model's range" in text
+
+
+@pytest.mark.parametrize("name", ["x.png", "../mine/x.png", "link.png", "hard.png"])
+def test_what_is_read_is_not_overwritten_by_any_name(folder, tmp_path, capsys, monkeypatch, name):
+    """Not by --force, not by a link, not by another spelling."""
+    (tmp_path / "mine").mkdir()
+    monkeypatch.chdir(tmp_path / "mine")
+    source = Path("x.png")
+    source.write_bytes((folder / "pictures" / "2.png").read_bytes())
+    Path("link.png").symlink_to("x.png")
+    Path("hard.png").hardlink_to("x.png")
+    before = source.read_bytes()
+    options = ["--force", "--checkpoint", folder / "codec", "--model", MODEL["name"]]
+    for command in ("compress", "decompress"):
+        assert "would replace x.png, which is read" in _fails(
+            capsys, command, source, name, *options
+        )
+    assert Path(name).read_bytes() == source.read_bytes() == before
+
+
+def test_the_checkpoint_is_not_overwritten_either(folder, tmp_path, capsys):
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes((folder / "codec" / "model.safetensors").read_bytes())
+    before, picture = mine.read_bytes(), folder / "pictures" / "2.png"
+    assert "which is read" in _fails(capsys, "compress", picture, mine, "--force",
+                                     "--checkpoint", mine, "--model", MODEL["name"])  # fmt: skip
+    assert mine.read_bytes() == before
+
+
+def test_other_files_beside_the_output_are_left_alone(folder, tmp_path):
+    options = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
+    (tmp_path / "a.rdb.part").write_text("mine")
+    source = str(folder / "pictures" / "2.png")
+    assert main(["compress", source, str(tmp_path / "a.rdb"), *options]) == 0
+    assert (tmp_path / "a.rdb.part").read_text() == "mine"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["a.rdb", "a.rdb.part"]
+
+
+def test_a_file_alone_does_not_choose_the_class_of_its_model(folder, tmp_path, capsys):
+    """Neither a checkpoint nor a run folder."""
+    picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"
+    for options in ([], ["--model", "tests.toy:Other"]):
+        text = _fails(
+            capsys, "compress", picture, stream, "--checkpoint", folder / "codec", *options
+        )
+        assert f"its model is '{MODEL['name']}', from outside the package" in text
+        assert f"--model {MODEL['name']} on the command line" in text
+    text = _fails(capsys, "evaluate", _evaluation(folder, tmp_path / "x", outside=[]))
+    assert "evaluation.outside=['tests.toy:Toy'] in a config" in text
+    target = tmp_path / "m.safetensors"
+    assert "name it yourself" in _fails(capsys, "export", folder / "codec", target)
+    assert not stream.exists()
+    assert not target.exists()
+    assert main(["export", str(folder / "codec"), str(target), "--model", MODEL["name"]]) == 0
+
+
+def test_a_model_of_vectors_codes_no_image(folder, tmp_path, capsys):
+    spec = {"name": "mlp", "form": "codec", "lmbda": 1.0, "dimension": 3}
+    path = save_checkpoint(tmp_path / "mlp.safetensors", make_model(**spec), spec)
+    text = _fails(capsys, "compress", folder / "pictures" / "2.png", tmp_path / "a.rdb",
+                  "--checkpoint", path)  # fmt: skip
+    assert "mlp.safetensors: a model of vectors" in text
+
+
+def test_a_limit_on_pixels_holds_both_ways(folder, tmp_path, capsys):
+    picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"  # 31 × 17
+    options = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"], "--max-pixels"]
+    text = _fails(capsys, "compress", picture, stream, *options, "526")
+    assert "2.png: 31×17 is more than the limit of 526 pixels" in text
+    text = _fails(capsys, "compress", picture, stream, *options, "527")
+    assert "31×17 is 768 pixels with its padding, more than the limit of 527" in text
+    assert main(["compress", str(picture), str(stream), *options, "768"]) == 0
+    text = _fails(capsys, "decompress", stream, tmp_path / "a.png", *options, "767")
+    assert "a.rdb: not a stream to decode: 31×17 is 768 pixels" in text
+    assert main(["decompress", str(stream), str(tmp_path / "a.png"), *options, "768"]) == 0
+
+
+def test_a_model_is_checked_before_anybody_trains_it(tmp_path, capsys):
+    options = ["--lmbda", "0.01", "--form", "codec"]
+    assert main(["check-model", "tests.toy:Toy", *options, "--option", "seed=3"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == "tests.toy:Toy, codec, through the channel mixed"
+    assert lines[1] == "state: 8 weights of 6,580 numbers, all nnx.Param, finite"
+    assert lines[-1].startswith("bytes: ")
+    text = _fails(capsys, "check-model", "tests.test_model_check:Stored", *options)
+    assert "holds noise.default.count" in text
+    assert len(text.splitlines()) == 1
+    assert "expected key=value" in _fails(capsys, "check-model", "mlp", "--option", "dimension")
+    assert "unexpected keyword argument 'wide'" in _fails(
+        capsys, "check-model", "mlp", "--option", "dimension=2", "--option", "wide=1"
+    )
+    text = _fails(capsys, "check-model", "tests.test_checkpoint:Raising", "--option",
+                  "failure=type")  # fmt: skip
+    assert "its constructor raised TypeError: object of type 'int' has no len() (test_ch" in text
+
+
+def test_a_model_that_cannot_be_saved_is_told_before_the_first_step(folder, tmp_path, capsys):
+    output = tmp_path / "x"
+    text = _fails(capsys, "train", folder / "codec.yaml", f"output={output}",
+                  "model.start_from=null", "model.name=tests.test_model_check:Stored")  # fmt: skip
+    assert "a checkpoint keeps weights only" in text
+    assert not output.exists()
 
 
 def test_mistakes_about_files(folder, tmp_path, capsys):
@@ -199,7 +305,8 @@ def test_a_run_goes_on_only_with_the_data_it_was_begun_with(folder, tmp_path, ca
     ("training.channel={name: sga, options: {decy: 1}}", "channel 'sga'"),
     ("model.name=tests.toy:Tod", "cannot be imported"),
     ("model.start_from=nowhere", "no checkpoint nowhere"),
-    ("model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}", "cannot take batches"),
+    ("model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}",
+     "its infer of [16, 16, 3] raised TypeError: dot_general"),
 ])  # fmt: skip
 def test_a_wrong_config_leaves_no_folder(folder, tmp_path, capsys, override, message):
     text = _fails(capsys, "train", folder / "bound.yaml", f"output={tmp_path / 'x'}", override)

@@ -81,5 +81,10 @@ def test_a_distortion_of_ones_own_is_a_function_by_name():
         make_distortion("ssim")
     with pytest.raises(ValueError, match="cannot be imported"):
         make_distortion("nowhere:f")
+    with pytest.raises(ValueError, match=r"is a function and takes no options"):
+        make_distortion("tests.test_distortion:absolute", peak=1.0)
+    assert make_distortion("rdbound.distortion:SquaredError", peak=2.0) == SquaredError(2.0)
+    with pytest.raises(ValueError, match=r"distortion 'squared-error'.*name"):
+        make_distortion("squared-error", name=1.0)
     with pytest.raises(ValueError, match=r"distortion 'squared-error'.*peek"):
         make_distortion("squared-error", peek=1.0)

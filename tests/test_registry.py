@@ -1,11 +1,12 @@
 from dataclasses import dataclass
 from functools import partial
-from typing import NamedTuple
+from typing import Annotated, NamedTuple
 
 import pytest
+from pydantic import Field
 
 from rdbound.models import make_model
-from rdbound.registry import build, checked_options, find, import_outside
+from rdbound.registry import build, checked_options, find, import_outside, refuse_outside
 from tests.toy import Toy
 
 
@@ -120,6 +121,9 @@ def test_a_class_from_outside_is_imported_by_its_name():
 
 
 @pytest.mark.parametrize(("name", "options", "message"), [
+    ("res-hyper-1", {"latent": "wide"}, r"latent = 'wide': .*integer"),
+    ("res-hyper-1", {"compute": "int8"}, r"compute = 'int8': .*'float32' or 'bfloat16'"),
+    ("res-context-1", {"mse_per_unit": 0}, r"mse_per_unit = 0: .*greater than 0"),
     ("tests.toy:Toy", {"depth": 3}, r"unexpected keyword argument 'depth'"),
     ("mlp", {"dimension": 3, "wide": 3}, r"unexpected keyword argument 'wide'"),
     ("mlp", {}, r"missing a required argument: 'dimension'"),
@@ -130,10 +134,35 @@ def test_options_of_a_model_are_checked_like_those_of_anything(name, options, me
         make_model(name, "bound", 1.0, **options)
 
 
-@pytest.mark.parametrize("name", ["nowhere.at.all:M", "tests.toy:Nothing", ":Toy", "tests.toy:"])
+@pytest.mark.parametrize(
+    "name", ["nowhere.at.all:M", "tests.toy:Nothing", ":Toy", "tests.toy:", ".toy:Toy"]
+)
 def test_what_cannot_be_imported_is_a_mistake_in_the_name(name):
     with pytest.raises(ValueError, match=f"^model '{name}' cannot be imported: "):
         build("model", {}, name, {})
+
+
+def test_what_cannot_be_called_is_no_class():
+    with pytest.raises(ValueError, match=r"^thing 'math:pi' is no class or function, but 3\.14"):
+        import_outside("thing", "math:pi")
+
+
+def test_a_name_from_outside_must_be_the_users():
+    refuse_outside("model", "mlp", ())
+    refuse_outside("model", "a.b:C", ["a.b:C"])
+    with pytest.raises(
+        ValueError, match=r"'a\.b:C'.*--model a\.b:C .*evaluation\.outside=\['a\.b:C'"
+    ):
+        refuse_outside("model", "a.b:C", ["a.b:D"])
+
+
+def test_the_bounds_of_an_annotation_are_kept():
+    def make(unit: Annotated[float, Field(gt=0)]):
+        return unit
+
+    assert build("thing", {"make": make}, "make", {"unit": 1}) == 1.0
+    with pytest.raises(ValueError, match=r"^thing 'make': unit = 0: .*greater than 0"):
+        build("thing", {"make": make}, "make", {"unit": 0})
 
 
 def test_a_class_written_in_c_judges_by_itself():

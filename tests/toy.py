@@ -7,6 +7,7 @@ from flax import nnx
 from rdbound.ops.distributions import Gaussian, Mixture
 
 SPEC = {"name": "tests.toy:Toy", "form": "codec", "lmbda": [0.001, 0.1]}
+OUTSIDE = ("tests.toy:Toy",)
 
 
 def _patches(x):

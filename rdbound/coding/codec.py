@@ -25,6 +25,7 @@ from rdbound.coding.coders import CODERS, make_coder
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import BitstreamError, Header, read_container, write_container
 from rdbound.coding.families import make_tables
+from rdbound.coding.limits import MAX_PIXELS, check_pixels
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import Tables
 from rdbound.datum import image_datum, padded_shape
@@ -49,6 +50,7 @@ class _Codec(ABC):
       model: a latent model of form ``codec``.
       tables: from its checkpoint; made from the model where None.
       coder: name of the coder that writes.
+      max_pixels: see :data:`rdbound.coding.limits.MAX_PIXELS`; None for no limit.
       options: of the coder.
 
     Raises ValueError for a model of form ``bound``, an unknown coder or option.
@@ -59,6 +61,7 @@ class _Codec(ABC):
         model: LatentModel,
         tables: Tables | None = None,
         coder: str = "rounding",
+        max_pixels: int | None = MAX_PIXELS,
         **options: Any,
     ):
         if model.form != "codec":
@@ -70,6 +73,7 @@ class _Codec(ABC):
         self.coder = make_coder(coder, self.tables, **options)
         self.fingerprint = fingerprint(model, self.tables)
         self.lmbda_range = model.lmbda_range
+        self.max_pixels = max_pixels
         self._model = model
         self._shapes: dict[tuple[int, int], Sequence[tuple[int, ...]]] = {}
 
@@ -87,10 +91,29 @@ class _Codec(ABC):
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
         """The shape of each level's latent for a datum of this size."""
 
+    @abstractmethod
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        """The size that the model sees; raises ValueError for one that it cannot take."""
+
+    def _check_size(self, size: tuple[int, int]) -> None:
+        """Raise ValueError for too large a datum, before anything of its size is allocated."""
+        check_pixels(size, self._padded(*size), self.max_pixels)
+
+    def _shapes_of(self, header: Header) -> Sequence[tuple[int, ...]]:
+        """Those of the latents; BitstreamError for λ and size that this codec does not write."""
+        try:
+            check_lmbda(header.lmbda, self.lmbda_range)
+            self._check_size((header.height, header.width))
+            return self._known_shapes(header.height, header.width)
+        except (TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise BitstreamError(f"not a stream to decode: {reason}") from None
+
     def _lmbda(self, lmbda: float | None) -> float:
-        """``lmbda``, checked; the geometric middle of the model's range where None."""
+        """``lmbda`` as a float32, checked; the geometric middle of the range where None."""
         low, high = self.lmbda_range
-        return (low * high) ** 0.5 if lmbda is None else check_lmbda(lmbda, self.lmbda_range)
+        asked = (low * high) ** 0.5 if lmbda is None else lmbda
+        return check_lmbda(float(np.float32(asked)), self.lmbda_range)
 
     def _encode(
         self, size: tuple[int, ...], x: Any, lmbda: float, evidence: Evidence | None
@@ -112,9 +135,8 @@ class _Codec(ABC):
     def _decode(self, data: bytes) -> tuple[Header, np.ndarray]:
         """The container → (its header, the reconstruction as the model gives it)."""
         header, payload = read_container(bytes(data), self.fingerprint)
-        coder = self._coder_of(header)
+        shapes, coder = self._shapes_of(header), self._coder_of(header)
         reader = Reader(payload)
-        shapes = self._known_shapes(header.height, header.width)
 
         def step(level, prior, state):
             return coder.read(level, prior, shapes[level], reader), None
@@ -123,7 +145,10 @@ class _Codec(ABC):
         walked = _unless_lost(lambda: walk(of, jnp.float32(header.lmbda), len(shapes), step))
         if reader.crc != header.index_crc or not reader.exhausted():
             raise BitstreamError(_OTHER_ARITHMETIC)
-        return header, np.asarray(of.synthesize(walked.state))
+        x_hat = np.asarray(of.synthesize(walked.state))
+        if not np.isfinite(x_hat).all():
+            raise BitstreamError("the model's reconstruction is not finite: its weights are broken")
+        return header, x_hat
 
     def _coder_of(self, header: Header) -> Coder:
         """The coder that a container names, whatever this codec writes with."""
@@ -172,6 +197,7 @@ class Codec(_Codec):
         on another machine may differ, and with them the fingerprint: give the checkpoint's.
       coder: name of the coder that writes, in :data:`CODERS`; reading takes the one
         that the container names.
+      max_pixels: of an image with its padding, to write or to read; None for no limit.
       options: of the coder.
 
     Attributes:
@@ -184,8 +210,8 @@ class Codec(_Codec):
     """
 
     def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str = "rounding",
-                 **options: Any):  # fmt: skip
-        super().__init__(model, tables, coder, **options)
+                 max_pixels: int | None = MAX_PIXELS, **options: Any):  # fmt: skip
+        super().__init__(model, tables, coder, max_pixels, **options)
         self.stride = model.stride
         self._compiled = CompiledSides(model)
         self._large = Windows(model, self._compiled)
@@ -204,12 +230,13 @@ class Codec(_Codec):
           evidence: refined (:mod:`rdbound.refinement`), of the padded image and of this
             λ; what the model infers by default. The decoder does not notice.
 
-        Raises ValueError for another array type, a λ outside the trained range, or
-        a latent that is not finite.
+        Raises ValueError for another array type, too many pixels, a λ outside the trained
+        range, or a latent that is not finite.
         """
         if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
             raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
         lmbda = self._lmbda(lmbda)
+        self._check_size(image.shape[:2])
         datum = image_datum(image, self.stride)
         return self._encode(image.shape[:2], datum.x, lmbda, evidence)
 
@@ -219,8 +246,8 @@ class Codec(_Codec):
         The symbols are exactly those written, or an error is raised. The
         synthesis from them is floating point: on another machine a pixel whose
         value falls on a rounding boundary may differ by one level. Raises
-        :class:`BitstreamError` where the stream is not whole, not this model's,
-        or this machine's arithmetic is too different to read it.
+        :class:`BitstreamError` where the stream is not whole, not this model's, declares
+        more than ``max_pixels``, or this machine's arithmetic is too different to read it.
         """
         header, x_hat = self._decode(data)
         image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
@@ -230,7 +257,10 @@ class Codec(_Codec):
         return self._large.sides(*padded_shape(height, width, self.stride))
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
-        return latent_shapes(self._model, (*padded_shape(height, width, self.stride), 3))
+        return latent_shapes(self._model, (*self._padded(height, width), 3))
+
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        return padded_shape(height, width, self.stride)
 
 
 @dataclass(frozen=True)
@@ -255,6 +285,7 @@ class VectorCodec(_Codec):
         are elementwise.
       tables: from its checkpoint; made from the model where None.
       coder: name of the coder that writes, in :data:`CODERS`.
+      max_pixels: of the numbers of a block, to write or to read; None for no limit.
       options: of the coder.
 
     Attributes:
@@ -264,8 +295,8 @@ class VectorCodec(_Codec):
     """
 
     def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str = "rounding",
-                 **options: Any):  # fmt: skip
-        super().__init__(model, tables, coder, **options)
+                 max_pixels: int | None = MAX_PIXELS, **options: Any):  # fmt: skip
+        super().__init__(model, tables, coder, max_pixels, **options)
         self._by_count: dict[int, CompiledSides] = {}
 
     def compress(
@@ -286,6 +317,7 @@ class VectorCodec(_Codec):
         """
         if vectors.ndim != 2 or not vectors.size:
             raise ValueError(f"expected vectors [count, n], not an array {vectors.shape}")
+        self._check_size(vectors.shape)
         x = np.asarray(vectors, np.float32)
         return self._encode(x.shape, x, self._lmbda(lmbda), evidence)
 
@@ -304,3 +336,9 @@ class VectorCodec(_Codec):
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
         return [(height, *shape) for shape in latent_shapes(self._model, (width,))]
+
+    def _padded(self, height: int, width: int) -> tuple[int, int]:
+        dimension = getattr(self._model, "dimension", width)
+        if width != dimension:
+            raise ValueError(f"the model is of vectors [{dimension}], not [{width}]")
+        return height, width

@@ -21,6 +21,7 @@ decoder's model is asked with, to the bit.
 """
 
 import json
+import math
 import struct
 import zlib
 from dataclasses import dataclass, field
@@ -116,7 +117,7 @@ def _parse(body: bytes, version: int, fingerprint: bytes) -> tuple[Header, bytes
         values.append(value)
     height, width, length = values
     sides_fit = 1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE
-    if not sides_fit or len(body) - position != length or not lmbda > 0:
+    if not sides_fit or len(body) - position != length or not 0 < lmbda < math.inf:
         raise BitstreamError("malformed header: sizes, λ or lengths are impossible")
     header = Header(found, index_crc, lmbda, height, width, coder, parameters)
     return header, body[position:]
@@ -131,7 +132,7 @@ def _read_coder(body: bytes, position: int) -> tuple[int, dict[str, Any], int]:
     if length:
         try:
             parameters = json.loads(body[start : start + length])
-        except ValueError:
+        except (ValueError, RecursionError):
             raise BitstreamError("malformed header: the coder's parameters are not JSON") from None
     if not isinstance(parameters, dict):
         raise BitstreamError("malformed header: the coder's parameters are not named")

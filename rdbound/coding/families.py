@@ -12,11 +12,19 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.coding.tables import FrequencyTable, Tables, gaussian_tables, ladder, table_from_mass
+from rdbound.coding.tables import (
+    LEVELS,
+    FrequencyTable,
+    Tables,
+    gaussian_tables,
+    ladder,
+    table_from_mass,
+)
 from rdbound.models.base import sides
+from rdbound.ops.distributions import Lookup
 from rdbound.walk import latent_shapes, walk
 
-__all__ = ["channel_tables", "key_of", "make_tables"]
+__all__ = ["channel_tables", "check_tables", "key_of", "make_tables"]
 
 
 def channel_tables(prior: Any) -> list[FrequencyTable]:
@@ -43,9 +51,9 @@ def make_tables(model: Any) -> Tables:
     """
     found: Tables = {"gaussian": gaussian_tables()}
     first = _priors(model, model.lmbda_range[0], 0.0, 1)
-    for level, prior in enumerate((*first, *_later_priors(model))):
+    for level, prior in enumerate((*first, *_abstract_priors(model)[1:])):
         if hasattr(prior, "standard_mass"):
-            family = _family(prior)
+            family = _lookup(prior).family
             if family not in found:
                 found[family] = ladder(prior.standard_mass)
         elif hasattr(prior, "channel_mass"):
@@ -55,10 +63,26 @@ def make_tables(model: Any) -> Tables:
     return found
 
 
-def _family(prior: Any) -> str:
-    """Of a prior that may be abstract: the family hangs on none of its parameters."""
+def check_tables(model: Any, tables: Tables) -> None:
+    """Raise ValueError where ``tables`` are not those that a codec asks for, level by level.
+
+    Nothing is computed: ``model`` may be abstract as to its weights' values.
+    """
+    for level, prior in enumerate(_abstract_priors(model)):
+        if not hasattr(prior, "table_of"):
+            raise ValueError(f"level {level}: {type(prior).__name__} is no prior of integers")
+        lookup = _lookup(prior)
+        key = key_of(lookup.family, level, lookup.scaled)
+        wanted = LEVELS if lookup.scaled else int(lookup.place.max()) + 1
+        found = len(tables.get(key, ()))
+        if found != wanted:
+            raise ValueError(f"level {level} needs {wanted} tables {key!r}; there are {found}")
+
+
+def _lookup(prior: Any) -> Lookup:
+    """Of a prior that may be abstract: family and kind hang on none of its parameters."""
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), prior)
-    return zeros.table_of(np.shape(zeros.centre)).family
+    return zeros.table_of(np.shape(zeros.centre))
 
 
 def _datum_shape(model: Any) -> tuple[int, ...] | None:
@@ -83,14 +107,13 @@ def _priors(model: Any, lmbda: float, fill: float, levels: int | None = None) ->
     return walk(sides(model), jnp.float32(lmbda), levels or len(shapes), step).kept
 
 
-def _later_priors(model: Any) -> tuple:
-    """The abstract priors of the levels after the first, as far as they can be known."""
-    if _datum_shape(model) is None:
-        return ()
+def _abstract_priors(model: Any) -> tuple:
+    """The abstract priors of all levels; the first only where a datum's shape is not known."""
     graphdef, state = nnx.split(model)
-    low = model.lmbda_range[0]
-    priors = jax.eval_shape(lambda state: _priors(nnx.merge(graphdef, state), low, 0.0), state)
-    return priors[1:]
+    low, levels = model.lmbda_range[0], 1 if _datum_shape(model) is None else None
+    return jax.eval_shape(
+        lambda state: _priors(nnx.merge(graphdef, state), low, 0.0, levels), state
+    )
 
 
 def _constant_prior(model: Any, level: int) -> Any:

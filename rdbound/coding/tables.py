@@ -111,6 +111,17 @@ def pack(tables: list[FrequencyTable]) -> tuple[np.ndarray, np.ndarray]:
 
 
 def unpack(frequencies: np.ndarray, lengths: np.ndarray) -> list[FrequencyTable]:
-    """The inverse of :func:`pack`."""
-    parts = np.split(frequencies.astype(np.int64), np.cumsum(lengths)[:-1])
+    """The inverse of :func:`pack`.
+
+    Raises ValueError for arrays that are not those of tables: integers, of even lengths that
+    add up, each frequency at least 1 and each table's sum :data:`TOTAL`.
+    """
+    if any(array.dtype.kind != "i" or array.ndim != 1 for array in (frequencies, lengths)):
+        raise ValueError("a table of frequencies is not of integers")
+    sizes = lengths.astype(np.int64)
+    if (sizes < 2).any() or (sizes % 2).any() or sizes.sum() != len(frequencies):
+        raise ValueError("the lengths of the tables of frequencies do not add up")
+    parts = np.split(frequencies.astype(np.int64), np.cumsum(sizes)[:-1]) if len(sizes) else []
+    if any(part.min() < 1 or part.sum() != TOTAL for part in parts):
+        raise ValueError(f"a table's frequencies are not positive with the sum {TOTAL}")
     return [FrequencyTable(p) for p in parts]

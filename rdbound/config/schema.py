@@ -182,7 +182,8 @@ class EvaluationConfig(_Strict):
     ``methods: null`` every method of :mod:`rdbound.methods` that applies;
     ``bound_channel``: what bounds are judged by, ``sampled`` for posteriors or
     priors whose divergence has no closed form; ``anchor``: the published curve that
-    BD-rates are against; ``keep_streams``: the bytes of coded rows, as files. The
+    BD-rates are against; ``keep_streams``: the bytes of coded rows, as files;
+    ``outside``: names ``package.module:Class`` that the checkpoints may import. The
     default λ are those of Zhang & Liu 2025.
     """
 
@@ -196,6 +197,7 @@ class EvaluationConfig(_Strict):
     bound_channel: NamedConfig = NamedConfig(name="gaussian")
     anchor: str = "vtm-22.0"
     keep_streams: bool = False
+    outside: tuple[str, ...] = ()
 
     _choose = _by_source(ImagesConfig)
 

@@ -21,17 +21,29 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _EIGHT_BIT = {"RGB", "L", "P", "RGBA", "LA", "PA", "1"}
 
 
-def read_image(path: str | Path) -> np.ndarray:
+def read_image(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
     """Read an image file as uint8 [H, W, 3].
 
     Greyscale becomes RGB and an opaque alpha channel is dropped; orientation and colour
-    profile are honoured. Raises ValueError, naming the file, when it is missing, corrupt,
-    not an image, has more than 8 bits a channel, several frames, a colour profile
-    that cannot be read, or is partly transparent.
+    profile are honoured.
+
+    Args:
+      path: of the file.
+      max_pixels: one that declares more is refused before it is decoded; Pillow's own limit
+        holds too.
+
+    Raises ValueError, naming the file, when it is missing, corrupt, not an image, too
+    large, has more than 8 bits a channel, several frames, a colour profile that cannot
+    be read, or is partly transparent.
     """
     path = Path(path)
     try:
         with Image.open(path) as image:
+            if max_pixels is not None and image.width * image.height > max_pixels:
+                raise ValueError(
+                    f"{path}: {image.width}×{image.height} is more than the limit of "
+                    f"{max_pixels:,} pixels; if that is meant, raise it with --max-pixels"
+                )
             _check_kind(image, str(path))
             image.load()
             return to_rgb(_as_shown(image, str(path)), str(path))

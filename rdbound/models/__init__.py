@@ -7,10 +7,12 @@ A model from outside is named ``package.module:Class``; what it must have is in
 :mod:`rdbound.models.base`.
 """
 
+import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
 from rdbound.models.base import LatentModel
+from rdbound.models.factorized import check_form
 from rdbound.models.hyperprior import SIZES
 from rdbound.models.mlp import MLP
 from rdbound.models.res_context import ResContext
@@ -38,14 +40,23 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
       lmbda: one λ for a fixed rate, a pair (low, high) for a variable one.
       options: passed on.
 
-    Raises ValueError for an unknown name, options it does not take, or a class
-    without the sides of a latent model.
+    Raises ValueError for an unknown name or form, a λ that is not positive and finite,
+    options it does not take, or a class without the sides of a latent model.
     """
-    low, high = (lmbda, lmbda) if isinstance(lmbda, int | float) else lmbda
-    model = build("model", MODELS, name, {"form": form, "lmbda_range": (low, high), **options})
+    if "lmbda_range" in options:
+        raise ValueError(f"model {name!r}: its range is given as lmbda, not as lmbda_range")
+    given = {"form": check_form(form), "lmbda_range": _lmbda_range(lmbda)}
+    model = build("model", MODELS, name, given | options)
     if not isinstance(model, LatentModel):
         raise ValueError(
             f"model {name!r} lacks a side or an attribute of a latent model "
             "(infer, prior, synthesize; stride, form, lmbda_range)"
         )
     return model
+
+
+def _lmbda_range(lmbda: float | Sequence[float]) -> tuple[float, float]:
+    ends = (lmbda,) if isinstance(lmbda, int | float) else tuple(lmbda)
+    if len(ends) not in (1, 2) or not 0 < ends[0] <= ends[-1] < math.inf:
+        raise ValueError(f"λ = {lmbda!r}: expected one positive number or a pair, low ≤ high")
+    return float(ends[0]), float(ends[-1])

@@ -11,12 +11,15 @@ have at λ, Δ² = 18 / (ln 2·λ) on 0–255 in an orthonormal transform of RGB
 integers is then about right at every rate, and a variable-rate model need not learn it.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import Annotated, Literal
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from pydantic import Field
 
 from rdbound.models import klt
 from rdbound.models.factorized import SCALE_BOUND, FactorizedPrior, check_form
@@ -24,7 +27,10 @@ from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEm
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.rounding import lower_bound
 
-__all__ = ["RATE_WIDTH", "SIZES", "Hyperprior", "Size"]
+__all__ = ["RATE_WIDTH", "SIZES", "Compute", "Hyperprior", "Size", "Unit"]
+
+Compute = Literal["float32", "bfloat16"]
+Unit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 @dataclass(frozen=True)
@@ -150,10 +156,19 @@ class Hyperprior(nnx.Module):
 
     stride = 64
 
-    def __init__(self, size="4", form="bound", lmbda_range=(0.0009, 0.0966), latent=None,
-                 compute="float32", seed=0, mse_per_unit=1.0):  # fmt: skip
+    def __init__(
+        self,
+        size: str = "4",
+        form: str = "bound",
+        lmbda_range: Sequence[float] = (0.0009, 0.0966),
+        latent: int | None = None,
+        compute: Compute = "float32",
+        seed: int = 0,
+        mse_per_unit: Unit = 1.0,
+    ):
         self.form = check_form(form)
         self.lmbda_range = tuple(lmbda_range)
+        self.compute = compute
         self.size = _sized(size, latent)
         self.mse_per_unit = float(mse_per_unit)
         dtype = jnp.dtype(compute)

@@ -81,7 +81,8 @@ class MLP(nnx.Module):
     stride = 1
 
     def __init__(self, dimension: int, latent: int | None = None, hidden: Sequence[int] = (64, 64),
-                 form: str = "bound", lmbda_range=(1.0, 1.0), posterior: str = "factorized",
+                 form: str = "bound", lmbda_range: Sequence[float] = (1.0, 1.0),
+                 posterior: str = "factorized",
                  prior: str = "gaussian", components: int = 8, seed: int = 0):  # fmt: skip
         self.dimension = dimension
         latent = dimension if latent is None else latent

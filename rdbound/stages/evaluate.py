@@ -42,7 +42,8 @@ def evaluate_run(config: Config, say: Say) -> Path:
     if config.evaluation is None:
         raise ValueError("evaluation needs the section evaluation in the config")
     examples = _open(config.evaluation, config.seed)
-    loaded = [checkpoint.load(path) for path in config.evaluation.checkpoints]
+    section = config.evaluation
+    loaded = [checkpoint.load(path, section.outside) for path in section.checkpoints]
     options = evaluation_options(config.evaluation, config.seed)
     _check(loaded, examples, config.evaluation, options)
     folder = runs.open_run(config, _inputs(loaded, examples))
@@ -130,6 +131,7 @@ def _check(
         raise ValueError(f"two checkpoints have the same name: {', '.join(names)}; rename a file")
     for one in loaded:
         lmbdas_of(one, section.lmbdas)
+        _ = one.distortion  # raises where it may not be imported
         if not chosen_methods(one.model.form, options, isinstance(examples, VectorExamples)):
             raise ValueError(f"none of evaluation.methods applies to {one.name}")
     if examples.name in {dataset for dataset, _, _ in curves()}:

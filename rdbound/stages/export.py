@@ -1,5 +1,6 @@
 """The stage that takes the averaged weights out of a run that is not finished."""
 
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -7,18 +8,28 @@ import orbax.checkpoint as ocp
 from flax import nnx
 
 from rdbound import checkpoint
+from rdbound.checkpoint_file import naming
 from rdbound.config import Config
 from rdbound.config.load import read_yaml, validated
 from rdbound.models import make_model
+from rdbound.registry import refuse_outside
 
 __all__ = ["export_run"]
 
 
-def export_run(folder: Path, target: Path) -> int:
+def export_run(folder: Path, target: Path, outside: Collection[str] = ()) -> int:
     """Write the averaged weights of a run's newest checkpoint as ``target``; returns its step.
 
-    The run may be going on: nothing in its folder is touched. Raises ValueError
-    where ``folder`` is no training run or has no checkpoint yet.
+    The run may be going on: nothing in its folder is touched.
+
+    Args:
+      folder: of the run.
+      target: the file.
+      outside: names ``package.module:Class`` of models from outside the package that the
+        folder may import.
+
+    Raises ValueError where ``folder`` is no training run, has no checkpoint yet or not one of
+    its model, or its model is from outside and not named.
     """
     stored = folder / "config.yaml"
     if not stored.is_file():
@@ -27,9 +38,11 @@ def export_run(folder: Path, target: Path) -> int:
     newest = _newest(folder / "checkpoints")
     if config.model is None or config.training is None or newest is None:
         raise ValueError(f"{folder} holds no checkpoint of a training run yet")
-    model = make_model(**config.model.keywords())
-    graphdef, state = nnx.split(model)
-    nnx.replace_by_pure_dict(state, _averaged(newest))
+    with naming(stored):
+        refuse_outside("model", config.model.name, outside)
+        graphdef, state = nnx.split(make_model(**config.model.keywords()))
+    with naming(newest):
+        nnx.replace_by_pure_dict(state, _averaged(newest))
     averaged = nnx.merge(graphdef, state)
     checkpoint.save_checkpoint(target, averaged, config.model.spec(), config.training.weights)
     return int(newest.name)

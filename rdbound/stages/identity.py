@@ -27,6 +27,7 @@ LAUNCH = (
     "evaluation.batch",
     "evaluation.anchor",
     "evaluation.keep_streams",
+    "evaluation.outside",
 )
 """Keys that say where or how a run is done. What is read from paths is known by
 its contents: the digests beside the configuration."""

@@ -18,16 +18,17 @@ import numpy as np
 from rdbound import checkpoint
 from rdbound.channels import Channel, make_channel
 from rdbound.config import Config
-from rdbound.config.schema import CropsConfig, TrainConfig, VectorsConfig
-from rdbound.distortion import Distortion
+from rdbound.config.schema import CropsConfig, ModelConfig, TrainConfig, VectorsConfig
+from rdbound.distortion import Distortion, SquaredError, make_distortion
 from rdbound.images.crops import centre_crops, crops
 from rdbound.images.sets import ImageSet, open_images
+from rdbound.model_check import Candidate, check_model
 from rdbound.models import LatentModel, make_model
 from rdbound.sources import make_source
 from rdbound.sources.base import Stream
 from rdbound.stages import runs
 from rdbound.stages.progress import Bars, fingerprint_images
-from rdbound.training import NonFiniteLossError, batch_loss, fit
+from rdbound.training import NonFiniteLossError, fit
 
 __all__ = ["train_run"]
 
@@ -48,9 +49,10 @@ def train_run(config: Config, say: Say) -> Path:
     if config.model.start_from is not None:
         model = checkpoint.start_from(model, config.model.start_from)
     channel = make_channel(training.channel.name, **training.channel.options)
-    distortion = checkpoint.distortion_of(config.model.spec())
+    distortion = _distortion(config.model)
     data = _open(training, config.seed)
-    _check_fit(model, channel, distortion, data.shape, training)
+    if not runs.finished(Path(config.output)):
+        _check_fit(model, channel, distortion, data, config)
     folder = runs.open_run(config, _inputs(config, data))
     target = folder / checkpoint.RUN_FILE
     if runs.finished(folder):
@@ -69,6 +71,11 @@ def train_run(config: Config, say: Say) -> Path:
     seconds = time.monotonic() - start
     runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
     return target
+
+
+def _distortion(model: ModelConfig) -> Distortion:
+    named = model.distortion
+    return SquaredError() if named is None else make_distortion(named.name, **named.options)
 
 
 @dataclass(frozen=True)
@@ -115,30 +122,20 @@ def _inputs(config: Config, data: _Data) -> dict[str, str]:
 
 
 def _check_fit(
-    model: LatentModel,
-    channel: Channel,
-    distortion: Distortion,
-    shape: jax.ShapeDtypeStruct,
-    training: TrainConfig,
+    model: LatentModel, channel: Channel, distortion: Distortion, data: "_Data", config: Config
 ) -> None:
-    """Trace one batch; raises ValueError where the model cannot take the data."""
-    data = training.data
-    if isinstance(data, CropsConfig) and data.crop % model.stride:
+    """Raise ValueError for what would fail in training, or after it."""
+    assert config.model is not None
+    assert config.training is not None
+    crops_of = config.training.data
+    if isinstance(crops_of, CropsConfig) and crops_of.crop % model.stride:
         raise ValueError(
-            f"training.data.crop is {data.crop}, not a multiple of the model's stride "
+            f"training.data.crop is {crops_of.crop}, not a multiple of the model's stride "
             f"{model.stride}"
         )
-    try:
-        jax.eval_shape(
-            lambda x, key: batch_loss(model, channel, x, key, 0.0, distortion),
-            shape,
-            jax.random.key(0),
-        )
-    except TypeError as error:
-        reason = str(error).splitlines()[0]
-        raise ValueError(
-            f"the model cannot take batches of shape {shape.shape}: {reason}"
-        ) from None
+    spec, shape = config.model.spec(), data.shape.shape[1:]
+    candidate = Candidate(model, spec, channel, distortion, shape)
+    check_model(candidate, lambda _: None, compiled=False)
 
 
 def _fit_or_keep(run: Callable[[], LatentModel], folder: Path, spec: dict) -> LatentModel:

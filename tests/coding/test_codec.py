@@ -1,3 +1,6 @@
+import struct
+import zlib
+from contextlib import suppress
 from pathlib import Path
 from typing import NamedTuple
 
@@ -11,13 +14,14 @@ from hypothesis import strategies as st
 from rdbound.channels import RoundingChannel
 from rdbound.checkpoint import load, save_checkpoint
 from rdbound.coding import CODERS, BitstreamError, Codec, VectorCodec
+from rdbound.coding.container import Header, write_container
 from rdbound.coding.guard import BAND
 from rdbound.coding.rounding import RoundingCoder
 from rdbound.datum import image_datum, whole
 from rdbound.models import make_model
 from rdbound.objective import eight_bit, objective
 from rdbound.ops.distributions import Gaussian, Lookup, Mixture
-from tests.toy import SPEC, Toy
+from tests.toy import OUTSIDE, SPEC, Toy
 
 ROOT = Path(__file__).parents[2]
 
@@ -111,6 +115,77 @@ def test_every_corruption_and_truncation_of_a_small_image_is_an_error(codec, rng
             codec.decompress(bytes(damaged))
 
 
+def _sealed(data):
+    """The stream with the checksum that its bytes have."""
+    return data[:4] + struct.pack("<I", zlib.crc32(data[8:])) + data[8:]
+
+
+def test_no_damaged_stream_decodes_and_none_breaks_the_decoder(codec, rng):
+    """Every bit flipped; with a forged checksum an image may come out, and nothing else."""
+    data = codec.compress(_image(rng, 5, 9))
+    for bit in range(8 * len(data)):
+        damaged = bytearray(data)
+        damaged[bit // 8] ^= 1 << bit % 8
+        with pytest.raises(BitstreamError):
+            codec.decompress(bytes(damaged))
+        if bit % 2 and bit // 8 not in _SIZES:
+            with suppress(BitstreamError):
+                assert codec.decompress(_sealed(bytes(damaged))).shape == (5, 9, 3)
+
+
+_SIZES = (24, 25)  # the bytes of height and width: any size is compiled anew
+
+
+@pytest.mark.parametrize(("height", "width"), [(8192, 8192), (65535, 65535), (2**20, 33)])
+def test_a_stream_that_declares_too_much_is_refused_before_it_is_allocated(codec, height, width):
+    bomb = write_container(Header(codec.fingerprint, 0, 0.01, height, width), b"")
+    assert len(bomb) <= 31
+    with pytest.raises(BitstreamError, match=r"pixels with its padding, more than the limit of 33"):
+        codec.decompress(bomb)
+
+
+def test_the_limit_counts_padding_on_both_sides_and_can_be_raised(model, codec, rng):
+    image = _image(rng, 17, 8)  # 24 × 8 with its padding
+    data = codec.compress(image)
+    small, exact = (Codec(model, codec.tables, max_pixels=n) for n in (191, 192))
+    with pytest.raises(ValueError, match="8×17 is 192 pixels with its padding, more than the limit "
+                                         "of 191"):  # fmt: skip
+        small.compress(image)
+    with pytest.raises(BitstreamError, match="8×17 is 192 pixels"):
+        small.decompress(data)
+    np.testing.assert_array_equal(exact.decompress(data), codec.decompress(data))
+    assert exact.compress(image) == Codec(model, codec.tables, max_pixels=None).compress(image)
+
+
+def test_a_lambda_that_the_model_does_not_serve_is_refused(codec, rng):
+    image = _image(rng, 8, 8)
+    datum = image_datum(image, 8)
+    for lmbda in (1e-5, 0.2):
+        with pytest.raises(BitstreamError, match=r"outside the model's range, 0\.001 to 0\.1"):
+            codec.decompress(codec._encode((8, 8), datum.x, lmbda, None))
+    for lmbda in codec.lmbda_range:
+        assert codec.decompress(codec.compress(image, lmbda)).shape == image.shape
+
+
+def test_a_reconstruction_that_is_not_finite_is_no_image(rng):
+    model = Toy()
+    model.decode.bias[...] = model.decode.bias[...].at[5].set(jnp.nan)
+    broken = Codec(model)
+    with pytest.raises(BitstreamError, match="reconstruction is not finite"):
+        broken.decompress(broken.compress(_image(rng, 8, 8)))
+
+
+def test_vectors_of_another_dimension_are_refused(rng):
+    codec = VectorCodec(make_model("mlp", "codec", 4.0, dimension=3, hidden=[]))
+    with pytest.raises(ValueError, match=r"the model is of vectors \[3\], not \[4\]"):
+        codec.compress(rng.standard_normal((5, 4)))
+    with pytest.raises(BitstreamError, match=r"the model is of vectors \[3\], not \[4\]"):
+        codec.decompress(write_container(Header(codec.fingerprint, 0, 4.0, 5, 4), b""))
+    small = VectorCodec(make_model("mlp", "codec", 4.0, dimension=3, hidden=[]), max_pixels=14)
+    with pytest.raises(ValueError, match="3×5 is 15 pixels"):
+        small.compress(rng.standard_normal((5, 3)))
+
+
 def _perturbed(model, noise):
     """A codec on a machine whose log-scales are off by ``noise(shape)``."""
     codec = Codec(model)
@@ -175,12 +250,12 @@ def test_a_fresh_process_decodes_from_disk(rng, tmp_path):
     import sys
 
     path = save_checkpoint(tmp_path / "toy.safetensors", Toy(), SPEC)
-    loaded = load(path)
+    loaded = load(path, OUTSIDE)
     codec, image = Codec(loaded.model, loaded.tables), _image(rng, 33, 41)
     (tmp_path / "a.rdb").write_bytes(codec.compress(image, 0.02))
     code = (
         "import sys, numpy as np; from rdbound.checkpoint import load; "
-        "from rdbound.coding import Codec; c = load(sys.argv[1]); "
+        "from rdbound.coding import Codec; c = load(sys.argv[1], ['tests.toy:Toy']); "
         "d = Codec(c.model, c.tables).decompress(open(sys.argv[2], 'rb').read()); "
         "np.save(sys.argv[3], d)"
     )

@@ -1,3 +1,6 @@
+import struct
+import zlib
+
 import pytest
 
 from rdbound.coding.container import BitstreamError, Header, read_container, write_container
@@ -28,6 +31,25 @@ def test_other_files_are_named(data, message):
 def test_another_model_is_named():
     with pytest.raises(BitstreamError, match="another model"):
         read_container(write_container(HEADER, b"abc"), b"otherone")
+
+
+def _sealed(body, version=1):
+    return b"RDB" + bytes([version]) + struct.pack("<I", zlib.crc32(body)) + body
+
+
+@pytest.mark.parametrize("lmbda", [0.0, -1.0, float("nan"), float("inf")])
+def test_an_impossible_lambda_is_told(lmbda):
+    body = struct.pack("<8sIf", HEADER.fingerprint, 0, lmbda) + bytes([8, 8, 0])
+    with pytest.raises(BitstreamError, match="sizes, λ or lengths are impossible"):
+        read_container(_sealed(body), HEADER.fingerprint)
+
+
+@pytest.mark.parametrize("text", [b"[" * 1024, b"{]", b"3"])
+def test_parameters_that_are_no_names_and_values_are_told(text):
+    start = struct.pack("<8sIf", HEADER.fingerprint, 0, 0.01) + b"\0"
+    length = bytes([len(text) & 127 | 128, len(text) >> 7])
+    with pytest.raises(BitstreamError, match="the coder's parameters are not"):
+        read_container(_sealed(start + length + text + bytes([8, 8, 0]), 2), HEADER.fingerprint)
 
 
 def test_every_truncation_and_every_flipped_byte_is_an_error():

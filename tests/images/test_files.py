@@ -23,6 +23,16 @@ def test_lossless_formats_come_back_exactly(tmp_path, rng, suffix):
     )
 
 
+def test_an_image_that_declares_too_much_is_refused_before_it_is_decoded(tmp_path, rng):
+    path = _save(tmp_path / "a.png", rng.integers(0, 256, (5, 7, 3), dtype=np.uint8))
+    assert read_image(path, 35).shape == (5, 7, 3)
+    path.write_bytes(path.read_bytes()[:60])  # the header, and pixels that do not come
+    with pytest.raises(ValueError, match=r"a\.png: 7×5 is more than the limit of 34 pixels"):
+        read_image(path, 34)
+    with pytest.raises(ValueError, match="is the file whole"):
+        read_image(path, 35)
+
+
 def test_greyscale_becomes_rgb_and_opaque_alpha_is_dropped(tmp_path, rng):
     grey = rng.integers(0, 256, (4, 6), dtype=np.uint8)
     read = read_image(_save(tmp_path / "grey.png", grey))

@@ -1,0 +1,120 @@
+"""The codec on files: an image into a stream and back, nothing of the user's lost on the way."""
+
+import io
+import os
+import tempfile
+from collections.abc import Collection
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from rdbound.checkpoint import load, resolve
+from rdbound.coding import BitstreamError, Codec
+from rdbound.coding.limits import MAX_PIXELS
+from rdbound.images.files import read_image
+
+__all__ = ["compress_file", "decompress_file", "refuse_overwriting"]
+
+LOSSLESS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".ppm": "PPM"}
+
+
+def compress_file(
+    source: Path,
+    target: Path,
+    checkpoint: str,
+    lmbda: float | None = None,
+    force: bool = False,
+    outside: Collection[str] = (),
+    max_pixels: int = MAX_PIXELS,
+) -> str:
+    """Code an image; returns a line that tells bytes and rate.
+
+    Args:
+      source: an image file.
+      target: of the stream.
+      checkpoint: a file or a name.
+      lmbda: the trade-off, the middle of the model's range by default.
+      force: overwrite the target.
+      outside: see :func:`rdbound.checkpoint.load`.
+      max_pixels: a larger image is refused before it is decoded.
+
+    Raises ValueError as what it calls does, and where ``target`` is there already, or is
+    one of the files that are read.
+    """
+    _check_target(target, force, source, resolve(checkpoint))
+    image = read_image(source, max_pixels)
+    data = _codec(checkpoint, outside, max_pixels).compress(image, lmbda)
+    _write(target, data)
+    rate = 8 * len(data) / (image.shape[0] * image.shape[1])
+    return f"{target}: {len(data)} bytes, {rate:.4f} bits per pixel"
+
+
+def decompress_file(
+    source: Path,
+    target: Path,
+    checkpoint: str,
+    force: bool = False,
+    outside: Collection[str] = (),
+    max_pixels: int = MAX_PIXELS,
+) -> str:
+    """Decode a stream into an image file; returns a line that tells its size.
+
+    Args: as of :func:`compress_file`; ``target`` has the suffix of a lossless format.
+    Raises ValueError as there.
+    """
+    _check_target(target, force, source, resolve(checkpoint))
+    kind = target.suffix.lower()
+    if kind not in LOSSLESS:
+        raise ValueError(
+            f"{target}: a decoded image is written losslessly, as one of {' '.join(LOSSLESS)}"
+        )
+    codec = _codec(checkpoint, outside, max_pixels)
+    try:
+        image = codec.decompress(source.read_bytes())
+    except BitstreamError as error:
+        raise ValueError(f"{source}: {error}") from None
+    _write(target, _encoded(image, LOSSLESS[kind]))
+    return f"{target}: {image.shape[1]}×{image.shape[0]} pixels"
+
+
+def refuse_overwriting(path: Path, force: bool, *inputs: Path) -> Path:
+    """``path``, where it may be written.
+
+    Raises ValueError where it is one of the ``inputs``, by whatever name, or where it is
+    there and ``force`` is not given.
+    """
+    for source in inputs:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise ValueError(f"{path} would replace {source}, which is read; give another name")
+    if path.exists() and not force:
+        raise ValueError(f"{path} exists already; give another name" + (
+            " or --force" if path.suffix != ".csv" else ""))  # fmt: skip
+    return path
+
+
+def _check_target(target: Path, force: bool, *inputs: Path) -> None:
+    if not target.parent.is_dir():
+        raise ValueError(f"{target}: there is no folder {target.parent}")
+    refuse_overwriting(target, force, *inputs)
+
+
+def _codec(checkpoint: str, outside: Collection[str], max_pixels: int) -> Codec:
+    loaded = load(checkpoint, outside)
+    if loaded.model.stride == 1:
+        raise ValueError(f"{checkpoint}: a model of vectors, which codes no image")
+    return Codec(loaded.model, loaded.tables, max_pixels=max_pixels)
+
+
+def _encoded(image: np.ndarray, kind: str) -> bytes:
+    buffer = io.BytesIO()
+    Image.fromarray(image).save(buffer, format=kind)
+    return buffer.getvalue()
+
+
+def _write(path: Path, data: bytes) -> None:
+    """Whole or not at all, by way of a file that nobody else has."""
+    with tempfile.TemporaryDirectory(prefix=f".{path.name}.", dir=path.parent) as folder:
+        part = Path(folder) / path.name
+        part.write_bytes(data)
+        os.replace(part, path)
