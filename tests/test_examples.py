@@ -59,6 +59,8 @@ def test_the_exact_rows_are_the_points_of_the_source():
         point = source.exact(row.lmbda)
         assert (row.bpp, row.mse) == (point.rate, point.distortion)
         assert row.bits == pytest.approx(point.rate * 40)
+        assert row.psnr == pytest.approx(-10 * np.log10(point.distortion)), "of a peak of one"
+        assert (row.pixels, row.bytes, row.J_se, row.samples) == (40, None, None, 0)
         assert pytest.approx(point.J(row.lmbda)) == row.J
     circle = Circle(noise=0.1)
     assert exact_rows(VectorExamples("circle", circle, 40, 2, 0), (1.0,)) == []

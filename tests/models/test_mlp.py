@@ -193,7 +193,7 @@ class Bare(Hyperprior):
 
 def test_the_width_of_y_never_falls_below_that_of_a_unit_box():
     """0.11 in a codec; in a bound the variance is s²σ̂² + 1/12, at any σ̂ and λ."""
-    log_sigma, mu = jnp.array([-80.0, -5.0, -1.0, 2.0]), jnp.arange(4.0)
+    log_sigma, mu = jnp.array([-jnp.inf, -80.0, -5.0, -1.0, 2.0]), jnp.arange(5.0)
     for lmbda in (0.001, 0.05):
         s = (255 / 4) / np.sqrt(18 / (np.log(2) * lmbda))
         sigma = {}
