@@ -1,25 +1,30 @@
+import dataclasses
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdbound.bench import _Keyed
+from rdbound.bench import Bench, _Keyed
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
-from rdbound.datum import image_datum
+from rdbound.datum import image_datum, whole
 from rdbound.evaluation import evaluate
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
-from rdbound.examples import ImageExamples
+from rdbound.examples import ImageExamples, VectorExamples
 from rdbound.images.sets import ImageSet
+from rdbound.models import make_model
 from rdbound.objective import clip, eight_bit, objective
 from rdbound.refinement import RefinementOptions, refine
 from tests.toy import Toy
 
+QUICK = RefinementOptions(steps=4, check_every=2)
+
 
 @pytest.fixture
 def images(rng):
-    pixels = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((16, 24, 3), (9, 11, 3))]
+    pixels = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((16, 24, 3), (9, 19, 3))]
     return ImageExamples(ImageSet("noise", ("one", "two"), lambda i: pixels[i]))
 
 
@@ -66,9 +71,7 @@ def test_a_hierarchical_inference_is_averaged_over_its_upper_latents(images):
 
 
 def test_rows_of_a_codec(images):
-    options = EvaluationOptions(
-        lmbdas=(0.02, 0.05), refine=RefinementOptions(steps=4, check_every=2)
-    )
+    options = EvaluationOptions(lmbdas=(0.02, 0.05), refine=QUICK)
     rows = list(evaluate(_checkpoint("codec"), images, options))
     assert len(rows) == 2 * 2 * 6
     assert all(r.bits == 8 * r.bytes for r in rows if r.bytes is not None)
@@ -90,32 +93,104 @@ def test_refinement_and_evaluation_never_share_noise(images):
     assert len(set(keys)) == 8
 
 
-def test_rows_are_the_objective_on_the_keys_of_evaluation(images):
+def test_the_keys_that_are_passed_are_those_of_their_purpose(images, monkeypatch):
+    """What the solver and the judge were really given, over two images and two λ."""
+    given = {"refinement": [], "evaluation": []}
+    bench_terms = Bench._terms_of
+
+    def refining(*arguments, **options):
+        solve = refine(*arguments, **options)
+
+        def recording(data, evidence, lmbdas, keys):
+            given["refinement"] += list(jax.random.key_data(keys).reshape(-1, 2))
+            return solve(data, evidence, lmbdas, keys)
+
+        return recording
+
+    def judging(self, method, samples):
+        run = bench_terms(self, method, samples)
+
+        def recording(params, data, evidence, keys, lmbdas):
+            given["evaluation"] += list(jax.random.key_data(keys).reshape(-1, 2))
+            return run(params, data, evidence, keys, lmbdas)
+
+        return recording
+
+    monkeypatch.setattr("rdbound.bench.refine", refining)
+    monkeypatch.setattr(Bench, "_terms_of", judging)
+    options = EvaluationOptions(lmbdas=(0.02, 0.03), samples=2, refine=QUICK,
+                                methods=("bound", "bound-refined"))  # fmt: skip
+    assert len(list(evaluate(_checkpoint("bound"), images, options))) == 8
+    refining, judging = ([k.tobytes() for k in given[what]] for what in given)
+    assert len(refining) == len(set(refining)) == 4, "one for each image and λ"
+    # The refined bound has the noise of the amortized one: their gap is a paired difference.
+    assert len(judging) == 8
+    assert len(set(judging)) == 4
+    assert judging[0::2] == judging[1::2]
+    assert not set(refining) & set(judging)
+
+
+class Constant:
+    """A source that says the same vector every time."""
+
+    dimension, distortion = 2, "squared"
+
+    def sample(self, key, count):
+        return jnp.tile(jnp.array([0.5, -1.0]), (count, 1))
+
+
+def test_members_of_a_block_have_noise_of_their_own():
+    """Of equal vectors only the noise differs: J and its error are those of independent draws."""
+    model = make_model("mlp", "bound", 2.0, dimension=2, hidden=())
+    examples = VectorExamples("constant", Constant(), 1000, 2, 0)
+    options = EvaluationOptions(lmbdas=(2.0,), samples=1, methods=("bound",))
+    rows = list(evaluate(Checkpoint(model, {}, None, "linear"), examples, options))
+    datum, gaussian = whole(jnp.array([0.5, -1.0])), make_channel("gaussian")
+    one = lambda k: objective(model, gaussian, datum, k, 2.0).J  # noqa: E731
+    J = np.asarray(jax.jit(jax.vmap(one))(jax.random.split(jax.random.key(7), 4000)))
+    for row in rows:
+        assert abs(row.J - J.mean()) < 4 * np.hypot(J.std() / 500**0.5, J.std() / 4000**0.5)
+        assert row.J_se == pytest.approx(J.std() / 500**0.5, rel=0.2)
+    assert rows[0].J != rows[1].J
+
+
+THROUGH = {"bound": "gaussian", "codec": "sga"}
+JUDGE = {"bound": (make_channel("gaussian"), clip), "codec": (make_channel("rounding"), eight_bit)}
+# Enough for the rounded latents to be other ones.
+FIRM = RefinementOptions(steps=40, learning_rate=0.1, final_learning_rate=0.1, check_every=20)
+COLD = make_channel("sga", decay=0.2, start=5)
+
+
+@pytest.mark.parametrize(("form", "plain", "moved"), [
+    ("bound", "bound", "bound-refined"), ("codec", "codec-ideal", "codec-refined-ideal"),
+])  # fmt: skip
+def test_rows_are_the_objective_on_the_keys_of_evaluation(images, form, plain, moved):
     """A refined row is J of the refined evidence, all levels, on noise refinement never saw."""
-    model = Toy(form="bound")
+    model, (judge, decode) = Toy(form=form), JUDGE[form]
     options = EvaluationOptions(
-        lmbdas=(0.02,), samples=4, refine=RefinementOptions(steps=6, check_every=3)
+        lmbdas=(0.02,), samples=4, refine=FIRM, channels={"sga": COLD}, methods=(plain, moved)
     )
-    rows = {(r.image, r.method): r for r in evaluate(_checkpoint("bound"), images, options)}
-    gaussian = make_channel("gaussian")
+    rows = {(r.image, r.method): r for r in evaluate(_checkpoint(form), images, options)}
+    solve = refine(model, options.channel(THROUGH[form]), judge, decode, FIRM)
+    run = jax.jit(lambda d, e, k: objective(model, judge, d, k, 0.02, e, decode))
     for place, name in enumerate(images.names):
         of = _Keyed(images.batch((place,), 8), 0.02, 0)
         datum = jax.tree.map(lambda leaf: leaf[0, 0], of.batch.data)
-        solve = refine(model, gaussian, gaussian, clip, options.refine)
-        start = model.infer(datum.x, 0.02)
+        start = jax.jit(model.infer)(datum.x, 0.02)
         one = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
         refined = solve(one(datum), one(start), jnp.full(1, 0.02), of.keys(0)[0])
         evidence = jax.tree.map(lambda leaf: leaf[0], refined.evidence)
-        for method, moved in (("bound", start), ("bound-refined", evidence)):
+        for method, known in ((plain, start), (moved, evidence)):
             keys = jax.random.split(of.keys(1)[0, 0], 4)
-            run = jax.jit(
-                lambda k, d=datum, e=moved: objective(model, gaussian, d, k, 0.02, e, clip)
-            )
-            terms = [run(k) for k in keys]
-            bits = np.mean([sum(float(b) for b in t.bits) for t in terms])
-            assert rows[name, method].bits == pytest.approx(bits, rel=1e-4)
+            terms = [run(datum, known, k) for k in keys]
+            levels = np.mean([[float(b) for b in t.bits] for t in terms], axis=0)
+            assert rows[name, method].bits == pytest.approx(levels.sum(), rel=1e-4)
+            assert levels.min() > 1e-2 * levels.sum(), "no level is free"
             mse = np.mean([float(t.distortion) for t in terms])
             assert rows[name, method].mse == pytest.approx(mse, rel=1e-4)
+            assert pytest.approx(levels.sum() / rows[name, method].pixels + 0.02 * mse,
+                                 rel=1e-4) == rows[name, method].J  # fmt: skip
+        assert rows[name, moved].J < 0.99 * rows[name, plain].J, "refinement has moved it"
 
 
 def test_the_real_output_is_that_of_the_symbols_that_the_8_bit_output_is_of(images):
@@ -159,7 +234,7 @@ def test_refinement_is_judged_alike_whatever_was_chosen(images, method, monkeypa
 
 def test_coded_rows_are_the_files(images, tmp_path):
     """bits = 8·bytes = bpp·pixels = the size of the kept file; its MSE is that of the ideal row."""
-    options = EvaluationOptions(lmbdas=(0.02,), refine=RefinementOptions(steps=4, check_every=2))
+    options = EvaluationOptions(lmbdas=(0.02,), refine=FIRM, channels={"sga": COLD})
     found = list(evaluate(_checkpoint("codec"), images, options, tmp_path))
     rows = {(r.image, r.method): r for r in found}
     codec = Codec(Toy())
@@ -172,9 +247,41 @@ def test_coded_rows_are_the_files(images, tmp_path):
         image = images.images[images.names.index(name)]
         mse = np.mean((codec.decompress(data).astype(float) - image) ** 2)
         assert row.mse == pytest.approx(mse, rel=1e-12)
+        assert pytest.approx(row.bpp + 0.02 * row.mse, rel=1e-12) == row.J
         ideal = rows[name, method.replace("coded", "ideal")]
-        assert ideal.mse == pytest.approx(row.mse, rel=1e-3), "8 bits on both sides"
+        # A pixel may fall on the other side of a rounding boundary, no more than one.
+        assert ideal.mse == pytest.approx(row.mse, rel=5e-5), "8 bits on both sides"
         assert ideal.bits < row.bits < ideal.bits * 1.02 + 8 * 60
+    for name in images.names:
+        plain, moved = (rows[name, m] for m in ("codec-coded", "codec-refined-coded"))
+        assert abs(moved.mse / plain.mse - 1) > 1e-2, "other symbols, and so another file"
+
+
+def test_without_eight_bits_the_ideal_row_would_be_another(images):
+    """What the test above can tell apart: clipped reconstructions have another MSE."""
+    options = EvaluationOptions(lmbdas=(0.02,), methods=("codec-ideal",))
+    rounding = make_channel("rounding")
+    for row, place in zip(evaluate(_checkpoint("codec"), images, options), (0, 1), strict=True):
+        datum = image_datum(images.images[place], 8)
+        run = jax.jit(lambda d: objective(Toy(), rounding, d, jax.random.key(0), 0.02, decode=clip))
+        assert abs(float(run(datum).distortion) / row.mse - 1) > 1e-4
+
+
+def _marked(rows, *names):
+    """Rows of these methods with a J that no evaluation gives."""
+    return [dataclasses.replace(row, J=-1.0) for row in rows if row.method in names]
+
+
+def test_a_batch_is_known_only_where_all_of_its_rows_are(images):
+    options = EvaluationOptions(lmbdas=(0.02,), samples=2, methods=("bound", "floor"))
+    rows = list(evaluate(_checkpoint("bound"), images, options))
+    assert [r.method for r in rows] == ["bound", "floor"] * 2
+    part = _marked(rows, "bound")
+    assert list(evaluate(_checkpoint("bound"), images, options, known=part)) == rows
+    every = _marked(rows, "bound", "floor")
+    assert list(evaluate(_checkpoint("bound"), images, options, known=every)) == every
+    first = list(evaluate(_checkpoint("bound"), images, options, known=every[:2]))
+    assert first == every[:2] + rows[2:]
 
 
 def test_the_floor_is_the_distortion_of_the_means(images):

@@ -38,6 +38,9 @@ def test_blocks_are_fresh_vectors_of_the_source():
     assert batch.data.x.shape == (2, 2500, 2)
     assert batch.pixels(1) == 5000
     np.testing.assert_array_equal(batch.originals[1], batch.data.x[1])
+    (last,) = examples.batch((3,), 1).originals
+    np.testing.assert_array_equal(batch.originals[1], last, "whatever batch it is in")
+    assert batch.names == ("block-01", "block-04")
     both = np.concatenate(batch.originals)
     assert len(np.unique(both, axis=0)) == 5000, "no vector twice"
     # Variances of 5000 draws, within four standard errors of √(2/5000).
@@ -59,6 +62,8 @@ def test_the_exact_rows_are_the_points_of_the_source():
         point = source.exact(row.lmbda)
         assert (row.bpp, row.mse) == (point.rate, point.distortion)
         assert row.bits == pytest.approx(point.rate * 40)
+        assert row.psnr == pytest.approx(-10 * np.log10(point.distortion)), "of a peak of one"
+        assert (row.pixels, row.bytes, row.J_se, row.samples) == (40, None, None, 0)
         assert pytest.approx(point.J(row.lmbda)) == row.J
     circle = Circle(noise=0.1)
     assert exact_rows(VectorExamples("circle", circle, 40, 2, 0), (1.0,)) == []

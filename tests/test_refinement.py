@@ -145,13 +145,34 @@ def test_only_evidence_moves_in_an_autoregressive_posterior(key):
     assert jax.tree.structure(refined.evidence) == jax.tree.structure(start)
 
 
-def test_the_optimizer_is_an_argument(rng):
-    model, judge, data, evidence, lmbdas, keys = _setup("codec", rng)
+@pytest.mark.parametrize(("form", "channel"), [("codec", "mixed"), ("bound", "gaussian")])
+def test_the_optimizer_is_an_argument_and_the_judges_noise_is_common(form, channel, rng):
+    """Evidence that stands still is judged alike every time, by a random judge too."""
+    model, judge, data, evidence, lmbdas, keys = _setup(form, rng)
     options = RefinementOptions(steps=10, check_every=5)
     still = refine(
-        model, make_channel("mixed"), judge, clip, options, optimizer=optax.set_to_zero()
+        model, make_channel(channel), judge, clip, options, optimizer=optax.set_to_zero()
     )
     refined = still(data, evidence, lmbdas, keys)
     for a, b in zip(jax.tree.leaves(evidence), jax.tree.leaves(refined.evidence), strict=True):
         np.testing.assert_array_equal(a, b)
     assert (refined.trace == refined.trace[:, :1]).all()
+    assert (refined.status == 1).all(), "nothing is better than itself"
+
+
+def test_every_step_has_noise_of_its_own(rng):
+    """Evidence that stands still has another gradient at each."""
+    model, judge, data, evidence, lmbdas, keys = _setup("bound", rng, 1)
+    seen = []
+
+    def listening(updates, state, params=None):
+        jax.debug.callback(lambda g: seen.append(np.array(g)), updates[0].mu)
+        return jax.tree.map(jnp.zeros_like, updates), state
+
+    silent = optax.GradientTransformation(lambda params: optax.EmptyState(), listening)
+    options = RefinementOptions(steps=6, check_every=3)
+    solve = refine(model, make_channel("gaussian"), judge, clip, options, optimizer=silent)
+    jax.block_until_ready(solve(data, evidence, lmbdas, keys))
+    jax.effects_barrier()
+    assert len(seen) == 6
+    assert len({gradient.tobytes() for gradient in seen}) == 6

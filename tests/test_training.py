@@ -14,10 +14,12 @@ from flax import nnx
 
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
+from rdbound.datum import whole
 from rdbound.evaluation import evaluate
 from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import VectorExamples
 from rdbound.models import make_model
+from rdbound.objective import objective
 from rdbound.sources.base import Stream
 from rdbound.sources.gaussian import GaussianSource
 from rdbound.training import NonFiniteLossError, batch_loss, draw_lmbdas, fit, init, make_step
@@ -48,6 +50,41 @@ def test_lmbdas_are_log_uniform_and_stratified(key):
     assert np.abs(place - uniform).max() < 1.63 / np.sqrt(len(place))
     one = np.sort(np.floor(8 * np.log(draw_lmbdas(key, 8, (low, high)) / low) / np.log(high / low)))
     np.testing.assert_array_equal(one, np.arange(8))
+
+
+def test_a_datum_weighs_by_a_power_of_its_lambda(key):
+    """loss = mean of (λ/λ₀)^−balance · J(λ), λ₀ = √(low·high)."""
+    model, low, high = _mlp((0.5, 8.0)), 0.5, 8.0
+    batch = np.random.default_rng(0).normal(size=(6, 2)).astype(np.float32)
+    channel = make_channel("gaussian")
+    lmbda_key, noise_key = jax.random.split(key)
+    lmbdas = draw_lmbdas(lmbda_key, 6, (low, high))
+    one = jax.jit(lambda x, k, lmbda: objective(model, channel, whole(x), k, lmbda).J)
+    each = zip(batch, jax.random.split(noise_key, 6), lmbdas, strict=True)
+    J = np.array([float(one(*datum)) for datum in each])
+    run = jax.jit(lambda balance: batch_loss(model, channel, batch, key, balance))
+    for balance in (0.0, 0.5, 1.0):
+        loss, means = run(balance)
+        expected = np.mean((np.asarray(lmbdas) / 2.0) ** -balance * J)
+        assert float(loss) == pytest.approx(expected, rel=1e-5)
+        assert float(means["J"]) == pytest.approx(J.mean(), rel=1e-5)
+
+
+def test_the_average_is_exponential_and_soon_forgets_the_start(key):
+    """After step t: d·average + (1 − d)·weights, d = min(ema, (1 + t)/(10 + t))."""
+    graphdef, state = nnx.split(_mlp())
+    options = TrainingOptions(batch=4, warmup=0, learning_rate=0.1, ema=0.2)
+    step, *_ = make_step(graphdef, make_channel("gaussian"), options)
+    carry = init(nnx.to_pure_dict(state), options)
+    average = [np.array(leaf) for leaf in jax.tree.leaves(carry.params)]
+    for t, decay in enumerate((1 / 10, 2 / 11, 0.2, 0.2)):
+        carry, _ = step(carry, jnp.ones((4, 2)) * (t + 1), key)
+        weights = jax.tree.leaves(jax.device_get(carry.params))
+        average = [decay * a + (1 - decay) * w for a, w in zip(average, weights, strict=True)]
+        for found, expected in zip(jax.tree.leaves(carry.ema), average, strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    moved = max(np.abs(a - w).max() for a, w in zip(average, weights, strict=True))
+    assert moved > 0.01, "the weights are not their average"
 
 
 def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):

@@ -72,3 +72,19 @@ def test_what_is_wrong_with_a_table_names_the_file(tmp_path):
     write_table(tmp_path / "rd.csv", [dataclasses.replace(r, dataset="other") for r in rows])
     with pytest.raises(ValueError, match=r"rd.csv: holds no row of the data set 'toy'"):
         read_curves(tmp_path / "rd.csv", "toy")
+
+
+def _points(bpp, psnr):
+    psnr = np.asarray(psnr, float)
+    return Points(np.asarray(bpp, float), psnr, 255.0**2 * 10 ** (-psnr / 10))
+
+
+def test_a_mean_curve_is_of_rates_of_decibels_and_of_errors_each_by_itself():
+    """PSNR is averaged in dB: above that of the mean MSE, which stands beside it."""
+    one, other = _points([0.1, 0.4], [30.0, 34.0]), _points([0.5, 0.8], [40.0, 42.0])
+    found = mean_curve(ImageCurves("d", "c", {"a": one, "b": other}))
+    np.testing.assert_allclose(found.bpp, [0.3, 0.6])
+    np.testing.assert_allclose(found.psnr, [35.0, 38.0])
+    np.testing.assert_allclose(found.mse, 255.0**2 * np.array([
+        (1e-3 + 1e-4) / 2, (10**-3.4 + 10**-4.2) / 2]))  # fmt: skip
+    assert (found.psnr > 10 * np.log10(255.0**2 / found.mse) + 1.0).all()

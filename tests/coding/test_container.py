@@ -1,3 +1,4 @@
+import dataclasses
 import struct
 import zlib
 
@@ -15,6 +16,20 @@ def test_round_trip_and_size():
     assert payload == b"x" * 100_000
     assert (header.height, header.width, header.index_crc) == (187, 2**20, 7)
     assert header.lmbda == pytest.approx(0.01)
+
+
+@pytest.mark.parametrize(("coder", "parameters", "version"), [
+    (0, {}, 1), (0, {"step": 3}, 2), (77, {}, 2), (255, {"a": [1.5, "b"], "c": None}, 2),
+])  # fmt: skip
+def test_the_coder_and_its_parameters_come_back(coder, parameters, version):
+    """Whatever version 1 cannot say is said by version 2."""
+    header = dataclasses.replace(HEADER, coder=coder, parameters=parameters)
+    data = write_container(header, b"payload")
+    assert data[:4] == b"RDB" + bytes([version])
+    found, payload = read_container(data, HEADER.fingerprint)
+    assert payload == b"payload"
+    assert (found.coder, found.parameters) == (coder, parameters)
+    assert (found.height, found.width, found.index_crc) == (187, 2**20, 7)
 
 
 @pytest.mark.parametrize(("data", "message"), [

@@ -168,13 +168,13 @@ def test_mistakes_are_named(options, message):
 def test_a_codecs_factorized_scales_end_at_the_bound_and_a_bounds_do_not():
     for form, floor in (("codec", 0.11), ("bound", 0.0)):
         top = FactorizedPrior(3, form)
-        top.log_sigma[...] = jnp.array([-50.0, np.log(0.2), 1.0])
+        top.log_sigma[...] = jnp.array([-jnp.inf, np.log(0.2), 1.0])
         sigma = np.exp(np.asarray(top().log_sigma, float))
         assert sigma.min() >= floor * (1 - 1e-6)
         assert sigma.min() == pytest.approx(floor, rel=1e-6, abs=1e-20)
     spread = np.exp([-0.7, 0.0, 0.7])
     top = FactorizedPrior(3, "codec")
-    top.log_sigma[...], top.mu[...] = jnp.array([-50.0, np.log(0.2), 1.0]), jnp.arange(3.0)
+    top.log_sigma[...], top.mu[...] = jnp.array([-jnp.inf, np.log(0.2), 1.0]), jnp.arange(3.0)
     prior = top()
     exact = np.maximum(np.array([0.0, 0.2, np.e])[:, None] * spread, 0.11)
     np.testing.assert_allclose(np.exp(prior.log_sigma), exact, rtol=1e-5)
@@ -193,7 +193,7 @@ class Bare(Hyperprior):
 
 def test_the_width_of_y_never_falls_below_that_of_a_unit_box():
     """0.11 in a codec; in a bound the variance is s²σ̂² + 1/12, at any σ̂ and λ."""
-    log_sigma, mu = jnp.array([-80.0, -5.0, -1.0, 2.0]), jnp.arange(4.0)
+    log_sigma, mu = jnp.array([-jnp.inf, -80.0, -5.0, -1.0, 2.0]), jnp.arange(5.0)
     for lmbda in (0.001, 0.05):
         s = (255 / 4) / np.sqrt(18 / (np.log(2) * lmbda))
         sigma = {}

@@ -99,6 +99,23 @@ def test_it_starts_as_the_res_hyper_of_its_size(pair):
     assert float(sum(other.bits[1:])) == pytest.approx(float(one.bits[1]), rel=1e-5)
 
 
+def test_what_later_steps_are_told_is_what_samples_differ_by_from_the_proposal(pair):
+    """(y − μ) / s where a step has conveyed it, μ of the hyper-synthesis; zero elsewhere."""
+    hyper, context = pair
+    latents = _latents(context, _image())
+    proposed, s = hyper.prior(1, (latents[0],), 0.01).mu, context.scale(0.01)
+    state = context.absorb(0, context.start(0.01), latents[0])
+    assert not np.any(state.after_z.innovation)
+    expected = jnp.zeros_like(proposed)
+    for step, latent in enumerate(latents[1:]):
+        state = context.absorb(1 + step, state, latent)
+        expected += scatter((latent - gather(proposed, step)) / s, step)
+        np.testing.assert_allclose(state.after_z.innovation, expected, atol=1e-5)
+    assert float(jnp.abs(proposed / s).max()) > 1e-3, "the proposal is not zero"
+    np.testing.assert_allclose(state.after_z.innovation * s + proposed, state.after_z.known,
+                               atol=1e-4)  # fmt: skip
+
+
 @pytest.mark.parametrize("step", range(4))
 def test_no_prior_depends_on_what_is_conveyed_later(busy, step):
     """The gradient with respect to this step's and later samples is exactly zero."""

@@ -56,6 +56,7 @@ def test_a_run_of_an_older_schema_is_entered_again(config, tmp_path):
     del raw["training"]["data"]["held_out"]
     stored.write_text(yaml.safe_dump(raw))
     assert same_run(stored, config("training.options.log_every=1"))
+    assert not same_run(stored, config("training.options.steps=11"))
     open_run(config(), {"training.data": "abc"})
     raw["training"]["forgotten"] = 3
     stored.write_text(yaml.safe_dump(raw))
