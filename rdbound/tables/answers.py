@@ -14,7 +14,9 @@ from rdbound.tables.rows import Cell, read_rows, write_rows
 __all__ = ["Answer", "read_answers", "write_answers"]
 
 _TEXT = {"source", "method", "side", "status"}
-_OPTIONAL = {"exact_rate", "exact_slope", "exact_J"}
+_LATER = {"rate_error", "distortion_error"}
+"""Columns that older tables lack."""
+_OPTIONAL = {"exact_rate", "exact_slope", "exact_J"} | _LATER
 _FORMER = {"side": "kind"}
 """Names that columns had in older tables."""
 
@@ -35,6 +37,8 @@ class Answer:
       exact_J: the least of R(D) + λ·D.
       seconds: of work.
       status: a sentence where something went wrong.
+      rate_error, distortion_error: standard errors of rate and distortion by
+        themselves, of the samples that gave ``standard_error``.
     """
 
     source: str
@@ -50,6 +54,8 @@ class Answer:
     exact_J: float | None
     seconds: float
     status: str
+    rate_error: float | None = None
+    distortion_error: float | None = None
 
     @property
     def J(self) -> float:
@@ -95,7 +101,7 @@ def read_answers(path: Path) -> list[Answer]:
     Raises ValueError where there is no file, naming the column that it lacks, or
     naming the file and the line of what is not a row.
     """
-    needed = [name for name in _FIELDS if name not in _FORMER]
+    needed = [name for name in _FIELDS if name not in _FORMER.keys() | _LATER]
     out = []
     for line, record in read_rows(path, needed, "a table of answers"):
         try:
@@ -113,9 +119,9 @@ def _answer(record: Mapping[str, str | None]) -> Answer:
     values: dict[str, Any] = {}
     for name in _FIELDS:
         stored = name if name in record else _FORMER.get(name, name)
-        if stored not in record:
+        if stored not in record and name not in _LATER:
             raise KeyError(name)
-        values[name] = _value(name, record[stored] or "")
+        values[name] = _value(name, record.get(stored) or "")
     return Answer(**values)
 
 
