@@ -13,7 +13,7 @@ ROUNDING = 1e-6
 """Share of a rate, or of λ·D, that an estimate computed in float32 may be off by."""
 CURVE = 1e-7
 """Bits to which the exact R at a distortion is computed."""
-STEEPEST = 3.0
+STEEPEST = 1.5
 """Standard errors of J by which R(D) − R may err at most, where only that of J is known."""
 
 
@@ -75,10 +75,10 @@ def _below_the_curve(a: Answer, limit: float) -> bool:
 def _noise(a: Answer, slope: float) -> float:
     """Standard error of R + ``slope``·D.
 
-    Those of R, D and R + λ·D give their covariance, and with it any other sum's. Where
-    they are not known, an error in D weighs by as much more than in J as the
-    curve is steeper than λ; but only so far, as the relative noise of D is about
-    that of R in nats, and D·slope at most about 1/(2·ln 2) bits.
+    Those of R, D and R + λ·D give the covariance of R and D, and with it the error of
+    any other sum. Where they are not known, an error in D weighs by as much more
+    than in J as the curve is steeper than λ; but only so far: D·slope is at most
+    about 1/(2·ln 2) bits, so that the relative noise of D adds about as much as R's.
     """
     if a.rate_error is None or a.distortion_error is None:
         return a.standard_error * min(max(1.0, slope / a.lmbda), STEEPEST)
