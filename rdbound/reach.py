@@ -16,9 +16,9 @@ from flax import nnx
 
 from rdbound.models.base import Sides, sides
 
-__all__ = ["Key", "Reach", "arguments_of", "at_cells", "measured"]
+__all__ = ["SideKey", "Reach", "arguments_of", "at_cells", "measured"]
 
-Key = tuple[str, int]
+SideKey = tuple[str, int]
 """A side's name and its level, 0 for those that have none."""
 
 _PROBES = (11, 23, 31)  # sides in cells of the images that reach is measured on
@@ -34,16 +34,16 @@ class Reach(NamedTuple):
         a leaf that is the same for every size.
     """
 
-    cells: dict[Key, int]
-    layout: dict[Key, Any]
+    cells: dict[SideKey, int]
+    layout: dict[SideKey, Any]
 
 
-def _abstract(model: Any, rows: int, columns: int) -> dict[Key, Any]:
+def _abstract(model: Any, rows: int, columns: int) -> dict[SideKey, Any]:
     """The shapes of all that the sides say of an image of so many cells, by (side, level)."""
     graphdef, params = nnx.split(model)
 
     def said_of(params, x, lmbda):
-        said: dict[Key, Any] = {}
+        said: dict[SideKey, Any] = {}
         _walk(sides(nnx.merge(graphdef, params)), x, lmbda, lambda _, call, *a: call(*a), said)
         return said
 
@@ -111,9 +111,9 @@ class _Probe:
 
     def __init__(self, layout: dict, stride: int, side: int):
         self.layout, self.stride, self.side = layout, stride, side
-        self.cells: dict[Key, int] = {}
+        self.cells: dict[SideKey, int] = {}
 
-    def __call__(self, key: Key, call: _Call, *arguments: Any) -> Any:
+    def __call__(self, key: SideKey, call: _Call, *arguments: Any) -> Any:
         out = call(*arguments)
         inputs = arguments_of(self.layout, self.stride, *key)
         middle = slice(self.side // 2, self.side // 2 + 1)
@@ -153,7 +153,7 @@ class _Probe:
         jax.tree.map(compare, out, shifted, layout)
 
 
-def arguments_of(layout: dict[Key, Any], stride: int, side: str, level: int) -> tuple:
+def arguments_of(layout: dict[SideKey, Any], stride: int, side: str, level: int) -> tuple:
     """The layouts of a side's arguments, λ left out, from those of all results."""
     state = layout["state", level] if side != "synthesize" else None
     if side == "infer":

@@ -9,9 +9,12 @@ __all__ = ["LIMIT", "violations"]
 
 LIMIT = 3.0
 """Standard errors by which a bound may lie on the wrong side."""
-ROUNDING = 1e-9
+ROUNDING = 1e-6
+"""Share of a rate, or of λ·D, that an estimate computed in float32 may be off by."""
 CURVE = 1e-7
 """Bits to which the exact R at a distortion is computed."""
+STEEPEST = 1.5
+"""Standard errors of J by which R(D) − R may err at most, where only that of J is known."""
 
 
 def violations(answers: Sequence[Answer], limit: float = LIMIT) -> list[str]:
@@ -32,14 +35,14 @@ def _of_one(a: Answer, limit: float) -> str:
         return f"{_wrong(a)} is not finite"
     if a.error is None:
         return ""
-    slack = limit * a.standard_error + a.tolerance + ROUNDING
+    slack = limit * a.standard_error + a.tolerance + _rounding(a, a.lmbda)
     beyond = {"upper": -a.error, "lower": a.error, "exact": abs(a.error)}.get(a.side, 0.0)
     if beyond > slack:
         return (
             f"{_wrong(a)}: J misses the truth by {a.error:+.4g} bits, {_SIDES[a.side]} with a "
             f"slack of {slack:.2g}"
         )
-    if _below_the_curve(a, slack):
+    if _below_the_curve(a, limit):
         return f"{_wrong(a)}: R lies {a.below:.4g} bits below R(D) at D = {a.distortion:.4g}"
     return ""
 
@@ -51,15 +54,37 @@ def _wrong(a: Answer) -> str:
     return f"WRONG: {a.method} on {a.source} at λ = {a.lmbda:g}"
 
 
-def _below_the_curve(a: Answer, slack: float) -> bool:
+def _rounding(a: Answer, slope: float) -> float:
+    """Bits that float32 leaves open of R + ``slope``·D."""
+    return ROUNDING * (abs(a.rate) + slope * abs(a.distortion))
+
+
+def _below_the_curve(a: Answer, limit: float) -> bool:
     """Whether an upper bound's own point lies below R(D).
 
-    ``slack`` is that of J; where the curve is steeper than λ, an error in D
-    weighs by as much more.
+    To first order R(D) − R errs as R + slope·D does with the curve's slope there,
+    which may be far from λ: its noise is not that of J.
     """
     if a.side not in ("upper", "exact") or a.below is None or a.exact_slope is None:
         return False
-    return a.below > slack * max(1.0, a.exact_slope / a.lmbda) + CURVE
+    weight = max(1.0, a.exact_slope / a.lmbda)
+    slack = limit * _noise(a, a.exact_slope) + weight * a.tolerance
+    return a.below > slack + _rounding(a, a.exact_slope) + CURVE
+
+
+def _noise(a: Answer, slope: float) -> float:
+    """Standard error of R + ``slope``·D.
+
+    Those of R, D and R + λ·D give the covariance of R and D, and with it the error of
+    any other sum. Where they are not known, an error in D weighs by as much more
+    than in J as the curve is steeper than λ; but only so far: D·slope is at most
+    about 1/(2·ln 2) bits, so that the relative noise of D adds about as much as R's.
+    """
+    if a.rate_error is None or a.distortion_error is None:
+        return a.standard_error * min(max(1.0, slope / a.lmbda), STEEPEST)
+    R, D = a.rate_error**2, a.distortion_error**2
+    twice = (a.standard_error**2 - R - a.lmbda**2 * D) / a.lmbda
+    return math.sqrt(max(0.0, R + slope * twice + slope**2 * D))
 
 
 def _crossings(answers: Sequence[Answer], limit: float) -> list[str]:
@@ -77,4 +102,5 @@ def _crossings(answers: Sequence[Answer], limit: float) -> list[str]:
 
 def _slack(low: Answer, high: Answer, limit: float) -> float:
     noise = (low.standard_error**2 + high.standard_error**2) ** 0.5
-    return limit * noise + low.tolerance + high.tolerance + ROUNDING
+    rounding = _rounding(low, low.lmbda) + _rounding(high, high.lmbda)
+    return limit * noise + low.tolerance + high.tolerance + rounding

@@ -123,7 +123,7 @@ class AutoregressiveGaussian(NamedTuple):
     def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), [n] each."""
         z, log_q = self.base.draw(key)
-        standardized = (z - self.base.mu) * jnp.exp(-self.base.log_sigma)
+        standardized = (z - self.base.mu) * jnp.exp(-gaussian.bounded(self.base.log_sigma))
         shift, log_scale = jnp.split(self.network(standardized, self.context), 2)
         log_scale = _bounded(log_scale)
         # Around the base's mean, so that an untrained flow is the base itself.

@@ -108,6 +108,9 @@ class HasDensity(Protocol):
 class Gaussian(NamedTuple):
     """Elementwise N(mu, exp(log_sigma)²): a posterior, or a prior.
 
+    The scale is kept within e^±20, when it is drawn from and when it is charged for
+    (:func:`rdbound.ops.gaussian.bounded`).
+
     ``mu`` and ``log_sigma`` have the shape of the latent, or one that broadcasts
     to it: a factorized prior of z has [C] for latents [H, W, C]. As a prior it
     serves every channel, and as a posterior too: those that do not draw from it
@@ -142,8 +145,9 @@ class Gaussian(NamedTuple):
     def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), elementwise."""
         noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
-        sample = self.mu + jnp.exp(self.log_sigma) * noise
-        return sample, gaussian.log_density(noise, 0.0, 0.0) - self.log_sigma
+        log_sigma = gaussian.bounded(self.log_sigma)
+        sample = self.mu + jnp.exp(log_sigma) * noise
+        return sample, gaussian.log_density(noise, 0.0, 0.0) - log_sigma
 
     def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""
@@ -214,8 +218,9 @@ class FullGaussian(NamedTuple):
     def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), the latter by coordinates of the noise: [n] each."""
         noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
-        spread = jnp.exp(self.log_diagonal) * noise + jnp.tril(self.lower, -1) @ noise
-        return self.mu + spread, gaussian.log_density(noise, 0.0, 0.0) - self.log_diagonal
+        log_diagonal = gaussian.bounded(self.log_diagonal)
+        spread = jnp.exp(log_diagonal) * noise + jnp.tril(self.lower, -1) @ noise
+        return self.mu + spread, gaussian.log_density(noise, 0.0, 0.0) - log_diagonal
 
 
 class JointMixture(NamedTuple):

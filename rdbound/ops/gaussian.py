@@ -2,15 +2,32 @@
 
 Every function is elementwise, finite in the tails, and differentiable there: a
 refinement that wanders far from the prior must find its way back by the gradient.
+
+The scale that a log-scale stands for is that of :func:`bounded`, within
+e^±20, for whatever draws from the Gaussian as for what charges for it: the
+square of the largest ratio of two scales, e^80, is a number in float32.
 """
+
+import math
 
 import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 
-__all__ = ["LN2", "box_log_mass", "kl_bits", "log_density"]
+from rdbound.ops.rounding import lower_bound
+
+__all__ = ["LN2", "LOG_SCALE_LIMIT", "bounded", "box_log_mass", "kl_bits", "log_density"]
 
 LN2 = 0.6931471805599453
+LOG_SCALE_LIMIT = 20.0
+"""σ is at least e^−20 = 2·10⁻⁹ and at most e^20 = 5·10⁸."""
+LOG_WIDE = math.log(32.0)  # where the two forms of the mass of a box are equally precise
+
+
+def bounded(log_sigma: jax.Array | float) -> jax.Array:
+    """Ln σ within ±:data:`LOG_SCALE_LIMIT`; its gradient also passes where descent would return."""
+    raised = lower_bound(log_sigma, -LOG_SCALE_LIMIT)
+    return -lower_bound(-raised, -LOG_SCALE_LIMIT)
 
 
 def kl_bits(
@@ -20,9 +37,9 @@ def kl_bits(
 
         ln(σ̂/σ) + (σ² + (μ − μ̂)²) / (2σ̂²) − 1/2
 
-    All arguments broadcast; the result has their common shape. The variance
-    ratio is formed in the log domain, so that it does not overflow before the
-    quotient is taken. Zero where the two are the same Gaussian.
+    All arguments broadcast; the result has their common shape. The scales are
+    :func:`bounded`, as where the sample is drawn, and their ratio is formed in the log
+    domain. Zero where the two are the same Gaussian.
 
     Args:
       mu: mean of the first, the posterior.
@@ -30,6 +47,7 @@ def kl_bits(
       mu_hat: mean of the second, the prior.
       log_sigma_hat: its log-scale.
     """
+    log_sigma, log_sigma_hat = bounded(log_sigma), bounded(log_sigma_hat)
     log_ratio = log_sigma - log_sigma_hat
     standardized = (mu - mu_hat) * jnp.exp(-log_sigma_hat)
     nats = 0.5 * (jnp.exp(2.0 * log_ratio) + standardized**2 - 1.0) - log_ratio
@@ -39,8 +57,9 @@ def kl_bits(
 def log_density(x: jax.Array, mu: jax.Array | float, log_sigma: jax.Array | float) -> jax.Array:
     """Ln N(x; mu, sigma²), elementwise, in nats.
 
-    −(x − μ)² / (2σ²) − ln σ − ½·ln 2π
+    −(x − μ)² / (2σ²) − ln σ − ½·ln 2π, with σ that of :func:`bounded`.
     """
+    log_sigma = bounded(log_sigma)
     standardized = (x - mu) * jnp.exp(-log_sigma)
     return -0.5 * standardized**2 - log_sigma - 0.5 * jnp.log(2.0 * jnp.pi)
 
@@ -51,16 +70,38 @@ def box_log_mass(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
     The mass of the unit box around ``r`` under a centred Gaussian, which is
     both the probability of an integer bin and the density of the Gaussian
     convolved with uniform noise (Ballé, Laparra & Simoncelli 2017, eq. 13).
-    By symmetry it is evaluated on the lower tail, where ``log_ndtr`` keeps its
-    relative precision, as ln Φ(a) + ln(1 − Φ(b)/Φ(a)) with a = (½ − |r|)/σ and
-    b = (−½ − |r|)/σ. A difference of two values of Φ would vanish, and its
-    logarithm be −∞: in float32 from about 5.5σ on, or 13σ on the lower tail.
+    The scale is :func:`bounded`. Of two forms each has the scales it is precise at.
     """
-    r = jnp.abs(r)
+    r, log_sigma = jnp.abs(r), bounded(log_sigma)
+    narrow = _by_tails(r, jnp.minimum(log_sigma, LOG_WIDE))
+    wide = _by_density(r, jnp.maximum(log_sigma, LOG_WIDE))
+    return jnp.where(log_sigma < LOG_WIDE, narrow, wide)
+
+
+def _by_tails(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
+    """Ln of the mass, r ≥ 0, on the lower tail, where ``log_ndtr`` keeps its relative precision.
+
+    ln Φ(a) + ln(1 − Φ(b)/Φ(a)) with a = (½ − r)/σ and b = (−½ − r)/σ. A difference
+    of two values of Φ would vanish, and its logarithm be −∞: in float32 from
+    about 5.5σ on, or 13σ on the lower tail. In wide Gaussians the two logarithms agree
+    to rounding.
+    """
     inverse = jnp.exp(-log_sigma)
     upper = log_ndtr((0.5 - r) * inverse)
     lower = log_ndtr((-0.5 - r) * inverse)
-    # For very wide Gaussians the two logarithms agree to rounding; the floor
-    # keeps log1p(-exp(0)) = -inf out of the value and NaN out of the gradient.
-    difference = jnp.minimum(lower - upper, -1e-7)
-    return upper + jnp.log(-jnp.expm1(difference))
+    return upper + jnp.log(-jnp.expm1(lower - upper))
+
+
+def _by_density(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
+    """Ln of the mass, r ≥ 0, but for terms of the order of σ⁻⁴.
+
+    The density at r + t is that at r times exp(−u·2t)·exp(−t²/2σ²), u = r/2σ²; over the
+    box the first factor has the mean sinh(u)/u, and the second 1 − 1/24σ².
+    """
+    precision = jnp.exp(-2.0 * log_sigma)
+    u = 0.5 * r * precision
+    far = jnp.maximum(u, 0.1)
+    log_sinh = far + jnp.log1p(-jnp.exp(-2.0 * far)) - jnp.log(2.0 * far)
+    near = jnp.minimum(u, 0.1) ** 2
+    slope = jnp.where(u > 0.1, log_sinh, near / 6.0 - near**2 / 180.0)
+    return log_density(r, 0.0, log_sigma) + slope - precision / 24.0

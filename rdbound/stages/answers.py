@@ -166,4 +166,6 @@ def _answer(case: Case, estimate: Estimate) -> Answer:
         exact_J=None if exact is None else exact.J(estimate.lmbda),
         seconds=estimate.seconds,
         status=estimate.status,
+        rate_error=estimate.rate_error,
+        distortion_error=estimate.distortion_error,
     )

@@ -16,6 +16,9 @@ __all__ = ["SIDES", "Answer", "read_answers", "write_answers"]
 SIDES = ("exact", "upper", "lower", "estimate")
 """Of R(D): what an answer is, or bounds it from."""
 
+_LATER = ("rate_error", "distortion_error")
+"""Columns that older tables lack."""
+
 
 @dataclass(frozen=True)
 class Answer:
@@ -33,6 +36,8 @@ class Answer:
       exact_J: the least of R(D) + λ·D.
       seconds: of work.
       status: a sentence where something went wrong.
+      rate_error, distortion_error: standard errors of rate and distortion by
+        themselves, of the samples that gave ``standard_error``.
     """
 
     source: str
@@ -48,6 +53,8 @@ class Answer:
     exact_J: float | None
     seconds: float
     status: str
+    rate_error: float | None = None
+    distortion_error: float | None = None
 
     @property
     def J(self) -> float:
@@ -94,8 +101,10 @@ def read_answers(path: Path) -> list[Answer]:
     there is no file, naming the column that it lacks, or naming the file, the line
     and the column of what is not a row.
     """
-    found = read_rows(path, _FIELDS, "a table of answers", former={"kind": "side"})
-    return [Answer(**read_cells(path, line, record, _READERS)) for line, record in found]
+    needed = [name for name in _FIELDS if name not in _LATER]
+    found = read_rows(path, needed, "a table of answers", former={"kind": "side"})
+    nothing = dict.fromkeys(_LATER, "")
+    return [Answer(**read_cells(path, line, nothing | record, _READERS)) for line, record in found]
 
 
 def _side(cell: str) -> str:
@@ -118,4 +127,6 @@ _READERS: dict[str, CellReader] = {
     "exact_J": optional(number(finite=False)),
     "seconds": number(least=0.0),
     "status": str,
+    "rate_error": optional(number(least=0.0, finite=False)),
+    "distortion_error": optional(number(least=0.0, finite=False)),
 }

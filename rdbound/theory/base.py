@@ -5,11 +5,14 @@ returns an :class:`Estimate` for each. All numbers are per dimension, as
 everywhere: R in bits, D a mean over dimensions, J = R + λ·D.
 """
 
+import math
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Literal, Protocol
 
+import jax
+import numpy as np
 import optax
 from pydantic import Field
 
@@ -44,6 +47,8 @@ class Estimate:
       rate, distortion: the point. For a lower bound, a point of the supporting
         line R + λ·D = J, which lies below R(D).
       standard_error: of J, 0 where nothing was sampled.
+      rate_error, distortion_error: standard errors of the two by themselves, of the
+        same samples; None where they are not known.
       tolerance: how far J may be off for a reason that is no noise, the
         certificate, in bits.
       seconds: of the method's work for this point.
@@ -59,6 +64,8 @@ class Estimate:
     tolerance: float = 0.0
     seconds: float = 0.0
     status: str = ""
+    rate_error: float | None = None
+    distortion_error: float | None = None
 
     @property
     def J(self) -> float:
@@ -103,10 +110,38 @@ def clipped_adam(learning_rate: float, steps: int) -> optax.GradientTransformati
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
-def each(lmbdas: Sequence[float], estimate: Callable[[float], Estimate]) -> list[Estimate]:
-    """``estimate(λ)`` for every λ, each with the time it took; raises ValueError unless λ > 0."""
+def each(
+    source: Source, lmbdas: Sequence[float], estimate: Callable[[float], Estimate]
+) -> list[Estimate]:
+    """``estimate(λ)`` from samples for every λ, with the time it took; ValueError unless λ > 0.
+
+    ``tolerance`` is what the rounding of the samples may change; where that is more
+    than the standard error, or the estimate is not finite, the status says so.
+    """
     found = []
     for lmbda in check_lmbdas(lmbdas):
         start = time.monotonic()
-        found.append(replace(estimate(lmbda), seconds=time.monotonic() - start))
+        made = _within_precision(estimate(lmbda), _rounding(source))
+        found.append(replace(made, seconds=time.monotonic() - start))
     return found
+
+
+def _rounding(source: Source) -> float:
+    """Mean square of what float32 takes off a component of a sample, at most."""
+    x = np.asarray(source.sample(jax.random.key(0), 1_000), np.float32)
+    return float(np.mean(np.spacing(np.abs(x)).astype(np.float64) ** 2)) / 4
+
+
+def _within_precision(e: Estimate, v: float) -> Estimate:
+    """With the tolerance that samples rounded by a mean square of ``v`` leave to J.
+
+    A channel from X̃ is one from X, at no more rate, and √D ≤ √D̃ + √v (Minkowski):
+    J(X) ≤ J̃ + λ·(2·√(D̃·v) + v), and the same with the two exchanged.
+    """
+    tolerance = e.lmbda * (2.0 * math.sqrt(e.distortion * v) + v)
+    said = [e.status] if e.status else []
+    if not math.isfinite(e.J):
+        said = ["the estimate is not finite: lower the learning rate"]
+    if tolerance > e.standard_error:
+        said.append(f"float32 rounds the samples, J may be off by {tolerance:.2g} bits")
+    return replace(e, tolerance=e.tolerance + tolerance, status="; ".join(said))

@@ -26,7 +26,7 @@ from pydantic import PositiveFloat, PositiveInt
 from rdbound.sources.base import Source, check_memory
 from rdbound.sources.finite import Finite, check_probabilities
 from rdbound.theory.base import Estimate, check_lmbdas
-from rdbound.theory.discretize import discretize
+from rdbound.theory.discretize import Grid, discretize
 from rdbound.theory.interior_point import solve_slopes
 
 __all__ = ["BlahutArimoto", "Solution", "blahut_arimoto"]
@@ -118,12 +118,13 @@ class BlahutArimoto:
 
     def _solve(self, source: Source, lmbdas: list[float]) -> list[Estimate]:
         if isinstance(source, Finite):
-            n, costs = 1, None
+            n, costs, missed = 1, None, [0.0] * len(lmbdas)
             found = self._run(source.probabilities, source.matrix, lmbdas)
         else:
-            n = source.dimension
-            found = self._on_grid(source, self.points, lmbdas)
+            n, grid = source.dimension, discretize(source, self.points, self.extent)
+            found = self._on_grid(grid, lmbdas)
             costs = self._costs(source, lmbdas, found) if self.compare else None
+            missed = [grid.missed(lmbda) for lmbda in lmbdas]
         return [
             Estimate(
                 self.name,
@@ -131,7 +132,7 @@ class BlahutArimoto:
                 lmbda,
                 float(found.rate[i]) / n,
                 float(found.distortion[i]) / n,
-                tolerance=max(0.0, float(found.upper[i] - found.lower[i])) / n,
+                tolerance=max(0.0, float(found.upper[i] - found.lower[i])) / n + missed[i],
                 status="; ".join(filter(None, (self._status(found, i), _grid_status(costs, i)))),
             )
             for i, lmbda in enumerate(lmbdas)
@@ -140,15 +141,15 @@ class BlahutArimoto:
     def _costs(self, source: Source, lmbdas: list[float], found: Solution) -> np.ndarray | None:
         """Bits per dimension that halving the points adds; None where half is too few."""
         try:
-            halved = self._on_grid(source, self.points // 2, lmbdas)
+            grid = discretize(source, self.points // 2, self.extent)
         except ValueError:
             return None
+        halved = self._on_grid(grid, lmbdas)
         return (halved.upper - found.upper) / source.dimension
 
-    def _on_grid(self, source: Source, points: int, lmbdas: list[float]) -> Solution:
+    def _on_grid(self, grid: Grid, lmbdas: list[float]) -> Solution:
         """Of whole vectors: λ is the same as per dimension, distortions are sums."""
-        grid = discretize(source, points, self.extent)
-        return self._run(grid.probabilities, source.dimension * grid.matrix(), lmbdas)
+        return self._run(grid.probabilities, grid.points.shape[1] * grid.matrix(), lmbdas)
 
     def _run(self, probabilities, matrix, lmbdas) -> Solution:
         return blahut_arimoto(probabilities, matrix, lmbdas, self.tolerance, self.max_steps)

@@ -26,6 +26,7 @@ class Grid(NamedTuple):
         dimension: the variance inside the cells where it is squared error.
       within: the same for each cell, [k].
       lost: what the probabilities lacked to one before they were normalized.
+      span: distortion between opposite corners of the grid.
       distortion: of the source.
     """
 
@@ -34,6 +35,7 @@ class Grid(NamedTuple):
     displacement: float
     within: np.ndarray
     lost: float
+    span: float
     distortion: str
 
     def matrix(self) -> np.ndarray:
@@ -48,21 +50,29 @@ class Grid(NamedTuple):
             return matrix + self.within[:, None]
         return matrix + np.diag(self.within)
 
+    def missed(self, lmbda: float) -> float:
+        """By how many bits per dimension J of the grid may lie below that of the source, at most.
+
+        What the grid's channel does can be done to X where X is on the grid, and
+        elsewhere a reproduction drawn without looking, which costs no rate. Tails
+        are taken to be no further from it, in the mean, than opposite corners.
+        """
+        return abs(self.lost) * lmbda * self.span
+
     def error(self, lmbda: float, distortion: float) -> float:
         """By how many bits per dimension J of the grid may lie above that of the source, at most.
 
-        It never lies below: what the grid's channel does can be done to X.
         For squared error, with v the variance inside the cells, I(X̃; Y) ≤ I(X; Y)
         and √D̃ ≤ √D + √v (Minkowski) give λ·(2·√(D·v) + 2v); for absolute error
         the triangle inequality gives 2·λ·v. Beside it stands what restricting
         reproductions to the grid costs, which halving the spacing shows. The
         bound is far from tight. ``distortion`` is that of the source's optimum;
-        that of the grid's channel may take its place.
+        that of the grid's channel may take its place. What was lost counts as in
+        :meth:`missed`.
         """
         v = self.displacement
-        if self.distortion == "absolute":
-            return 2.0 * lmbda * v
-        return 2.0 * lmbda * (float(np.sqrt(distortion * v)) + v)
+        root = 0.0 if self.distortion == "absolute" else float(np.sqrt(distortion * v))
+        return 2.0 * lmbda * (root + v) + self.missed(lmbda)
 
 
 def pairwise(x: np.ndarray, y: np.ndarray, distortion: str) -> np.ndarray:
@@ -87,7 +97,7 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
     for the tail on either side. A cell has the probability and the mean that
     quadrature inside it gives. Raises ValueError for a source without a density,
     above three dimensions, too many points for memory, or a grid that misses
-    some of the probability.
+    some of the probability: cells too wide for it, or an end too early.
     """
     n = source.dimension
     if n > MOST_DIMENSIONS:
@@ -106,12 +116,16 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
     total = mass.sum()
     if abs(1.0 - total) > MOST_LOST:
         raise ValueError(
-            f"the grid holds a probability of {total:.6g}, not of one: raise extent, now {extent}"
+            f"the grid holds a probability of {total:.6g}, not of one: raise extent, now "
+            f"{extent:g}, if it ends too early, or points, now {points}, if its cells are too wide"
         )
     keep = mass > 0
     mass, mean, second = mass[keep], mean[keep], second[keep]
     displacement = float((mass * second).sum() / total)
-    return Grid(mean, mass / total, displacement, second, float(1.0 - total), source.distortion)
+    sides = np.array([edge[-1] - edge[0] for edge in edges])
+    span = float(np.mean(sides**2 if source.distortion == "squared" else sides))
+    lost = float(1.0 - total)
+    return Grid(mean, mass / total, displacement, second, lost, span, source.distortion)
 
 
 def _edges(source, points: int, extent: float) -> list[np.ndarray]:

@@ -12,6 +12,7 @@ import numpy as np
 from flax import nnx
 
 from rdbound.models.mlp import Dense
+from rdbound.ops.distances import squared_distances
 
 __all__ = ["LogU", "log_supremum"]
 
@@ -64,14 +65,11 @@ def log_supremum(
       steps: of mean shift, y ← Σ w_i·x_i with w the softmax of the terms
         (Carreira-Perpiñán 2007): each raises the sum.
     """
-    origin = x.mean(0)  # of the rounding of distances
+    origin = x.mean(0)  # of the rounding of what mean shift averages
     x = x - origin
-    norms = (x**2).sum(1)
 
     def terms(y):
-        cross = jnp.matmul(y, x.T, precision="highest")
-        squared = jnp.maximum(norms - 2 * cross + (y**2).sum(1)[:, None], 0.0)
-        return -slope * squared - log_u
+        return -slope * squared_distances(y, x) - log_u
 
     y = x
     if starts < len(x):

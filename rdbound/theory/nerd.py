@@ -24,6 +24,7 @@ from rdbound.models.mlp import Dense
 from rdbound.sources.base import LN2, Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
 from rdbound.theory.wasserstein import (
+    HeldOut,
     Particles,
     equal_weights,
     functional,
@@ -63,30 +64,41 @@ class NERD:
         check_memory(
             4.0 * 4 * self.batch * self.samples, f"{self.batch} × {self.samples} distances"
         )
-        return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+        return each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
 
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
         n = source.dimension
         rngs = nnx.Rngs(seed)
         generator = Dense(self.latent or n, self.hidden, n, rngs)
         graphdef, params = nnx.split(generator)
-        params = _train(self, graphdef, source, params, lmbda * LN2, jax.random.key(seed))
-        found = []
-        for repeat in range(self.repeats):
-            y_key, x_key = jax.random.split(jax.random.key(seed + 2**30 + repeat))
-            y = _generate(graphdef, params, y_key, self.samples, self.latent or n)
-            particles = Particles(y, equal_weights(self.samples))
-            x = source.sample(x_key, max(2, self.test // self.repeats))
-            found.append(held_out(particles, x, lmbda))
-        rate, distortion, _ = np.mean(found, axis=0)
-        J = [r + lmbda * d for r, d, _ in found]
-        # Samples of X are fresh in each repeat, so the spread holds both noises.
-        within = float(np.sqrt(np.mean([e**2 for _, _, e in found]) / self.repeats))
-        error = max(within, float(np.std(J, ddof=1) / np.sqrt(self.repeats)))
+        params = _train(self, graphdef, source, params, lmbda * LN2,
+                        jax.random.key(seed + 2**28))  # fmt: skip
+        parts = [
+            self._judge(partial(_generate, graphdef, params), source, lmbda, key)
+            for key in jax.random.split(jax.random.key(seed + 2**30), self.repeats)
+        ]
         limit = particle_limit(self.samples, n)
-        status = "" if rate < 0.8 * limit else f"the rate is near log₂ k / n = {limit:.3g}"
-        return Estimate(self.name, "upper", lmbda, float(rate), float(distortion), error,
-                        status=status)  # fmt: skip
+        found = _pooled(parts)
+        status = f"the rate is near log₂ k / n = {limit:.3g}"
+        return found.upper(self.name, lmbda, status if found.mean[0] >= 0.8 * limit else "")
+
+    def _judge(self, generate, source: Source, lmbda: float, key) -> HeldOut:
+        """A repeat: fresh reproductions and fresh samples."""
+        y_key, x_key = jax.random.split(key)
+        y = generate(y_key, self.samples, self.latent or source.dimension)
+        x = source.sample(x_key, max(2, self.test // self.repeats))
+        return held_out(Particles(y, equal_weights(self.samples)), x, lmbda)
+
+
+def _pooled(parts: list[HeldOut]) -> HeldOut:
+    """The mean of repeats; all errors from within them or between them, by that of J.
+
+    Samples of X are fresh in each repeat, so the spread holds both noises.
+    """
+    means = np.stack([part.mean for part in parts])
+    within = np.sqrt(np.mean([part.error**2 for part in parts], axis=0) / len(parts))
+    between = means.std(0, ddof=1) / np.sqrt(len(parts))
+    return HeldOut(means.mean(0), within if within[-1] >= between[-1] else between)
 
 
 def _generate(graphdef, params, key, count: int, latent: int):

@@ -73,7 +73,7 @@ class NeuralLower:
         """
         check_squared(source, self.name)
         check_memory(4.0 * 8 * self.samples**2, f"{self.samples} samples")
-        return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+        return each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
 
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
         n = source.dimension
@@ -103,7 +103,8 @@ class NeuralLower:
         pilot = np.asarray(source.sample(jax.random.key(seed + 2**29), 10_000))
         model = LogU(pilot.mean(0), pilot.std(0) + 1e-6, self.samples, self.hidden, nnx.Rngs(seed))
         graphdef, params = nnx.split(model)
-        params, log_alpha = _train(self, graphdef, source, params, slope, jax.random.key(seed))
+        train_key = jax.random.key(seed + 2**28)
+        params, log_alpha = _train(self, graphdef, source, params, slope, train_key)
         keys = jax.random.split(jax.random.key(seed + 2**30), self.repeats)
         steps = 100
 

@@ -75,7 +75,7 @@ class NeuralUpper:
         if self.posterior == "full":
             n = self.latent or source.dimension
             check_memory(8.0 * self.test * n**2, f"{self.test} covariances of {n} dimensions")
-        return each(lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+        return each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
 
     def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
         model = self.fit(source, lmbda, seed)
@@ -100,7 +100,7 @@ class NeuralUpper:
         graphdef, state = nnx.split(model)
         step, _, _ = make_step(graphdef, self._channel(), options, devices=jax.devices()[:1])
         carry = init(nnx.to_pure_dict(state), options)
-        batches, key = Stream(source, self.batch, seed), jax.random.key(seed + 1)
+        batches, key = Stream(source, self.batch, seed), jax.random.key(seed + 2**27)
         for _ in range(self.steps):
             carry, _ = step(carry, next(batches), key)
         if int(carry.failed_at) >= 0:
@@ -147,8 +147,11 @@ def _klt(source: Source, latent: int, seed: int) -> jax.Array:
     """The leading eigenvectors of the covariance of samples, [n, latent]."""
     second = jnp.zeros((source.dimension, source.dimension))
     mean = jnp.zeros(source.dimension)
-    for key in jax.random.split(jax.random.key(seed + 2**28), KLT_DRAWS):
-        x = source.sample(key, KLT_SAMPLES // KLT_DRAWS)
+    keys = jax.random.split(jax.random.key(seed + 2**28), KLT_DRAWS)
+    # The covariance does not depend on the origin, but its rounding does.
+    origin = source.sample(keys[0], KLT_SAMPLES // KLT_DRAWS).mean(0)
+    for key in keys:
+        x = source.sample(key, KLT_SAMPLES // KLT_DRAWS) - origin
         second, mean = second + x.T @ x / KLT_SAMPLES, mean + x.sum(0) / KLT_SAMPLES
     _, vectors = jnp.linalg.eigh(second - jnp.outer(mean, mean))
     return vectors[:, ::-1][:, :latent]

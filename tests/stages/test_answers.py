@@ -1,11 +1,16 @@
 import dataclasses
 from pathlib import Path
+from unittest.mock import Mock
 
+import numpy as np
 import pytest
 
 from rdbound.cli import main
 from rdbound.config import load_config
+from rdbound.sources import make_source
+from rdbound.stages.answers import Case, solve
 from rdbound.tables.answers import read_answers, write_answers
+from rdbound.theory import Estimate
 
 
 def test_a_run_leaves_table_figure_and_report_and_resumes(config, tmp_path, capsys):
@@ -16,6 +21,7 @@ def test_a_run_leaves_table_figure_and_report_and_resumes(config, tmp_path, caps
         "shannon-lower",
         "neural-upper",
     ]
+    assert [a.rate_error for a in answers] == [None] * 6
     assert "No bound lies on the wrong side" in (folder / "report.md").read_text()
     assert (folder / "answers.png").stat().st_size > 10_000
     assert main(["answers", str(config)]) == 0
@@ -27,6 +33,22 @@ def test_a_run_leaves_table_figure_and_report_and_resumes(config, tmp_path, caps
     assert [a.seconds == 77 for a in read_answers(folder / "answers.csv")] == [True] * 4 + [
         False
     ] * 2
+
+
+def test_an_answer_has_every_number_of_its_estimate():
+    source, method = make_source("gaussian", variances=[1.0]), Mock()
+    method.solve.return_value = [
+        Estimate("m", "upper", 2.0, 0.7, 0.2, 0.01, 0.02, 3.0, "slow", 0.03, 0.04)
+    ]
+    (answer,) = solve([Case("s", "m", source, method, (2.0,))], 0)
+    exact = source.exact(2.0)
+    assert (answer.rate, answer.distortion, answer.lmbda, answer.side) == (0.7, 0.2, 2.0, "upper")
+    assert (answer.standard_error, answer.tolerance) == (0.01, 0.02)
+    assert (answer.rate_error, answer.distortion_error) == (0.03, 0.04)
+    assert (answer.seconds, answer.status) == (3.0, "slow")
+    assert answer.exact_rate == pytest.approx(0.5 * np.log2(1 / 0.2))
+    assert answer.exact_slope == pytest.approx(1 / (2 * np.log(2) * 0.2), rel=1e-3)
+    assert answer.exact_J == exact.J(2.0)
 
 
 def test_sources_of_all_shipped_configs_go_into_one_table():

@@ -8,6 +8,7 @@ def test_a_table_reads_as_it_was_written(tmp_path):
     answers = [
         make_answer(),
         make_answer(exact_rate=None, exact_slope=None, exact_J=None, status="stopped, early"),
+        make_answer(rate_error=0.0125, distortion_error=0.25),
     ]
     write_answers(tmp_path / "answers.csv", answers)
     assert read_answers(tmp_path / "answers.csv") == answers
@@ -28,6 +29,14 @@ def test_a_table_that_calls_the_side_kind_is_read(tmp_path):
     path.write_text(text.replace(",side,", ",sort,"))
     with pytest.raises(ValueError, match="lacks the column side"):
         read_answers(path)
+
+
+def test_a_table_without_the_errors_of_rate_and_distortion_is_read(tmp_path):
+    path = tmp_path / "answers.csv"
+    write_answers(path, [make_answer(rate_error=0.1, distortion_error=0.2)])
+    text = path.read_text().replace(",rate_error,distortion_error,", ",").replace(",0.1,0.2,", ",")
+    path.write_text(text)
+    assert read_answers(path) == [make_answer()]
 
 
 @pytest.mark.parametrize(("before", "after", "message"), [

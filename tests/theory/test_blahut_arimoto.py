@@ -3,11 +3,14 @@ import re
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy.integrate import trapezoid
 from scipy.optimize import minimize
+from scipy.stats import norm
 
 from rdbound.sources import make_source
+from rdbound.sources.base import LN2
 from rdbound.theory.blahut_arimoto import BlahutArimoto, blahut_arimoto
-from rdbound.theory.discretize import discretize
+from rdbound.theory.discretize import TAIL, discretize
 
 
 @pytest.mark.parametrize(
@@ -174,8 +177,41 @@ def test_a_grid_refuses(name, options, points, message):
 
 
 def test_a_grid_that_misses_probability_is_refused():
-    with pytest.raises(ValueError, match="raise extent"):
+    with pytest.raises(ValueError, match=r"raise extent, now 1, .* or points, now 20"):
         discretize(make_source("laplacian"), 20, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "extent", "tail"),
+    [("gaussian", {"variances": [4.0]}, 1.14, lambda end: 2 * norm.sf(end / 2)),
+     ("laplacian", {}, 2.1, lambda end: np.exp(-end))],
+)  # fmt: skip
+def test_what_the_grid_lost_is_in_its_tolerance(name, options, extent, tail):
+    """A grid that ends at ±extent·TAIL standard deviations lacks the mass of the tails."""
+    source, lmbda = make_source(name, **options), 30.0
+    grid = discretize(source, 200, extent)
+    end = 2 * TAIL * extent if name == "gaussian" else TAIL * extent * np.sqrt(2)
+    assert grid.lost == pytest.approx(tail(end), rel=0.1)
+    assert 1e-6 < grid.lost < 1e-5
+    span = (2 * end) ** 2 if name == "gaussian" else 2 * end
+    method = BlahutArimoto(points=200, extent=extent, compare=False)
+    (estimate,) = method.solve(source, [lmbda])
+    certificate = estimate.tolerance - grid.missed(lmbda)
+    assert grid.missed(lmbda) == pytest.approx(grid.lost * lmbda * span, rel=0.05)
+    assert -1e-12 <= certificate <= 1e-6
+    # A reproduction drawn without looking, for the tail's own x: what the lost mass can cost.
+    x = np.linspace(end, 3 * end, 100_001)
+    density = 2 * np.exp(LN2 * source.log2_density(x[:, None]))
+    matrix = np.abs(np.subtract.outer(x, grid.points[:, 0]))
+    matrix = matrix**2 if name == "gaussian" else matrix
+    cost = lmbda * trapezoid(density * (matrix @ grid.probabilities), x)
+    assert 0.1 * grid.missed(lmbda) < cost < grid.missed(lmbda)
+
+
+def test_a_grid_with_no_loss_has_its_certificate_for_a_tolerance():
+    (estimate,) = BlahutArimoto(points=60, compare=False).solve(make_source("uniform"), [9.0])
+    assert estimate.tolerance <= 1e-6
+    assert discretize(make_source("uniform"), 60).missed(9.0) < 1e-13
 
 
 @pytest.mark.slow

@@ -77,6 +77,26 @@ def test_samples_of_the_ratio_stand_for_a_continuous_pair():
         ratio_alphabet([-1.0, 0.0])
 
 
+@pytest.mark.parametrize("information", [0.0, 0.7, 5.0])
+def test_an_index_is_charged_by_the_zipf_law_of_its_information(information):
+    """−Σ P(k)·log₂ p(k) with p(k) ∝ k^−s summed by hand: the exponent, and that p is normalized."""
+    indices = np.array([0.5, 0.2, 0.2, 0.0, 0.1])
+    s = 1 + 1 / (information + np.log2(np.e) / np.e + 1)
+    k = np.arange(1, 1_000_001, dtype=float)
+    # The sum's tail, by Euler and Maclaurin.
+    total = (k**-s).sum() + k[-1] ** (1 - s) / (s - 1) - 0.5 * k[-1] ** -s
+    expected = -(indices * np.log2(k[:5] ** -s / total)).sum()
+    assert zipf_length(indices, information) == pytest.approx(expected, rel=1e-9)
+
+
+def test_the_bias_of_importance_sampling_by_hand():
+    """Ratios 0 and 4 bits, KL = 1; t = 2 leaves a quarter beyond KL + 1, t = 8 none beyond 5."""
+    ratios = np.array([0.0, 0.0, 0.0, 4.0])
+    for t, late in ((0.0, 0.25), (2.0, 0.25), (8.0, 0.0)):
+        expected = np.sqrt(2 ** (-t / 4) + 2 * np.sqrt(late))
+        assert importance_bias(ratios, t) == pytest.approx(expected, rel=1e-12)
+
+
 def test_equal_distributions_need_one_candidate():
     p = np.full(8, 1 / 8)
     np.testing.assert_allclose(greedy_rejection(p, p)[:2], [1, 0], atol=1e-12)

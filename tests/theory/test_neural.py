@@ -11,6 +11,7 @@ from rdbound.objective import objective
 from rdbound.sources import make_source
 from rdbound.theory import make_method
 from rdbound.theory.dual import log_supremum
+from rdbound.theory.neural_upper import _klt
 
 LN2 = np.log(2)
 
@@ -133,6 +134,19 @@ def test_the_supremum_is_the_highest_of_a_fine_grid(rng):
     assert float(y[0]) == pytest.approx(grid[values.argmax(), 0], abs=1e-2)
 
 
+def test_the_supremum_of_clusters_far_apart(rng):
+    """Distances by |x|² − 2x·y + |y|² would be off by a hundred times the kernel's width."""
+    x = jnp.asarray(np.where(np.arange(60) % 2, 1000, -1000) + 0.1 * rng.normal(size=60),
+                    jnp.float32)[:, None]  # fmt: skip
+    log_u = jnp.asarray(rng.normal(size=60) * 0.3, jnp.float32)
+    found, y = log_supremum(x, log_u, 700.0, 60, 200)
+    grid = np.concatenate([np.linspace(c - 0.5, c + 0.5, 20001) for c in (-1000, 1000)])[:, None]
+    terms = -700.0 * (grid - np.asarray(x, np.float64)[:, 0]) ** 2 - np.asarray(log_u, np.float64)
+    values = np.logaddexp.reduce(terms, axis=1) - np.log(60)
+    assert float(found) == pytest.approx(values.max(), abs=1e-3)
+    assert float(y[0]) == pytest.approx(grid[values.argmax(), 0], abs=1e-2)
+
+
 def test_mean_shift_from_every_sample_finds_no_less_than_from_a_few(rng):
     x = jnp.asarray(rng.normal(size=(80, 3)), jnp.float32)
     log_u = jnp.zeros(80)
@@ -151,6 +165,27 @@ def test_the_lower_bound_is_below_and_not_far():
     assert estimate.side == "lower"
     # The point is one of the supporting line where R(D) touches it.
     assert estimate.distortion == pytest.approx(exact.distortion)
+
+
+def test_the_reported_lower_bound_is_the_mean_less_its_margin():
+    """Student's t at 90 %, one-sided, of four values: 1.637744."""
+    source = make_source("gaussian", variances=[1.0, 1.0])
+    method = make_method("neural-lower", samples=128, hidden=(8,), steps=2, repeats=4,
+                         confidence=0.9)  # fmt: skip
+    (estimate,) = method.solve(source, [2.0], seed=3)
+    xi = method.xi(source, 2.0, seed=3) / LN2 / 2
+    error = xi.std(ddof=1) / 2
+    assert estimate.standard_error == pytest.approx(error, rel=1e-9)
+    assert pytest.approx(xi.mean() - 1.637744 * error, rel=1e-6) == estimate.J
+    assert error > 0.001
+
+
+def test_a_start_from_the_klt_does_not_depend_on_the_origin():
+    """The axis of two clusters around (10⁴, −10⁴), along (1, 1)."""
+    source = make_source("mixture", means=[[9999, -10001], [10001, -9999]], noise=0.1)
+    (axis,) = np.asarray(_klt(source, 1, 0)).T
+    np.testing.assert_allclose(np.abs(axis), np.sqrt(0.5), rtol=1e-3)
+    assert axis[0] * axis[1] > 0
 
 
 def test_one_xi_is_an_underestimate_for_any_u():
