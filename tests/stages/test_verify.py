@@ -1,3 +1,4 @@
+from rdbound import programs
 from rdbound.channels import GaussianChannel
 from rdbound.cli import main
 from rdbound.config import load_config
@@ -15,7 +16,10 @@ def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeyp
         return type(whole(self, posterior, prior, key))(sample, 0.5 * bits)
 
     monkeypatch.setattr(GaussianChannel, "__call__", halved)
+    # The programs of the first run know the whole rate.
+    programs._program.cache_clear()
     assert main(["verify"]) == 1
+    programs._program.cache_clear()
     out = capsys.readouterr().out
     assert "WRONG: neural-upper on gaussian" in out
     assert "no upper bound below" not in out
