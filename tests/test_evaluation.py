@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdbound.bench import Bench, _Keyed
+from rdbound.bench import _Keyed
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
@@ -16,6 +16,7 @@ from rdbound.examples import ImageExamples, VectorExamples
 from rdbound.images.sets import ImageSet
 from rdbound.models import make_model
 from rdbound.objective import clip, eight_bit, objective
+from rdbound.programs import run
 from rdbound.refinement import RefinementOptions, refine
 from tests.toy import Toy
 
@@ -96,7 +97,6 @@ def test_refinement_and_evaluation_never_share_noise(images):
 def test_the_keys_that_are_passed_are_those_of_their_purpose(images, monkeypatch):
     """What the solver and the judge were really given, over two images and two λ."""
     given = {"refinement": [], "evaluation": []}
-    bench_terms = Bench._terms_of
 
     def refining(*arguments, **options):
         solve = refine(*arguments, **options)
@@ -107,17 +107,13 @@ def test_the_keys_that_are_passed_are_those_of_their_purpose(images, monkeypatch
 
         return recording
 
-    def judging(self, method, samples):
-        run = bench_terms(self, method, samples)
-
-        def recording(params, data, evidence, keys, lmbdas):
-            given["evaluation"] += list(jax.random.key_data(keys).reshape(-1, 2))
-            return run(params, data, evidence, keys, lmbdas)
-
-        return recording
+    def judging(function, *arguments):
+        if len(arguments) == 5:  # weights, data, evidence, keys, λ
+            given["evaluation"] += list(jax.random.key_data(arguments[3]).reshape(-1, 2))
+        return run(function, *arguments)
 
     monkeypatch.setattr("rdbound.bench.refine", refining)
-    monkeypatch.setattr(Bench, "_terms_of", judging)
+    monkeypatch.setattr("rdbound.bench.run", judging)
     options = EvaluationOptions(lmbdas=(0.02, 0.03), samples=2, refine=QUICK,
                                 methods=("bound", "bound-refined"))  # fmt: skip
     assert len(list(evaluate(_checkpoint("bound"), images, options))) == 8
