@@ -7,6 +7,7 @@ table, and refinement never sees the noise it is reported with.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -90,7 +91,6 @@ class Bench:
             for coder in coders
         }
         self._graphdef, self.params = nnx.split(self.model)
-        self._large = Windows(self.model, CompiledSides(self.model))
         self._solvers: dict[str, Callable] = {}
         self._report: Callable[[int], None] = lambda step: None
 
@@ -147,7 +147,14 @@ class Bench:
     def _large_sides(self, of: _Keyed) -> Sides | None:
         """The sides by windows, where the examples are large images; else None."""
         height, width = of.batch.data.x.shape[2:4] if not self.vectors else (0, 0)
-        return self._large.sides(height, width) if is_large(height, width) else None
+        return self._windows.sides(height, width) if is_large(height, width) else None
+
+    @cached_property
+    def _windows(self) -> Windows:
+        """Those of a codec where there is one: how far a model sees is measured once."""
+        for codec in self.codecs.values():
+            return codec.windows
+        return Windows(self.model, CompiledSides(self.model))
 
     def _method_rows(
         self, method: Method, of: _Keyed, evidence: Evidence, streams: Path | None

@@ -7,6 +7,8 @@ begins is tried too. :mod:`rdbound.windows` rests on it.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple
 
 import jax
@@ -15,6 +17,7 @@ import numpy as np
 from flax import nnx
 
 from rdbound.models.base import Sides, sides
+from rdbound.walk import walk
 
 __all__ = ["SideKey", "Reach", "arguments_of", "at_cells", "measured"]
 
@@ -43,30 +46,56 @@ def _abstract(model: Any, rows: int, columns: int) -> dict[SideKey, Any]:
     graphdef, params = nnx.split(model)
 
     def said_of(params, x, lmbda):
-        said: dict[SideKey, Any] = {}
-        _walk(sides(nnx.merge(graphdef, params)), x, lmbda, lambda _, call, *a: call(*a), said)
-        return said
+        of = sides(nnx.merge(graphdef, params))
+        return _ask_all(of, x, lmbda, lambda _, call, *arguments: call(*arguments))
 
     x = jax.ShapeDtypeStruct((rows * model.stride, columns * model.stride, 3), jnp.float32)
     return jax.eval_shape(said_of, params, x, jax.ShapeDtypeStruct((), jnp.float32))
 
 
-def _walk(of: Sides, x: Any, lmbda: Any, ask: Callable, said: dict) -> None:
-    """Every side asked once, in the decoder's order, means conveyed."""
+@dataclass(frozen=True)
+class _Asked:
+    """Six sides; ``ask`` answers for each, given its key, and ``said`` keeps the answers."""
 
-    def tell(name: str, level: int, call: _Call, *arguments: Any) -> Any:
-        said[name, level] = ask((name, level), call, *arguments)
-        return said[name, level]
+    of: Sides
+    ask: Callable[..., Any]
+    said: dict[SideKey, Any]
 
-    evidence = tell("infer", 0, lambda x: of.infer(x, lmbda), x)
-    state = said["state", 0] = of.start(lmbda)
-    for level in range(len(evidence)):
-        of_level = lambda side, at=level: lambda *a: getattr(of, side)(at, *a)  # noqa: E731
-        tell("prior", level, of_level("prior"), state)
-        posterior = tell("posterior", level, of_level("posterior"), state, evidence[level])
-        state = tell("absorb", level, of_level("absorb"), state, posterior.mu)
-        said["state", level + 1] = state
-    tell("synthesize", 0, of.synthesize, state)
+    def _tell(self, key: SideKey, call: _Call, *arguments: Any) -> Any:
+        self.said[key] = self.ask(key, call, *arguments)
+        return self.said[key]
+
+    def infer(self, x: Any, lmbda: Any) -> Any:
+        return self._tell(("infer", 0), lambda x: self.of.infer(x, lmbda), x)
+
+    def start(self, lmbda: Any) -> Any:
+        self.said["start", 0] = self.of.start(lmbda)
+        return self.said["start", 0]
+
+    def prior(self, level: int, state: Any) -> Any:
+        return self._tell(("prior", level), partial(self.of.prior, level), state)
+
+    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
+        call = partial(self.of.posterior, level)
+        return self._tell(("posterior", level), call, state, evidence)
+
+    def absorb(self, level: int, state: Any, latent: Any) -> Any:
+        return self._tell(("absorb", level), partial(self.of.absorb, level), state, latent)
+
+    def synthesize(self, state: Any) -> Any:
+        return self._tell(("synthesize", 0), self.of.synthesize, state)
+
+
+def _ask_all(of: Sides, x: Any, lmbda: Any, ask: Callable[..., Any]) -> dict[SideKey, Any]:
+    """What every side says, by its key, where means are conveyed."""
+    asked = _Asked(of, ask, {})
+    evidence = asked.infer(x, lmbda)
+
+    def step(level, prior, state):
+        return asked.posterior(level, state, evidence[level]).mu, None
+
+    asked.synthesize(walk(asked, lmbda, len(evidence), step).state)
+    return asked.said
 
 
 def _rows_a_cell(small: Any, large: Any) -> int:
@@ -97,7 +126,7 @@ def measured(model: Any, of: Sides, largest: int) -> Reach:
             break
         probe = _Probe(layout, model.stride, side)
         x = np.random.default_rng(0).random((side * model.stride,) * 2 + (3,), np.float32)
-        _walk(of, x, np.float32(model.lmbda_range[0]), probe, {})
+        _ask_all(of, x, jnp.float32(model.lmbda_range[0]), probe)
         if max(probe.cells.values()) < side // 2:
             return Reach(probe.cells, layout)
     raise ValueError(
@@ -155,16 +184,16 @@ class _Probe:
 
 def arguments_of(layout: dict[SideKey, Any], stride: int, side: str, level: int) -> tuple:
     """The layouts of a side's arguments, λ left out, from those of all results."""
-    state = layout["state", level] if side != "synthesize" else None
+    levels = sum(name == "prior" for name, _ in layout)
+    before = levels if side == "synthesize" else level
+    state = layout["absorb", before - 1] if before else layout["start", 0]
     if side == "infer":
         return (stride,)
-    if side == "prior":
-        return (state,)
     if side == "posterior":
         return (state, layout["infer", 0][level])
     if side == "absorb":
         return (state, layout["posterior", level].mu)
-    return (layout["state", max(at for name, at in layout if name == "state")],)
+    return (state,)
 
 
 def at_cells(tree: Any, layout: Any, rows: slice, columns: slice) -> Any:

@@ -94,12 +94,12 @@ class _Windowed:
 
     def _by_windows(self, side: str, level: int, call: Callable[..., Any], *arguments: Any) -> Any:
         layout, reach = self.reach.layout[side, level], self.reach.cells[side, level]
+        if not any(jax.tree.leaves(layout)):
+            return call(*arguments)
         inputs = arguments_of(self.reach.layout, self.stride, side, level)
         most = LARGEST_SIDE // self.stride
         height, down = spans(self.rows, most, reach)
         width, across = spans(self.columns, most, reach)
-        if not any(jax.tree.leaves(layout)):
-            return call(*arguments)
         whole: Any = None
         for at in product(down, across):
             seen = [slice(s.start, s.start + n) for s, n in zip(at, (height, width), strict=True)]

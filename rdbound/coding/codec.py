@@ -205,6 +205,7 @@ class Codec(_Codec):
       fingerprint: 8 bytes that streams of this model carry.
       lmbda_range: the λ that may be asked for.
       stride: of the model.
+      windows: its sides for images of any size.
 
     Raises ValueError for a model of form ``bound``, an unknown coder or option.
     """
@@ -214,7 +215,7 @@ class Codec(_Codec):
         super().__init__(model, tables, coder, max_pixels, **options)
         self.stride = model.stride
         self._compiled = CompiledSides(model)
-        self._large = Windows(model, self._compiled)
+        self.windows = Windows(model, self._compiled)
 
     def compress(
         self,
@@ -254,7 +255,7 @@ class Codec(_Codec):
         return image[: header.height, : header.width]
 
     def _sides(self, height: int, width: int) -> Sides:
-        return self._large.sides(*padded_shape(height, width, self.stride))
+        return self.windows.sides(*self._padded(height, width))
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
         return latent_shapes(self._model, (*self._padded(height, width), 3))

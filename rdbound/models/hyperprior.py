@@ -179,6 +179,7 @@ class Hyperprior(nnx.Module):
         self._build_hyper(e, dtype, rngs)
         self._start_from_klt()
         self.top = FactorizedPrior(self.size.hyper, form, HYPER_GAIN)
+        self._build_context(e, dtype, seed)
 
     def _build_transforms(self, e, dtype, rngs):
         (a, b, c), depths, m = self.size.widths, self.size.depths, self.size.latent
@@ -234,6 +235,9 @@ class Hyperprior(nnx.Module):
         )
         zeros = nnx.initializers.zeros
         self.to_prior = Moments(n, 2 * m, kernel_init=zeros, rngs=rngs)
+
+    def _build_context(self, e, dtype, seed):
+        """What a context model adds; its random numbers are its own."""
 
     def embed(self, lmbda: jax.Array | float) -> jax.Array | None:
         """The embedding of log λ, [32]; None in fixed-rate models."""

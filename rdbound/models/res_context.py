@@ -13,14 +13,13 @@ so that each step covers the whole picture and after four all channels are known
 Each step's divergence is analytic given the samples of the steps before it.
 """
 
-from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rdbound.models.hyperprior import RATE_WIDTH, Compute, Hyperprior, Unit
+from rdbound.models.hyperprior import Hyperprior
 from rdbound.models.layers import DepthwiseBlock, Moments, leaky_relu
 from rdbound.ops.distributions import Gaussian, Prior
 
@@ -121,21 +120,9 @@ class ResContext(Hyperprior):
     those of ``context``: training can start from a Res-hyper.
     """
 
-    def __init__(
-        self,
-        size: str = "4",
-        form: str = "bound",
-        lmbda_range: Sequence[float] = (0.0009, 0.0966),
-        latent: int | None = None,
-        compute: Compute = "float32",
-        seed: int = 0,
-        mse_per_unit: Unit = 1.0,
-    ):
-        super().__init__(size, form, lmbda_range, latent, compute, seed, mse_per_unit)
-        e = 0 if self.embedding is None else RATE_WIDTH
-        rngs = nnx.Rngs(seed + 1)
+    def _build_context(self, e, dtype, seed):
         self.context = Context(
-            self.size.latent, self.size.hyper, e, dtype=jnp.dtype(compute), rngs=rngs
+            self.size.latent, self.size.hyper, e, dtype=dtype, rngs=nnx.Rngs(seed + 1)
         )
 
     def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, ...]:
