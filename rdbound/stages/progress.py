@@ -1,4 +1,4 @@
-"""Progress bars on standard error."""
+"""Progress bars and warnings, on standard error."""
 
 import sys
 
@@ -6,7 +6,7 @@ from tqdm import tqdm
 
 from rdbound.images.sets import ImageSet
 
-__all__ = ["Bars", "fingerprint_images"]
+__all__ = ["Bars", "fingerprint_images", "warn"]
 
 
 class Bars:
@@ -50,6 +50,11 @@ class Bars:
 
     def __exit__(self, *_):
         self.close()
+
+
+def warn(text: str) -> None:
+    """One line that a user should not overlook."""
+    print(f"rdbound: warning: {text}", file=sys.stderr)
 
 
 def fingerprint_images(images: ImageSet) -> str:

@@ -4,6 +4,8 @@ import csv
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from rdbound.writing import replacing
+
 __all__ = ["Cell", "read_rows", "write_rows"]
 
 Cell = str | int | float | None
@@ -16,12 +18,10 @@ def write_rows(path: Path, columns: Sequence[str], rows: Sequence[Mapping[str, C
     Raises ValueError for a record with a column that is not one of ``columns``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    with part.open("w", newline="") as file:
+    with replacing(path) as part, part.open("w", newline="") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-    part.replace(path)
 
 
 def _cell(value: Cell) -> str:
