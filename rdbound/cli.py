@@ -2,11 +2,27 @@
 
 import argparse
 import csv
+import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
-__all__ = ["main"]
+__all__ = ["main", "script"]
+
+_INTERRUPTED = 130
+
+
+def script() -> NoReturn:
+    """:func:`main` as a process of its own, which ends with its exit code."""
+    code = main()
+    if code == _INTERRUPTED:
+        # Not by way of the interpreter's exit: it takes JAX down while a thread of XLA's
+        # may still compile, and crashes. What a command writes is closed by now.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,7 +48,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 2
     except KeyboardInterrupt:
         print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
-        return 130
+        return _INTERRUPTED
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -287,4 +303,4 @@ def _references(arguments) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    script()

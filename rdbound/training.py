@@ -217,6 +217,7 @@ def fit(
     held_out: np.ndarray | None = None,
     devices: Sequence[jax.Device] | None = None,
     progress: Callable[[int, dict[str, float]], None] | None = None,
+    warn: Callable[[str], None] = lambda _: None,
 ) -> LatentModel:
     """Train, resuming from the newest checkpoint in ``folder``, and return the averaged model.
 
@@ -233,6 +234,7 @@ def fit(
         checkpoint's step as ``held_out_J``.
       devices: defaults to all visible ones.
       progress: called with (step, metrics) at every log.
+      warn: told of a checkpoint that cannot be read, and is put aside for an older one.
 
     A run killed at any moment and started again ends with the same weights,
     bit for bit on a CPU. Raises :class:`NonFiniteLossError`, at the next log or
@@ -240,39 +242,37 @@ def fit(
     """
     graphdef, state = nnx.split(model)
     step, replicated, split = make_step(graphdef, channel, options, distortion, devices)
-    checkpoints = Checkpoints(folder / "checkpoints")
-
-    def restored() -> TrainState:
-        """The newest checkpoint; the start where there is none."""
-        return checkpoints.restore(init(nnx.to_pure_dict(state), options), batches)
-
-    def last_good() -> LatentModel:
-        return _averaged(graphdef, state, restored())
-
-    carry = restored()
-    carry = jax.device_put(carry, replicated)
-    done = int(carry.step)
     key = jax.random.key(seed)
     watch = None if held_out is None else _watcher(graphdef, channel, distortion, held_out)
     clock = time.monotonic()
-    with Metrics(folder, done) as log:
-        for index in range(done, options.steps):
-            batch = jax.device_put(next(batches), split)
-            carry, metrics = step(carry, batch, key)
-            last = index + 1 == options.steps
-            saves = last or (index + 1) % options.checkpoint_every == 0
-            if saves or (index + 1) % options.log_every == 0:
-                _raise_if_failed(carry, checkpoints, last_good)
-                values = {name: float(value) for name, value in metrics.items()}
-                values["seconds"] = time.monotonic() - clock
-                if saves and watch is not None:
-                    values["held_out_J"] = watch(carry)
-                log.write(index + 1, values)
-                if progress is not None:
-                    progress(index + 1, values)
-            if saves:
-                checkpoints.save(index + 1, carry, batches)
-    checkpoints.close()
+    with Checkpoints(folder / "checkpoints", warn) as checkpoints:
+
+        def restored() -> TrainState:
+            """The newest checkpoint; the start where there is none."""
+            return checkpoints.restore(init(nnx.to_pure_dict(state), options), batches)
+
+        def last_good() -> LatentModel:
+            return _averaged(graphdef, state, restored())
+
+        carry = jax.device_put(restored(), replicated)
+        done = int(carry.step)
+        with Metrics(folder, done) as log:
+            for index in range(done, options.steps):
+                batch = jax.device_put(next(batches), split)
+                carry, metrics = step(carry, batch, key)
+                last = index + 1 == options.steps
+                saves = last or (index + 1) % options.checkpoint_every == 0
+                if saves or (index + 1) % options.log_every == 0:
+                    _raise_if_failed(carry, checkpoints, last_good)
+                    values = {name: float(value) for name, value in metrics.items()}
+                    values["seconds"] = time.monotonic() - clock
+                    if saves and watch is not None:
+                        values["held_out_J"] = watch(carry)
+                    log.write(index + 1, values)
+                    if progress is not None:
+                        progress(index + 1, values)
+                if saves:
+                    checkpoints.save(index + 1, carry, batches)
     return _averaged(graphdef, state, carry)
 
 
@@ -299,7 +299,7 @@ def _raise_if_failed(carry: TrainState, checkpoints, last_good: Callable) -> Non
     failed_at = int(carry.failed_at)
     if failed_at < 0:
         return
-    checkpoints.close()
+    checkpoints.wait()
     raise NonFiniteLossError(
         f"the loss stopped being finite at step {failed_at}; the last good checkpoint is "
         f"{checkpoints.newest() or 'none, only the start'}",

@@ -1,38 +1,88 @@
 """What training leaves on disk: checkpoints that resume exactly, and metrics.
 
 FOLDER/checkpoints/STEP/   training state and data iterator, by Orbax
+FOLDER/checkpoints/STEP.damaged   one that could not be read, put aside
 FOLDER/metrics.jsonl       a line a log: step, loss, J, bpp, distortion, …, seconds
 FOLDER/tensorboard/        the same quantities as events
 """
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import jax
 import numpy as np
 import orbax.checkpoint as ocp
 from tensorboardX import SummaryWriter
 
-__all__ = ["Checkpoints", "Metrics"]
+from rdbound.writing import write_text
+
+__all__ = ["METRICS", "Checkpoints", "Metrics", "newest_readable", "read_metrics", "saved_steps"]
+
+METRICS = "metrics.jsonl"
+Warn = Callable[[str], None]
+T = TypeVar("T")
+
+
+def saved_steps(folder: Path) -> list[Path]:
+    """The complete checkpoints in ``folder``, newest first: one being written has another name."""
+    complete = [p for p in folder.iterdir() if p.name.isdecimal()] if folder.is_dir() else []
+    return sorted(complete, key=lambda p: -int(p.name))
+
+
+def newest_readable(folder: Path, read: Callable[[Path], T], warn: Warn) -> tuple[Path, T] | None:
+    """The newest checkpoint that can be read, and what ``read`` made of it.
+
+    Args:
+      folder: of the checkpoints.
+      read: a checkpoint's folder to anything.
+      warn: told of each newer one that cannot be read.
+
+    None where there is no checkpoint. Raises ValueError where none of them can be read.
+    """
+    reasons = []
+    for path in saved_steps(folder):
+        try:
+            found = read(path)
+        except MemoryError:
+            raise
+        except Exception as error:  # Orbax lets through whatever its parts raise
+            reasons.append(f"{path} is damaged ({_reason(error)})")
+            continue
+        for reason in reasons:
+            warn(f"{reason}; step {path.name} takes its place")
+        return path, found
+    if reasons:
+        raise ValueError(f"{'; '.join(reasons)}; remove {folder} to start from the beginning")
+    return None
+
+
+def _reason(error: Exception) -> str:
+    """The beginning of the first line of a message, which may have a hundred."""
+    first = (str(error).splitlines() or [""])[0]
+    return f"{type(error).__name__}: {first[:120]}"
 
 
 class Checkpoints:
     """Orbax checkpoints of (training state, data iterator state); the last two are kept.
 
+    Use it in a ``with``: at its end the writer has ended too, whatever happened.
+
     Args:
       folder: made where there is none; a checkpoint is a folder in it, by its step.
+      warn: told where a damaged checkpoint is put aside.
     """
 
-    def __init__(self, folder: Path):
-        self.folder = folder.resolve()
+    def __init__(self, folder: Path, warn: Warn = lambda _: None):
+        self.folder, self._warn = folder.resolve(), warn
+        self.folder.mkdir(parents=True, exist_ok=True)
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def newest(self) -> Path | None:
         """The folder of the newest complete checkpoint."""
-        step = self._manager.latest_step()
-        return None if step is None else self.folder / str(step)
+        return next(iter(saved_steps(self.folder)), None)
 
     def save(self, step: int, state: Any, batches: Any) -> None:
         """Write in the background; complete or absent, never half.
@@ -51,21 +101,51 @@ class Checkpoints:
         self._manager.save(step, args=args)
 
     def restore(self, template: Any, batches: Any) -> Any:
-        """The newest state, with ``batches`` moved to its place; ``template`` if there is none."""
-        step = self._manager.latest_step()
-        if step is None:
-            return template
+        """The newest state, with ``batches`` moved to its place; ``template`` if there is none.
+
+        One that cannot be read is put aside, with a warning, where an older one can:
+        the steps between the two are taken again. Raises ValueError where none can.
+        """
         args = ocp.args.Composite(
             state=ocp.args.StandardRestore(jax.device_get(template)),
             data=ocp.args.JsonRestore(),
         )
-        saved = self._manager.restore(step, args=args)
-        batches.set_state(saved["data"])
-        return saved["state"]
 
-    def close(self) -> None:
-        """Wait for the writer."""
+        def read(path: Path) -> Any:
+            saved = self._manager.restore(int(path.name), args=args)
+            batches.set_state(saved["data"])
+            return saved["state"]
+
+        found = newest_readable(self.folder, read, self._warn)
+        if found is None:
+            return template
+        self._put_aside_after(found[0])
+        return found[1]
+
+    def _put_aside_after(self, path: Path) -> None:
+        """Rename what is newer than ``path``: Orbax saves no step before its newest."""
+        newer = [p for p in saved_steps(self.folder) if int(p.name) > int(path.name)]
+        for damaged in newer:
+            damaged.rename(_free(damaged.with_name(f"{damaged.name}.damaged")))
+        if newer:
+            self._manager.reload()
+
+    def wait(self) -> None:
+        """Wait for what is being written."""
         self._manager.wait_until_finished()
+
+    def __enter__(self) -> "Checkpoints":
+        return self
+
+    def __exit__(self, *_) -> None:
+        # Left to the interpreter's exit, the writer finds no thread to end in.
+        self._manager.close()
+
+
+def _free(path: Path) -> Path:
+    """``path``, or the first numbered one that is not there."""
+    numbered = (path.with_name(f"{path.name}.{i}") for i in range(1, 1000))
+    return path if not path.exists() else next(p for p in numbered if not p.exists())
 
 
 class Metrics:
@@ -75,15 +155,15 @@ class Metrics:
       folder: of the run.
       done: steps of the checkpoint it resumes from; later lines are dropped, and a
         line that a kill cut short.
+
+    Raises ValueError as :func:`read_metrics`.
     """
 
     def __init__(self, folder: Path, done: int):
         folder.mkdir(parents=True, exist_ok=True)
-        path = folder / "metrics.jsonl"
-        part = path.with_suffix(".part")
-        part.write_text("".join(_lines_up_to(path, done)))
-        part.replace(path)
-        self._file = path.open("a")
+        kept = [line for line in read_metrics(folder) if line["step"] <= done]
+        write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
+        self._file = (folder / METRICS).open("a", encoding="utf-8")
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None)
 
     def write(self, step: int, values: dict[str, float]) -> None:
@@ -101,14 +181,23 @@ class Metrics:
         self._board.close()
 
 
-def _lines_up_to(path: Path, step: int) -> list[str]:
-    if not path.exists():
-        return []
-    kept = []
-    for line in path.read_text().splitlines(keepends=True):
-        try:
-            if json.loads(line)["step"] <= step:
-                kept.append(line)
-        except (ValueError, KeyError):
-            continue  # the line a kill cut short
-    return kept
+def read_metrics(folder: Path) -> list[dict[str, float]]:
+    """The metrics of a run, a mapping a log; what a kill left of the last line is no log.
+
+    Raises ValueError, naming file and line, where another line is none.
+    """
+    path = folder / METRICS
+    text = path.read_bytes().decode(errors="replace") if path.exists() else ""
+    *whole, _ = text.split("\n")
+    return [_log(path, number, line) for number, line in enumerate(whole, 1)]
+
+
+def _log(path: Path, number: int, line: str) -> dict[str, float]:
+    try:
+        log = json.loads(line)
+        int(log["step"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise ValueError(
+            f"{path} is damaged: line {number} is no log of a step; remove that line"
+        ) from None
+    return log

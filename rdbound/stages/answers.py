@@ -34,16 +34,16 @@ def answers_run(config: Config, say: Callable[[str], None]) -> Path:
     if config.laboratory is None:
         raise ValueError("this command needs the section laboratory in the config")
     cases = open_cases(config.laboratory)
-    folder = runs.open_run(config, _inputs(cases))
-    if runs.finished(folder):
-        say(f"{folder}: finished before; nothing to do")
+    with runs.open_run(config, _inputs(cases)) as folder:
+        if runs.finished(folder):
+            say(f"{folder}: finished before; nothing to do")
+            return folder
+        partial = folder / TABLE
+        known = read_answers(partial) if partial.exists() else []
+        answers = solve(cases, config.seed, known, lambda found: write_answers(partial, found))
+        _report(answers, folder, say)
+        runs.finish(folder, {"rows": len(answers), "violations": violations(answers)})
         return folder
-    partial = folder / TABLE
-    known = read_answers(partial) if partial.exists() else []
-    answers = solve(cases, config.seed, known, lambda found: write_answers(partial, found))
-    _report(answers, folder, say)
-    runs.finish(folder, {"rows": len(answers), "violations": violations(answers)})
-    return folder
 
 
 def _report(answers: Sequence[Answer], folder: Path, say: Callable[[str], None]) -> None:

@@ -46,20 +46,20 @@ def evaluate_run(config: Config, say: Say) -> Path:
     loaded = [checkpoint.load(path, section.outside) for path in section.checkpoints]
     options = evaluation_options(config.evaluation, config.seed)
     _check(loaded, examples, config.evaluation, options)
-    folder = runs.open_run(config, _inputs(loaded, examples))
-    if runs.finished(folder):
-        say(f"{folder}: finished before; nothing to do")
+    with runs.open_run(config, _inputs(loaded, examples)) as folder:
+        if runs.finished(folder):
+            say(f"{folder}: finished before; nothing to do")
+            return folder
+        streams = folder / "streams" if config.evaluation.keep_streams else None
+        rows = evaluate_examples(loaded, examples, options, folder, streams)
+        write_table(folder / TABLE, rows)
+        _write_gaps(rows, folder)
+        document = rd_report(rows, config.evaluation.anchor)
+        write_document(document, folder)
+        say("\n".join(document_lines(document)))
+        runs.finish(folder, {"rows": len(rows)})
+        (folder / PARTIAL).unlink(missing_ok=True)
         return folder
-    streams = folder / "streams" if config.evaluation.keep_streams else None
-    rows = evaluate_examples(loaded, examples, options, folder, streams)
-    write_table(folder / TABLE, rows)
-    _write_gaps(rows, folder)
-    document = rd_report(rows, config.evaluation.anchor)
-    write_document(document, folder)
-    say("\n".join(document_lines(document)))
-    runs.finish(folder, {"rows": len(rows)})
-    (folder / PARTIAL).unlink(missing_ok=True)
-    return folder
 
 
 def _write_gaps(rows: Sequence[Row], folder: Path) -> None:

@@ -51,9 +51,11 @@ def same_run(stored: Path, config: Config) -> bool:
 
     It is read by today's schema, so that a default that is new to it does not
     make a run of yesterday another one. A key that the schema no longer knows does.
+    Raises ConfigError where it is no configuration at all.
     """
+    raw = read_yaml(stored)
     try:
-        before = validated(str(stored), read_yaml(stored))
+        before = validated(str(stored), raw)
     except ConfigError:
         return False
     return identity(before) == identity(config)

@@ -4,55 +4,75 @@
     FOLDER/inputs.json       SHA-256 of the data and checkpoints that were read
     FOLDER/provenance.json   versions, machine, commit and seed, an entry a start
     FOLDER/finished.json     there where the run is complete
+    FOLDER/.lock             locked while a process is at work
 
-beside what its stage writes.
+beside what its stage writes. All of them are written whole or not at all.
 """
 
-import json
 import platform
 import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
 
 from rdbound.config import Config, to_yaml
 from rdbound.stages.identity import same_run
+from rdbound.stages.locks import LOCK, locked
+from rdbound.writing import read_json, write_json, write_text
 
 __all__ = ["finish", "finished", "open_run", "provenance"]
 
+_CONFIG = "config.yaml"
+_INPUTS = "inputs.json"
+_STARTS = "provenance.json"
 _DONE = "finished.json"
 
 
-def open_run(config: Config, inputs: dict[str, str]) -> Path:
-    """Make or re-enter the folder of a run.
+@contextmanager
+def open_run(config: Config, inputs: dict[str, str]) -> Iterator[Path]:
+    """Make or re-enter the folder of a run, and be alone in it while it is open.
 
     ``inputs`` are SHA-256 digests by name, of the data and of the checkpoints
     that the run reads. Raises ValueError where the folder holds a run of
-    another configuration or of other inputs: nothing of it is touched. What
+    another configuration or of other inputs, where a file of it is damaged and
+    where another process is in it: nothing of it is touched. What
     only launches a run may differ (:mod:`rdbound.stages.identity`).
     """
     folder = Path(config.output)
-    text = to_yaml(config)
-    stored, digests = folder / "config.yaml", folder / "inputs.json"
+    _refuse_others(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    with locked(folder):
+        _check_run(folder, config, inputs)
+        # In this order: a folder with a configuration is a run, whatever else it lacks.
+        write_text(folder / _CONFIG, to_yaml(config))
+        write_json(folder / _INPUTS, inputs)
+        if not finished(folder):
+            _record_start(folder / _STARTS, config.seed)
+        yield folder
+
+
+def _refuse_others(folder: Path) -> None:
+    """Raise ValueError where ``folder`` is neither a run nor empty."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give another output=FOLDER")
+    names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
+    if names - {LOCK, _CONFIG + ".part"} and _CONFIG not in names:
+        raise ValueError(
+            f"{folder} is not empty and not a run of rdbound; give another output=FOLDER"
+        )
+
+
+def _check_run(folder: Path, config: Config, inputs: dict[str, str]) -> None:
+    stored, digests = folder / _CONFIG, folder / _INPUTS
     if stored.exists() and not same_run(stored, config):
         raise ValueError(
             f"{folder} holds a run of another configuration (see {stored}); "
             "give another output=FOLDER, or remove that one"
         )
-    if folder.is_dir() and not stored.exists() and any(folder.iterdir()):
-        raise ValueError(
-            f"{folder} is not empty and not a run of rdbound; give another output=FOLDER"
-        )
     if digests.exists():
-        _check_inputs(folder, json.loads(digests.read_text()), inputs)
-    folder.mkdir(parents=True, exist_ok=True)
-    # In this order: a folder with a configuration is a run, whatever else it lacks.
-    stored.write_text(text)
-    digests.write_text(json.dumps(inputs, indent=2) + "\n")
-    if not finished(folder):
-        _record_start(folder / "provenance.json", config.seed)
-    return folder
+        _check_inputs(folder, read_json(digests, dict), inputs)
+    finished(folder)  # raises where its mark is damaged
 
 
 def _check_inputs(folder: Path, before: dict[str, str], now: dict[str, str]) -> None:
@@ -66,19 +86,25 @@ def _check_inputs(folder: Path, before: dict[str, str], now: dict[str, str]) -> 
 
 def _record_start(path: Path, seed: int) -> None:
     """Append this start to the run's provenance: a run may be continued elsewhere."""
-    starts = json.loads(path.read_text()) if path.exists() else []
-    starts.append(provenance() | {"seed": seed})
-    path.write_text(json.dumps(starts, indent=2) + "\n")
+    starts = read_json(path, list) if path.exists() else []
+    write_json(path, [*starts, provenance() | {"seed": seed}])
 
 
 def finish(folder: Path, summary: dict) -> None:
     """Mark a run as complete; ``summary``, of JSON values, is what the mark says."""
-    (folder / _DONE).write_text(json.dumps(summary, indent=2) + "\n")
+    write_json(folder / _DONE, summary)
 
 
 def finished(folder: Path) -> bool:
-    """Whether the run in ``folder`` is complete."""
-    return (folder / _DONE).exists()
+    """Whether the run in ``folder`` is complete; raises ValueError where its mark is damaged."""
+    mark = folder / _DONE
+    if not mark.exists():
+        return False
+    try:
+        read_json(mark, dict)
+    except ValueError as error:
+        raise ValueError(f"{error}; remove it, and the run goes on to its end") from None
+    return True
 
 
 def provenance() -> dict:

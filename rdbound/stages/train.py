@@ -27,7 +27,7 @@ from rdbound.models import LatentModel, make_model
 from rdbound.sources import make_source
 from rdbound.sources.base import Stream
 from rdbound.stages import runs
-from rdbound.stages.progress import Bars, fingerprint_images
+from rdbound.stages.progress import Bars, fingerprint_images, warn
 from rdbound.training import NonFiniteLossError, fit
 
 __all__ = ["train_run"]
@@ -53,24 +53,24 @@ def train_run(config: Config, say: Say) -> Path:
     data = _open(training, config.seed)
     if not runs.finished(Path(config.output)):
         _check_fit(model, channel, distortion, data, config)
-    folder = runs.open_run(config, _inputs(config, data))
-    target = folder / checkpoint.RUN_FILE
-    if runs.finished(folder):
-        say(f"{folder}: finished before; nothing to do")
+    with runs.open_run(config, _inputs(config, data)) as folder:
+        target = folder / checkpoint.RUN_FILE
+        if runs.finished(folder):
+            say(f"{folder}: finished before; nothing to do")
+            return target
+        start = time.monotonic()
+        with Bars() as bars:
+            show = lambda step, values: bars.update(  # noqa: E731
+                "training", step, options.steps, f"J {values['J']:.3f}"
+            )
+            run = partial(fit, model, channel, data.batches(), options, folder, config.seed,
+                          distortion, data.held_out, progress=show, warn=warn)  # fmt: skip
+            model = _fit_or_keep(run, folder, config.model.spec())
+        checkpoint.save_checkpoint(target, model, config.model.spec(), training.weights)
+        say(f"wrote {target}")
+        seconds = time.monotonic() - start
+        runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
         return target
-    start = time.monotonic()
-    with Bars() as bars:
-        show = lambda step, values: bars.update(  # noqa: E731
-            "training", step, options.steps, f"J {values['J']:.3f}"
-        )
-        run = partial(fit, model, channel, data.batches(), options, folder, config.seed,
-                      distortion, data.held_out, progress=show)  # fmt: skip
-        model = _fit_or_keep(run, folder, config.model.spec())
-    checkpoint.save_checkpoint(target, model, config.model.spec(), training.weights)
-    say(f"wrote {target}")
-    seconds = time.monotonic() - start
-    runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
-    return target
 
 
 def _distortion(model: ModelConfig) -> Distortion:

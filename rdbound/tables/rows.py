@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rdbound.tables.cells import Cell
 from rdbound.tables.decoding import reading
+from rdbound.writing import replacing
 
 __all__ = ["read_header", "read_rows", "write_rows"]
 
@@ -16,12 +17,10 @@ def write_rows(path: Path, columns: Sequence[str], rows: Iterable[Mapping[str, C
     Raises ValueError for a record with a column that is not one of ``columns``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(path.suffix + ".part")
-    with part.open("w", newline="", encoding="utf-8") as file:
+    with replacing(path) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
         writer.writerows({k: _cell(v) for k, v in row.items()} for row in rows)
-    part.replace(path)
 
 
 def _cell(value: Cell) -> str:

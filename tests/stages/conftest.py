@@ -1,5 +1,7 @@
 import pytest
 
+from rdbound.stages.runs import open_run
+
 SMALL = """
 output: {output}
 laboratory:
@@ -23,3 +25,9 @@ def config(tmp_path):
     path = tmp_path / "small.yaml"
     path.write_text(SMALL.format(output=tmp_path / "run"))
     return path
+
+
+def enter(config, inputs):
+    """Open a run and leave it again; its folder."""
+    with open_run(config, inputs) as folder:
+        return folder

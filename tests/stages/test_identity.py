@@ -5,7 +5,7 @@ import yaml
 
 from rdbound.config import load_config
 from rdbound.stages.identity import LAUNCH, identity, same_run
-from rdbound.stages.runs import open_run
+from tests.stages.conftest import enter
 
 TEXT = """
 output: {output}
@@ -47,7 +47,7 @@ def test_what_changes_numbers_is(config, override):
 
 def test_a_run_of_an_older_schema_is_entered_again(config, tmp_path):
     """A default that was new after the run began is filled in; an unknown key is another run."""
-    folder = open_run(config(), {"training.data": "abc"})
+    folder = enter(config(), {"training.data": "abc"})
     stored = folder / "config.yaml"
     raw = yaml.safe_load(stored.read_text())
     for section, key in (("evaluation", "methods"), ("evaluation", "bound_channel"),
@@ -57,14 +57,14 @@ def test_a_run_of_an_older_schema_is_entered_again(config, tmp_path):
     stored.write_text(yaml.safe_dump(raw))
     assert same_run(stored, config("training.options.log_every=1"))
     assert not same_run(stored, config("training.options.steps=11"))
-    open_run(config(), {"training.data": "abc"})
+    enter(config(), {"training.data": "abc"})
     raw["training"]["forgotten"] = 3
     stored.write_text(yaml.safe_dump(raw))
     with pytest.raises(ValueError, match="another configuration"):
-        open_run(config(), {"training.data": "abc"})
+        enter(config(), {"training.data": "abc"})
 
 
 def test_other_contents_are_another_run(config):
-    open_run(config(), {"training.data": "abc"})
+    enter(config(), {"training.data": "abc"})
     with pytest.raises(ValueError, match=r"other contents of training\.data"):
-        open_run(config("training.data.path=moved"), {"training.data": "abd"})
+        enter(config("training.data.path=moved"), {"training.data": "abd"})

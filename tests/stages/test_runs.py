@@ -7,7 +7,8 @@ import pytest
 
 from rdbound.config import load_config, to_yaml
 from rdbound.stages import runs
-from rdbound.stages.runs import finish, finished, open_run, provenance
+from rdbound.stages.runs import finish, finished, provenance
+from tests.stages.conftest import enter
 
 INPUTS = {"training.data": "abc"}
 
@@ -23,9 +24,9 @@ def _contents(folder):
 
 def test_a_new_run_writes_its_configuration_inputs_and_start(settings, tmp_path):
     chosen = settings("seed=7", f"output={tmp_path}/deep/er")
-    folder = open_run(chosen, INPUTS)
+    folder = enter(chosen, INPUTS)
     assert folder == tmp_path / "deep" / "er"
-    assert set(_contents(folder)) == {"config.yaml", "inputs.json", "provenance.json"}
+    assert set(_contents(folder)) == {".lock", "config.yaml", "inputs.json", "provenance.json"}
     assert (folder / "config.yaml").read_text() == to_yaml(chosen)
     assert load_config(folder / "config.yaml", ()) == chosen, "it can be run again"
     assert json.loads((folder / "inputs.json").read_text()) == INPUTS
@@ -53,36 +54,36 @@ def test_outside_of_a_checkout_there_is_no_commit(monkeypatch, tmp_path):
 
 
 def test_every_start_is_appended(settings, monkeypatch):
-    folder = open_run(settings(), INPUTS)
+    folder = enter(settings(), INPUTS)
     monkeypatch.setattr(runs, "_commit", lambda: "f" * 40)
-    open_run(settings(), INPUTS)
-    open_run(settings(), INPUTS)
+    enter(settings(), INPUTS)
+    enter(settings(), INPUTS)
     starts = json.loads((folder / "provenance.json").read_text())
     assert len(starts) == 3
     assert [start["git_commit"] == "f" * 40 for start in starts] == [False, True, True]
 
 
 def test_a_finished_run_says_so_and_is_not_started_again(settings):
-    folder = open_run(settings(), INPUTS)
+    folder = enter(settings(), INPUTS)
     assert not finished(folder)
     finish(folder, {"steps": 3, "best": 0.5})
     assert finished(folder)
     assert json.loads((folder / "finished.json").read_text()) == {"steps": 3, "best": 0.5}
     before = _contents(folder)
-    assert open_run(settings(), INPUTS) == folder
+    assert enter(settings(), INPUTS) == folder
     assert _contents(folder) == before
 
 
 def test_what_a_stage_has_written_stays(settings):
-    folder = open_run(settings(), INPUTS)
+    folder = enter(settings(), INPUTS)
     (folder / "metrics.jsonl").write_text("mine\n")
-    open_run(settings(), INPUTS)
+    enter(settings(), INPUTS)
     assert (folder / "metrics.jsonl").read_text() == "mine\n"
 
 
 def test_an_empty_folder_is_taken(settings):
     Path(settings().output).mkdir()
-    assert open_run(settings(), {}) == Path(settings().output)
+    assert enter(settings(), {}) == Path(settings().output)
 
 
 def test_a_folder_of_somebody_else_is_refused_and_left_alone(settings):
@@ -90,14 +91,14 @@ def test_a_folder_of_somebody_else_is_refused_and_left_alone(settings):
     folder.mkdir()
     (folder / "thesis.tex").write_text("years of work")
     with pytest.raises(ValueError, match=r"run is not empty and not a run of rdbound"):
-        open_run(settings(), INPUTS)
+        enter(settings(), INPUTS)
     assert _contents(folder) == {"thesis.tex": b"years of work"}
 
 
 def test_a_file_is_refused(settings):
     Path(settings().output).write_text("a file")
     with pytest.raises(ValueError, match=r"run is a file; give another output=FOLDER"):
-        open_run(settings(), INPUTS)
+        enter(settings(), INPUTS)
     assert Path(settings().output).read_text() == "a file"
 
 
@@ -108,16 +109,16 @@ def test_a_file_is_refused(settings):
     ({"training.data": "q", "model.start_from": "q"}, r"model\.start_from, training\.data;"),
 ])  # fmt: skip
 def test_other_inputs_are_refused_by_name_and_nothing_is_overwritten(settings, now, named):
-    folder = open_run(settings(), {"training.data": "abc", "model.start_from": "x"})
+    folder = enter(settings(), {"training.data": "abc", "model.start_from": "x"})
     before = _contents(folder)
     with pytest.raises(ValueError, match=rf"begun with other contents of {named}"):
-        open_run(settings(), now)
+        enter(settings(), now)
     assert _contents(folder) == before
 
 
 def test_another_configuration_is_refused_and_nothing_is_overwritten(settings):
-    folder = open_run(settings(), INPUTS)
+    folder = enter(settings(), INPUTS)
     before = _contents(folder)
     with pytest.raises(ValueError, match=r"holds a run of another configuration"):
-        open_run(settings("seed=1"), INPUTS)
+        enter(settings("seed=1"), INPUTS)
     assert _contents(folder) == before

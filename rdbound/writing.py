@@ -1,0 +1,56 @@
+"""Files that are there whole or not at all, and JSON that names itself where it is damaged."""
+
+import json
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+__all__ = ["read_json", "replacing", "write_json", "write_text"]
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """A path beside ``path`` to write to; it takes that place at the end.
+
+    Where what is written in between fails, nothing is left of it.
+    """
+    part = path.with_name(path.name + ".part")
+    try:
+        yield part
+        os.replace(part, path)
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write UTF-8; on the disk before it takes the place of an older file."""
+    with replacing(path) as part, part.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Write a value as JSON, as :func:`write_text` does."""
+    write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """The JSON value of a file.
+
+    Args:
+      path: of the file.
+      kind: what the value must be, ``dict`` or ``list``.
+
+    Raises ValueError, naming the file, where it holds anything else.
+    """
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is damaged: not JSON ({error})") from None
+    if not isinstance(value, kind):
+        raise ValueError(f"{path} is damaged: a {type(value).__name__} where a {kind.__name__} "
+                         "belongs")  # fmt: skip
+    return value
