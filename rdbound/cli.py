@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ _INTERRUPTED = 130
 
 def script() -> NoReturn:
     """:func:`main` as a process of its own, which ends with its exit code."""
+    # What Orbax logs of a failure it raises too, and that ends in one line.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     code = main()
     if code == _INTERRUPTED:
         # Not by way of the interpreter's exit: it takes JAX down while a thread of XLA's
