@@ -150,10 +150,10 @@ def _verify(arguments) -> int:
 
 
 def _each_cell(arguments, run) -> None:
-    from rdbound.config import cells, load_config
+    from rdbound.config import load_config
+    from rdbound.stages.sweep import each_cell
 
-    for cell in cells(load_config(arguments.config, arguments.overrides)):
-        run(cell, print)
+    each_cell(load_config(arguments.config, arguments.overrides), run, print)
 
 
 def _gaps(arguments) -> None:
