@@ -2,6 +2,7 @@
 
 import argparse
 import csv
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -15,6 +16,8 @@ _INTERRUPTED = 130
 
 def script() -> NoReturn:
     """:func:`main` as a process of its own, which ends with its exit code."""
+    # What Orbax logs of a failure it raises too, and that ends in one line.
+    logging.getLogger("absl").setLevel(logging.CRITICAL)
     code = main()
     if code == _INTERRUPTED:
         # Not by way of the interpreter's exit: it takes JAX down while a thread of XLA's
@@ -183,10 +186,10 @@ def _verify(arguments) -> int:
 
 
 def _each_cell(arguments, run) -> None:
-    from rdbound.config import cells, load_config
+    from rdbound.config import load_config
+    from rdbound.stages.sweep import each_cell
 
-    for cell in cells(load_config(arguments.config, arguments.overrides)):
-        run(cell, print)
+    each_cell(load_config(arguments.config, arguments.overrides), run, print)
 
 
 def _gaps(arguments) -> None:

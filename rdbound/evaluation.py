@@ -17,13 +17,13 @@ import numpy as np
 
 from rdbound.bench import Bench, Progress
 from rdbound.checkpoint import Checkpoint
-from rdbound.evaluation_options import EvaluationOptions
+from rdbound.evaluation_options import LMBDAS, EvaluationOptions
 from rdbound.examples import Examples, VectorExamples
 from rdbound.models.base import check_lmbda
 from rdbound.ops.quality import psnr
 from rdbound.tables.rd import Row
 
-__all__ = ["evaluate", "exact_rows", "lmbdas_of"]
+__all__ = ["distinct", "evaluate", "exact_rows", "lmbdas_of"]
 
 
 def evaluate(
@@ -76,21 +76,30 @@ def evaluate(
 
 
 def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[float, ...]:
-    """``lmbdas``, or the one λ of a fixed-rate checkpoint where None.
+    """``lmbdas``, or all that a checkpoint serves where None.
 
-    Raises ValueError for a λ given twice or outside the range of the weights, and
-    where none is given to a checkpoint of variable rate.
+    These are its one λ where its rate is fixed, and else those of
+    :data:`rdbound.evaluation_options.LMBDAS` in its range. Raises ValueError for a λ given
+    twice or outside the range of the weights, and where there is none to take.
     """
     low, high = checkpoint.model.lmbda_range
     if lmbdas is None:
-        if low < high:
-            raise ValueError(f"{checkpoint.name} has a variable rate: give lmbdas")
-        return (low,)
-    if len(set(lmbdas)) < len(lmbdas):
-        raise ValueError(f"lmbdas holds a value twice: {', '.join(f'{v:g}' for v in lmbdas)}")
-    for lmbda in lmbdas:
+        lmbdas = (low,) if low == high else [v for v in LMBDAS if low <= v <= high]
+        if not lmbdas:
+            usual = ", ".join(f"{v:g}" for v in LMBDAS)
+            raise ValueError(
+                f"{checkpoint.name} serves λ from {low:g} to {high:g}, none of {usual}: give lmbdas"
+            )
+    for lmbda in distinct(lmbdas):
         check_lmbda(lmbda, (low, high))
     return tuple(lmbdas)
+
+
+def distinct(lmbdas: Sequence[float]) -> Sequence[float]:
+    """``lmbdas``; raises ValueError where one is given twice."""
+    if len(set(lmbdas)) < len(lmbdas):
+        raise ValueError(f"lmbdas holds a value twice: {', '.join(f'{v:g}' for v in lmbdas)}")
+    return lmbdas
 
 
 def exact_rows(examples: VectorExamples, lmbdas: Sequence[float], seed: int = 0) -> list[Row]:

@@ -8,7 +8,10 @@ from rdbound.methods import METHODS, Method, methods_of
 from rdbound.refinement import RefinementOptions
 from rdbound.registry import find
 
-__all__ = ["EvaluationOptions", "chosen_methods"]
+__all__ = ["LMBDAS", "EvaluationOptions", "chosen_methods"]
+
+LMBDAS = (0.0018, 0.0054, 0.0162, 0.0483)
+"""Those of Zhang & Liu 2025 (arXiv 2501.12330)."""
 
 
 @dataclass(frozen=True)
@@ -16,7 +19,8 @@ class EvaluationOptions:
     """How a model is evaluated.
 
     Attributes:
-      lmbdas: the trade-offs; None for the single one of a fixed-rate model.
+      lmbdas: the trade-offs; None for what the model serves
+        (:func:`rdbound.evaluation.lmbdas_of`).
       samples: fresh noise samples of a channel that is random.
       refine: None for amortized points only.
       batch: examples of one shape refined at a time; memory grows with it, numbers do not

@@ -196,7 +196,7 @@ def _log(path: Path, number: int, line: str) -> dict[str, float]:
     try:
         log = json.loads(line)
         int(log["step"])
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         raise ValueError(
             f"{path} is damaged: line {number} is no log of a step; remove that line"
         ) from None

@@ -34,7 +34,7 @@ def write_text(path: Path, text: str) -> None:
 
 def write_json(path: Path, value: Any) -> None:
     """Write a value as JSON, as :func:`write_text` does."""
-    write_text(path, json.dumps(value, indent=2) + "\n")
+    write_text(path, json.dumps(value, indent=2, ensure_ascii=False) + "\n")
 
 
 def read_json(path: Path, kind: type) -> Any:
@@ -49,8 +49,9 @@ def read_json(path: Path, kind: type) -> Any:
     try:
         value = json.loads(path.read_text(encoding="utf-8"))
     except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is damaged: not JSON ({error})") from None
-    if not isinstance(value, kind):
-        raise ValueError(f"{path} is damaged: a {type(value).__name__} where a {kind.__name__} "
-                         "belongs")  # fmt: skip
-    return value
+        reason = f"not JSON ({error})"
+    else:
+        if isinstance(value, kind):
+            return value
+        reason = f"a {type(value).__name__} where a {kind.__name__} belongs"
+    raise ValueError(f"{path} is damaged: {reason}; mend it or move it away")

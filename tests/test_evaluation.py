@@ -10,7 +10,7 @@ from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.datum import image_datum, whole
-from rdbound.evaluation import evaluate
+from rdbound.evaluation import evaluate, lmbdas_of
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import ImageExamples, VectorExamples
 from rdbound.images.sets import ImageSet
@@ -324,10 +324,22 @@ def test_the_lambda_of_a_fixed_rate_model_is_its_own(images):
     fixed = Checkpoint(Toy(form="bound", lmbda_range=(0.03, 0.03)), {}, None, "toy")
     rows = list(evaluate(fixed, images, EvaluationOptions(lmbdas=None, samples=2)))
     assert {r.lmbda for r in rows} == {0.03}
-    with pytest.raises(ValueError, match="variable rate: give lmbdas"):
-        next(evaluate(_checkpoint("bound"), images, EvaluationOptions(lmbdas=None)))
     with pytest.raises(ValueError, match="holds a value twice"):
         next(evaluate(_checkpoint("bound"), images, EvaluationOptions(lmbdas=(0.02, 0.02))))
+
+
+@pytest.mark.parametrize(("serves", "taken"), [
+    ((0.001, 0.1), (0.0018, 0.0054, 0.0162, 0.0483)), ((0.0054, 0.02), (0.0054, 0.0162)),
+    ((0.0483, 7.0), (0.0483,)), ((0.5, 0.5), (0.5,))])  # fmt: skip
+def test_without_lambdas_those_that_a_checkpoint_serves_are_taken(serves, taken):
+    toy = Checkpoint(Toy(form="bound", lmbda_range=serves), {}, None, "toy")
+    assert lmbdas_of(toy, None) == taken
+
+
+def test_a_range_without_any_of_the_usual_lambdas_asks_for_some():
+    toy = Checkpoint(Toy(form="bound", lmbda_range=(0.5, 4.0)), {}, None, "toy")
+    with pytest.raises(ValueError, match=r"toy serves λ from 0.5 to 4, none of 0.0018, .*: give"):
+        lmbdas_of(toy, None)
 
 
 def test_progress_is_reported_and_failures_are_told(images, monkeypatch):

@@ -210,10 +210,10 @@ training:
 """
 
 
-def _train(tmp_path, name, **kwargs):
+def _train(tmp_path, name, *overrides, **kwargs):
     config = tmp_path / f"{name}.yaml"
     config.write_text(CONFIG.format(output=tmp_path / name))
-    command = [sys.executable, "-m", "rdbound.cli", "train", str(config)]
+    command = [sys.executable, "-m", "rdbound.cli", "train", str(config), *overrides]
     return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, **kwargs)
 
 
@@ -234,6 +234,28 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):
     steps = [json.loads(line)["step"] for line in (tmp_path / "cut" / "metrics.jsonl").open()]
     assert steps == list(range(100, 6001, 100))
     assert list((tmp_path / "cut" / "tensorboard").glob("events*"))
+
+
+WIDE = "model.options={dimension: 2, hidden: [1024, 1024]}"
+
+
+@pytest.mark.parametrize("overrides", [
+    [WIDE], ["training.options.log_every=1", "training.options.checkpoint_every=1"]],
+    ids=["compiling", "saving"])  # fmt: skip
+def test_an_interrupted_run_says_so_and_ends_with_130(tmp_path, overrides):
+    """While XLA compiles, which goes on in a thread of its own, and between steps and saves."""
+    env = os.environ | ({"JAX_COMPILATION_CACHE_DIR": ""} if WIDE in overrides else {})
+    run = _train(tmp_path, "run", *overrides, env=env, stderr=subprocess.PIPE)
+    metrics = tmp_path / "run" / "metrics.jsonl"
+    while not (metrics.exists() and (metrics.stat().st_size or WIDE in overrides)):
+        assert run.poll() is None
+        time.sleep(0.02)
+    time.sleep(0.7)
+    run.send_signal(signal.SIGINT)
+    error = run.communicate(timeout=60)[1].decode()
+    assert run.returncode == 130, error
+    shown = [line.rpartition("\r")[2] for line in error.split("\n") if line]
+    assert shown == ["rdbound: interrupted; start the same command again to go on"]
 
 
 def test_held_out_data_are_watched_and_not_trained_on(tmp_path):

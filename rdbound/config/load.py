@@ -8,32 +8,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
 from pydantic import ValidationError
 
+from rdbound.config.parse import parse
 from rdbound.config.schema import Config
 
-__all__ = ["ConfigError", "load_config", "override", "read_yaml", "validated"]
+__all__ = ["ConfigError", "assign", "load_config", "override", "read_yaml", "validated"]
 
 
 class ConfigError(ValueError):
     """Everything that is wrong with a configuration, one line each."""
-
-
-class _UniqueKeys(yaml.SafeLoader):
-    """A YAML loader that refuses a key given twice."""
-
-    def construct_mapping(self, node, deep=False):
-        """As the parent's, after looking for repeated keys."""
-        seen = set()
-        for key_node, _ in node.value:
-            key = self.construct_object(key_node, deep=True)
-            if key in seen:
-                raise yaml.constructor.ConstructorError(
-                    None, None, f"the key {key!r} is given twice", key_node.start_mark
-                )
-            seen.add(key)
-        return super().construct_mapping(node, deep)
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
@@ -59,12 +43,15 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 def read_yaml(path: Path) -> dict[str, Any]:
     """A YAML file of a mapping; raises :class:`ConfigError` for anything else."""
     try:
-        raw = yaml.load(path.read_text(), Loader=_UniqueKeys)  # noqa: S506 (a SafeLoader)
+        text = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such config; the shipped ones are in configs/") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        reason = " ".join(str(error).split())
-        raise ConfigError(f"{path}: not valid YAML: {reason}") from None
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"{path}: not valid YAML: {error}") from None
+    try:
+        raw = parse(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {error}") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected a mapping of keys, found {type(raw).__name__}")
     return raw
@@ -94,17 +81,25 @@ def override(raw: dict, text: str) -> None:
         raise ConfigError(
             f"override {text!r}: expected key=value, such as training.options.steps=100"
         )
+    try:
+        assign(raw, key, parse(value))
+    except ValueError as error:
+        raise ConfigError(f"override {key}: {error}") from None
+
+
+def assign(raw: dict, key: str, value: Any) -> None:
+    """Set the dotted ``key`` of a raw mapping, making the mappings on the way.
+
+    Raises :class:`ConfigError` where a key on the way is a value.
+    """
     *parents, last = key.split(".")
     node = raw
     for parent in parents:
         child = node.setdefault(parent, {})
         if not isinstance(child, dict):
-            raise ConfigError(f"override {text!r}: {parent} is a value and holds no keys")
+            raise ConfigError(f"{parent} is a value and holds no keys")
         node = child
-    try:
-        node[last] = yaml.safe_load(value)
-    except yaml.YAMLError:
-        raise ConfigError(f"override {text!r}: the value is not valid YAML") from None
+    node[last] = value
 
 
 def _expand(value, missing: list[str], path: str):
@@ -129,8 +124,14 @@ def _line(error) -> str:
         hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
         return f"{path}: unknown key; {hint}"
     message = error["msg"].removeprefix("Value error, ")
-    found = "" if error["type"] == "missing" else f", found {error['input']!r}"
+    found = "" if error["type"] == "missing" else f", found {_shown(error['input'])}"
     return f"{path}: {message}{found}"
+
+
+def _shown(value: Any) -> str:
+    """A value in a message: its beginning, where it is long."""
+    text = repr(value) if not isinstance(value, int) or abs(value) < 10**80 else "a huge number"
+    return text if len(text) <= 120 else text[:120] + "…"
 
 
 def _keys_at(location) -> set[str]:

@@ -12,7 +12,7 @@ Sections are optional: each command asks for those it needs, ``train`` for ``mod
 things by name (:class:`NamedConfig`) are checked by what they name, not here.
 """
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import (
     BaseModel,
@@ -31,6 +31,7 @@ from rdbound.training_options import TrainingOptions
 
 __all__ = [
     "CaseConfig",
+    "CheckpointConfig",
     "Config",
     "CropsConfig",
     "EvaluationConfig",
@@ -40,13 +41,14 @@ __all__ = [
     "ModelConfig",
     "NamedConfig",
     "RefinementConfig",
+    "SweepConfig",
     "TrainConfig",
     "VectorsConfig",
 ]
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
 class NamedConfig(_Strict):
@@ -175,21 +177,30 @@ class RefinementConfig(RefinementOptions):
     channel: NamedConfig = NamedConfig(name="sga")
 
 
+class CheckpointConfig(_Strict):
+    """Checkpoints under a name: ``path`` is all that an entry of ``checkpoints`` may be."""
+
+    name: Annotated[str, Field(pattern=r"^\w[^/]*$")]
+    path: str
+
+
 class EvaluationConfig(_Strict):
     """Which checkpoints are evaluated, on what and how.
 
-    ``lmbdas: null`` takes the one λ of each fixed-rate checkpoint;
+    ``checkpoints``: files, runs or names in the zoo; a sweep's folder, or a pattern of runs
+    or files, is one model with as many λ (:mod:`rdbound.stages.subjects`);
+    ``lmbdas: null`` takes all that a checkpoint serves, the one λ of a fixed rate, of a
+    variable one those of Zhang & Liu 2025 in its range;
     ``methods: null`` every method of :mod:`rdbound.methods` that applies;
     ``bound_channel``: what bounds are judged by, ``sampled`` for posteriors or
     priors whose divergence has no closed form; ``anchor``: the published curve that
     BD-rates are against; ``keep_streams``: the bytes of coded rows, as files;
-    ``outside``: names ``package.module:Class`` that the checkpoints may import. The
-    default λ are those of Zhang & Liu 2025.
+    ``outside``: names ``package.module:Class`` that the checkpoints may import.
     """
 
-    checkpoints: tuple[str, ...] = Field(min_length=1)
+    checkpoints: tuple[str | CheckpointConfig, ...] = Field(min_length=1)
     data: VectorsConfig | ImagesConfig
-    lmbdas: tuple[PositiveFloat, ...] | None = (0.0018, 0.0054, 0.0162, 0.0483)
+    lmbdas: tuple[PositiveFloat, ...] | None = Field(None, min_length=1)
     methods: tuple[str, ...] | None = None
     samples: PositiveInt = 8
     batch: PositiveInt = 1
@@ -228,6 +239,26 @@ class LaboratoryConfig(_Strict):
     cases: tuple[CaseConfig, ...] = Field(min_length=1)
 
 
+class SweepConfig(_Strict):
+    """A grid of configs (:func:`rdbound.config.sweep.cells`): every other key is a dotted one.
+
+    Attributes:
+      name: what a cell's folder is called, with keys in braces: ``"{lmbda}-seed{seed}"``.
+      zip: dotted keys to lists of one length, which go together.
+    """
+
+    model_config = ConfigDict(extra="allow", frozen=True)
+    __pydantic_extra__: dict[str, list] = Field(init=False)
+
+    name: str | None = None
+    zip: dict[str, list] = {}
+
+    @property
+    def crossed(self) -> dict[str, list]:
+        """Dotted keys to lists, every value of one with every value of the others."""
+        return self.__pydantic_extra__
+
+
 class Config(_Strict):
     """A whole experiment: one run folder, or with ``sweep`` one for each cell of its grid.
 
@@ -235,13 +266,13 @@ class Config(_Strict):
       output: the run folder.
       seed: of data, noise and draws of λ; initial weights have one among the
         model's options.
-      sweep: dotted keys to lists (:func:`rdbound.config.sweep.cells`).
+      sweep: dotted keys to lists.
     """
 
     output: str
-    seed: int = 0
+    seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
     model: ModelConfig | None = None
     training: TrainConfig | None = None
     evaluation: EvaluationConfig | None = None
     laboratory: LaboratoryConfig | None = None
-    sweep: dict[str, list] | None = None
+    sweep: SweepConfig | None = None

@@ -1,6 +1,8 @@
 """The stage that evaluates: checkpoints and data in, a run folder with a table and report out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from rdbound import checkpoint
@@ -8,7 +10,7 @@ from rdbound.analysis.gaps import gaps
 from rdbound.channels import Channel, make_channel
 from rdbound.config import Config
 from rdbound.config.schema import EvaluationConfig, NamedConfig, VectorsConfig
-from rdbound.evaluation import evaluate, exact_rows, lmbdas_of
+from rdbound.evaluation import evaluate, exact_rows
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
 from rdbound.images.sets import open_images
@@ -20,6 +22,7 @@ from rdbound.report.write import write_document
 from rdbound.sources import make_source
 from rdbound.stages import runs
 from rdbound.stages.progress import Bars, fingerprint_images, warn
+from rdbound.stages.subjects import Subject, open_subject
 from rdbound.tables.gaps import write_gaps
 from rdbound.tables.rd import Row, read_table, write_table
 
@@ -41,25 +44,43 @@ def evaluate_run(config: Config, say: Say) -> Path:
     """
     if config.evaluation is None:
         raise ValueError("evaluation needs the section evaluation in the config")
-    examples = _open(config.evaluation, config.seed)
     section = config.evaluation
-    loaded = [checkpoint.load(path, section.outside) for path in section.checkpoints]
-    options = evaluation_options(config.evaluation, config.seed)
-    _check(loaded, examples, config.evaluation, options)
-    with runs.open_run(config, _inputs(loaded, examples)) as folder:
+    examples = _open(section, config.seed)
+    load = partial(checkpoint.load, outside=section.outside)
+    subjects = [open_subject(one, section.lmbdas, load) for one in section.checkpoints]
+    options = evaluation_options(section, config.seed)
+    _check(subjects, examples, section, options)
+    config = _resolved(config, subjects)
+    with runs.open_run(config, _inputs(subjects, examples)) as folder:
         if runs.finished(folder):
             say(f"{folder}: finished before; nothing to do")
             return folder
-        streams = folder / "streams" if config.evaluation.keep_streams else None
-        rows = evaluate_examples(loaded, examples, options, folder, streams)
+        streams = folder / "streams" if section.keep_streams else None
+        rows = evaluate_examples(subjects, examples, options, folder, streams)
         write_table(folder / TABLE, rows)
         _write_gaps(rows, folder)
-        document = rd_report(rows, config.evaluation.anchor)
+        document = rd_report(rows, section.anchor)
         write_document(document, folder)
         say("\n".join(document_lines(document)))
         runs.finish(folder, {"rows": len(rows)})
         (folder / PARTIAL).unlink(missing_ok=True)
         return folder
+
+
+def _resolved(config: Config, subjects: Sequence[Subject]) -> Config:
+    """The config with the λ of variable rates written out, as every default is."""
+    assert config.evaluation is not None
+    served = {subject.lmbdas for subject in subjects}
+    if config.evaluation.lmbdas is not None or len(served) > 1 or all(map(_fixed, subjects)):
+        return config
+    section = config.evaluation.model_copy(update={"lmbdas": served.pop()})
+    return config.model_copy(update={"evaluation": section})
+
+
+def _fixed(subject: Subject) -> bool:
+    """Whether its weights say by themselves which λ they serve."""
+    ranges = [one.model.lmbda_range for one, _ in subject.parts]
+    return all(low == high for low, high in ranges)
 
 
 def _write_gaps(rows: Sequence[Row], folder: Path) -> None:
@@ -82,9 +103,9 @@ def _open(section: EvaluationConfig, seed: int) -> Examples:
     return ImageExamples(images.cached(data.cache_gib))
 
 
-def _inputs(loaded: Sequence[checkpoint.Checkpoint], examples: Examples) -> dict[str, str]:
+def _inputs(subjects: Sequence[Subject], examples: Examples) -> dict[str, str]:
     """Digests of what the run reads; vectors are known by the configuration."""
-    inputs = {one.name: one.digest for one in loaded}
+    inputs = {name: digest for one in subjects for name, digest in one.digests.items()}
     if isinstance(examples, ImageExamples):
         inputs["evaluation.data"] = fingerprint_images(examples.images)
     return inputs
@@ -120,23 +141,26 @@ def _channel(named: NamedConfig) -> Channel:
 
 
 def _check(
-    loaded: Sequence[checkpoint.Checkpoint],
+    subjects: Sequence[Subject],
     examples: Examples,
     section: EvaluationConfig,
     options: EvaluationOptions,
 ) -> None:
     """Raise ValueError for what would otherwise fail, or mislead, hours later."""
-    names = [one.name for one in loaded]
+    names = [one.name for one in subjects]
     if len(set(names)) < len(names):
-        raise ValueError(f"two checkpoints have the same name: {', '.join(names)}; rename a file")
-    for one in loaded:
-        lmbdas_of(one, section.lmbdas)
-        _ = one.distortion  # raises where it may not be imported
-        if not chosen_methods(one.model.form, options, isinstance(examples, VectorExamples)):
+        raise ValueError(
+            f"two checkpoints have the same name: {', '.join(names)}; give one as "
+            "{name: …, path: …}"
+        )
+    for one in subjects:
+        for part, _ in one.parts:
+            _ = part.distortion  # raises where it may not be imported
+        if not chosen_methods(one.form, options, isinstance(examples, VectorExamples)):
             raise ValueError(f"none of evaluation.methods applies to {one.name}")
     if examples.name in {dataset for dataset, _, _ in curves()}:
         find_curve(examples.name, section.anchor)
-    if any(one.model.form == "codec" for one in loaded):
+    if any(one.form == "codec" for one in subjects):
         _check_temperature(options)
 
 
@@ -155,35 +179,36 @@ def _check_temperature(options: EvaluationOptions) -> None:
 
 
 def evaluate_examples(
-    loaded: Sequence[checkpoint.Checkpoint],
+    subjects: Sequence[Subject],
     examples: Examples,
     options: EvaluationOptions,
     folder: Path,
     streams: Path | None = None,
 ) -> list[Row]:
-    """The rows of several checkpoints, and of the exact R(D) where the source has one.
+    """The rows of several models, and of the exact R(D) where the source has one.
 
     Args:
-      loaded: the checkpoints.
+      subjects: the models.
       examples: what they are evaluated on.
-      options: how.
+      options: how; each checkpoint has its own λ.
       folder: what an interrupted run left there is kept.
       streams: a folder for the bytes of coded rows.
 
     After each row the partial table is written whole: a run that is killed loses the
     batch it was at. Raises ValueError as :func:`rdbound.evaluation.evaluate`.
     """
-    partial = folder / PARTIAL
-    kept = {row.key: row for row in (read_table(partial) if partial.exists() else [])}
+    kept_table = folder / PARTIAL
+    kept = {row.key: row for row in (read_table(kept_table) if kept_table.exists() else [])}
     known = list(kept.values())
     rows: list[Row] = []
     with Bars() as bars:
-        for one in loaded:
-            for row in evaluate(one, examples, options, streams, known, bars.update, bars.write):
+        for one, lmbdas in (part for subject in subjects for part in subject.parts):
+            own = replace(options, lmbdas=lmbdas)
+            for row in evaluate(one, examples, own, streams, known, bars.update, bars.write):
                 rows.append(row)
                 if row.key not in kept:
                     kept[row.key] = row
-                    write_table(partial, kept.values())
+                    write_table(kept_table, kept.values())
     if isinstance(examples, VectorExamples):
         rows += exact_rows(examples, sorted({row.lmbda for row in rows}), options.seed)
     return rows

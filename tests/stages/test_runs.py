@@ -122,3 +122,51 @@ def test_another_configuration_is_refused_and_nothing_is_overwritten(settings):
     with pytest.raises(ValueError, match=r"holds a run of another configuration"):
         enter(settings("seed=1"), INPUTS)
     assert _contents(folder) == before
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "\0\0\0"])
+@pytest.mark.parametrize("name", ["finished.json", "inputs.json"])
+def test_a_damaged_file_names_itself_and_nothing_is_overwritten(settings, name, text):
+    folder = enter(settings(), INPUTS)
+    (folder / name).write_text(text)
+    before = _contents(folder)
+    with pytest.raises(ValueError, match=rf"run/{name} is damaged: .*; mend it or move it away"):
+        enter(settings(), INPUTS)
+    assert _contents(folder) == before
+    if name == "finished.json":
+        with pytest.raises(ValueError, match="is damaged"):
+            finished(folder)
+
+
+def test_damaged_provenance_names_itself(settings):
+    folder = enter(settings(), INPUTS)
+    (folder / "provenance.json").write_text('{"versions": {}')
+    with pytest.raises(ValueError, match=r"provenance\.json is damaged: not JSON"):
+        enter(settings(), INPUTS)
+
+
+@pytest.mark.parametrize("text", ["", "- a list", "output: [", "\0"])
+def test_a_damaged_configuration_names_itself(settings, text):
+    folder = enter(settings(), INPUTS)
+    (folder / "config.yaml").write_text(text)
+    with pytest.raises(ValueError, match=r"config\.yaml: (not valid YAML|expected a mapping)"):
+        enter(settings(), INPUTS)
+    assert (folder / "config.yaml").read_text() == text
+
+
+def test_two_are_not_in_one_run(settings):
+    with runs.open_run(settings(), INPUTS) as folder:
+        before = _contents(folder)
+        with pytest.raises(ValueError, match=r"run is in use by process \d+ on"):
+            enter(settings(), INPUTS)
+        assert _contents(folder) == before
+    enter(settings(), INPUTS)
+
+
+def test_a_folder_that_a_kill_left_without_a_configuration_is_taken(settings):
+    folder = Path(settings().output)
+    folder.mkdir()
+    for name in (".lock", "config.yaml.part"):
+        (folder / name).write_text("left")
+    assert enter(settings(), INPUTS) == folder
+    assert load_config(folder / "config.yaml") == settings()

@@ -1,3 +1,5 @@
+import shutil
+
 import pytest
 
 from rdbound.cli import main
@@ -99,3 +101,9 @@ training:
     assert "exists already" in capsys.readouterr().err
     assert main(["export", str(tmp_path), str(tmp_path / "x.safetensors")]) == 2
     assert "is not the folder of a run" in capsys.readouterr().err
+    shutil.rmtree(tmp_path / "run" / "checkpoints" / "20" / "state")
+    assert main(["export", str(tmp_path / "run"), str(tmp_path / "older.safetensors")]) == 0
+    told = capsys.readouterr()
+    assert "averaged weights of step 10" in told.out
+    assert "checkpoints/20 is damaged" in told.err
+    assert (tmp_path / "older.safetensors").read_bytes() != target.read_bytes()
