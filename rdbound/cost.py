@@ -7,11 +7,13 @@ height, width and inputs. What a decoder pays includes every level's prior.
 """
 
 import math
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from rdbound.models.base import LatentModel, sides
 from rdbound.walk import latent_shapes, walk
@@ -68,7 +70,7 @@ def cost(model: LatentModel) -> Cost:
 def _macs(jaxpr) -> int:
     total = 0
     for equation in jaxpr.eqns:
-        total += sum(_macs(inner) for inner in jax.core.jaxprs_in_params(equation.params))
+        total += sum(map(_macs, _programs_in(equation.params)))
         out = equation.outvars[0].aval
         if equation.primitive.name == "dot_general":
             (contracted, _), _ = equation.params["dimension_numbers"]
@@ -79,3 +81,14 @@ def _macs(jaxpr) -> int:
             features = equation.params["dimension_numbers"].rhs_spec[0]
             total += math.prod(out.shape) * math.prod(kernel) // kernel[features]
     return total
+
+
+def _programs_in(params: Mapping[str, Any]) -> Iterator[Any]:
+    """The traced programs among an equation's parameters: of a loop, a branch, a call."""
+    for value in jax.tree.leaves(dict(params), is_leaf=_is_program):
+        if _is_program(value):
+            yield getattr(value, "jaxpr", value)
+
+
+def _is_program(value: Any) -> bool:
+    return isinstance(value, Jaxpr | ClosedJaxpr)

@@ -191,7 +191,8 @@ def test_samples_that_float32_rounds_are_said_to_be_rounded():
     assert estimate.tolerance == pytest.approx(tolerance, rel=1e-6)
     assert tolerance > estimate.standard_error
     assert f"may be off by {tolerance:.2g} bits" in estimate.status
-    assert abs(_excess(estimate, source)) < 0.05 + 3 * estimate.standard_error
+    # How close few particles come is chance; that they do not pass below is not.
+    assert -tolerance - 3 * estimate.standard_error < _excess(estimate, source) < 1.0
     (near,) = make_method("wasserstein", **FEW).solve(make_source("uniform"), [50.0])
     assert near.tolerance < 1e-6
     assert not near.status
