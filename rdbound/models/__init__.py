@@ -17,6 +17,7 @@ from rdbound.models.hyperprior import SIZES
 from rdbound.models.mlp import MLP
 from rdbound.models.res_context import ResContext
 from rdbound.models.res_hyper import ResHyper
+from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.registry import build
 
 __all__ = ["MODELS", "LatentModel", "make_model"]
@@ -25,6 +26,7 @@ __all__ = ["MODELS", "LatentModel", "make_model"]
 MODELS: dict[str, Callable] = {
     **{f"res-hyper-{size}": partial(ResHyper, size) for size in SIZES},
     **{f"res-context-{size}": partial(ResContext, size) for size in SIZES},
+    **{f"resnet-vae-{size}": partial(ResNetVAE, size) for size in HIERARCHIES},
     "mlp": MLP,
 }
 

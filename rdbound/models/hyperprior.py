@@ -27,7 +27,20 @@ from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEm
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.rounding import lower_bound
 
-__all__ = ["RATE_WIDTH", "SIZES", "Compute", "Hyperprior", "Size", "Unit"]
+__all__ = [
+    "HYPER_GAIN",
+    "LOG_SIGMA_POSTERIOR",
+    "PIXEL_GAIN",
+    "RATE_WIDTH",
+    "SIZES",
+    "Compute",
+    "Hyperprior",
+    "Size",
+    "Stack",
+    "Unit",
+    "latent_unit",
+    "scaled_prior",
+]
 
 Compute = Literal["float32", "bfloat16"]
 Unit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -79,6 +92,33 @@ hyper-synthesis then means the same by a scale in both forms."""
 # of RGB on 0–255 (reverse water-filling, uniform quantizer): the unit of y.
 _STEP = (18.0 / 0.6931471805599453) ** 0.5
 _LEVELS_PER_FEATURE = 255.0 / PIXEL_GAIN
+
+
+def latent_unit(lmbda: jax.Array | float, mse_per_unit: float = 1.0) -> jax.Array:
+    """Units of a latent in one feature: pixel levels over the step that MSE at λ asks for.
+
+    (255/4) / √(18 / (ln 2·λ)), proportional to √λ; ``mse_per_unit`` is the λ of MSE that
+    one unit of λ is worth.
+    """
+    lmbda = mse_per_unit * jnp.asarray(lmbda, jnp.float32)
+    return _LEVELS_PER_FEATURE / _STEP * jnp.sqrt(lmbda)
+
+
+def scaled_prior(
+    form: str, mu: jax.Array, log_sigma: jax.Array, unit: jax.Array | float
+) -> Gaussian:
+    """Means μ̂ and log-scales in the unit of features → the Gaussian of a form.
+
+    With u the ``unit``, means become u·μ̂ and scales u·σ̂. A codec's scale is at least
+    0.11, a bound's variance is u²σ̂² + 1/12: the width that a codec's unit box adds by
+    itself.
+    """
+    log_sigma = log_sigma + jnp.log(unit)
+    if form == "codec":
+        # The channel adds the unit box; see also the bound's variance.
+        return Gaussian(mu * unit, lower_bound(log_sigma, jnp.log(SCALE_BOUND)))
+    log_sigma = 0.5 * jnp.logaddexp(2.0 * log_sigma, jnp.log(UNIT_BOX_VARIANCE))
+    return Gaussian(mu * unit, log_sigma)
 
 
 def _second_half_zero(key, shape, dtype):
@@ -246,12 +286,8 @@ class Hyperprior(nnx.Module):
         return self.embedding(jnp.asarray(lmbda, jnp.float32))
 
     def scale(self, lmbda: jax.Array | float) -> jax.Array:
-        """Units of y in one feature: pixel levels over the step that MSE at λ asks for.
-
-        (255/4) / √(18 / (ln 2·λ)), proportional to √λ.
-        """
-        lmbda = self.mse_per_unit * jnp.asarray(lmbda, jnp.float32)
-        return _LEVELS_PER_FEATURE / _STEP * jnp.sqrt(lmbda)
+        """Units of y in one feature: :func:`latent_unit`."""
+        return latent_unit(lmbda, self.mse_per_unit)
 
     def _gain(self, modulation, x, e):
         return modulation(x, jnp.zeros((1,)) if e is None else e)
@@ -275,19 +311,8 @@ class Hyperprior(nnx.Module):
         return self.hyper_synthesis(z / HYPER_GAIN, e).astype(jnp.float32)
 
     def prior_of_y(self, mu: jax.Array, log_sigma: jax.Array, lmbda: jax.Array) -> Gaussian:
-        """Means and log-scales in the unit of features → the Gaussian of this form.
-
-        With s = :meth:`scale`, means become s·μ̂ and scales s·σ̂. A codec's scale is at
-        least 0.11, a bound's variance is s²σ̂² + 1/12: the width that a codec's unit
-        box adds by itself.
-        """
-        scale = self.scale(lmbda)
-        log_sigma = log_sigma + jnp.log(scale)
-        if self.form == "codec":
-            # The channel adds the unit box; see also the bound's variance.
-            return Gaussian(mu * scale, lower_bound(log_sigma, jnp.log(SCALE_BOUND)))
-        log_sigma = 0.5 * jnp.logaddexp(2.0 * log_sigma, jnp.log(UNIT_BOX_VARIANCE))
-        return Gaussian(mu * scale, log_sigma)
+        """:func:`scaled_prior` of this form, in the unit of y."""
+        return scaled_prior(self.form, mu, log_sigma, self.scale(lmbda))
 
     def image(self, y: jax.Array, lmbda: jax.Array) -> jax.Array:
         """Y [H/16, W/16, M] → image [H, W, 3], real-valued."""

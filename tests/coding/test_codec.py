@@ -186,7 +186,7 @@ def test_vectors_of_another_dimension_are_refused(rng):
         small.compress(rng.standard_normal((5, 3)))
 
 
-def _perturbed(model, noise):
+def perturbed(model, noise):
     """A codec on a machine whose log-scales are off by ``noise(shape)``."""
     codec = Codec(model)
     exact = codec._compiled.prior
@@ -205,13 +205,13 @@ def test_a_decoder_off_by_less_than_the_band_gets_the_identical_image(model, cod
     image = _image(rng, 160, 160)
     data = codec.compress(image)
     for _ in range(3):
-        other = _perturbed(model, lambda s: rng.uniform(-BAND, BAND, s).astype(np.float32) * 0.95)
+        other = perturbed(model, lambda s: rng.uniform(-BAND, BAND, s).astype(np.float32) * 0.95)
         np.testing.assert_array_equal(other.decompress(data), codec.decompress(data))
 
 
 def test_a_decoder_off_by_more_gets_an_error_and_no_image(model, codec, rng):
     data = codec.compress(_image(rng, 160, 160))
-    other = _perturbed(model, lambda s: np.full(s, 0.01, np.float32))
+    other = perturbed(model, lambda s: np.full(s, 0.01, np.float32))
     with pytest.raises(BitstreamError, match="more than the guard band"):
         other.decompress(data)
 
