@@ -10,14 +10,14 @@ much.
 """
 
 from collections.abc import Callable, Hashable
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["available_memory", "run"]
+__all__ = ["available_memory", "checked", "run"]
 
 KEPT = 160
 """Programs at a time, of some 0.5 to 5 MB each."""
@@ -34,17 +34,40 @@ def run(function: Callable, *arguments: Any) -> Any:
     Raises ValueError where the program needs more memory than there is.
     """
     assert isinstance(function, Hashable)
-    leaves, tree = jax.tree.flatten(arguments)
-    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(np.asarray(leaf)) for leaf in leaves]
-    shapes = tuple(jax.ShapeDtypeStruct(array.shape, array.dtype) for array in arrays)
+    tree, arrays, shapes = _described(arguments)
     return _program(function, tree, shapes)(*jax.tree.unflatten(tree, arrays))
 
 
-@lru_cache(maxsize=KEPT)
-def _program(function: Callable, tree: Any, shapes: tuple) -> Callable:
+def checked(function: Callable) -> Callable:
+    """``function`` compiled for its owner alone; otherwise as :func:`run`.
+
+    Args:
+      function: any, such as one that reports to a bar of its owner's. Its programs go
+        when it goes.
+    """
+    compiled = lru_cache(maxsize=KEPT)(partial(_compiled, function))
+
+    def call(*arguments: Any) -> Any:
+        tree, arrays, shapes = _described(arguments)
+        return compiled(tree, shapes)(*jax.tree.unflatten(tree, arrays))
+
+    return call
+
+
+def _described(arguments: tuple) -> tuple[Any, list[Any], tuple]:
+    """The structure of the arguments, their leaves as arrays, and the shapes of these."""
+    leaves, tree = jax.tree.flatten(arguments)
+    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(np.asarray(leaf)) for leaf in leaves]
+    return tree, arrays, tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays)
+
+
+def _compiled(function: Callable, tree: Any, shapes: tuple) -> Callable:
     program = jax.jit(function).lower(*jax.tree.unflatten(tree, shapes)).compile()
     _check_memory(program)
     return program
+
+
+_program = lru_cache(maxsize=KEPT)(_compiled)
 
 
 def _check_memory(program: Any) -> None:

@@ -32,6 +32,7 @@ from rdbound.datum import Datum
 from rdbound.distortion import Distortion, SquaredError
 from rdbound.models.base import Evidence
 from rdbound.objective import objective, real
+from rdbound.programs import checked
 
 __all__ = ["STATUS", "Refined", "RefinementOptions", "refine"]
 
@@ -123,12 +124,13 @@ def refine(
     the levels above, it does so in every step and every judgement.
 
     The status of a result that stopped being finite is told, not raised: the other
-    data of its batch are good, and its best is from before.
+    data of its batch are good, and its best is from before. ``solve`` raises ValueError
+    where a batch needs more memory than there is.
     """
     graphdef, params = nnx.split(model)
     optimizer = cosine_adam(options) if optimizer is None else optimizer
     loop = _Loop(graphdef, optimizer, channel, judge, decode, options, distortion, progress)
-    solve = jax.jit(jax.vmap(loop.solve, in_axes=(None, 0, 0, 0, 0)))
+    solve = checked(jax.vmap(loop.solve, in_axes=(None, 0, 0, 0, 0)))
     return partial(solve, params)
 
 

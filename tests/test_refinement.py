@@ -4,6 +4,7 @@ import numpy as np
 import optax
 import pytest
 
+from rdbound import programs
 from rdbound.channels import make_channel
 from rdbound.datum import image_datum, stack, whole
 from rdbound.models import make_model
@@ -98,6 +99,14 @@ def test_a_loop_traces_once_and_reports_progress(rng):
     jax.effects_barrier()
     assert len(traces) == count
     assert set(seen) == {10, 20, 25}
+
+
+def test_more_memory_than_there_is_is_refused_beforehand(rng, monkeypatch):
+    model, judge, data, evidence, lmbdas, keys = _setup("bound", rng)
+    monkeypatch.setattr(programs, "available_memory", lambda: 1000)
+    solve = refine(model, make_channel("gaussian"), judge, clip, RefinementOptions(steps=5))
+    with pytest.raises(ValueError, match=r"and 0\.0 GB are free: take a smaller image"):
+        solve(data, evidence, lmbdas, keys)
 
 
 def test_a_hierarchical_model_refined_is_never_worse_judged_afresh():
