@@ -18,6 +18,7 @@ from flax import nnx
 
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding.compiled import CompiledSides
+from rdbound.datum import Datum, in_frame
 from rdbound.distortion import SquaredError
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Batch, Examples, VectorExamples
@@ -39,9 +40,10 @@ Progress = Callable[[str, int, int], None]
 
 @dataclass(frozen=True)
 class _Keyed:
-    """A batch at one λ, with its keys [examples, members]."""
+    """A batch at one λ, its data as programs take them, and its keys [examples, members]."""
 
     batch: Batch
+    data: Datum
     lmbda: float
     seed: int
 
@@ -90,6 +92,7 @@ class Bench:
             coder: examples.codec(self.model, checkpoint.tables, coder, max_pixels=None)
             for coder in coders
         }
+        self._framed = getattr(self.model, "framed", False) and not self.vectors
         self._graphdef, self.params = nnx.split(self.model)
         self._solvers: dict[str, Callable] = {}
         self._report: Callable[[int], None] = lambda step: None
@@ -120,9 +123,8 @@ class Bench:
         of the bytes and of what they decode to. Raises ValueError where a channel does
         not serve the model's posteriors or priors, or a latent cannot be coded.
         """
-        of = _Keyed(
-            self.examples.batch(indexes, self.model.stride), float(lmbda), self.options.seed
-        )
+        batch = self.examples.batch(indexes, self.model.stride)
+        of = _Keyed(batch, self._in_frame(batch), float(lmbda), self.options.seed)
         amortized = self._inferred(of)
         for through in dict.fromkeys(m.through for m in self.methods):
             evidence = amortized
@@ -130,17 +132,28 @@ class Bench:
                 # Of all methods, so that no row depends on which others were chosen.
                 applicable = methods_of(self.model.form, True, self.vectors)
                 judge = next(m for m in applicable if m.through == through)
-                evidence = self._refined(of, judge, amortized, progress, warn)
+                start = self._cropped(of, amortized)
+                evidence = self._framed_again(of, self._refined(of, judge, start, progress, warn))
             for method in self.methods:
                 if method.through == through:
                     yield from self._method_rows(method, of, evidence, streams)
+
+    def _in_frame(self, batch: Batch) -> Datum:
+        """The data, images that are not large in the frame they share with others of their size.
+
+        There is one program for all sizes of a frame. A refinement takes long beside the
+        compilation of its own: it works on arrays of the images' size.
+        """
+        if not self._framed or is_large(*batch.data.x.shape[2:4]):
+            return batch.data
+        return in_frame(batch.data, self.model.stride)
 
     def _inferred(self, of: _Keyed) -> Evidence:
         """What the inference networks say, [examples, members, …]."""
         large = self._large_sides(of)
         if large is None:
-            inference = OverData(self._graphdef, infer)
-            return run(inference, self.params, of.batch.data.x, of.lmbdas)
+            inference = OverData(self._graphdef, infer, self._framed)
+            return run(inference, self.params, of.data, of.lmbdas)
         found = [large.infer(x[0], jnp.float32(of.lmbda)) for x in of.batch.data.x]
         return jax.tree.map(lambda *leaves: np.stack(leaves)[:, None], *found)
 
@@ -162,12 +175,35 @@ class Bench:
         if method.coder is None:
             yield from self._expected(method, of, evidence)
             return
+        cropped = self._cropped(of, evidence)
         for place in range(len(of.batch.indexes)):
             # An image is one datum; a block of vectors is coded as one.
             own = jax.tree.map(
-                lambda leaf, p=place: leaf[p] if self.vectors else leaf[p, 0], evidence
+                lambda leaf, p=place: leaf[p] if self.vectors else leaf[p, 0], cropped
             )
             yield self._coded(method, of, place, own, streams)
+
+    def _cropped(self, of: _Keyed, evidence: Evidence) -> Evidence:
+        """Evidence [examples, members, …] of arrays in their frame: what is of the images."""
+        return self._resized(evidence, of.data, of.batch.data)
+
+    def _framed_again(self, of: _Keyed, evidence: Evidence) -> Evidence:
+        """The inverse, with zeros beside the images."""
+        return self._resized(evidence, of.batch.data, of.data)
+
+    def _resized(self, evidence: Evidence, now: Datum, then: Datum) -> Evidence:
+        if now.x.shape == then.x.shape:
+            return evidence
+        before, after = now.x.shape[2:4], then.x.shape[2:4]
+
+        def resize(leaf):
+            sizes = zip(leaf.shape[2:4], before, after, strict=True)
+            rows, columns = (n * b // a for n, a, b in sizes)
+            kept = leaf[:, :, :rows, :columns]
+            extra = (rows - kept.shape[2], columns - kept.shape[3])
+            return jnp.pad(kept, ((0, 0), (0, 0), (0, extra[0]), (0, extra[1]), (0, 0)))
+
+        return jax.tree.map(resize, evidence)
 
     def _refined(
         self, of: _Keyed, method: Method, start: Evidence, progress: Progress,
@@ -243,8 +279,8 @@ class Bench:
         large = self._large_sides(of)
         if large is not None:
             return self._judged_large(judged, large, of, evidence)
-        terms, x_hat = run(OverData(self._graphdef, judged), self.params, of.batch.data, evidence,
-                           of.keys(1), of.lmbdas)  # fmt: skip
+        one = OverData(self._graphdef, judged, self._framed)
+        terms, x_hat = run(one, self.params, of.data, evidence, of.keys(1), of.lmbdas)
         similar = [
             None if self.vectors else ms_ssim_of(original, x_hat[place, 0])
             for place, original in enumerate(of.batch.originals)

@@ -14,7 +14,9 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Datum", "image_datum", "padded_shape", "stack", "whole"]
+from rdbound.ops.frames import Extent
+
+__all__ = ["Datum", "extent", "image_datum", "in_frame", "padded_shape", "stack", "whole"]
 
 
 class Datum(NamedTuple):
@@ -62,3 +64,26 @@ def image_datum(image: np.ndarray, stride: int) -> Datum:
 def stack(data: Sequence[Datum]) -> Datum:
     """Data of one shape as one, with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
+
+
+FRAME_CELLS = 4
+"""Sides of a frame are multiples of as many cells of stride × stride pixels."""
+
+
+def in_frame(data: Datum, stride: int) -> Datum:
+    """Padded images [..., H, W, C] in the least frame that holds them.
+
+    What the frame adds belongs to no latent that counts: see :mod:`rdbound.ops.frames`.
+    """
+    *leading, h, w, _ = data.x.shape
+    height, width = padded_shape(h, w, FRAME_CELLS * stride)
+    extra = [*[(0, 0)] * len(leading), (0, height - h), (0, width - w), (0, 0)]
+    return Datum(jnp.pad(data.x, extra, mode="edge"), jnp.pad(data.mask, extra))
+
+
+def extent(datum: Datum, stride: int) -> Extent:
+    """Of the padded image in its frame, as its mask tells it."""
+    height, width = datum.x.shape[:2]
+    rows, columns = (jnp.sum(datum.mask.max(axis=(axis, 2))) for axis in (1, 0))
+    up = lambda n: (n.astype(jnp.int32) + stride - 1) // stride * stride  # noqa: E731
+    return Extent(up(rows), up(columns), height, width)

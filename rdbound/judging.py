@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -10,10 +9,11 @@ import numpy as np
 from flax import nnx
 
 from rdbound.channels import Channel
-from rdbound.datum import Datum
+from rdbound.datum import Datum, extent
 from rdbound.distortion import Distortion, SquaredError
 from rdbound.models.base import Evidence, LatentModel, Sides
 from rdbound.objective import objective
+from rdbound.ops.frames import inside
 from rdbound.ops.quality import MS_SSIM_SMALLEST, ms_ssim
 
 __all__ = ["Judged", "OverData", "infer", "ms_ssim_of", "standard_error"]
@@ -63,21 +63,32 @@ class OverData:
     """A function of a model and one datum, over [examples, members].
 
     In full precision, so that a codec rounds here as it will when it writes.
+
+    Attributes:
+      graphdef: of the model.
+      one: (model, datum, …) → anything.
+      framed: whether data may be images in a larger array (:func:`rdbound.datum.in_frame`).
     """
 
     graphdef: nnx.GraphDef
     one: Callable
+    framed: bool = False
 
-    def __call__(self, params: Any, *arguments: Any) -> Any:
-        """Of the weights ``params``; every argument with two leading axes."""
+    def __call__(self, params: Any, data: Datum, *arguments: Any) -> Any:
+        """Of the weights ``params``; every other argument with two leading axes."""
+        model = nnx.merge(self.graphdef, params)
+
+        def of(datum: Datum, *rest: Any) -> Any:
+            with inside(extent(datum, model.stride) if self.framed else None):
+                return self.one(model, datum, *rest)
+
         with jax.default_matmul_precision("highest"):
-            of = partial(self.one, nnx.merge(self.graphdef, params))
-            return jax.vmap(jax.vmap(of))(*arguments)
+            return jax.vmap(jax.vmap(of))(data, *arguments)
 
 
-def infer(model: LatentModel, x: jax.Array, lmbda: jax.Array) -> Evidence:
+def infer(model: LatentModel, datum: Datum, lmbda: jax.Array) -> Evidence:
     """What the model's inference networks say of one datum."""
-    return model.infer(x, lmbda)
+    return model.infer(datum.x, lmbda)
 
 
 def standard_error(J: np.ndarray) -> float | None:

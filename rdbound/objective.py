@@ -27,6 +27,7 @@ from rdbound.channels import Channel
 from rdbound.datum import Datum
 from rdbound.distortion import Distortion, SquaredError
 from rdbound.models.base import Evidence, sides
+from rdbound.ops.frames import confined
 from rdbound.walk import walk
 
 __all__ = ["DECODERS", "Terms", "clip", "eight_bit", "objective", "real"]
@@ -122,7 +123,7 @@ def objective(
 
     state, bits = walk(of, lmbda, len(evidence), step)
     x_hat = decode(of.synthesize(state))
-    totals = tuple(jnp.sum(b) for b in bits)
+    totals = tuple(jnp.sum(confined(b) if b.ndim == 3 else b) for b in bits)
     bpp = sum(totals[1:], totals[0]) / datum.pixels
     value = distortion(datum, x_hat)
     return Terms(bpp + lmbda * value, bpp, value, totals, x_hat)

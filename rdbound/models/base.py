@@ -14,7 +14,9 @@ each for one datum:
 The state holds what later levels need, so that nothing is computed twice.
 Most models need less: one with the three sides ``infer(x, lmbda)``,
 ``prior(level, latents, lmbda)`` and ``synthesize(latents, lmbda)`` is a latent
-model too (:class:`Flat`). A model knows nothing of channels.
+model too (:class:`Flat`). A model knows nothing of channels. One of images whose every
+layer that looks beside a place goes through :func:`rdbound.ops.frames.confined` says
+``framed = True``, and images of many sizes share its programs.
 
 A whole model, for vectors [n], one level deep:
 

@@ -195,6 +195,7 @@ class Hyperprior(nnx.Module):
     """
 
     stride = 64
+    framed = True  # every layer that looks aside is confined
 
     def __init__(
         self,

@@ -9,6 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rdbound.ops.frames import confined
+
 __all__ = [
     "DepthwiseBlock",
     "Down",
@@ -151,7 +153,7 @@ class Spatial(nnx.Conv):
         x, kernel, bias = self.promote_dtype(
             (x, self.kernel[...], self.bias[...]), dtype=self.dtype
         )
-        return convolution(x, kernel) + bias
+        return convolution(confined(x), kernel) + bias
 
 
 class Modulation(nnx.Module):
@@ -204,7 +206,7 @@ def depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
     5.5 ms, with gradients 1.4 ms against 27 ms).
     """
     h, w, _ = x.shape
-    padded = jnp.pad(x, ((1, 1), (1, 1), (0, 0)))
+    padded = jnp.pad(confined(x), ((1, 1), (1, 1), (0, 0)))
     return sum(kernel[i, j] * padded[i : i + h, j : j + w] for i in range(3) for j in range(3))  # type: ignore[return-value]
 
 

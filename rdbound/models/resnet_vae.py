@@ -231,6 +231,8 @@ class ResNetVAE(nnx.Module):
     Raises ValueError for an unknown size or form.
     """
 
+    framed = True  # every layer that looks aside is confined
+
     def __init__(
         self,
         size: str = "small",

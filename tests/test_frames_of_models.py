@@ -1,0 +1,99 @@
+"""An image in a larger array is to every model what it is in one of its own size."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+
+from rdbound.channels import make_channel
+from rdbound.checkpoint import Checkpoint
+from rdbound.datum import extent, image_datum, in_frame, stack
+from rdbound.distortion import SquaredError
+from rdbound.evaluation import evaluate
+from rdbound.evaluation_options import EvaluationOptions
+from rdbound.examples import ImageExamples
+from rdbound.judging import Judged, OverData, infer
+from rdbound.models import make_model
+from rdbound.models.resnet_vae import HIERARCHIES, LevelGroup, ResNetVAE
+from rdbound.objective import clip
+from rdbound.programs import _program, run
+
+RANGE = (0.0009, 0.0966)
+TINY = (
+    LevelGroup(16, 2, 4, 1, 0),
+    LevelGroup(16, 2, 4, 0, 1),
+    LevelGroup(16, 2, 4, 0, 1),
+)
+
+
+def _shaken(model):
+    """Biases and all: what an untrained layer says of zeros is zero."""
+    graphdef, state = nnx.split(model)
+    rng = np.random.default_rng(0)
+    noisy = jax.tree.map(lambda w: w + jnp.asarray(0.01 * rng.standard_normal(w.shape), w.dtype),
+                         state)  # fmt: skip
+    return nnx.merge(graphdef, noisy)
+
+
+def _model(name, monkeypatch):
+    monkeypatch.setitem(HIERARCHIES, "tiny", TINY)
+    if name == "resnet-vae":
+        return _shaken(ResNetVAE("tiny", "codec", RANGE))
+    return _shaken(make_model(f"{name}-1", "codec", RANGE, latent=8))
+
+
+@pytest.mark.parametrize("name", ["res-hyper", "res-context", "resnet-vae"])
+def test_rates_and_pictures_are_those_of_the_image_alone(name, monkeypatch, rng):
+    model = _model(name, monkeypatch)
+    stride = model.stride
+    image = rng.integers(0, 256, (5 * stride - 3, 3 * stride - 7, 3)).astype(np.uint8)
+    data = jax.tree.map(lambda leaf: leaf[None], stack([image_datum(image, stride)]))
+    framed = in_frame(data, stride)
+    assert framed.x.shape[2:4] == (8 * stride, 4 * stride)
+    one = extent(jax.tree.map(lambda leaf: leaf[0, 0], framed), stride)
+    assert [int(n) for n in one] == [5 * stride, 3 * stride, 8 * stride, 4 * stride]
+    graphdef, params = nnx.split(model)
+    lmbdas = jnp.full((1, 1), 0.02)
+    keys = jax.random.split(jax.random.key(0), (1, 1))
+    judged = Judged(make_channel("rounding"), clip, 1, SquaredError(), True)
+
+    def terms(data, framed):
+        evidence = run(OverData(graphdef, infer, framed), params, data, lmbdas)
+        return run(OverData(graphdef, judged, framed), params, data, evidence, keys, lmbdas)
+
+    (values, picture), (expected, whole) = terms(framed, True), terms(data, False)
+    for key in ("bpp", "mse", "J"):
+        np.testing.assert_allclose(values[key], expected[key], rtol=3e-4)
+    h, w = image.shape[:2]
+    assert np.isfinite(expected["bpp"]).all()
+    assert float(whole[..., :h, :w, :].std()) > 0.01, "a picture of something"
+    off = jnp.abs(picture[..., :h, :w, :] - whole[..., :h, :w, :]) > 1e-3
+    assert float(off.mean()) < 2e-3, "but where a rounding fell otherwise"
+    unmasked = terms(framed, False)[0]["bpp"] / expected["bpp"]
+    assert float(jnp.abs(unmasked - 1).min()) > 0.05, "the frame is no part of it by itself"
+
+
+class Pictures:
+    name, names = "pictures", ("a", "b", "c")
+
+    def __init__(self, rng):
+        shapes = ((40, 130), (100, 30), (200, 200))
+        self.images = [rng.integers(0, 256, (*s, 3)).astype(np.uint8) for s in shapes]
+
+    def __len__(self):
+        return 3
+
+    def __getitem__(self, index):
+        return self.images[index]
+
+
+def test_three_sizes_have_one_program_a_method(rng):
+    checkpoint = Checkpoint(_shaken(make_model("res-hyper-1", "bound", RANGE, latent=8)), {}, None,
+                            "bound")  # fmt: skip
+    options = EvaluationOptions(lmbdas=(0.02,), samples=2)
+    before = _program.cache_info().misses
+    rows = list(evaluate(checkpoint, ImageExamples(Pictures(rng)), options))
+    assert len(rows) == 6
+    # Inference, the bound, its floor.
+    assert _program.cache_info().misses == before + 3
