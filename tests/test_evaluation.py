@@ -23,6 +23,11 @@ from tests.toy import Toy
 QUICK = RefinementOptions(steps=4, check_every=2)
 
 
+def _keyed(images, index, lmbda):
+    batch = images.batch((index,), 8)
+    return _Keyed(batch, batch.data, lmbda, 0)
+
+
 @pytest.fixture
 def images(rng):
     pixels = [rng.integers(0, 256, size, dtype=np.uint8) for size in ((16, 24, 3), (9, 19, 3))]
@@ -89,7 +94,7 @@ def test_refinement_and_evaluation_never_share_noise(images):
     """Of two examples, two purposes and two λ no two keys are alike, in the bench itself."""
     keys = []
     for lmbda in (0.02, 0.03):
-        of = _Keyed(images.batch((0,), 8), lmbda, 0), _Keyed(images.batch((1,), 8), lmbda, 0)
+        of = _keyed(images, 0, lmbda), _keyed(images, 1, lmbda)
         keys += [jax.random.key_data(k.keys(p)).tobytes() for k in of for p in (0, 1)]
     assert len(set(keys)) == 8
 
@@ -170,7 +175,7 @@ def test_rows_are_the_objective_on_the_keys_of_evaluation(images, form, plain, m
     solve = refine(model, options.channel(THROUGH[form]), judge, decode, FIRM)
     run = jax.jit(lambda d, e, k: objective(model, judge, d, k, 0.02, e, decode))
     for place, name in enumerate(images.names):
-        of = _Keyed(images.batch((place,), 8), 0.02, 0)
+        of = _keyed(images, place, 0.02)
         datum = jax.tree.map(lambda leaf: leaf[0, 0], of.batch.data)
         start = jax.jit(model.infer)(datum.x, 0.02)
         one = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
@@ -197,7 +202,7 @@ def test_the_real_output_is_that_of_the_symbols_that_the_8_bit_output_is_of(imag
     found = evaluate(_checkpoint("codec"), images, options)
     ideal, real = next(found), next(r for r in found if r.method == methods[1])
     assert (ideal.image, real.image) == ("one", "one")
-    of = _Keyed(images.batch((0,), 8), 0.02, 0)
+    of = _keyed(images, 0, 0.02)
     datum = jax.tree.map(lambda leaf: leaf[0, 0], of.batch.data)
     one = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
     rounding = make_channel("rounding")
