@@ -18,7 +18,7 @@ from flax import nnx
 
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding.compiled import CompiledSides
-from rdbound.datum import Datum, in_frame
+from rdbound.datum import Datum, in_frame, resized
 from rdbound.distortion import SquaredError
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Batch, Examples, VectorExamples
@@ -132,8 +132,9 @@ class Bench:
                 # Of all methods, so that no row depends on which others were chosen.
                 applicable = methods_of(self.model.form, True, self.vectors)
                 judge = next(m for m in applicable if m.through == through)
-                start = self._cropped(of, amortized)
-                evidence = self._framed_again(of, self._refined(of, judge, start, progress, warn))
+                start = resized(amortized, of.data, of.batch.data)
+                found = self._refined(of, judge, start, progress, warn)
+                evidence = resized(found, of.batch.data, of.data)
             for method in self.methods:
                 if method.through == through:
                     yield from self._method_rows(method, of, evidence, streams)
@@ -175,35 +176,13 @@ class Bench:
         if method.coder is None:
             yield from self._expected(method, of, evidence)
             return
-        cropped = self._cropped(of, evidence)
+        cropped = resized(evidence, of.data, of.batch.data)
         for place in range(len(of.batch.indexes)):
             # An image is one datum; a block of vectors is coded as one.
             own = jax.tree.map(
                 lambda leaf, p=place: leaf[p] if self.vectors else leaf[p, 0], cropped
             )
             yield self._coded(method, of, place, own, streams)
-
-    def _cropped(self, of: _Keyed, evidence: Evidence) -> Evidence:
-        """Evidence [examples, members, …] of arrays in their frame: what is of the images."""
-        return self._resized(evidence, of.data, of.batch.data)
-
-    def _framed_again(self, of: _Keyed, evidence: Evidence) -> Evidence:
-        """The inverse, with zeros beside the images."""
-        return self._resized(evidence, of.batch.data, of.data)
-
-    def _resized(self, evidence: Evidence, now: Datum, then: Datum) -> Evidence:
-        if now.x.shape == then.x.shape:
-            return evidence
-        before, after = now.x.shape[2:4], then.x.shape[2:4]
-
-        def resize(leaf):
-            sizes = zip(leaf.shape[2:4], before, after, strict=True)
-            rows, columns = (n * b // a for n, a, b in sizes)
-            kept = leaf[:, :, :rows, :columns]
-            extra = (rows - kept.shape[2], columns - kept.shape[3])
-            return jnp.pad(kept, ((0, 0), (0, 0), (0, extra[0]), (0, extra[1]), (0, 0)))
-
-        return jax.tree.map(resize, evidence)
 
     def _refined(
         self, of: _Keyed, method: Method, start: Evidence, progress: Progress,

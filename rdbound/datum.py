@@ -8,7 +8,7 @@ every function that divides by pixels, or averages an error, counts the mask.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,16 @@ import numpy as np
 
 from rdbound.ops.frames import Extent
 
-__all__ = ["Datum", "extent", "image_datum", "in_frame", "padded_shape", "stack", "whole"]
+__all__ = [
+    "Datum",
+    "extent",
+    "image_datum",
+    "in_frame",
+    "padded_shape",
+    "resized",
+    "stack",
+    "whole",
+]
 
 
 class Datum(NamedTuple):
@@ -42,7 +51,7 @@ def whole(x: jax.Array) -> Datum:
     return Datum(x, jnp.ones(shape, jnp.float32))
 
 
-def padded_shape(height: int, width: int, stride: int) -> tuple[int, int]:
+def padded_shape(height: Any, width: Any, stride: int) -> tuple[Any, Any]:
     """The smallest multiples of ``stride`` not below (height, width)."""
     return -(-height // stride) * stride, -(-width // stride) * stride
 
@@ -85,5 +94,27 @@ def extent(datum: Datum, stride: int) -> Extent:
     """Of the padded image in its frame, as its mask tells it."""
     height, width = datum.x.shape[:2]
     rows, columns = (jnp.sum(datum.mask.max(axis=(axis, 2))) for axis in (1, 0))
-    up = lambda n: (n.astype(jnp.int32) + stride - 1) // stride * stride  # noqa: E731
-    return Extent(up(rows), up(columns), height, width)
+    own = padded_shape(rows.astype(jnp.int32), columns.astype(jnp.int32), stride)
+    return Extent(*own, height, width)
+
+
+def resized(evidence: Any, now: Datum, then: Datum) -> Any:
+    """Evidence of images in arrays of one size, for the same images in arrays of another.
+
+    Args:
+      evidence: a pytree of [examples, members, h, w, C], of any resolutions.
+      now: the data that it is of, [examples, members, H, W, 3].
+      then: the same in other frames: evidence is cut, or zeros stand beside the images.
+    """
+    if now.x.shape == then.x.shape:
+        return evidence
+    before, after = now.x.shape[2:4], then.x.shape[2:4]
+
+    def resize(leaf):
+        sizes = zip(leaf.shape[2:4], before, after, strict=True)
+        rows, columns = (n * b // a for n, a, b in sizes)
+        kept = leaf[:, :, :rows, :columns]
+        extra = (rows - kept.shape[2], columns - kept.shape[3])
+        return jnp.pad(kept, ((0, 0), (0, 0), (0, extra[0]), (0, extra[1]), (0, 0)))
+
+    return jax.tree.map(resize, evidence)
