@@ -5,6 +5,8 @@ import csv
 import logging
 import os
 import sys
+import threading
+from _thread import interrupt_main
 from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +20,7 @@ def script() -> NoReturn:
     """:func:`main` as a process of its own, which ends with its exit code."""
     # What Orbax logs of a failure it raises too, and that ends in one line.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
+    sys.unraisablehook = _interrupt_again
     code = main()
     if code == _INTERRUPTED:
         # Not by way of the interpreter's exit: it takes JAX down while a thread of XLA's
@@ -26,6 +29,16 @@ def script() -> NoReturn:
         sys.stderr.flush()
         os._exit(code)
     sys.exit(code)
+
+
+def _interrupt_again(dropped) -> None:
+    """Bring a Ctrl-C back that Python dropped, as it drops what a finalizer or a callback of the
+    garbage collector raises, JAX's among them: the command would go on as if nothing had been.
+    """
+    if dropped.exc_type is KeyboardInterrupt:
+        threading.Timer(0.01, interrupt_main).start()  # after the callback, not within it
+    else:
+        sys.__unraisablehook__(dropped)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

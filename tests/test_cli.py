@@ -2,6 +2,8 @@
 
 import csv
 import dataclasses
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -129,6 +131,34 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path):
     assert main(["evaluate", str(path)]) == 0
     assert (run / "rd.csv").read_text().splitlines() == [lines[0], marked, *lines[2:]]
     assert not (run / "rd.partial.csv").exists()
+
+
+DROPPED = """
+import gc, signal, sys, time
+from rdbound import cli
+class Late:
+    def __del__(self):
+        {inside}
+gc.callbacks.append(lambda phase, info: {callback})
+def command(arguments):
+    Late()
+    gc.collect()
+    for _ in range(400):
+        time.sleep(0.05)
+cli._models = command
+sys.argv = ["rdbound", "models"]
+cli.script()
+"""
+CTRL_C = "signal.raise_signal(signal.SIGINT)"
+
+
+@pytest.mark.parametrize(("inside", "callback"), [(CTRL_C, "None"), ("pass", CTRL_C)])
+def test_ctrl_c_is_not_lost_where_python_drops_exceptions(inside, callback):
+    """JAX has the garbage collector call it, for one; what is raised there is only printed."""
+    source = DROPPED.format(inside=inside, callback=callback)
+    run = subprocess.run([sys.executable, "-c", source], capture_output=True, text=True, timeout=15)
+    assert run.returncode == 130
+    assert run.stderr == "rdbound: interrupted; start the same command again to go on\n"
 
 
 def test_compress_and_decompress(folder, tmp_path, capsys):
