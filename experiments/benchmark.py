@@ -55,7 +55,7 @@ def peak_flops(repeats: int) -> float:
     return 2 * 4096**3 / median_seconds(lambda: product(a), repeats)
 
 
-def _photograph() -> np.ndarray:
+def photograph() -> np.ndarray:
     """512×768 pixels of texture and gradients, the same everywhere."""
     rng = np.random.default_rng(0)
     r, c = np.mgrid[:HEIGHT, :WIDTH]
@@ -80,7 +80,7 @@ def training(model, macs: float, repeats: int) -> tuple[float, float]:
 
 def refinement(model, decoder_macs: float, steps: int) -> tuple[float, float]:
     """(seconds, FLOP) of a step at 512×768: a long solve less a short one."""
-    image = jnp.asarray(_photograph(), jnp.float32)[None] / 255.0
+    image = jnp.asarray(photograph(), jnp.float32)[None] / 255.0
     data, lmbdas = jax.vmap(whole)(image), jnp.full(1, LMBDA)
     evidence = jax.jit(jax.vmap(model.infer))(image, lmbdas)
     seconds = []
@@ -95,7 +95,7 @@ def refinement(model, decoder_macs: float, steps: int) -> tuple[float, float]:
 
 def evaluation(model, macs: float, repeats: int) -> tuple[float, float]:
     """(seconds, FLOP) of one forward pass at 512×768."""
-    datum = whole(jnp.asarray(_photograph(), jnp.float32) / 255.0)
+    datum = whole(jnp.asarray(photograph(), jnp.float32) / 255.0)
     graphdef, params = nnx.split(model)
     run = jax.jit(
         lambda p: (
@@ -163,7 +163,7 @@ def range_coder(count: int) -> dict[str, float]:
 def codec_seconds(repeats: int) -> tuple[float, float, float]:
     """(compress, decompress) seconds of 512×768, and bytes above the ideal in per cent."""
     checkpoint = load("res-hyper-4-codec")
-    codec, image = Codec(checkpoint.model, checkpoint.tables), _photograph()
+    codec, image = Codec(checkpoint.model, checkpoint.tables), photograph()
     data = codec.compress(image, LMBDA)
     compress = median_seconds(lambda: codec.compress(image, LMBDA), repeats)
     decompress = median_seconds(lambda: codec.decompress(data), repeats)

@@ -19,6 +19,7 @@ from rdbound.ops.frames import Extent
 __all__ = [
     "Datum",
     "extent",
+    "frame_of",
     "image_datum",
     "in_frame",
     "padded_shape",
@@ -79,13 +80,18 @@ FRAME_CELLS = 4
 """Sides of a frame are multiples of as many cells of stride × stride pixels."""
 
 
+def frame_of(size: tuple[int, int], stride: int) -> tuple[int, int]:
+    """(height, width) of the least frame that holds an image of ``size``."""
+    return padded_shape(*size, FRAME_CELLS * stride)
+
+
 def in_frame(data: Datum, stride: int) -> Datum:
     """Padded images [..., H, W, C] in the least frame that holds them.
 
     What the frame adds belongs to no latent that counts: see :mod:`rdbound.ops.frames`.
     """
     *leading, h, w, _ = data.x.shape
-    height, width = padded_shape(h, w, FRAME_CELLS * stride)
+    height, width = frame_of((h, w), stride)
     extra = [*[(0, 0)] * len(leading), (0, height - h), (0, width - w), (0, 0)]
     return Datum(jnp.pad(data.x, extra, mode="edge"), jnp.pad(data.mask, extra))
 

@@ -73,8 +73,15 @@ class NonFiniteLossError(ValueError):
         self.model = model
 
 
-def init(params: dict, options: TrainingOptions) -> TrainState:
+def init(
+    params: dict, options: TrainingOptions, transform: optax.GradientTransformation | None = None
+) -> TrainState:
     """The state before the first step. The average starts as a copy of ``params``.
+
+    Args:
+      params: the weights.
+      options: hyperparameters.
+      transform: of the gradient, as given to :func:`make_step`.
 
     All is copied: the step donates its state's buffers, and the caller's
     weights outlive them.
@@ -82,7 +89,7 @@ def init(params: dict, options: TrainingOptions) -> TrainState:
     return TrainState(
         params=jax.tree.map(jnp.copy, params),
         ema=jax.tree.map(jnp.copy, params),
-        opt_state=optimizer(options).init(params),
+        opt_state=(transform or optimizer(options)).init(params),
         step=jnp.zeros((), jnp.int32),
         failed_at=jnp.full((), -1, jnp.int32),
     )
@@ -146,6 +153,7 @@ def make_step(
     options: TrainingOptions,
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
     devices: Sequence[jax.Device] | None = None,
+    transform: optax.GradientTransformation | None = None,
 ) -> tuple[Callable, NamedSharding, NamedSharding]:
     """The compiled training step, data-parallel over ``devices``.
 
@@ -155,6 +163,7 @@ def make_step(
       options: hyperparameters.
       distortion: see :func:`rdbound.objective.objective`.
       devices: all visible ones by default.
+      transform: of the gradient, in place of the optimizer that ``options`` mean.
 
     Returns ``step(state, batch, key) → (state, metrics)`` and the two
     shardings (of the state, of a batch). The state's buffers are donated. Metrics are
@@ -172,7 +181,7 @@ def make_step(
     mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
     replicated = NamedSharding(mesh, PartitionSpec())
     split = NamedSharding(mesh, PartitionSpec("data"))
-    transform = optimizer(options)
+    transform = transform or optimizer(options)
 
     def step(state: TrainState, batch, key):
         def loss_of(params):

@@ -139,6 +139,7 @@ from rdbound import cli
 class Late:
     def __del__(self):
         {inside}
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored
 gc.callbacks.append(lambda phase, info: {callback})
 def command(arguments):
     Late()
@@ -152,7 +153,8 @@ cli.script()
 CTRL_C = "signal.raise_signal(signal.SIGINT)"
 
 
-@pytest.mark.parametrize(("inside", "callback"), [(CTRL_C, "None"), ("pass", CTRL_C)])
+@pytest.mark.parametrize(("inside", "callback"), [
+    (CTRL_C, "None"), ("pass", f"(gc.callbacks.pop(), {CTRL_C})")], ids=["finalizer", "collector"])  # fmt: skip
 def test_ctrl_c_is_not_lost_where_python_drops_exceptions(inside, callback):
     """JAX has the garbage collector call it, for one; what is raised there is only printed."""
     source = DROPPED.format(inside=inside, callback=callback)

@@ -214,7 +214,11 @@ def _train(tmp_path, name, *overrides, **kwargs):
     config = tmp_path / f"{name}.yaml"
     config.write_text(CONFIG.format(output=tmp_path / name))
     command = [sys.executable, "-m", "rdbound.cli", "train", str(config), *overrides]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, **kwargs)
+    # A shell's "&" has its commands ignore Ctrl-C.
+    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
+    return subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, preexec_fn=heard, **kwargs
+    )  # fmt: skip
 
 
 def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):

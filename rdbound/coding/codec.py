@@ -25,6 +25,7 @@ from rdbound.coding.coders import CODERS, make_coder
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import BitstreamError, Header, read_container, write_container
 from rdbound.coding.families import make_tables
+from rdbound.coding.framed import Framed
 from rdbound.coding.limits import MAX_PIXELS, check_pixels
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import Tables
@@ -33,7 +34,7 @@ from rdbound.fingerprint import fingerprint
 from rdbound.models.base import Evidence, LatentModel, Sides, check_lmbda
 from rdbound.models.blocked import Blocked
 from rdbound.walk import latent_shapes, walk
-from rdbound.windows import Windows
+from rdbound.windows import Windows, is_large
 
 __all__ = ["Codec", "VectorCodec"]
 
@@ -183,8 +184,9 @@ class Codec(_Codec):
 
     An image of any size from 1×1 up is padded by edge replication to multiples of the
     model's stride; the padding is coded with it and cut off again. One codec serves
-    every size and every λ of its model: programs are compiled once a padded shape, and a
-    large image is computed by windows (:mod:`rdbound.windows`).
+    every size and every λ of its model: images of many sizes share programs
+    (:mod:`rdbound.coding.framed`), and a large one is computed by windows
+    (:mod:`rdbound.windows`).
     A decoder needs the same checkpoint, known by its fingerprint, and nothing else:
     size, λ and coder stand in the container.
 
@@ -255,7 +257,10 @@ class Codec(_Codec):
         return image[: header.height, : header.width]
 
     def _sides(self, height: int, width: int) -> Sides:
-        return self.windows.sides(*self._padded(height, width))
+        size = self._padded(height, width)
+        if getattr(self._model, "framed", False) and not is_large(*size):
+            return Framed(self._compiled, size, self.stride)
+        return self.windows.sides(*size)
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
         return latent_shapes(self._model, (*self._padded(height, width), 3))

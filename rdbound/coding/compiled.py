@@ -6,6 +6,7 @@ may choose another table.
 """
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ import numpy as np
 from flax import nnx
 
 from rdbound.models.base import Sides, sides
+from rdbound.ops.frames import Extent, inside
 from rdbound.programs import run
 
 __all__ = ["CompiledSides", "same"]
@@ -34,8 +36,8 @@ class _Side:
     name: str
     level: tuple[int, ...] = ()
 
-    def __call__(self, params: Any, *arguments: Any) -> Any:
-        with jax.default_matmul_precision("highest"):
+    def __call__(self, params: Any, extent: Extent | None, *arguments: Any) -> Any:
+        with inside(extent), jax.default_matmul_precision("highest"):
             of = self.view(sides(nnx.merge(self.graphdef, params)))
             return getattr(of, self.name)(*self.level, *arguments)
 
@@ -55,11 +57,19 @@ class CompiledSides:
     def __init__(self, model: Any, view: Callable[[Sides], Sides] = same):
         self._graphdef, params = nnx.split(model)
         self._view = view
+        self._extent: Extent | None = None
         # A copy: what is done to the model later must not change what is decoded.
         self._params = jax.tree.map(jnp.copy, params)
 
+    def within(self, extent: Extent) -> "CompiledSides":
+        """The same sides for images of this extent in their arrays; programs are shared."""
+        other = copy(self)
+        other._extent = extent
+        return other
+
     def _call(self, side: str, *arguments: Any, level: tuple[int, ...] = ()) -> Any:
-        return run(_Side(self._graphdef, self._view, side, level), self._params, *arguments)
+        program = _Side(self._graphdef, self._view, side, level)
+        return run(program, self._params, self._extent, *arguments)
 
     def infer(self, x: jax.Array, lmbda: Any) -> Any:
         """The evidence of each level."""

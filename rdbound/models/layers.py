@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
+from rdbound.ops.convolution import convolution
 from rdbound.ops.frames import confined
 
 __all__ = [
@@ -20,7 +21,6 @@ __all__ = [
     "RateEmbedding",
     "Spatial",
     "Up",
-    "convolution",
     "depth_to_space",
     "depthwise",
     "leaky_relu",
@@ -112,41 +112,8 @@ class RateEmbedding(nnx.Module):
         return leaky_relu(self.out(leaky_relu(self.hidden(features))))
 
 
-def _same(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    layout = ("NHWC", "HWIO", "NHWC")
-    y = jax.lax.conv_general_dilated(x[None], kernel, (1, 1), "SAME", dimension_numbers=layout)
-    return y[0]
-
-
-@jax.custom_vjp
-def convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Stride 1, odd kernel, zero padding: [H, W, C] and [h, w, C, D] → [H, W, D].
-
-    The gradient with respect to ``x`` is written out, in the layout of the
-    convolution itself: what automatic differentiation leaves inside a ``lax``
-    loop XLA computes on CPU without its fast kernels, and a refinement step
-    took 3.5 times as long in the loop as outside it.
-    """
-    return _same(x, kernel)
-
-
-def _convolution_forward(x, kernel):
-    return _same(x, kernel), (x, kernel)
-
-
-def _convolution_backward(saved, g):
-    x, kernel = saved
-    # Without the barrier XLA folds the turning back into the layout.
-    turned = jax.lax.optimization_barrier(kernel[::-1, ::-1].swapaxes(2, 3))
-    to_kernel = jax.linear_transpose(lambda k: _same(x, k), kernel)
-    return _same(g, turned), *to_kernel(g)
-
-
-convolution.defvjp(_convolution_forward, _convolution_backward)
-
-
 class Spatial(nnx.Conv):
-    """``nnx.Conv`` of stride 1, of one datum, through :func:`convolution`."""
+    """``nnx.Conv`` of stride 1, of one datum; see :mod:`rdbound.ops.convolution`."""
 
     def __call__(self, x):
         """[H, W, C] → [H, W, D]."""

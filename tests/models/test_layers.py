@@ -1,31 +1,16 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
-import pytest
 from flax import nnx
-from scipy.signal import correlate
 
 from rdbound.models.layers import (
     DepthwiseBlock,
     Spatial,
-    convolution,
     depth_to_space,
     depthwise,
     leaky_relu,
     space_to_depth,
 )
-
-
-@pytest.mark.parametrize("shape", [(1, 1), (5, 7), (2, 3)])
-def test_convolution_is_a_zero_padded_correlation(rng, shape):
-    x, kernel = rng.normal(size=(*shape, 3)), rng.normal(size=(3, 3, 3, 4))
-    padded = np.pad(x, ((1, 1), (1, 1), (0, 0)))
-    # "valid" over height, width and the input channels at once.
-    expected = np.concatenate(
-        [correlate(padded, kernel[..., d], mode="valid") for d in range(4)], axis=-1
-    )
-    ours = convolution(jnp.asarray(x, jnp.float32), jnp.asarray(kernel, jnp.float32))
-    np.testing.assert_allclose(ours, expected, atol=1e-5)
 
 
 def test_gradients_are_those_of_automatic_differentiation(rng):

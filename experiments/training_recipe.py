@@ -1,0 +1,242 @@
+"""What gets more bound out of ten minutes of one core?
+
+One choice of a training run is changed at a time. Every run has the same seconds of
+training steps on one core (compilation apart), its schedule as long as the steps that fit
+in, and is judged by J of its averaged weights on photographs that no run trains on:
+their middle 256×256 pixels, at four rates, with the same noise for all. A choice's effect
+is the mean over photographs of log J less the first choice's, in per cent, ± its
+standard error over photographs.
+
+    python experiments/training_recipe.py FOLDER [--minutes 10] [--only NAME ...]
+
+FOLDER holds photographs. Two runs at a time, each on a core of its own: leave the machine
+alone. Results are kept in --output, and what is there is not run again.
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from queue import SimpleQueue
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+
+from rdbound.channels import GaussianChannel
+from rdbound.cost import cost
+from rdbound.datum import whole
+from rdbound.images.crops import centre_crops, crops
+from rdbound.images.sets import open_images
+from rdbound.models import hyperprior
+from rdbound.models.res_hyper import ResHyper
+from rdbound.objective import objective
+from rdbound.report.document import Table
+from rdbound.report.text import block_lines
+from rdbound.training import init, make_step
+from rdbound.training_options import TrainingOptions, schedule
+from rdbound.writing import read_json, write_json
+
+LMBDA_RANGE = (0.0009, 0.0966)
+JUDGED_AT = (0.0018, 0.0067, 0.025, 0.0932)
+HELD_OUT = 24
+CROP_JUDGED = 256
+TIMED_STEPS = 12
+MUON_RATE = 20.0  # of Muon's matrices, in learning rates of the rest
+
+
+class RandomStart(ResHyper):
+    """Res-hyper whose linear path starts at random instead of as a transform codec."""
+
+    def _start_from_klt(self):
+        pass
+
+
+def _adam(options: TrainingOptions) -> optax.GradientTransformation:
+    return optax.adam(schedule(options))
+
+
+def _muon(options: TrainingOptions) -> optax.GradientTransformation:
+    """Muon for the matrices, Adam for the rest."""
+    rate = schedule(options)
+    return optax.contrib.muon(lambda step: MUON_RATE * rate(step), adam_learning_rate=rate)
+
+
+def _schedule_free(options: TrainingOptions) -> optax.GradientTransformation:
+    warm = optax.linear_schedule(0.0, options.learning_rate, options.warmup)
+    return optax.contrib.schedule_free_adamw(warm, warmup_steps=None, b1=0.9)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """How a run differs from the first: a group for the table, and what is changed."""
+
+    group: str
+    options: dict = field(default_factory=dict)
+    crop: int = 128
+    batch: int = 8
+    widths: tuple[int, int, int] = (112, 192, 384)
+    depths: tuple[int, int, int] = (3, 4, 2)
+    make: type[ResHyper] = ResHyper
+    transform: Callable = _adam
+
+    def model(self) -> ResHyper:
+        """The model, untrained."""
+        size = hyperprior.Size(self.widths, self.depths, 384, 128)
+        hyperprior.SIZES["recipe"] = size
+        return self.make("recipe", "bound", LMBDA_RANGE)
+
+
+FIRST = "first"
+CHOICES = {
+    FIRST: Choice("Adam, 5e-4, 8 × 128², average 0.999, balance 0.5"),
+    "rate-2.5e-4": Choice("learning rate", {"learning_rate": 2.5e-4}),
+    "rate-1e-3": Choice("learning rate", {"learning_rate": 1e-3}),
+    "rate-2e-3": Choice("learning rate", {"learning_rate": 2e-3}),
+    "muon": Choice("optimizer", transform=_muon),
+    "schedule-free": Choice("optimizer", transform=_schedule_free),
+    "2x256": Choice("equal pixels", crop=256, batch=2),
+    "32x64": Choice("equal pixels", crop=64, batch=32),
+    "4x128": Choice("batch", batch=4),
+    "16x128": Choice("batch", batch=16),
+    "average-0.99": Choice("average", {"ema": 0.99}),
+    "average-0.9995": Choice("average", {"ema": 0.9995}),
+    "balance-0": Choice("weight of rates", {"balance": 0.0}),
+    "balance-1": Choice("weight of rates", {"balance": 1.0}),
+    "wide": Choice("equal MAC", widths=(160, 272, 384), depths=(1, 2, 2)),
+    "deep": Choice("equal MAC", widths=(80, 136, 384), depths=(6, 8, 2)),
+    "more-at-16": Choice("equal MAC", widths=(80, 192, 384), depths=(2, 4, 5)),
+    "random-start": Choice("start", make=RandomStart),
+}
+
+
+def train(choice: Choice, images, seconds: float) -> tuple[dict, dict]:
+    """Train for so long; returns (the averaged weights, what is known of the run)."""
+    options = TrainingOptions(batch=choice.batch, **choice.options)
+    graphdef, state = nnx.split(choice.model())
+    params = nnx.to_pure_dict(state)
+    batches = crops(images, choice.crop, choice.batch, 0)
+    key = jax.random.key(0)
+    for _ in range(8):  # the first batches decode their photographs
+        next(batches)
+    # How many fit in: timed with weights that are thrown away.
+    step, carry = _started(graphdef, params, options, choice)
+    carry, _ = step(carry, next(batches), key)
+    jax.block_until_ready(carry)
+    start = time.monotonic()
+    for _ in range(TIMED_STEPS):
+        carry, _ = step(carry, next(batches), key)
+    jax.block_until_ready(carry)
+    each = (time.monotonic() - start) / TIMED_STEPS
+    options = replace(options, steps=max(1, int(seconds / each)))
+    step, carry = _started(graphdef, params, options, choice)
+    start = time.monotonic()
+    for _ in range(options.steps):
+        carry, _ = step(carry, next(batches), key)
+    jax.block_until_ready(carry)
+    known = {"steps": options.steps, "seconds": time.monotonic() - start}
+    assert int(carry.failed_at) < 0, "the loss stopped being finite"
+    if choice.transform is _schedule_free:
+        return optax.contrib.schedule_free_eval_params(carry.opt_state[1], carry.params), known
+    return carry.ema, known
+
+
+def _started(graphdef, params: dict, options: TrainingOptions, choice: Choice):
+    clipped = optax.chain(optax.clip_by_global_norm(options.clip), choice.transform(options))
+    step, _, _ = make_step(graphdef, GaussianChannel(), options, transform=clipped)
+    return step, init(params, options, clipped)
+
+
+def judge(graphdef: nnx.GraphDef, params: dict, held_out: np.ndarray) -> np.ndarray:
+    """J of each photograph at each rate: [photographs, rates]."""
+    keys = jax.random.split(jax.random.key(1), len(held_out))
+
+    @jax.jit
+    def J(params, x, key, lmbda):
+        model = nnx.merge(graphdef, params)
+        datum = whole(x.astype(jnp.float32) / 255.0)
+        return objective(model, GaussianChannel(), datum, key, lmbda).J
+
+    return np.array(
+        [[J(params, x, key, jnp.float32(lmbda)) for lmbda in JUDGED_AT]
+         for x, key in zip(held_out, keys, strict=True)]
+    )  # fmt: skip
+
+
+def run_one(name: str, folder: str, minutes: float, target: Path) -> None:
+    """Train, judge and keep one choice."""
+    choice = CHOICES[name]
+    images, held = open_images("folder", folder).without(HELD_OUT)
+    params, known = train(choice, images.cached(4.0), 60.0 * minutes)
+    model = choice.model()
+    J = judge(nnx.split(model)[0], params, centre_crops(held, CROP_JUDGED))
+    macs = cost(model)
+    write_json(target, known | {"minutes": minutes, "macs": macs.encoder + macs.decoder,
+                                "J": J.tolist()})  # fmt: skip
+
+
+def run_all(names: Sequence[str], arguments) -> None:
+    """Every choice in a process of its own, one a core."""
+    cores: SimpleQueue[int] = SimpleQueue()
+    for core in sorted(os.sched_getaffinity(0)):
+        cores.put(core)
+
+    def run(name: str) -> None:
+        core = cores.get()
+        command = [sys.executable, __file__, arguments.folder, "--minutes", str(arguments.minutes),
+                   "--output", str(arguments.output), "--one", name]  # fmt: skip
+        subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, [core]))
+        cores.put(core)
+
+    with ThreadPoolExecutor(cores.qsize()) as pool:
+        list(pool.map(run, names))
+
+
+def table(output: Path) -> Table:
+    """Of all choices whose results are there."""
+    found = {name: read_json(output / f"{name}.json", dict) for name in CHOICES
+             if (output / f"{name}.json").exists()}  # fmt: skip
+    base = np.log(np.asarray(found[FIRST]["J"]))
+    rows = []
+    for name, result in found.items():
+        J = np.asarray(result["J"])
+        change = 100.0 * (np.log(J) - base).mean(1)
+        error = change.std(ddof=1) / len(change) ** 0.5
+        rows.append((
+            name, CHOICES[name].group, f"{result['macs'] / 1e3:.1f}", str(result["steps"]),
+            f"{result['seconds'] / result['steps']:.2f}", " ".join(f"{j:.3f}" for j in J.mean(0)),
+            "" if name == FIRST else f"{change.mean():+.2f} ± {error:.2f}",
+        ))  # fmt: skip
+    header = ("choice", "what is changed", "kMAC/pixel", "steps", "s a step",
+              "J at λ = " + ", ".join(f"{lmbda:g}" for lmbda in JUDGED_AT), "J, %")  # fmt: skip
+    return Table(header, rows)
+
+
+def main() -> None:
+    """Run what is missing and print the table."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("folder", help="of photographs")
+    parser.add_argument("--minutes", type=float, default=10.0, help="of training steps a run")
+    parser.add_argument("--only", nargs="+", choices=CHOICES, default=list(CHOICES))
+    parser.add_argument("--output", type=Path, default=Path("runs/recipe"))
+    parser.add_argument("--one", choices=CHOICES, help=argparse.SUPPRESS)
+    arguments = parser.parse_args()
+    if arguments.one:
+        target = arguments.output / f"{arguments.one}.json"
+        run_one(arguments.one, arguments.folder, arguments.minutes, target)
+        return
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    names = dict.fromkeys([FIRST, *arguments.only])
+    run_all([n for n in names if not (arguments.output / f"{n}.json").exists()], arguments)
+    print("\n".join(block_lines(table(arguments.output))))
+
+
+if __name__ == "__main__":
+    main()
