@@ -153,8 +153,11 @@ cli.script()
 CTRL_C = "signal.raise_signal(signal.SIGINT)"
 
 
-@pytest.mark.parametrize(("inside", "callback"), [
-    (CTRL_C, "None"), ("pass", f"(gc.callbacks.pop(), {CTRL_C})")], ids=["finalizer", "collector"])  # fmt: skip
+@pytest.mark.parametrize(
+    ("inside", "callback"),
+    [(CTRL_C, "None"), ("pass", f"(gc.callbacks.pop(), {CTRL_C})")],
+    ids=["finalizer", "collector"],
+)
 def test_ctrl_c_is_not_lost_where_python_drops_exceptions(inside, callback):
     """JAX has the garbage collector call it, for one; what is raised there is only printed."""
     source = DROPPED.format(inside=inside, callback=callback)
