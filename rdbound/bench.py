@@ -6,7 +6,7 @@ table, and refinement never sees the noise it is reported with.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from rdbound.methods import Method, methods_of
 from rdbound.models.base import Evidence, Sides
 from rdbound.objective import DECODERS
 from rdbound.ops.quality import psnr
-from rdbound.programs import run
+from rdbound.programs import divided, run
 from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
 from rdbound.tables.rd import Row
 from rdbound.windows import Windows, is_large
@@ -123,7 +123,7 @@ class Bench:
         of the bytes and of what they decode to. Raises ValueError where a channel does
         not serve the model's posteriors or priors, or a latent cannot be coded.
         """
-        batch = self.examples.batch(indexes, self.model.stride)
+        batch = self._divided(self.examples.batch(indexes, self.model.stride))
         of = _Keyed(batch, self._in_frame(batch), float(lmbda), self.options.seed)
         amortized = self._inferred(of)
         for through in dict.fromkeys(m.through for m in self.methods):
@@ -138,6 +138,12 @@ class Bench:
             for method in self.methods:
                 if method.through == through:
                     yield from self._method_rows(method, of, evidence, streams)
+
+    def _divided(self, batch: Batch) -> Batch:
+        """Over all devices, but for large images, which are computed a window at a time."""
+        if not self.vectors and is_large(*batch.data.x.shape[2:4]):
+            return batch
+        return replace(batch, data=divided(batch.data))
 
     def _in_frame(self, batch: Batch) -> Datum:
         """The data, images that are not large in the frame they share with others of their size.

@@ -12,6 +12,7 @@ Rows come as they are computed, so that what calls it can keep each (see
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -23,7 +24,14 @@ from rdbound.models.base import check_lmbda
 from rdbound.ops.quality import psnr
 from rdbound.tables.rd import Row
 
-__all__ = ["distinct", "evaluate", "exact_rows", "lmbdas_of"]
+__all__ = ["Unit", "distinct", "evaluate", "exact_rows", "lmbdas_of", "unit_rows", "units"]
+
+
+class Unit(NamedTuple):
+    """What is computed together: examples of one padded shape, at one λ."""
+
+    indexes: tuple[int, ...]
+    lmbda: float
 
 
 def evaluate(
@@ -52,27 +60,39 @@ def evaluate(
     Raises ValueError for a λ outside the range of the weights, or a method that
     does not apply.
     """
-    lmbdas = lmbdas_of(checkpoint, options.lmbdas)
+    todo = units(checkpoint, examples, options)
     bench = Bench(checkpoint, examples, options)
     kept = {row.key: row for row in known}
-    groups = examples.groups(checkpoint.model.stride, options.batch)
-    done, total = 0, len(examples) * len(lmbdas)
-    # All λ of a size together: its programs are not kept for ever.
-    for indexes in groups:
-        for lmbda in lmbdas:
-            progress(checkpoint.name, done, total)
-            keys = bench.keys(indexes, lmbda)
-            if all(key in kept for key in keys):
-                yield from (kept[key] for key in keys)
-            else:
-                for row in bench.rows(indexes, lmbda, streams, progress, warn):
-                    if np.isfinite(row.J):
-                        yield row
-                    else:
-                        warn(f"{row.dataset}/{row.image}, λ = {lmbda:g}: {row.method} left out, "
-                             "J is not finite")  # fmt: skip
-            done += len(indexes)
+    done, total = 0, sum(len(unit.indexes) for unit in todo)
+    for unit in todo:
+        progress(checkpoint.name, done, total)
+        keys = bench.keys(*unit)
+        if all(key in kept for key in keys):
+            yield from (kept[key] for key in keys)
+        else:
+            yield from unit_rows(bench, unit, streams, progress, warn)
+        done += len(unit.indexes)
     progress(checkpoint.name, done, total)
+
+
+def units(checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions) -> list[Unit]:
+    """The units of an evaluation, in the order of its rows; raises ValueError as that does."""
+    lmbdas = lmbdas_of(checkpoint, options.lmbdas)
+    groups = examples.groups(checkpoint.model.stride, options.batch)
+    # All λ of a size together: its programs are not kept for ever.
+    return [Unit(indexes, lmbda) for indexes in groups for lmbda in lmbdas]
+
+
+def unit_rows(
+    bench: Bench, unit: Unit, streams: Path | None, progress: Progress, warn: Callable[[str], None]
+) -> Iterator[Row]:
+    """The rows of one unit; one whose J is not finite is left out and told."""
+    for row in bench.rows(*unit, streams, progress, warn):
+        if np.isfinite(row.J):
+            yield row
+        else:
+            warn(f"{row.dataset}/{row.image}, λ = {unit.lmbda:g}: {row.method} left out, "
+                 "J is not finite")  # fmt: skip
 
 
 def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[float, ...]:

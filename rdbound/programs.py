@@ -16,8 +16,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jax.sharding import NamedSharding, PartitionSpec
 
-__all__ = ["available_memory", "checked", "run"]
+__all__ = ["available_memory", "checked", "divided", "run"]
 
 KEPT = 160
 """Programs at a time, of some 0.5 to 5 MB each."""
@@ -58,7 +59,29 @@ def _described(arguments: tuple) -> tuple[Any, list[Any], tuple]:
     """The structure of the arguments, their leaves as arrays, and the shapes of these."""
     leaves, tree = jax.tree.flatten(arguments)
     arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(np.asarray(leaf)) for leaf in leaves]
-    return tree, arrays, tuple(jax.ShapeDtypeStruct(a.shape, a.dtype) for a in arrays)
+    return (
+        tree,
+        arrays,
+        tuple(jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=_division(a)) for a in arrays),
+    )
+
+
+def _division(array: Any) -> jax.sharding.Sharding | None:
+    """How an array is divided among devices; None for one that any device may have."""
+    sharding = getattr(array, "sharding", None)
+    return sharding if sharding is not None and len(sharding.device_set) > 1 else None
+
+
+def divided(tree: Any) -> Any:
+    """Arrays with their first axis divided among all devices, where it can be evenly.
+
+    Programs of such arrays run on all of them, each for its part.
+    """
+    devices = jax.devices()
+    if len(devices) == 1 or any(len(leaf) % len(devices) for leaf in jax.tree.leaves(tree)):
+        return tree
+    mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("data")))
 
 
 def _compiled(function: Callable, tree: Any, shapes: tuple) -> Callable:

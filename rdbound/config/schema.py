@@ -195,6 +195,7 @@ class EvaluationConfig(_Strict):
     ``bound_channel``: what bounds are judged by, ``sampled`` for posteriors or
     priors whose divergence has no closed form; ``anchor``: the published curve that
     BD-rates are against; ``keep_streams``: the bytes of coded rows, as files;
+    ``processes``: how many share the work, each with its own part of the CPU's cores;
     ``outside``: names ``package.module:Class`` that the checkpoints may import.
     """
 
@@ -204,6 +205,7 @@ class EvaluationConfig(_Strict):
     methods: tuple[str, ...] | None = None
     samples: PositiveInt = 8
     batch: PositiveInt = 1
+    processes: PositiveInt = 1
     refinement: RefinementConfig | None = None
     bound_channel: NamedConfig = NamedConfig(name="gaussian")
     anchor: str = "vtm-22.0"

@@ -1,32 +1,31 @@
 """The stage that evaluates: checkpoints and data in, a run folder with a table and report out."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
-from functools import partial
 from pathlib import Path
 
-from rdbound import checkpoint
+import jax
+
 from rdbound.analysis.gaps import gaps
-from rdbound.channels import Channel, make_channel
+from rdbound.bench import Bench
 from rdbound.config import Config
-from rdbound.config.schema import EvaluationConfig, NamedConfig, VectorsConfig
-from rdbound.evaluation import evaluate, exact_rows
+from rdbound.config.schema import EvaluationConfig
+from rdbound.evaluation import Unit, evaluate, exact_rows, units
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
-from rdbound.images.sets import open_images
 from rdbound.reference import curves, find_curve
 from rdbound.report.gap_notes import negative_notes
 from rdbound.report.rd import rd_report
 from rdbound.report.text import document_lines
 from rdbound.report.write import write_document
-from rdbound.sources import make_source
 from rdbound.stages import runs
 from rdbound.stages.progress import Bars, fingerprint_images, warn
-from rdbound.stages.subjects import Subject, open_subject
+from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
+from rdbound.stages.subjects import Subject
+from rdbound.stages.workers import Part, by_processes, parts_of
 from rdbound.tables.gaps import write_gaps
 from rdbound.tables.rd import Row, read_table, write_table
 
-__all__ = ["evaluate_examples", "evaluate_run", "evaluation_options"]
+__all__ = ["evaluate_examples", "evaluate_run"]
 
 Say = Callable[[str], None]
 
@@ -45,9 +44,8 @@ def evaluate_run(config: Config, say: Say) -> Path:
     if config.evaluation is None:
         raise ValueError("evaluation needs the section evaluation in the config")
     section = config.evaluation
-    examples = _open(section, config.seed)
-    load = partial(checkpoint.load, outside=section.outside)
-    subjects = [open_subject(one, section.lmbdas, load) for one in section.checkpoints]
+    examples = open_examples(section, config.seed)
+    subjects = open_subjects(section)
     options = evaluation_options(section, config.seed)
     _check(subjects, examples, section, options)
     config = _resolved(config, subjects)
@@ -56,7 +54,7 @@ def evaluate_run(config: Config, say: Say) -> Path:
             say(f"{folder}: finished before; nothing to do")
             return folder
         streams = folder / "streams" if section.keep_streams else None
-        rows = evaluate_examples(subjects, examples, options, folder, streams)
+        rows = evaluate_examples(subjects, examples, options, folder, streams, config)
         write_table(folder / TABLE, rows)
         _write_gaps(rows, folder)
         document = rd_report(rows, section.anchor)
@@ -94,50 +92,12 @@ def _write_gaps(rows: Sequence[Row], folder: Path) -> None:
         warn(note)
 
 
-def _open(section: EvaluationConfig, seed: int) -> Examples:
-    data = section.data
-    if isinstance(data, VectorsConfig):
-        source = make_source(data.source, **data.options)
-        return VectorExamples(data.source, source, data.vectors, data.blocks, seed)
-    images = open_images(data.source, data.path, data.split).take(data.take)
-    return ImageExamples(images.cached(data.cache_gib))
-
-
 def _inputs(subjects: Sequence[Subject], examples: Examples) -> dict[str, str]:
     """Digests of what the run reads; vectors are known by the configuration."""
     inputs = {name: digest for one in subjects for name, digest in one.digests.items()}
     if isinstance(examples, ImageExamples):
         inputs["evaluation.data"] = fingerprint_images(examples.images)
     return inputs
-
-
-def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOptions:
-    """The options that a config's section means; raises ValueError for an unknown channel.
-
-    ``bound_channel`` takes the place of ``gaussian`` in the methods, judge and
-    refinement alike; the refinement's ``channel`` that of ``sga``.
-
-    Args:
-      section: ``evaluation`` of the config.
-      seed: of the config.
-    """
-    bound = _channel(section.bound_channel)
-    channels = {"gaussian": bound}
-    if section.refinement is not None:
-        channels["sga"] = _channel(section.refinement.channel)
-    return EvaluationOptions(
-        lmbdas=section.lmbdas,
-        samples=section.samples,
-        refine=section.refinement,
-        batch=section.batch,
-        methods=section.methods,
-        channels=channels,
-        seed=seed,
-    )
-
-
-def _channel(named: NamedConfig) -> Channel:
-    return make_channel(named.name, **named.options)
 
 
 def _check(
@@ -160,6 +120,11 @@ def _check(
             raise ValueError(f"none of evaluation.methods applies to {one.name}")
     if examples.name in {dataset for dataset, _, _ in curves()}:
         find_curve(examples.name, section.anchor)
+    if section.processes > 1 and jax.default_backend() != "cpu":
+        raise ValueError(
+            "evaluation.processes is for CPUs, where each process has cores of its own; on "
+            f"{jax.default_backend()} raise evaluation.batch"
+        )
     if any(one.form == "codec" for one in subjects):
         _check_temperature(options)
 
@@ -184,6 +149,7 @@ def evaluate_examples(
     options: EvaluationOptions,
     folder: Path,
     streams: Path | None = None,
+    config: Config | None = None,
 ) -> list[Row]:
     """The rows of several models, and of the exact R(D) where the source has one.
 
@@ -193,22 +159,68 @@ def evaluate_examples(
       options: how; each checkpoint has its own λ.
       folder: what an interrupted run left there is kept.
       streams: a folder for the bytes of coded rows.
+      config: that all these were opened from, for other processes to open them too, as many
+        as it says; None to compute everything in this one.
 
-    After each row the partial table is written whole: a run that is killed loses the
-    batch it was at. Raises ValueError as :func:`rdbound.evaluation.evaluate`.
+    After each row, or unit of another process, the partial table is written whole: a run
+    that is killed loses what it was at. Raises ValueError as
+    :func:`rdbound.evaluation.evaluate`.
     """
-    kept_table = folder / PARTIAL
-    kept = {row.key: row for row in (read_table(kept_table) if kept_table.exists() else [])}
-    known = list(kept.values())
-    rows: list[Row] = []
+    kept = _Kept(folder / PARTIAL)
+    parts = parts_of(subjects, options)
+    section = None if config is None else config.evaluation
     with Bars() as bars:
-        for one, lmbdas in (part for subject in subjects for part in subject.parts):
-            own = replace(options, lmbdas=lmbdas)
-            for row in evaluate(one, examples, own, streams, known, bars.update, bars.write):
-                rows.append(row)
-                if row.key not in kept:
-                    kept[row.key] = row
-                    write_table(kept_table, kept.values())
+        if config is not None and section is not None and section.processes > 1:
+            rows = _by_processes(config, section.processes, parts, examples, kept, streams, bars)
+        else:
+            rows = _in_this_process(parts, examples, kept, streams, bars)
     if isinstance(examples, VectorExamples):
         rows += exact_rows(examples, sorted({row.lmbda for row in rows}), options.seed)
     return rows
+
+
+class _Kept:
+    """The rows that are there, in a partial table that is always whole."""
+
+    def __init__(self, file: Path):
+        self._file = file
+        self.rows = {row.key: row for row in (read_table(file) if file.exists() else [])}
+
+    def add(self, rows: Sequence[Row]) -> None:
+        """Keep what is new of them."""
+        new = {row.key: row for row in rows if row.key not in self.rows}
+        if new:
+            self.rows |= new
+            write_table(self._file, self.rows.values())
+
+
+def _in_this_process(
+    parts: Sequence[Part], examples: Examples, kept: _Kept, streams: Path | None, bars: Bars
+) -> list[Row]:
+    rows, known = [], list(kept.rows.values())
+    for one, own in parts:
+        for row in evaluate(one, examples, own, streams, known, bars.update, bars.write):
+            rows.append(row)
+            kept.add([row])
+    return rows
+
+
+def _by_processes(
+    config: Config, count: int, parts: Sequence[Part], examples: Examples, kept: _Kept,
+    streams: Path | None, bars: Bars,
+) -> list[Row]:  # fmt: skip
+    """The same rows, unit by unit."""
+    keys: dict[tuple[int, Unit], list[tuple]] = {}
+    for index, (one, own) in enumerate(parts):
+        bench = Bench(one, examples, own)
+        keys |= {(index, u): bench.keys(*u) for u in units(one, examples, own)}
+    todo = [work for work, own in keys.items() if not all(key in kept.rows for key in own)]
+    done = len(keys) - len(todo)
+    bars.update("evaluating", done, len(keys))
+    for found in by_processes(config, todo, min(count, max(1, len(todo))), streams):
+        for text in found.warnings:
+            bars.write(text)
+        kept.add(found.rows)
+        done += 1
+        bars.update("evaluating", done, len(keys))
+    return [kept.rows[key] for own in keys.values() for key in own if key in kept.rows]

@@ -25,6 +25,7 @@ LAUNCH = (
     "evaluation.data.path",
     "evaluation.data.cache_gib",
     "evaluation.batch",
+    "evaluation.processes",
     "evaluation.anchor",
     "evaluation.keep_streams",
     "evaluation.outside",

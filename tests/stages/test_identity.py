@@ -28,6 +28,7 @@ def config(tmp_path):
 @pytest.mark.parametrize("override", [
     "output=elsewhere", "training.data.path=moved", "training.data.cache_gib=7.0",
     "training.options.checkpoint_every=3", "training.options.log_every=3", "evaluation.batch=5",
+    "evaluation.processes=3",
     "evaluation.keep_streams=true", "evaluation.anchor=vtm-22.0-8bit",
     "evaluation.data.path=moved", "evaluation.checkpoints=[b]", "model.start_from=x"])  # fmt: skip
 def test_how_it_is_launched_is_not_part_of_it(config, override):

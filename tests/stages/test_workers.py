@@ -1,0 +1,105 @@
+"""Evaluation by several processes gives the rows of one, in its order."""
+
+import os
+import subprocess
+import sys
+from dataclasses import astuple, replace
+from pathlib import Path
+
+import pytest
+
+from rdbound.checkpoint import save_checkpoint
+from rdbound.config import load_config
+from rdbound.models import make_model
+from rdbound.stages.evaluate import PARTIAL, TABLE, evaluate_run
+from rdbound.stages.workers import core_sets
+from rdbound.tables.rd import read_table, write_table
+
+TEXT = """
+output: {output}
+evaluation:
+  checkpoints: [{model}]
+  data: {{source: gaussian, options: {{variances: [1.0, 0.3]}}, vectors: 40, blocks: 5}}
+  lmbdas: [1.0, 3.0]
+  samples: 2
+  refinement: {{steps: 3, check_every: 2}}
+"""
+SPEC = {"name": "mlp", "form": "bound", "lmbda": [0.5, 4.0], "dimension": 2, "hidden": [8]}
+
+
+@pytest.fixture(scope="module")
+def config(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("workers")
+    model = make_model("mlp", "bound", (0.5, 4.0), dimension=2, hidden=[8])
+    save_checkpoint(folder / "own.safetensors", model, SPEC)
+
+    def load(name, *overrides):
+        text = TEXT.format(output=folder / name, model=folder / "own.safetensors")
+        (folder / f"{name}.yaml").write_text(text)
+        return load_config(folder / f"{name}.yaml", overrides)
+
+    return load
+
+
+@pytest.fixture(scope="module")
+def rows(config):
+    """Of one process."""
+    return read_table(evaluate_run(config("one"), lambda _: None) / TABLE)
+
+
+def _assert_same(ours, theirs):
+    assert [row.key for row in ours] != []
+    ours, theirs = (sorted(rows, key=lambda row: row.key) for rows in (ours, theirs))
+    assert [row.key for row in ours] == [row.key for row in theirs]
+    for a, b in zip(ours, theirs, strict=True):
+        for x, y in zip(astuple(a), astuple(b), strict=True):
+            assert x == (pytest.approx(y, rel=2e-4) if isinstance(y, float) else y)
+
+
+def test_two_processes_go_on_where_one_was_killed(config, rows):
+    folder = evaluate_run(config("two", "evaluation.processes=2"), lambda _: None)
+    _assert_same(read_table(folder / TABLE), rows)
+    # As if killed: finished is gone, and one row, known by its mark, is kept as it was.
+    (folder / "finished.json").unlink()
+    first = replace(rows[0], J_se=123.0)
+    unit = [first, *(r for r in rows[1:] if (r.image, r.lmbda) == (first.image, first.lmbda))]
+    write_table(folder / PARTIAL, unit)
+    evaluate_run(config("two", "evaluation.processes=2"), lambda _: None)
+    again = read_table(folder / TABLE)
+    marked = [row for row in again if row.J_se == 123.0]
+    assert [row.key for row in marked] == [first.key]
+    _assert_same([row for row in again if row not in marked], rows[1:])
+
+
+ON_FOUR = """
+import sys
+from rdbound.bench import Bench, _Keyed
+from rdbound.config import load_config
+from rdbound.stages.evaluate import evaluate_run
+from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
+config = load_config(sys.argv[1], ["evaluation.batch=4"])
+section = config.evaluation
+((one, _),) = open_subjects(section)[0].parts
+bench = Bench(one, open_examples(section, 0), evaluation_options(section, 0))
+batch = bench._divided(bench.examples.batch((0, 1, 2, 3), 1))
+evidence = bench._inferred(_Keyed(batch, bench._in_frame(batch), 1.0, 0))
+devices = evidence[0].mu.sharding.device_set
+assert len(devices) == 4, devices
+evaluate_run(config, print)
+"""
+
+
+def test_four_host_devices_share_a_batch(config, rows):
+    output = config("four").output
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
+    subprocess.run([sys.executable, "-c", ON_FOUR, f"{output}.yaml"], check=True,
+                   env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL)  # fmt: skip
+    _assert_same(read_table(Path(output) / TABLE), rows)
+
+
+def test_cores_are_shared_out():
+    mine = os.sched_getaffinity(0)
+    assert core_sets(1) == [mine]
+    assert set().union(*core_sets(len(mine))) == mine
+    assert all(len(own) == 1 for own in core_sets(len(mine)))
+    assert [len(own) for own in core_sets(len(mine) + 1)] == [1] * (len(mine) + 1)
