@@ -101,6 +101,11 @@ def _parser() -> argparse.ArgumentParser:
     sub.add_argument("--bound", help="name of the bound's model, where the tables hold several")
     sub.add_argument("--codec", help="name of the codec's model, where the tables hold several")
     _add_method(sub)
+    sub = command("scaling", _scaling, "bounds, codecs and gaps of RD tables by model size")
+    sub.add_argument("tables", nargs="+", help="rd.csv files")
+    sub.add_argument("--output", required=True, help="folder for the report and its figures")
+    sub.add_argument("--anchor", default="vtm-22.0")
+    _add_method(sub)
     sub = command("bd-rate", _bd_rate, "BD-rate of a curve against a published one")
     sub.add_argument("curve", help="an RD table, or a CSV: bpp, psnr [, image | images]")
     sub.add_argument("--anchor", default="vtm-22.0")
@@ -230,6 +235,45 @@ def _gaps(arguments) -> None:
         warn(note)
 
 
+def _scaling(arguments) -> None:
+    from rdbound.analysis.curves import from_reference
+    from rdbound.analysis.scaling import architecture_of, scaling
+    from rdbound.reference import find_curve
+    from rdbound.report.scaling import scaling_report
+    from rdbound.report.text import document_lines
+    from rdbound.report.write import write_document
+    from rdbound.stages.files import refuse_overwriting
+    from rdbound.tables.rd import read_table
+
+    folder = Path(arguments.output)
+    refuse_overwriting(folder / "report.md", force=False)
+    rows = [row for table in arguments.tables for row in read_table(Path(table))]
+    if not rows:
+        raise ValueError(f"{', '.join(arguments.tables)}: no rows")
+    anchor = from_reference(find_curve(rows[0].dataset, arguments.anchor))
+    names = dict.fromkeys(architecture_of(row.model) for row in rows)
+    found = scaling(rows, anchor, {name: _kmac(name) for name in names}, arguments.method)
+    document = scaling_report(rows, found, anchor.name)
+    write_document(document, folder)
+    print("\n".join(document_lines(document)))
+
+
+def _kmac(architecture: str) -> float:
+    """Thousand multiply–accumulates per pixel of encoder and decoder."""
+    c = _cost_of(architecture)
+    return (c.encoder + c.decoder) / 1e3
+
+
+def _cost_of(architecture: str):
+    """The cost of a named model of variable rate; raises ValueError for an unknown one."""
+    from flax import nnx
+
+    from rdbound.cost import cost
+    from rdbound.models import make_model
+
+    return cost(nnx.eval_shape(lambda: make_model(architecture, "bound", (0.0009, 0.0966))))
+
+
 def _bd_rate(arguments) -> None:
     from rdbound.analysis.bd_rate import compare
     from rdbound.analysis.curves import from_reference, read_curves
@@ -283,18 +327,14 @@ def _check_model(arguments) -> None:
 
 
 def _models(arguments) -> None:
-    from flax import nnx
-
-    from rdbound.cost import cost
-    from rdbound.models import MODELS, make_model
+    from rdbound.models import MODELS
 
     print(f"{'name':14}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
     for name in MODELS:
         if name == "mlp":
             print(f"{'mlp':14}{'by options':>12}{'–':>10}{'–':>10}  (vectors)", flush=True)
             continue
-        model = nnx.eval_shape(lambda name=name: make_model(name, "bound", (0.0009, 0.0966)))
-        c = cost(model)
+        c = _cost_of(name)
         print(
             f"{name:14}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}", flush=True
         )

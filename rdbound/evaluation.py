@@ -24,10 +24,10 @@ from rdbound.models.base import check_lmbda
 from rdbound.ops.quality import psnr
 from rdbound.tables.rd import Row
 
-__all__ = ["Unit", "distinct", "evaluate", "exact_rows", "lmbdas_of", "unit_rows", "units"]
+__all__ = ["Task", "distinct", "evaluate", "exact_rows", "lmbdas_of", "task_rows", "tasks"]
 
 
-class Unit(NamedTuple):
+class Task(NamedTuple):
     """What is computed together: examples of one padded shape, at one λ."""
 
     indexes: tuple[int, ...]
@@ -60,38 +60,38 @@ def evaluate(
     Raises ValueError for a λ outside the range of the weights, or a method that
     does not apply.
     """
-    todo = units(checkpoint, examples, options)
+    todo = tasks(checkpoint, examples, options)
     bench = Bench(checkpoint, examples, options)
     kept = {row.key: row for row in known}
-    done, total = 0, sum(len(unit.indexes) for unit in todo)
-    for unit in todo:
+    done, total = 0, sum(len(task.indexes) for task in todo)
+    for task in todo:
         progress(checkpoint.name, done, total)
-        keys = bench.keys(*unit)
+        keys = bench.keys(*task)
         if all(key in kept for key in keys):
             yield from (kept[key] for key in keys)
         else:
-            yield from unit_rows(bench, unit, streams, progress, warn)
-        done += len(unit.indexes)
+            yield from task_rows(bench, task, streams, progress, warn)
+        done += len(task.indexes)
     progress(checkpoint.name, done, total)
 
 
-def units(checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions) -> list[Unit]:
-    """The units of an evaluation, in the order of its rows; raises ValueError as that does."""
+def tasks(checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions) -> list[Task]:
+    """The tasks of an evaluation, in the order of its rows; raises ValueError as that does."""
     lmbdas = lmbdas_of(checkpoint, options.lmbdas)
     groups = examples.groups(checkpoint.model.stride, options.batch)
     # All λ of a size together: its programs are not kept for ever.
-    return [Unit(indexes, lmbda) for indexes in groups for lmbda in lmbdas]
+    return [Task(indexes, lmbda) for indexes in groups for lmbda in lmbdas]
 
 
-def unit_rows(
-    bench: Bench, unit: Unit, streams: Path | None, progress: Progress, warn: Callable[[str], None]
+def task_rows(
+    bench: Bench, task: Task, streams: Path | None, progress: Progress, warn: Callable[[str], None]
 ) -> Iterator[Row]:
-    """The rows of one unit; one whose J is not finite is left out and told."""
-    for row in bench.rows(*unit, streams, progress, warn):
+    """The rows of one task; one whose J is not finite is left out and told."""
+    for row in bench.rows(*task, streams, progress, warn):
         if np.isfinite(row.J):
             yield row
         else:
-            warn(f"{row.dataset}/{row.image}, λ = {unit.lmbda:g}: {row.method} left out, "
+            warn(f"{row.dataset}/{row.image}, λ = {task.lmbda:g}: {row.method} left out, "
                  "J is not finite")  # fmt: skip
 
 

@@ -10,6 +10,7 @@ from matplotlib.figure import Figure
 
 from rdbound import reference
 from rdbound.analysis.curves import ImageCurves, from_reference, from_rows, mean_curve
+from rdbound.analysis.scaling import architecture_of
 from rdbound.methods import method_order
 from rdbound.report.style import STYLE
 from rdbound.report.words import words_of
@@ -28,6 +29,7 @@ _STYLES = {
     "codec-refined-real": ("#CC79A7", "1"),
     "codec-refined-coded": ("#D55E00", "X"),
 }
+_LINES = ("-", "--", ":", "-.")
 _REFERENCES = {
     "vtm-22.0": ("black", "-"),
     "resnet-vae": ("#009E73", "--"),
@@ -89,12 +91,15 @@ def _common(curves: Iterable[ImageCurves]) -> set[str]:
 
 def _draw_curves(axes: Axes, curves: Mapping[tuple[str, str, str], ImageCurves]) -> None:
     models = {model for _, model, method in curves if method != "exact"}
+    # Bound and codec of one architecture are drawn in one style of line.
+    alike = sorted({architecture_of(model) for model in models})
     for key in sorted(curves, key=lambda key: (method_order(key[2]), key[2], key[1])):
         _, model, method = key
         points = mean_curve(curves[key])
         colour, marker = _STYLES.get(method, (None, "."))
         alone = len(models) <= 2 or method == "exact"
         axes.plot(points.bpp, points.psnr, label=method if alone else f"{model} {method}",
+                  ls=_LINES[0 if alone else alike.index(architecture_of(model)) % len(_LINES)],
                   lw=1.3, ms=4, color=colour, marker=marker)  # fmt: skip
 
 

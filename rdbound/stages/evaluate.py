@@ -9,7 +9,7 @@ from rdbound.analysis.gaps import gaps
 from rdbound.bench import Bench
 from rdbound.config import Config
 from rdbound.config.schema import EvaluationConfig
-from rdbound.evaluation import Unit, evaluate, exact_rows, units
+from rdbound.evaluation import Task, evaluate, exact_rows, tasks
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
 from rdbound.reference import curves, find_curve
@@ -162,7 +162,7 @@ def evaluate_examples(
       config: that all these were opened from, for other processes to open them too, as many
         as it says; None to compute everything in this one.
 
-    After each row, or unit of another process, the partial table is written whole: a run
+    After each row, or task of another process, the partial table is written whole: a run
     that is killed loses what it was at. Raises ValueError as
     :func:`rdbound.evaluation.evaluate`.
     """
@@ -209,11 +209,11 @@ def _by_processes(
     config: Config, count: int, parts: Sequence[Part], examples: Examples, kept: _Kept,
     streams: Path | None, bars: Bars,
 ) -> list[Row]:  # fmt: skip
-    """The same rows, unit by unit."""
-    keys: dict[tuple[int, Unit], list[tuple]] = {}
+    """The same rows, task by task."""
+    keys: dict[tuple[int, Task], list[tuple]] = {}
     for index, (one, own) in enumerate(parts):
         bench = Bench(one, examples, own)
-        keys |= {(index, u): bench.keys(*u) for u in units(one, examples, own)}
+        keys |= {(index, u): bench.keys(*u) for u in tasks(one, examples, own)}
     todo = [work for work, own in keys.items() if not all(key in kept.rows for key in own)]
     done = len(keys) - len(todo)
     bars.update("evaluating", done, len(keys))

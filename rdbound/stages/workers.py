@@ -1,7 +1,7 @@
 """Evaluation by several processes, each on cores of its own where the system can say so.
 
-Each opens what the configuration names for itself and computes units
-(:class:`rdbound.evaluation.Unit`); the noise of a row is keyed by what the row is of, so
+Each opens what the configuration names for itself and computes tasks
+(:class:`rdbound.evaluation.Task`); the noise of a row is keyed by what the row is of, so
 that it is the same whoever computes it. A process ends with the one that began it.
 """
 
@@ -21,7 +21,7 @@ from typing import Any
 from rdbound.bench import Bench
 from rdbound.checkpoint import Checkpoint
 from rdbound.config import Config
-from rdbound.evaluation import Unit, unit_rows
+from rdbound.evaluation import Task, task_rows
 from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import Examples
 from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
@@ -35,10 +35,10 @@ Part = tuple[Checkpoint, EvaluationOptions]
 
 @dataclass(frozen=True)
 class Done:
-    """The rows of a unit of a part, and what its user should be told."""
+    """The rows of a task of a part, and what its user should be told."""
 
     part: int
-    unit: Unit
+    task: Task
     rows: list[Row]
     warnings: list[str]
 
@@ -61,13 +61,13 @@ def core_sets(count: int) -> list[set[int]]:
 
 
 def by_processes(
-    config: Config, work: Sequence[tuple[int, Unit]], count: int, streams: Path | None
+    config: Config, work: Sequence[tuple[int, Task]], count: int, streams: Path | None
 ) -> Iterator[Done]:
     """Units of parts, each computed by one of ``count`` processes, as they are done.
 
     Args:
       config: with a section ``evaluation``.
-      work: (index of the part, unit), the long ones first where one can choose.
+      work: (index of the part, task), the long ones first where one can choose.
       count: of processes.
       streams: a folder for the bytes of coded rows; None keeps none.
 
@@ -144,9 +144,9 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _compute(part: int, unit: Unit) -> Done:
+def _compute(part: int, task: Task) -> Done:
     assert _here is not None
     warnings: list[str] = []
     quiet = lambda *_: None  # noqa: E731
-    rows = list(unit_rows(_here.bench(part), unit, _here.streams, quiet, warnings.append))
-    return Done(part, unit, rows, warnings)
+    rows = list(task_rows(_here.bench(part), task, _here.streams, quiet, warnings.append))
+    return Done(part, task, rows, warnings)
