@@ -67,6 +67,14 @@ def test_every_way_to_differentiate_and_batch_is_jaxs_own(rng):
         np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4 * np.abs(theirs).max())
 
 
+@pytest.mark.parametrize("axis", range(5))
+def test_a_batch_may_lie_along_any_axis(rng, axis):
+    x, kernel = _arrays(rng, (4, 2, 9, 5, 6), (3, 3, 6, 7))
+    ours = jax.vmap(lambda x: PRIMITIVE.bind(x, kernel), axis)(jnp.moveaxis(x, 0, axis))
+    theirs = jax.vmap(jax.vmap(lambda x: _theirs(x, kernel)))(x)
+    np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-4)
+
+
 def test_a_batch_is_one_convolution_before_it_is_differentiated(rng):
     """What it is a primitive for: no kernel's gradient is computed a datum at a time."""
     x, kernel = _arrays(rng, (8, 4, 4, 3), (3, 3, 3, 3))
