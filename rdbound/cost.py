@@ -16,7 +16,7 @@ from flax import nnx
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
 from rdbound.models.base import LatentModel, sides
-from rdbound.ops import convolution
+from rdbound.ops.folded import PRIMITIVES
 from rdbound.walk import latent_shapes, walk
 
 __all__ = ["Cost", "cost"]
@@ -81,7 +81,7 @@ def _macs(jaxpr) -> int:
             kernel = equation.invars[1].aval.shape
             features = equation.params["dimension_numbers"].rhs_spec[0]
             total += math.prod(out.shape) * math.prod(kernel) // kernel[features]
-        elif equation.primitive is convolution.PRIMITIVE:
+        elif equation.primitive in PRIMITIVES:
             kernel = equation.invars[1].aval.shape
             total += math.prod(out.shape) * math.prod(kernel[:-1])
     return total

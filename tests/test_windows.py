@@ -13,8 +13,9 @@ from rdbound.coding.compiled import CompiledSides
 from rdbound.evaluation import evaluate
 from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import ImageExamples
-from rdbound.models.layers import convolution, depth_to_space, space_to_depth
+from rdbound.models.layers import depth_to_space, space_to_depth
 from rdbound.ops.distributions import Gaussian, Mixture
+from rdbound.ops.folded import convolution
 from rdbound.reach import measured
 from rdbound.windows import Windows, spans
 

@@ -9,10 +9,11 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rdbound.ops.convolution import convolution
+from rdbound.ops.folded import convolution, dense
 from rdbound.ops.frames import confined
 
 __all__ = [
+    "Dense",
     "DepthwiseBlock",
     "Down",
     "FasterBlock",
@@ -47,6 +48,17 @@ def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
     return x.transpose(0, 2, 1, 3, 4).reshape(h * factor, w * factor, -1)
 
 
+class Dense(nnx.Linear):
+    """``nnx.Linear``, [..., C] → [..., D]; see :mod:`rdbound.ops.folded`."""
+
+    def __call__(self, x):
+        """Apply the layer."""
+        x, kernel, bias = self.promote_dtype(
+            (x, self.kernel[...], self.bias[...]), dtype=self.dtype
+        )
+        return dense(x, kernel) + bias
+
+
 class Down(nnx.Module):
     """A strided convolution whose kernel equals its stride, [H, W, C] → [H/f, W/f, D].
 
@@ -56,7 +68,7 @@ class Down(nnx.Module):
 
     def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
         self.factor = factor
-        self.dense = nnx.Linear(width_in * factor**2, width_out, dtype=dtype, rngs=rngs)
+        self.dense = Dense(width_in * factor**2, width_out, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer."""
@@ -71,14 +83,14 @@ class Up(nnx.Module):
 
     def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
         self.factor = factor
-        self.dense = nnx.Linear(width_in, width_out * factor**2, dtype=dtype, rngs=rngs)
+        self.dense = Dense(width_in, width_out * factor**2, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer."""
         return depth_to_space(self.dense(x), self.factor)
 
 
-class Moments(nnx.Linear):
+class Moments(Dense):
     """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D].
 
     A type of its own so that a growing model knows its two groups of outputs
@@ -100,8 +112,8 @@ class RateEmbedding(nnx.Module):
     def __init__(self, lmbda_range, width: int, *, rngs: nnx.Rngs, frequencies: int = 8):
         self.lmbda_range = lmbda_range
         self.frequencies = frequencies
-        self.hidden = nnx.Linear(2 * frequencies + 1, 2 * width, rngs=rngs)
-        self.out = nnx.Linear(2 * width, width, rngs=rngs)
+        self.hidden = Dense(2 * frequencies + 1, 2 * width, rngs=rngs)
+        self.out = Dense(2 * width, width, rngs=rngs)
 
     def __call__(self, lmbda: jax.Array) -> jax.Array:
         """Scalar λ → [width]."""
@@ -113,7 +125,7 @@ class RateEmbedding(nnx.Module):
 
 
 class Spatial(nnx.Conv):
-    """``nnx.Conv`` of stride 1, of one datum; see :mod:`rdbound.ops.convolution`."""
+    """``nnx.Conv`` of stride 1, of one datum; see :mod:`rdbound.ops.folded`."""
 
     def __call__(self, x):
         """[H, W, C] → [H, W, D]."""
@@ -130,7 +142,7 @@ class Modulation(nnx.Module):
     """
 
     def __init__(self, embedding: int, width: int, *, rngs: nnx.Rngs):
-        self.dense = nnx.Linear(embedding, 2 * width, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.dense = Dense(embedding, 2 * width, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(self, x: jax.Array, e: jax.Array) -> jax.Array:
         """``x`` [..., width], ``e`` [embedding]."""
@@ -149,11 +161,11 @@ class FasterBlock(nnx.Module):
     def __init__(self, width: int, embedding: int = 0, *, dtype=None, rngs: nnx.Rngs):
         self.part = width // 4
         self.spatial = Spatial(self.part, self.part, (3, 3), dtype=dtype, rngs=rngs)
-        self.expand = nnx.Linear(width, 2 * width, dtype=dtype, rngs=rngs)
+        self.expand = Dense(width, 2 * width, dtype=dtype, rngs=rngs)
         # A zero last layer starts the block at the identity, which is what
         # lets a deep stack train without normalization.
         zeros = nnx.initializers.zeros
-        self.reduce = nnx.Linear(2 * width, width, dtype=dtype, kernel_init=zeros, rngs=rngs)
+        self.reduce = Dense(2 * width, width, dtype=dtype, kernel_init=zeros, rngs=rngs)
         self.modulate = Modulation(embedding, width, rngs=rngs) if embedding else None
 
     def __call__(self, x, e=None):
@@ -190,14 +202,14 @@ class DepthwiseBlock(nnx.Module):
                  rngs: nnx.Rngs):  # fmt: skip
         kw = {"dtype": dtype, "rngs": rngs}
         zeros = nnx.initializers.zeros
-        self.first = nnx.Linear(width_in, width_in, **kw)
+        self.first = Dense(width_in, width_in, **kw)
         init = nnx.initializers.normal(1.0 / 3.0)
         self.kernel = nnx.Param(init(rngs.params(), (3, 3, width_in)))
-        self.second = nnx.Linear(width_in, width_out, **kw)
-        self.skip = nnx.Linear(width_in, width_out, **kw) if width_in != width_out else None
+        self.second = Dense(width_in, width_out, **kw)
+        self.skip = Dense(width_in, width_out, **kw) if width_in != width_out else None
         self.modulate = Modulation(embedding, width_in, rngs=rngs) if embedding else None
-        self.expand = nnx.Linear(width_out, 4 * width_out, **kw)
-        self.reduce = nnx.Linear(2 * width_out, width_out, kernel_init=zeros, **kw)
+        self.expand = Dense(width_out, 4 * width_out, **kw)
+        self.reduce = Dense(2 * width_out, width_out, kernel_init=zeros, **kw)
 
     def __call__(self, x, e=None):
         """[H, W, C] → [H, W, D]."""
