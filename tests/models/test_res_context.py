@@ -49,10 +49,14 @@ def _image(side=64):
     return jnp.asarray(np.random.default_rng(2).random((side, side, 3)), jnp.float32)
 
 
+def _inferred(model, x):
+    return jax.jit(lambda x: model.infer(x, 0.01))(x)
+
+
 def _latents(model, x, noise=0.3):
     keys = jax.random.split(jax.random.key(7), 5)
     return [q.mu + noise * jax.random.normal(k, q.mu.shape)
-            for q, k in zip(model.infer(x, 0.01), keys, strict=True)]  # fmt: skip
+            for q, k in zip(_inferred(model, x), keys, strict=True)]  # fmt: skip
 
 
 def _priors(model, latents, lmbda=0.01):
@@ -80,21 +84,23 @@ def test_it_starts_as_the_res_hyper_of_its_size(pair):
     """Same priors, same synthesis, so the same J; only the noise is drawn in other shapes."""
     hyper, context = pair
     x = _image()
-    _, y = hyper.infer(x, 0.01)
-    parts = context.infer(x, 0.01)
+    _, y = _inferred(hyper, x)
+    parts = _inferred(context, x)
     np.testing.assert_array_equal(sum(scatter(p.mu, s) for s, p in enumerate(parts[1:])), y.mu)
     latents = _latents(context, x)
-    priors, state = _priors(context, latents)
+    priors, state = nnx.jit(_priors)(context, latents)
     whole_y = sum(scatter(part, s) for s, part in enumerate(latents[1:]))
-    expected = hyper.prior(1, (latents[0],), 0.01)
+    expected = nnx.jit(lambda m, z: m.prior(1, (z,), 0.01))(hyper, latents[0])
     for s, prior in enumerate(priors[1:]):
         np.testing.assert_allclose(prior.mu, gather(expected.mu, s), atol=1e-5)
         np.testing.assert_allclose(prior.log_sigma, gather(expected.log_sigma, s), atol=1e-5)
-    x_hat = hyper.synthesize((latents[0], whole_y), 0.01)
-    np.testing.assert_allclose(context.synthesize(state), x_hat, atol=1e-5)
+    x_hat = nnx.jit(lambda m, z, y: m.synthesize((z, y), 0.01))(hyper, latents[0], whole_y)
+    ours = nnx.jit(lambda m, state: m.synthesize(state))(context, state)
+    np.testing.assert_allclose(ours, x_hat, atol=1e-5)
     # J through a channel that draws no noise is one number, equal to float tolerance.
     rounding, key = make_channel("rounding"), jax.random.key(0)
-    one, other = (objective(m, rounding, whole(x), key, 0.01) for m in (hyper, context))
+    J = nnx.jit(lambda m: objective(m, rounding, whole(x), key, 0.01))
+    one, other = J(hyper), J(context)
     assert float(other.J) == pytest.approx(float(one.J), rel=1e-5)
     assert float(sum(other.bits[1:])) == pytest.approx(float(one.bits[1]), rel=1e-5)
 
