@@ -13,7 +13,7 @@ from rdbound.ops.folded import convolution, dense
 from rdbound.ops.frames import confined
 
 __all__ = [
-    "Dense",
+    "Linear",
     "DepthwiseBlock",
     "Down",
     "FasterBlock",
@@ -48,7 +48,7 @@ def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
     return x.transpose(0, 2, 1, 3, 4).reshape(h * factor, w * factor, -1)
 
 
-class Dense(nnx.Linear):
+class Linear(nnx.Linear):
     """``nnx.Linear``, [..., C] → [..., D]; see :mod:`rdbound.ops.folded`."""
 
     def __call__(self, x):
@@ -68,7 +68,7 @@ class Down(nnx.Module):
 
     def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
         self.factor = factor
-        self.dense = Dense(width_in * factor**2, width_out, dtype=dtype, rngs=rngs)
+        self.dense = Linear(width_in * factor**2, width_out, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer."""
@@ -83,14 +83,14 @@ class Up(nnx.Module):
 
     def __init__(self, width_in: int, width_out: int, factor: int, *, dtype=None, rngs: nnx.Rngs):
         self.factor = factor
-        self.dense = Dense(width_in, width_out * factor**2, dtype=dtype, rngs=rngs)
+        self.dense = Linear(width_in, width_out * factor**2, dtype=dtype, rngs=rngs)
 
     def __call__(self, x: jax.Array) -> jax.Array:
         """Apply the layer."""
         return depth_to_space(self.dense(x), self.factor)
 
 
-class Moments(Dense):
+class Moments(Linear):
     """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D].
 
     A type of its own so that a growing model knows its two groups of outputs
@@ -112,8 +112,8 @@ class RateEmbedding(nnx.Module):
     def __init__(self, lmbda_range, width: int, *, rngs: nnx.Rngs, frequencies: int = 8):
         self.lmbda_range = lmbda_range
         self.frequencies = frequencies
-        self.hidden = Dense(2 * frequencies + 1, 2 * width, rngs=rngs)
-        self.out = Dense(2 * width, width, rngs=rngs)
+        self.hidden = Linear(2 * frequencies + 1, 2 * width, rngs=rngs)
+        self.out = Linear(2 * width, width, rngs=rngs)
 
     def __call__(self, lmbda: jax.Array) -> jax.Array:
         """Scalar λ → [width]."""
@@ -142,7 +142,7 @@ class Modulation(nnx.Module):
     """
 
     def __init__(self, embedding: int, width: int, *, rngs: nnx.Rngs):
-        self.dense = Dense(embedding, 2 * width, kernel_init=nnx.initializers.zeros, rngs=rngs)
+        self.dense = Linear(embedding, 2 * width, kernel_init=nnx.initializers.zeros, rngs=rngs)
 
     def __call__(self, x: jax.Array, e: jax.Array) -> jax.Array:
         """``x`` [..., width], ``e`` [embedding]."""
@@ -161,11 +161,11 @@ class FasterBlock(nnx.Module):
     def __init__(self, width: int, embedding: int = 0, *, dtype=None, rngs: nnx.Rngs):
         self.part = width // 4
         self.spatial = Spatial(self.part, self.part, (3, 3), dtype=dtype, rngs=rngs)
-        self.expand = Dense(width, 2 * width, dtype=dtype, rngs=rngs)
+        self.expand = Linear(width, 2 * width, dtype=dtype, rngs=rngs)
         # A zero last layer starts the block at the identity, which is what
         # lets a deep stack train without normalization.
         zeros = nnx.initializers.zeros
-        self.reduce = Dense(2 * width, width, dtype=dtype, kernel_init=zeros, rngs=rngs)
+        self.reduce = Linear(2 * width, width, dtype=dtype, kernel_init=zeros, rngs=rngs)
         self.modulate = Modulation(embedding, width, rngs=rngs) if embedding else None
 
     def __call__(self, x, e=None):
@@ -202,14 +202,14 @@ class DepthwiseBlock(nnx.Module):
                  rngs: nnx.Rngs):  # fmt: skip
         kw = {"dtype": dtype, "rngs": rngs}
         zeros = nnx.initializers.zeros
-        self.first = Dense(width_in, width_in, **kw)
+        self.first = Linear(width_in, width_in, **kw)
         init = nnx.initializers.normal(1.0 / 3.0)
         self.kernel = nnx.Param(init(rngs.params(), (3, 3, width_in)))
-        self.second = Dense(width_in, width_out, **kw)
-        self.skip = Dense(width_in, width_out, **kw) if width_in != width_out else None
+        self.second = Linear(width_in, width_out, **kw)
+        self.skip = Linear(width_in, width_out, **kw) if width_in != width_out else None
         self.modulate = Modulation(embedding, width_in, rngs=rngs) if embedding else None
-        self.expand = Dense(width_out, 4 * width_out, **kw)
-        self.reduce = Dense(2 * width_out, width_out, kernel_init=zeros, **kw)
+        self.expand = Linear(width_out, 4 * width_out, **kw)
+        self.reduce = Linear(2 * width_out, width_out, kernel_init=zeros, **kw)
 
     def __call__(self, x, e=None):
         """[H, W, C] → [H, W, D]."""

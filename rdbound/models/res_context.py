@@ -20,7 +20,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rdbound.models.hyperprior import Hyperprior
-from rdbound.models.layers import Dense, DepthwiseBlock, Moments, leaky_relu
+from rdbound.models.layers import DepthwiseBlock, Linear, Moments, leaky_relu
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["STEPS", "ResContext", "gather", "scatter"]
@@ -61,8 +61,8 @@ class Context(nnx.Module):
     def __init__(self, latent: int, hyper: int, embedding: int, *, dtype, rngs: nnx.Rngs):
         kw = {"dtype": dtype, "rngs": rngs}
         wide, narrow = 3 * hyper, 2 * hyper
-        self.common = Dense(hyper, wide, **kw)
-        self.own = nnx.List([Dense(latent + wide, wide, **kw) for _ in STEPS[1:]])
+        self.common = Linear(hyper, wide, **kw)
+        self.own = nnx.List([Linear(latent + wide, wide, **kw) for _ in STEPS[1:]])
         self.blocks = nnx.List(
             [
                 DepthwiseBlock(a, b, embedding, **kw)

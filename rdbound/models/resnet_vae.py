@@ -39,7 +39,7 @@ from rdbound.models.hyperprior import (
     latent_unit,
     scaled_prior,
 )
-from rdbound.models.layers import Dense, Down, FasterBlock, Moments, RateEmbedding, Up
+from rdbound.models.layers import Down, FasterBlock, Linear, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["FINEST", "HIERARCHIES", "ResNetVAE", "LevelGroup", "smooth_log"]
@@ -155,14 +155,14 @@ class Level(nnx.Module):
         zeros = nnx.initializers.zeros
         small = nnx.initializers.variance_scaling(0.1, "fan_in", "normal")
         self.width, self.latent = width, group.latent
-        self.look = Dense(width, width, **kw)
-        self.from_state = None if first else Dense(width, width, kernel_init=zeros, **kw)
+        self.look = Linear(width, width, **kw)
+        self.from_state = None if first else Linear(width, width, kernel_init=zeros, **kw)
         self.join = FasterBlock(width, embedding, **kw)
         self.to_posterior = Moments(width, 2 * group.latent, rngs=rngs)
         self.to_prior = (
             None if first else Moments(width, 2 * group.latent, kernel_init=zeros, rngs=rngs)
         )
-        self.tell = Dense(group.latent, width, kernel_init=small, **kw)
+        self.tell = Linear(group.latent, width, kernel_init=small, **kw)
         self.after = Stack(width, group.down, embedding, **kw)
         self.finer = None if finer is None else Up(width, finer, 2, **kw)
         kernel = self.to_posterior.kernel

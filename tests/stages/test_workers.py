@@ -11,9 +11,11 @@ import pytest
 from rdbound.checkpoint import save_checkpoint
 from rdbound.config import load_config
 from rdbound.models import make_model
-from rdbound.stages.evaluate import PARTIAL, TABLE, evaluate_run
+from rdbound.stages.evaluate import PARTIAL, TABLE, _inputs, evaluate_run
+from rdbound.stages.setup import open_examples, open_subjects
 from rdbound.stages.workers import core_sets
 from rdbound.tables.rd import read_table, write_table
+from tests.stages.conftest import enter
 
 TEXT = """
 output: {output}
@@ -57,18 +59,18 @@ def _assert_same(ours, theirs):
 
 
 def test_two_processes_go_on_where_one_was_killed(config, rows):
-    folder = evaluate_run(config("two", "evaluation.processes=2"), lambda _: None)
-    _assert_same(read_table(folder / TABLE), rows)
-    # As if killed: finished is gone, and one row, known by its mark, is kept as it was.
-    (folder / "finished.json").unlink()
+    """One task is known, by the mark of a row of it, and is kept as it was."""
     first = replace(rows[0], J_se=123.0)
-    unit = [first, *(r for r in rows[1:] if (r.image, r.lmbda) == (first.image, first.lmbda))]
-    write_table(folder / PARTIAL, unit)
-    evaluate_run(config("two", "evaluation.processes=2"), lambda _: None)
-    again = read_table(folder / TABLE)
-    marked = [row for row in again if row.J_se == 123.0]
+    task = [first, *(r for r in rows[1:] if (r.image, r.lmbda) == (first.image, first.lmbda))]
+    chosen = config("two", "evaluation.processes=2")
+    section = chosen.evaluation
+    folder = enter(chosen, _inputs(open_subjects(section), open_examples(section, 0)))
+    write_table(folder / PARTIAL, task)
+    evaluate_run(chosen, lambda _: None)
+    found = read_table(folder / TABLE)
+    marked = [row for row in found if row.J_se == 123.0]
     assert [row.key for row in marked] == [first.key]
-    _assert_same([row for row in again if row not in marked], rows[1:])
+    _assert_same([row for row in found if row not in marked], rows[1:])
 
 
 ON_FOUR = """
