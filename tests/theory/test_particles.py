@@ -185,11 +185,12 @@ def test_the_rate_of_far_particles_is_no_difference_of_large_numbers():
 
 def test_samples_that_float32_rounds_are_said_to_be_rounded():
     source = make_source("mixture", means=[[-1e4], [1e4]], noise=0.1)
-    (estimate,) = make_method("wasserstein", **FEW | {"learning_rate": 1e-5}).solve(source, [1000])
+    options = FEW | {"learning_rate": 1e-5, "test": 40_000}
+    (estimate,) = make_method("wasserstein", **options).solve(source, [1000])
     v = 2.0**-20 / 4  # neighbours are 2⁻¹⁰ apart
     tolerance = 1000 * (2 * np.sqrt(estimate.distortion * v) + v)
     assert estimate.tolerance == pytest.approx(tolerance, rel=1e-6)
-    assert tolerance > 0.3 * estimate.standard_error, "no trifle beside it"
+    assert tolerance > estimate.standard_error
     assert f"may be off by {tolerance:.2g} bits" in estimate.status
     # How close few particles come is chance; that they do not pass below is not.
     assert -tolerance - 3 * estimate.standard_error < _excess(estimate, source) < 1.0
