@@ -214,11 +214,15 @@ def _train(tmp_path, name, *overrides, **kwargs):
     config = tmp_path / f"{name}.yaml"
     config.write_text(CONFIG.format(output=tmp_path / name))
     command = [sys.executable, "-m", "rdbound.cli", "train", str(config), *overrides]
-    # A shell's "&" has its commands ignore Ctrl-C.
-    heard = lambda: signal.signal(signal.SIGINT, signal.SIG_DFL)  # noqa: E731
-    return subprocess.Popen(
-        command, cwd=ROOT, stdout=subprocess.DEVNULL, preexec_fn=heard, **kwargs
-    )  # fmt: skip
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, **kwargs)
+
+
+@pytest.fixture
+def heard():
+    """Processes hear Ctrl-C; what a shell's "&" started ignores it, and so do its own."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):
@@ -246,6 +250,7 @@ WIDE = "model.options={dimension: 2, hidden: [1024, 1024]}"
 @pytest.mark.parametrize("overrides", [
     [WIDE], ["training.options.log_every=1", "training.options.checkpoint_every=1"]],
     ids=["compiling", "saving"])  # fmt: skip
+@pytest.mark.usefixtures("heard")
 def test_an_interrupted_run_says_so_and_ends_with_130(tmp_path, overrides):
     """While XLA compiles, which goes on in a thread of its own, and between steps and saves."""
     env = os.environ | ({"JAX_COMPILATION_CACHE_DIR": ""} if WIDE in overrides else {})

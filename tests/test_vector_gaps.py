@@ -25,7 +25,7 @@ from rdbound.sources.gaussian import GaussianSource
 VARIANCES, LMBDA = (4.0, 1.0), 3.0
 GAIN, SHRINK, LOG_SIGMA = 1.7, 0.9, -1.4
 PRIOR_SIGMA = (3.0, 1.6)
-DRAWN = 12_000
+DRAWN = 6_000
 
 
 def _linear(form):
@@ -81,7 +81,7 @@ def measured():
     options = EvaluationOptions(
         lmbdas=(LMBDA,),
         samples=8,
-        refine=RefinementOptions(steps=400, learning_rate=0.05, check_every=100, check_samples=512),
+        refine=RefinementOptions(steps=400, learning_rate=0.05, check_every=100, check_samples=128),
         batch=12,
         channels={"sga": make_channel("sga", decay=0.03, start=50)},
     )
