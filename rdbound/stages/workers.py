@@ -74,6 +74,8 @@ def by_processes(
     Raises ValueError as :func:`rdbound.evaluation.evaluate`, and where the system ends a
     process.
     """
+    # What a Ctrl-C leaves is freed all the same; the process that frees it need not say so.
+    os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     context = get_context("spawn")
     cores: Any = context.Queue()
     for own in core_sets(count):
