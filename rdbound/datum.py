@@ -7,7 +7,7 @@ The mask is what makes sizes that are no multiple of the stride cost what they c
 every function that divides by pixels, or averages an error, counts the mask.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -22,6 +22,7 @@ __all__ = [
     "frame_of",
     "image_datum",
     "in_frame",
+    "of_size",
     "padded_shape",
     "resized",
     "stack",
@@ -112,15 +113,24 @@ def resized(evidence: Any, now: Datum, then: Datum) -> Any:
       now: the data that it is of, [examples, members, H, W, 3].
       then: the same in other frames: evidence is cut, or zeros stand beside the images.
     """
-    if now.x.shape == then.x.shape:
-        return evidence
     before, after = now.x.shape[2:4], then.x.shape[2:4]
+    if before == after:
+        return evidence
+    return jax.tree.map(lambda leaf: of_size(leaf, before, after, jnp.pad), evidence)
 
-    def resize(leaf):
-        sizes = zip(leaf.shape[2:4], before, after, strict=True)
-        rows, columns = (n * b // a for n, a, b in sizes)
-        kept = leaf[:, :, :rows, :columns]
-        extra = (rows - kept.shape[2], columns - kept.shape[3])
-        return jnp.pad(kept, ((0, 0), (0, 0), (0, extra[0]), (0, extra[1]), (0, 0)))
 
-    return jax.tree.map(resize, evidence)
+def of_size(
+    array: Any, now: Sequence[int], then: Sequence[int], pad: Callable[..., Any] = np.pad
+) -> Any:
+    """An array [..., h, w, C], of any resolution, of images in arrays of another size.
+
+    Args:
+      array: what it is cut from, or what stands among zeros.
+      now: (height, width) in pixels of the images' arrays.
+      then: the same afterwards.
+      pad: NumPy's or JAX's.
+    """
+    rows, columns = (n * b // a for n, a, b in zip(array.shape[-3:-1], now, then, strict=True))
+    kept = array[..., :rows, :columns, :]
+    extra = [(0, 0)] * (array.ndim - 3)
+    return pad(kept, [*extra, (0, rows - kept.shape[-3]), (0, columns - kept.shape[-2]), (0, 0)])

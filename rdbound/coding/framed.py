@@ -11,7 +11,7 @@ import jax
 import numpy as np
 
 from rdbound.coding.compiled import CompiledSides
-from rdbound.datum import frame_of
+from rdbound.datum import frame_of, of_size
 from rdbound.ops.frames import Extent
 
 __all__ = ["Framed"]
@@ -59,28 +59,15 @@ class Framed:
 
     def _cut(self, tree: Any) -> Any:
         """Arrays of three axes, of any resolution, to the image."""
-
-        def cut(leaf):
-            if leaf.ndim != 3:
-                return leaf
-            rows, columns = _scaled(leaf.shape, self._frame, self._size)
-            return np.asarray(leaf)[:rows, :columns]
-
-        return jax.tree.map(cut, tree)
+        return _of_size(tree, self._frame, self._size)
 
     def _filled(self, tree: Any) -> Any:
         """Arrays of three axes with zeros in the rest of the frame."""
-
-        def fill(leaf):
-            if leaf.ndim != 3:
-                return leaf
-            rows, columns = _scaled(leaf.shape, self._size, self._frame)
-            extra = ((0, rows - leaf.shape[0]), (0, columns - leaf.shape[1]), (0, 0))
-            return np.pad(leaf, extra)
-
-        return jax.tree.map(fill, tree)
+        return _of_size(tree, self._size, self._frame)
 
 
-def _scaled(shape, now: tuple[int, int], then: tuple[int, int]) -> list[int]:
-    """Rows and columns of an array of ``now`` pixels, for one of ``then``."""
-    return [n * after // before for n, before, after in zip(shape, now, then, strict=False)]
+def _of_size(tree: Any, now: tuple[int, int], then: tuple[int, int]) -> Any:
+    def one(leaf):
+        return of_size(np.asarray(leaf), now, then) if leaf.ndim == 3 else leaf
+
+    return jax.tree.map(one, tree)

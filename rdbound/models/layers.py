@@ -13,10 +13,10 @@ from rdbound.ops.folded import convolution, dense
 from rdbound.ops.frames import confined
 
 __all__ = [
-    "Linear",
     "DepthwiseBlock",
     "Down",
     "FasterBlock",
+    "Linear",
     "Moments",
     "Modulation",
     "RateEmbedding",

@@ -15,7 +15,7 @@ from rdbound.report.rd_figure import rd_figure
 from rdbound.report.style import STYLE
 from rdbound.tables.rd import Row
 
-__all__ = ["gain_figure", "scaling_report", "separation_figure", "size_figure"]
+__all__ = ["gain_figure", "observations", "scaling_report", "separation_figure", "size_figure"]
 
 # Okabe & Ito's palette.
 _FAMILIES = (("#0072B2", "o"), ("#D55E00", "s"), ("#009E73", "^"), ("#CC79A7", "D"))
@@ -163,7 +163,7 @@ def _reaches(own: Sequence[Effect]) -> np.ndarray:
 
 
 def observations(found: Sequence[Effect]) -> list[str]:
-    """The three observations of the paper, each with what these models say of it."""
+    """The observations of the paper, each with what these models say of it."""
     refined = any(one.refined and one.effect == "rate" for one in found)
     told = []
     for text, effect, form, less in (
