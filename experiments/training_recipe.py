@@ -1,16 +1,19 @@
 """What gets more bound out of ten minutes of one core?
 
-One choice of a training run is changed at a time. Every run has the same seconds of
-training steps on one core (compilation apart), its schedule as long as the steps that fit
-in, and is judged by J of its averaged weights on photographs that no run trains on:
-their middle 256×256 pixels, at four rates, with the same noise for all. A choice's effect
-is the mean over photographs of log J less the first choice's, in per cent, ± its
-standard error over photographs.
+One choice of a training run is changed at a time. Every run has as many steps as fit into
+the same seconds of one core (compilation apart), its schedule as long as these, and is
+judged by J of its averaged weights on photographs that no run trains on: their middle
+256×256 pixels, at four rates, with the same noise for all. A choice's effect is the mean
+over photographs of log J less the first choice's, in per cent, ± its standard error over
+photographs.
+
+First the steps of every program are timed, the median of some, two processes at a time and
+each on a core of its own: leave the machine alone for these minutes. The number of steps is
+then fixed, so that what runs beside the training makes it later and changes nothing else.
 
     python experiments/training_recipe.py FOLDER [--minutes 10] [--only NAME ...]
 
-FOLDER holds photographs. Two runs at a time, each on a core of its own: leave the machine
-alone. Results are kept in --output, and what is there is not run again.
+FOLDER holds photographs. Results are kept in --output, and what is there is not run again.
 """
 
 import argparse
@@ -20,7 +23,7 @@ import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from queue import SimpleQueue
 
@@ -87,6 +90,11 @@ class Choice:
     make: type[ResHyper] = ResHyper
     transform: Callable = _adam
 
+    @property
+    def program(self) -> tuple:
+        """What the time of a step depends on."""
+        return self.crop, self.batch, self.widths, self.depths, self.transform
+
     def model(self) -> ResHyper:
         """The model, untrained."""
         size = hyperprior.Size(self.widths, self.depths, 384, 128)
@@ -117,42 +125,39 @@ CHOICES = {
 }
 
 
-def train(choice: Choice, images, seconds: float) -> tuple[dict, dict]:
-    """Train for so long; returns (the averaged weights, what is known of the run)."""
-    options = TrainingOptions(batch=choice.batch, **choice.options)
-    graphdef, state = nnx.split(choice.model())
-    params = nnx.to_pure_dict(state)
-    batches = crops(images, choice.crop, choice.batch, 0)
-    key = jax.random.key(0)
-    for _ in range(8):  # the first batches decode their photographs
-        next(batches)
-    # How many fit in: timed with weights that are thrown away.
-    step, carry = _started(graphdef, params, options, choice)
-    carry, _ = step(carry, next(batches), key)
-    jax.block_until_ready(carry)
-    start = time.monotonic()
-    for _ in range(TIMED_STEPS):
-        carry, _ = step(carry, next(batches), key)
-    jax.block_until_ready(carry)
-    each = (time.monotonic() - start) / TIMED_STEPS
-    options = replace(options, steps=max(1, int(seconds / each)))
-    step, carry = _started(graphdef, params, options, choice)
-    step = step.lower(carry, next(batches), key).compile()  # apart from what is timed
-    start = time.monotonic()
-    for _ in range(options.steps):
-        carry, _ = step(carry, next(batches), key)
-    jax.block_until_ready(carry)
-    known = {"steps": options.steps, "seconds": time.monotonic() - start}
+def seconds_a_step(choice: Choice, images) -> float:
+    """The median over some steps, with weights that are thrown away."""
+    step, carry, batches = _started(choice, images, TrainingOptions(batch=choice.batch))
+    times = []
+    for _ in range(1 + TIMED_STEPS):
+        start = time.monotonic()
+        carry, _ = step(carry, next(batches), jax.random.key(0))
+        jax.block_until_ready(carry)
+        times.append(time.monotonic() - start)
+    return float(np.median(times[1:]))  # the first one compiles
+
+
+def train(choice: Choice, images, steps: int) -> dict:
+    """The averaged weights after so many steps."""
+    options = TrainingOptions(batch=choice.batch, steps=steps, **choice.options)
+    step, carry, batches = _started(choice, images, options)
+    for _ in range(steps):
+        carry, _ = step(carry, next(batches), jax.random.key(0))
     assert int(carry.failed_at) < 0, "the loss stopped being finite"
     if choice.transform is _schedule_free:
-        return optax.contrib.schedule_free_eval_params(carry.opt_state[1], carry.params), known
-    return carry.ema, known
+        return optax.contrib.schedule_free_eval_params(carry.opt_state[1], carry.params)
+    return carry.ema
 
 
-def _started(graphdef, params: dict, options: TrainingOptions, choice: Choice):
-    clipped = optax.chain(optax.clip_by_global_norm(options.clip), choice.transform(options))
-    step, replicated, _ = make_step(graphdef, GaussianChannel(), options, transform=clipped)
-    return step, jax.device_put(init(params, options, clipped), replicated)
+def _started(choice: Choice, images, options: TrainingOptions):
+    graphdef, state = nnx.split(choice.model())
+    transform = optax.chain(optax.clip_by_global_norm(options.clip), choice.transform(options))
+    step, replicated, _ = make_step(graphdef, GaussianChannel(), options, transform=transform)
+    carry = jax.device_put(init(nnx.to_pure_dict(state), options, transform), replicated)
+    batches = crops(images, choice.crop, choice.batch, 0)
+    for _ in range(8):  # the first batches decode their photographs
+        next(batches)
+    return step, carry, batches
 
 
 def judge(graphdef: nnx.GraphDef, params: dict, held_out: np.ndarray) -> np.ndarray:
@@ -171,19 +176,46 @@ def judge(graphdef: nnx.GraphDef, params: dict, held_out: np.ndarray) -> np.ndar
     )  # fmt: skip
 
 
-def run_one(name: str, folder: str, minutes: float, target: Path) -> None:
+def time_one(name: str, arguments) -> None:
+    """Keep how long a step of a choice takes."""
+    images = _photographs(arguments.folder)[0]
+    write_json(_timing(arguments.output, name), {"seconds": seconds_a_step(CHOICES[name], images)})
+
+
+def train_one(name: str, arguments) -> None:
     """Train, judge and keep one choice."""
     choice = CHOICES[name]
-    images, held = open_images("folder", folder).without(HELD_OUT)
-    params, known = train(choice, images.cached(4.0), 60.0 * minutes)
+    images, held = _photographs(arguments.folder)
+    each = read_json(_timing(arguments.output, _timed_by(name)), dict)["seconds"]
+    steps = max(1, round(60.0 * arguments.minutes / each))
+    params = train(choice, images, steps)
     model = choice.model()
     J = judge(nnx.split(model)[0], params, centre_crops(held, CROP_JUDGED))
     macs = cost(model)
-    write_json(target, known | {"minutes": minutes, "macs": macs.encoder + macs.decoder,
-                                "J": J.tolist()})  # fmt: skip
+    write_json(_result(arguments.output, name),
+               {"minutes": arguments.minutes, "steps": steps, "seconds a step": each,
+                "macs": macs.encoder + macs.decoder, "J": J.tolist()})  # fmt: skip
 
 
-def run_all(names: Sequence[str], arguments) -> None:
+def _photographs(folder: str):
+    images, held = open_images("folder", folder).without(HELD_OUT)
+    return images.cached(4.0), held
+
+
+def _timed_by(name: str) -> str:
+    """The first choice whose step is the same program but for constants."""
+    return next(n for n, c in CHOICES.items() if c.program == CHOICES[name].program)
+
+
+def _timing(output: Path, name: str) -> Path:
+    return output / "steps" / f"{name}.json"
+
+
+def _result(output: Path, name: str) -> Path:
+    return output / f"{name}.json"
+
+
+def run_all(what: str, names: Sequence[str], arguments) -> None:
     """Every choice in a process of its own, one a core."""
     cores: SimpleQueue[int] = SimpleQueue()
     for core in sorted(os.sched_getaffinity(0)):
@@ -192,7 +224,7 @@ def run_all(names: Sequence[str], arguments) -> None:
     def run(name: str) -> None:
         core = cores.get()
         command = [sys.executable, __file__, arguments.folder, "--minutes", str(arguments.minutes),
-                   "--output", str(arguments.output), "--one", name]  # fmt: skip
+                   "--output", str(arguments.output), what, name]  # fmt: skip
         subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, [core]))
         cores.put(core)
 
@@ -202,8 +234,8 @@ def run_all(names: Sequence[str], arguments) -> None:
 
 def table(output: Path) -> Table:
     """Of all choices whose results are there."""
-    found = {name: read_json(output / f"{name}.json", dict) for name in CHOICES
-             if (output / f"{name}.json").exists()}  # fmt: skip
+    found = {name: read_json(_result(output, name), dict) for name in CHOICES
+             if _result(output, name).exists()}  # fmt: skip
     base = np.log(np.asarray(found[FIRST]["J"]))
     rows = []
     for name, result in found.items():
@@ -212,7 +244,7 @@ def table(output: Path) -> Table:
         error = change.std(ddof=1) / len(change) ** 0.5
         rows.append((
             name, CHOICES[name].group, f"{result['macs'] / 1e3:.1f}", str(result["steps"]),
-            f"{result['seconds'] / result['steps']:.2f}", " ".join(f"{j:.3f}" for j in J.mean(0)),
+            f"{result['seconds a step']:.2f}", " ".join(f"{j:.3f}" for j in J.mean(0)),
             "" if name == FIRST else f"{change.mean():+.2f} ± {error:.2f}",
         ))  # fmt: skip
     header = ("choice", "what is changed", "kMAC/pixel", "steps", "s a step",
@@ -227,16 +259,20 @@ def main() -> None:
     parser.add_argument("--minutes", type=float, default=10.0, help="of training steps a run")
     parser.add_argument("--only", nargs="+", choices=CHOICES, default=list(CHOICES))
     parser.add_argument("--output", type=Path, default=Path("runs/recipe"))
-    parser.add_argument("--one", choices=CHOICES, help=argparse.SUPPRESS)
+    for phase in ("--time-one", "--train-one"):  # what the processes of a core are given
+        parser.add_argument(phase, choices=CHOICES, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
-    if arguments.one:
-        target = arguments.output / f"{arguments.one}.json"
-        run_one(arguments.one, arguments.folder, arguments.minutes, target)
-        return
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    names = dict.fromkeys([FIRST, *arguments.only])
-    run_all([n for n in names if not (arguments.output / f"{n}.json").exists()], arguments)
-    print("\n".join(block_lines(table(arguments.output))))
+    if arguments.time_one:
+        return time_one(arguments.time_one, arguments)
+    if arguments.train_one:
+        return train_one(arguments.train_one, arguments)
+    output = arguments.output
+    (output / "steps").mkdir(parents=True, exist_ok=True)
+    names = [n for n in dict.fromkeys([FIRST, *arguments.only]) if not _result(output, n).exists()]
+    programs = dict.fromkeys(map(_timed_by, names))
+    run_all("--time-one", [n for n in programs if not _timing(output, n).exists()], arguments)
+    run_all("--train-one", names, arguments)
+    print("\n".join(block_lines(table(output))))
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from rdbound.judging import Judged, OverData, infer, ms_ssim_of, standard_error
 from rdbound.methods import Method, methods_of
 from rdbound.models.base import Evidence, Sides
 from rdbound.objective import DECODERS
+from rdbound.ops.coupled import couple
 from rdbound.ops.quality import psnr
 from rdbound.programs import divided, run
 from rdbound.refinement import STATUS, Refined, RefinementOptions, refine
@@ -63,6 +64,11 @@ class _Keyed:
     def lmbdas(self) -> jax.Array:
         """λ for each datum."""
         return jnp.full(self.batch.data.x.shape[:2], self.lmbda, jnp.float32)
+
+
+def _coupled(evidence: Evidence) -> Evidence:
+    """Evidence of every level as coupled posteriors, over the axes [examples, members]."""
+    return tuple(jax.vmap(jax.vmap(couple))(level) for level in evidence)
 
 
 class Bench:
@@ -126,17 +132,19 @@ class Bench:
         batch = self._divided(self.examples.batch(indexes, self.model.stride))
         of = _Keyed(batch, self._in_frame(batch), float(lmbda), self.options.seed)
         amortized = self._inferred(of)
-        for through in dict.fromkeys(m.through for m in self.methods):
+        for through, posterior in dict.fromkeys((m.through, m.posterior) for m in self.methods):
             evidence = amortized
             if through is not None:
                 # Of all methods, so that no row depends on which others were chosen.
                 applicable = methods_of(self.model.form, True, self.vectors)
                 judge = next(m for m in applicable if m.through == through)
                 start = resized(amortized, of.data, of.batch.data)
+                if posterior == "coupled":
+                    start = _coupled(start)
                 found = self._refined(of, judge, start, progress, warn)
                 evidence = resized(found, of.batch.data, of.data)
             for method in self.methods:
-                if method.through == through:
+                if (method.through, method.posterior) == (through, posterior):
                     yield from self._method_rows(method, of, evidence, streams)
 
     def _divided(self, batch: Batch) -> Batch:

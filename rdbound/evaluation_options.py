@@ -25,7 +25,7 @@ class EvaluationOptions:
       refine: None for amortized points only.
       batch: examples of one shape refined at a time; memory grows with it, numbers do not
         depend on it but for rounding.
-      methods: names; None for all that apply.
+      methods: names; None for all that apply and need not be asked for.
       channels: in place of the channels that methods name, by that name: ``gaussian``
         stands for what bounds are judged by, ``sga`` for what codecs are refined through.
       seed: of all noise.
@@ -53,7 +53,8 @@ def chosen_methods(
     images have where ``vectors`` are evaluated, and where ``options.methods`` names
     some, all others. Raises ValueError for an unknown name.
     """
-    applicable = methods_of(form, options.refine is not None, vectors)
+    named = options.methods or ()
+    applicable = methods_of(form, options.refine is not None, vectors, named)
     if options.methods is None:
         return applicable
     wanted = [find("method", METHODS, name) for name in options.methods]

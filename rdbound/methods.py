@@ -9,6 +9,7 @@ The rungs there are, from theory to bytes; quantizing and writing raise J, refin
 lowers it:
 
     exact                 R(D) of the source, where theory knows it
+    bound-refined-coupled bound-refined with a posterior of correlated neighbours, if named
     bound-refined         analog latents, evidence optimized for each datum
     bound                 analog latents, evidence by the inference network
     codec-refined-real    codec-refined-ideal, its output real-valued in place of 8-bit
@@ -21,6 +22,7 @@ lowers it:
 which two has a name in :mod:`rdbound.analysis.gaps`.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 __all__ = ["METHODS", "Method", "method_order", "methods_of"]
@@ -43,8 +45,11 @@ class Method:
       through: name of the channel that the evidence is refined through; None
         for what the inference networks say. Methods of one channel share the evidence,
         the best by what the first of them in the table is judged by.
+      posterior: the family that refinement moves in: ``factorized``, which is the model's
+        own, or ``coupled`` (:mod:`rdbound.ops.coupled`).
       coder: name of the coder that writes the bytes of a ``coded`` row.
       vectors: whether vectors have it, or only images.
+      asked: whether it is computed only where it is named.
     """
 
     name: str
@@ -53,14 +58,26 @@ class Method:
     judge: str | None = None
     decode: str = "real"
     through: str | None = None
+    posterior: str = "factorized"
     coder: str | None = None
     vectors: bool = True
+    asked: bool = False
 
 
 _ALL = (
     Method("exact", "exact", None),
     Method("bound", "bound", "bound", "gaussian", "clip"),
     Method("bound-refined", "bound", "bound", "gaussian", "clip", through="gaussian"),
+    Method(
+        "bound-refined-coupled",
+        "bound",
+        "bound",
+        "gaussian",
+        "clip",
+        through="gaussian",
+        posterior="coupled",
+        asked=True,
+    ),
     Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),
     Method("codec-coded", "coded", "codec", "rounding", "eight-bit", coder="rounding"),
     Method("codec-refined-ideal", "ideal", "codec", "rounding", "eight-bit", through="sga"),
@@ -89,15 +106,18 @@ _ALL = (
 METHODS: dict[str, Method] = {method.name: method for method in _ALL}
 
 
-def methods_of(form: str, refined: bool, vectors: bool = False) -> tuple[Method, ...]:
+def methods_of(
+    form: str, refined: bool, vectors: bool = False, named: Collection[str] = ()
+) -> tuple[Method, ...]:
     """The methods of a family of priors, with those that refine where ``refined``.
 
     ``exact``, which needs no model, is not among them; ``floor`` always is; what only
-    images have is left out of ``vectors``.
+    images have is left out of ``vectors``, what must be asked for unless it is ``named``.
     """
     fits = lambda m: m.form == form or m.kind == "floor"  # noqa: E731
     has = lambda m: (refined or m.through is None) and (m.vectors or not vectors)  # noqa: E731
-    return tuple(m for m in _ALL if fits(m) and has(m))
+    wanted = lambda m: not m.asked or m.name in named  # noqa: E731
+    return tuple(m for m in _ALL if fits(m) and has(m) and wanted(m))
 
 
 def method_order(name: str) -> int:

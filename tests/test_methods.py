@@ -5,15 +5,15 @@ from rdbound.coding import CODERS
 from rdbound.methods import METHODS, method_order, methods_of
 from rdbound.objective import DECODERS
 
-ORDER = ["exact", "bound", "bound-refined", "codec-ideal", "codec-coded", "codec-refined-ideal",
-         "codec-refined-real", "codec-refined-coded", "floor"]  # fmt: skip
+ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "codec-ideal", "codec-coded",
+         "codec-refined-ideal", "codec-refined-real", "codec-refined-coded", "floor"]  # fmt: skip
 
 
 def test_names_are_unique_and_in_the_tables_order():
     assert list(METHODS) == ORDER
     assert all(method.name == name for name, method in METHODS.items())
-    assert [method_order(name) for name in ORDER] == list(range(9))
-    assert method_order("somebody-else's") == 9, "unknown ones come last"
+    assert [method_order(name) for name in ORDER] == list(range(10))
+    assert method_order("somebody-else's") == 10, "unknown ones come last"
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
@@ -51,6 +51,13 @@ def test_codes_and_channels_of_coders_are_their_own():
 ])  # fmt: skip
 def test_the_methods_of_a_form_in_order(form, refined, names):
     assert [m.name for m in methods_of(form, refined)] == names
+
+
+def test_what_must_be_asked_for_comes_only_by_its_name():
+    names = ["bound-refined", "bound-refined-coupled"]
+    found = methods_of("bound", True, named=names)
+    assert [m.name for m in found] == ["bound", *names, "floor"]
+    assert [m.name for m in methods_of("bound", False, named=names)] == ["bound", "floor"]
 
 
 def test_of_vectors_the_output_is_never_rounded():

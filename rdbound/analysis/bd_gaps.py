@@ -32,6 +32,7 @@ def _steps(real: str) -> dict[str, tuple[str, str]]:
         "modeling": (_BEST, "bound-refined"),
         "total": (_BEST, "codec-coded"),
         "bound-amortization": ("bound-refined", "bound"),
+        "approximation": ("bound-refined-coupled", "bound-refined"),
     }
 
 
@@ -58,7 +59,7 @@ def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, 
     return {
         gap: _value(known[lower], known[upper], method)
         for gap, (lower, upper) in _steps(of.real).items()
-        if lower != upper and known[upper]
+        if lower != upper and known[upper] and known[lower]
     }
 
 

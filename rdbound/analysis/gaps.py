@@ -14,7 +14,9 @@ output, about λ/12: the error of a uniform rounding, 1/12 in MSE. So does ours 
 of ``codec-refined-real`` tell J_real: of vectors, which are not rounded, and of tables from
 before that method; there is then no gap ``output-rounding``.
 
-Beside them, ``bound-amortization``: the amortized minus the refined bound. J_best is of
+Beside them, ``bound-amortization``: the amortized minus the refined bound; and where the
+method ``bound-refined-coupled`` was asked for, ``approximation``: the refined bound minus that
+of a richer posterior, what a factorized Gaussian costs at the least. J_best is of
 :mod:`rdbound.analysis.best`. The chain may hold negative links: a negative digitization says
 that the bound's model is worse, or less trained, than the codec's, not that quantizing is
 for free.
@@ -37,7 +39,7 @@ from rdbound.tables.rd import Row, check_unique, is_squared
 __all__ = ["GAPS", "PARTS", "Chain", "chain", "gaps", "pair"]
 
 PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
-GAPS = (*PARTS, "total", "bound-amortization")
+GAPS = (*PARTS, "total", "bound-amortization", "approximation")
 _NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
 _REAL = "codec-refined-real"
 
@@ -189,6 +191,8 @@ def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, fl
     assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
     if "bound" in J:
         out["bound-amortization"] = J["bound"] - J["bound-refined"]
+    if "bound-refined-coupled" in J:
+        out["approximation"] = J["bound-refined"] - J["bound-refined-coupled"]
     return out
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 import jax
 
 from rdbound.channels.base import Channel, Conveyed
+from rdbound.ops.coupled import CoupledGaussian
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["GaussianChannel"]
@@ -22,12 +23,15 @@ class GaussianChannel(Channel):
 
     The rate of a level is exact given the samples of the levels before it; over
     these, and in the distortion, an average over keys is Monte Carlo. A latent
-    whose posterior is its prior costs nothing.
+    whose posterior is its prior costs nothing. Of a coupled posterior
+    (:mod:`rdbound.ops.coupled`) only the sum over elements is a divergence.
     """
 
-    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
-        """Convey; raises ValueError for a prior that is not Gaussian."""
-        if not isinstance(posterior, Gaussian):
+    def __call__(
+        self, posterior: Gaussian | CoupledGaussian, prior: Prior, key: jax.Array
+    ) -> Conveyed:
+        """Convey; raises ValueError for a prior or posterior that is not Gaussian."""
+        if not isinstance(posterior, Gaussian | CoupledGaussian):
             raise ValueError(
                 f"the gaussian channel needs a Gaussian posterior, not "
                 f"{type(posterior).__name__}: use the sampled channel"
@@ -38,4 +42,6 @@ class GaussianChannel(Channel):
                 "the rounding channel serves a codec, the sampled one any prior with a density"
             )
         sample, _ = posterior.draw(key)
+        if isinstance(posterior, CoupledGaussian):
+            return Conveyed(sample, posterior.bits_against(prior))
         return Conveyed(sample, prior.kl_bits(posterior))

@@ -12,6 +12,8 @@ from rdbound.theory.one_shot import least_excess
 
 __all__ = [
     "AMORTIZATION_NOTE",
+    "APPROXIMATION_NOTE",
+    "EFFECTS_NOTE",
     "best_note",
     "modeling_note",
     "negative_notes",
@@ -22,6 +24,19 @@ __all__ = [
 AMORTIZATION_NOTE = (
     "bound-amortization, J bound − J bound-refined, stands beside the chain and is no part of the "
     "total: what one inference network for all costs the bound itself."
+)
+
+APPROXIMATION_NOTE = (
+    "approximation, J bound-refined − J bound-refined-coupled, stands beside the chain, as a part "
+    "of modeling: what the refined bound still wins when neighbours in a latent may be correlated "
+    "in its posterior. It is the least that a factorized posterior costs these weights; a model "
+    "trained for richer posteriors might win more."
+)
+EFFECTS_NOTE = (
+    "Of the five effects that Zhang & Liu 2025 (§III) name, asymptotic, amortization and "
+    "digitization are the gaps of that name (their digitization holds output-rounding too), and "
+    "modeling holds two: their modeling effect, of prior and synthesis, and their approximation "
+    "effect, of the posterior's family, which only approximation tells apart."
 )
 
 _ROUNDING = 1e-6  # bits: sums of float32
@@ -37,6 +52,7 @@ _NEGATIVE = {
     "modeling": _AT_EXACT,
     "total": _AT_EXACT,
     "bound-amortization": "refinement of the bound failed, or won less than its noise",
+    "approximation": "its refinement, of more numbers, had not come as far in as many steps",
 }
 
 

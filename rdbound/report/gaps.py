@@ -9,6 +9,8 @@ from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.gap_figure import gap_figure
 from rdbound.report.gap_notes import (
     AMORTIZATION_NOTE,
+    APPROXIMATION_NOTE,
+    EFFECTS_NOTE,
     best_note,
     modeling_note,
     negative_notes,
@@ -50,13 +52,15 @@ def gap_sections(rows: Sequence[Row], of: Chain, method: str = "pchip") -> tuple
 
 
 def _notes(of: Chain, found: Sequence[Gap]) -> list[str]:
-    beside = any(g.gap == "bound-amortization" for g in found)
+    names = {g.gap for g in found}
+    beside = {"bound-amortization": AMORTIZATION_NOTE, "approximation": APPROXIMATION_NOTE}
     return [
         *(f"**Negative:** {note}" for note in negative_notes(found)),
         best_note(of.best),
         modeling_note(found, of.best),
         *filter(None, [rounding_note(of)]),
-        *([AMORTIZATION_NOTE] if beside else []),
+        *(note for name, note in beside.items() if name in names),
+        EFFECTS_NOTE,
     ]
 
 

@@ -10,6 +10,8 @@ from rdbound.report.document import Note, Picture, Table
 from rdbound.report.gap_figure import gap_figure
 from rdbound.report.gap_notes import (
     AMORTIZATION_NOTE,
+    APPROXIMATION_NOTE,
+    EFFECTS_NOTE,
     best_note,
     modeling_note,
     negative_notes,
@@ -21,7 +23,7 @@ from rdbound.report.rd import rd_report, rd_table
 from rdbound.report.rd_figure import rd_figure
 from rdbound.tables.gaps import Gap
 from rdbound.theory.one_shot import least_excess
-from tests.analysis.test_gaps import cheaper, exact_rows, make_rows, other_distortion
+from tests.analysis.test_gaps import cheaper, exact_rows, make_rows, other_distortion, with_coupled
 
 
 def vector_rows():
@@ -218,14 +220,23 @@ def test_the_gap_beside_the_chain_is_explained_where_it_is():
     assert AMORTIZATION_NOTE not in notes(gap_sections(without, chain(without))[0])
 
 
-def test_bd_rates_of_all_gaps_stand_in_the_report():
+def test_the_report_says_which_gap_is_which_effect():
     rows = make_rows()
+    assert EFFECTS_NOTE in notes(gap_sections(rows, chain(rows))[0])
+    assert APPROXIMATION_NOTE not in notes(gap_sections(rows, chain(rows))[0])
+    richer = with_coupled(rows)
+    assert APPROXIMATION_NOTE in notes(gap_sections(richer, chain(richer))[0])
+
+
+def test_bd_rates_of_all_gaps_stand_in_the_report():
+    rows = with_coupled(make_rows())
     bits, bd = gap_sections(rows, chain(rows))
     assert (
         [row[0] for row in bd.blocks[0].rows] == list(GAPS) == [r[0] for r in bits.blocks[0].rows]
     )
     values = {row[0]: row[1] for row in bd.blocks[0].rows}
-    assert values["modeling"].startswith("+0.00 % ")
+    assert values["modeling"] == values["approximation"]
+    assert not values["modeling"].startswith("+0.00 % ")
     assert values["total"] != values["modeling"]
     assert "the lower curve is of the best points known" in notes(bd)[0]
 
