@@ -165,9 +165,11 @@ def make_step(
       devices: all visible ones by default.
       transform: of the gradient, in place of the optimizer that ``options`` mean.
 
-    Returns ``step(state, batch, key) → (state, metrics)`` and the two
-    shardings (of the state, of a batch). The state's buffers are donated. Metrics are
-    scalars: ``loss``, ``J``, ``bpp``, ``distortion`` and ``gradient_norm`` before clipping.
+    Returns ``step(state, batches, key) → (state, metrics)`` and the two shardings, of the
+    state and of the batches: one batch, or as many as ``options.steps_per_call`` on a new
+    leading axis where that is above 1, with a step for each. The state's buffers are
+    donated. Metrics are scalars of the last step: ``loss``, ``J``, ``bpp``, ``distortion``
+    and ``gradient_norm`` before clipping.
     Where one of loss and norm is not finite the step changes no weight, and no step after
     it does: nothing is waited for on the host until the next log.
     Raises ValueError where the batch cannot be divided among the devices.
@@ -180,7 +182,8 @@ def make_step(
         )
     mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
     replicated = NamedSharding(mesh, PartitionSpec())
-    split = NamedSharding(mesh, PartitionSpec("data"))
+    several = options.steps_per_call > 1
+    split = NamedSharding(mesh, PartitionSpec(None, "data") if several else PartitionSpec("data"))
     transform = transform or optimizer(options)
 
     def step(state: TrainState, batch, key):
@@ -211,7 +214,12 @@ def make_step(
             failed_at,
         )
 
-    compiled = jax.jit(step, donate_argnums=0, out_shardings=(replicated, replicated))
+    def steps(state: TrainState, batches, key):
+        state, metrics = jax.lax.scan(lambda s, batch: step(s, batch, key), state, batches)
+        return state, jax.tree.map(lambda values: values[-1], metrics)
+
+    called = steps if several else step
+    compiled = jax.jit(called, donate_argnums=0, out_shardings=(replicated, replicated))
     return compiled, replicated, split
 
 
@@ -266,23 +274,29 @@ def fit(
         carry = jax.device_put(restored(), replicated)
         done = int(carry.step)
         with Metrics(folder, done) as log:
-            for index in range(done, options.steps):
-                batch = jax.device_put(next(batches), split)
+            each = options.steps_per_call
+            for taken in range(done + each, options.steps + each, each):
+                # A call returns before it is done: what comes next is cut and sent meanwhile.
+                batch = jax.device_put(_batches(batches, each), split)
                 carry, metrics = step(carry, batch, key)
-                last = index + 1 == options.steps
-                saves = last or (index + 1) % options.checkpoint_every == 0
-                if saves or (index + 1) % options.log_every == 0:
+                saves = taken == options.steps or taken % options.checkpoint_every == 0
+                if saves or taken % options.log_every == 0:
                     _raise_if_failed(carry, checkpoints, last_good)
                     values = {name: float(value) for name, value in metrics.items()}
                     values["seconds"] = time.monotonic() - clock
                     if saves and watch is not None:
                         values["held_out_J"] = watch(carry)
-                    log.write(index + 1, values)
+                    log.write(taken, values)
                     if progress is not None:
-                        progress(index + 1, values)
+                        progress(taken, values)
                 if saves:
-                    checkpoints.save(index + 1, carry, batches)
+                    checkpoints.save(taken, carry, batches)
     return _averaged(graphdef, state, carry)
+
+
+def _batches(batches: Iterator[Any], count: int) -> Any:
+    """The next batch, or ``count`` of them on a new leading axis where that is above 1."""
+    return next(batches) if count == 1 else np.stack([next(batches) for _ in range(count)])
 
 
 def _watcher(

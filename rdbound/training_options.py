@@ -28,6 +28,9 @@ class TrainingOptions:
       balance: a datum at λ weighs (λ/λ₀)^−balance, λ₀ the geometric middle of
         the model's range. J grows about as √λ, so 0.5 lets every rate count alike.
       checkpoint_every, log_every: in steps.
+      steps_per_call: steps that the device takes in one call, over as many batches: fewer
+        calls keep a fast device busy, and nothing else changes. ``steps``,
+        ``checkpoint_every`` and ``log_every`` are multiples of it.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
@@ -43,6 +46,15 @@ class TrainingOptions:
     balance: float = 0.5
     checkpoint_every: PositiveInt = 500
     log_every: PositiveInt = 20
+    steps_per_call: PositiveInt = 1
+
+    def __post_init__(self):
+        for name in ("steps", "checkpoint_every", "log_every"):
+            if getattr(self, name) % self.steps_per_call:
+                raise ValueError(
+                    f"{name} is {getattr(self, name)}, not a multiple of steps_per_call, which is "
+                    f"{self.steps_per_call}"
+                )
 
 
 def schedule(options: TrainingOptions) -> optax.Schedule:

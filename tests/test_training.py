@@ -147,6 +147,40 @@ print("same")
     assert run.stdout.strip() == "same", run.stderr[-2000:]
 
 
+def test_several_steps_a_call_are_the_same_steps(tmp_path):
+    """The same weights, the same lines in the log, and the same place to go on from."""
+
+    def trained(each, steps, folder):
+        options = TrainingOptions(steps=steps, batch=16, warmup=2, hold=1.0, checkpoint_every=8,
+                                  log_every=4, steps_per_call=each)  # fmt: skip
+        source = Stream(GaussianSource((1.0, 4.0)), 16, 0)
+        return fit(_mlp(), make_channel("gaussian"), source, options, tmp_path / folder)
+
+    one, four = trained(1, 24, "one"), trained(4, 24, "four")
+    trained(4, 8, "cut")
+    resumed = trained(4, 24, "cut")
+    start = jax.tree.leaves(nnx.to_pure_dict(nnx.split(_mlp())[1]))
+    weights = [jax.tree.leaves(nnx.to_pure_dict(nnx.split(m)[1])) for m in (one, four, resumed)]
+    moved = 0.0
+    for before, *after in zip(start, *weights, strict=True):
+        np.testing.assert_allclose(after[0], after[1], rtol=1e-5, atol=1e-7)
+        np.testing.assert_array_equal(after[1], after[2])
+        moved = max(moved, float(np.abs(after[0] - before).max()))
+    assert moved > 1e-3
+    logs = [[json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
+            for name in ("one", "four")]  # fmt: skip
+    assert [m["step"] for m in logs[0]] == [m["step"] for m in logs[1]] == [4, 8, 12, 16, 20, 24]
+    for a, b in zip(*logs, strict=True):
+        assert b["J"] == pytest.approx(a["J"], rel=1e-5)
+
+
+@pytest.mark.parametrize("name", ["steps", "checkpoint_every", "log_every"])
+def test_steps_that_are_no_whole_calls_are_refused(name):
+    even = {"steps": 40, "checkpoint_every": 20, "log_every": 4}
+    with pytest.raises(ValueError, match=f"{name} is 6, not a multiple of steps_per_call, .* 4"):
+        TrainingOptions(**(even | {name: 6}), steps_per_call=4)
+
+
 def test_a_batch_that_cannot_be_divided_is_named():
     graphdef, _ = nnx.split(_mlp())
     devices = jax.devices() * 3
