@@ -1,6 +1,7 @@
 import itertools
 
 import numpy as np
+import pytest
 
 from rdbound.images.crops import centre_crops, crops
 from rdbound.images.sets import ImageSet
@@ -36,10 +37,16 @@ def test_the_seed_decides_the_order():
     assert (np.array(first) != np.array(other)).any()
 
 
-def test_every_epoch_sees_every_image_in_another_order():
-    seen = [int(b[0, 0, 0, 0]) for b in _take(crops(_images(50), 8, 1, seed=0), 100)]
-    assert sorted(seen[:50]) == sorted(seen[50:]) == list(range(50))
-    assert seen[:50] != seen[50:]
+@pytest.mark.parametrize(("count", "rounds"), [(50, 11), (513, 1)])
+def test_every_image_is_seen_as_often_in_another_order(count, rounds):
+    """In as many whole epochs as make 512 images; of no fewer images in one."""
+    together = count * rounds
+    stream = _take(crops(_images(count), 8, 1, seed=0), 2 * together)
+    seen = np.array([batch[0, 0, 0, 0] for batch in stream])
+    expected = np.bincount(np.arange(count) % 256, minlength=256) * rounds
+    for part in (seen[:together], seen[together:]):
+        np.testing.assert_array_equal(np.bincount(part, minlength=256), expected)
+    assert (seen[:together] != seen[together:]).any()
 
 
 def test_a_restored_stream_goes_on_exactly():
