@@ -101,6 +101,7 @@ class Bench:
         self._framed = getattr(self.model, "framed", False) and not self.vectors
         self._graphdef, self.params = nnx.split(self.model)
         self._solvers: dict[str, Callable] = {}
+        self.room: dict[tuple[int, ...], int] = {}  # of the examples of a task, how many fit
         self._report: Callable[[int], None] = lambda step: None
 
     def keys(self, indexes: Sequence[int], lmbda: float) -> list[tuple]:

@@ -11,9 +11,11 @@ Rows come as they are computed, so that what calls it can keep each (see
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import jax
 import numpy as np
 
 from rdbound.bench import Bench, Progress
@@ -22,6 +24,7 @@ from rdbound.evaluation_options import LMBDAS, EvaluationOptions
 from rdbound.examples import Examples, VectorExamples
 from rdbound.models.base import check_lmbda
 from rdbound.ops.quality import psnr
+from rdbound.programs import TooLargeError
 from rdbound.tables.rd import Row
 
 __all__ = ["Task", "distinct", "evaluate", "exact_rows", "lmbdas_of", "task_rows", "tasks"]
@@ -78,7 +81,7 @@ def evaluate(
 def tasks(checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions) -> list[Task]:
     """The tasks of an evaluation, in the order of its rows; raises ValueError as that does."""
     lmbdas = lmbdas_of(checkpoint, options.lmbdas)
-    groups = examples.groups(checkpoint.model.stride, options.batch)
+    groups = examples.groups(checkpoint.model.stride, options.together)
     # All λ of a size together: its programs are not kept for ever.
     return [Task(indexes, lmbda) for indexes in groups for lmbda in lmbdas]
 
@@ -87,12 +90,42 @@ def task_rows(
     bench: Bench, task: Task, streams: Path | None, progress: Progress, warn: Callable[[str], None]
 ) -> Iterator[Row]:
     """The rows of one task; one whose J is not finite is left out and told."""
-    for row in bench.rows(*task, streams, progress, warn):
+    rows = partial(_as_fits, bench) if bench.options.batch == "auto" else bench.rows
+    for row in rows(*task, streams, progress, warn):
         if np.isfinite(row.J):
             yield row
         else:
             warn(f"{row.dataset}/{row.image}, λ = {task.lmbda:g}: {row.method} left out, "
                  "J is not finite")  # fmt: skip
+
+
+def _as_fits(
+    bench: Bench, indexes: tuple[int, ...], lmbda: float, streams: Path | None, progress: Progress,
+    warn: Callable[[str], None],
+) -> Iterator[Row]:  # fmt: skip
+    """The rows of a task, its examples in as few batches as memory has room for.
+
+    Where a program turns out too large, as many examples are taken as its need says, for this
+    λ and those that follow.
+    """
+    left = indexes
+    while left:
+        piece = left[: bench.room.get(indexes, len(indexes))]
+        try:
+            rows = list(bench.rows(piece, lmbda, streams, progress, warn))
+        except TooLargeError as error:
+            if len(piece) == 1:
+                raise
+            bench.room[indexes] = _fewer(len(piece), error.share, len(jax.devices()))
+            continue
+        yield from rows
+        left = left[len(piece) :]
+
+
+def _fewer(count: int, share: float, devices: int) -> int:
+    """How many of ``count`` examples fit where ``share`` of them do, for all devices alike."""
+    fits = max(1, min(count - 1, int(count * share)))
+    return fits - fits % devices if fits > devices else fits
 
 
 def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[float, ...]:

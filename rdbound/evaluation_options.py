@@ -2,16 +2,21 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Literal
+
+import jax
 
 from rdbound.channels import Channel, make_channel
 from rdbound.methods import METHODS, Method, methods_of
 from rdbound.refinement import RefinementOptions
 from rdbound.registry import find
 
-__all__ = ["LMBDAS", "EvaluationOptions", "chosen_methods"]
+__all__ = ["LMBDAS", "MOST_TOGETHER", "EvaluationOptions", "chosen_methods"]
 
 LMBDAS = (0.0018, 0.0054, 0.0162, 0.0483)
 """Those of Zhang & Liu 2025 (arXiv 2501.12330)."""
+MOST_TOGETHER = 64
+"""Examples of one shape that ``batch: auto`` tries first on a device that is no CPU."""
 
 
 @dataclass(frozen=True)
@@ -24,7 +29,8 @@ class EvaluationOptions:
       samples: fresh noise samples of a channel that is random.
       refine: None for amortized points only.
       batch: examples of one shape refined at a time; memory grows with it, numbers do not
-        depend on it but for rounding.
+        depend on it but for rounding. ``auto``: on CPU one a device, elsewhere up to
+        :data:`MOST_TOGETHER`, and as many as memory has room for.
       methods: names; None for all that apply and need not be asked for.
       channels: in place of the channels that methods name, by that name: ``gaussian``
         stands for what bounds are judged by, ``sga`` for what codecs are refined through.
@@ -34,10 +40,17 @@ class EvaluationOptions:
     lmbdas: tuple[float, ...] | None
     samples: int = 8
     refine: RefinementOptions | None = None
-    batch: int = 1
+    batch: int | Literal["auto"] = 1
     methods: tuple[str, ...] | None = None
     channels: Mapping[str, Channel] = field(default_factory=dict)
     seed: int = 0
+
+    @property
+    def together(self) -> int:
+        """Examples of one shape at a time, as far as memory goes."""
+        if self.batch != "auto":
+            return self.batch
+        return len(jax.devices()) if jax.default_backend() == "cpu" else MOST_TOGETHER
 
     def channel(self, name: str) -> Channel:
         """The channel that a method calls ``name``; raises ValueError for an unknown one."""

@@ -18,7 +18,16 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-__all__ = ["available_memory", "checked", "divided", "run"]
+__all__ = ["TooLargeError", "available_memory", "checked", "divided", "run"]
+
+
+class TooLargeError(ValueError):
+    """A program needs more memory than there is; ``share`` of its need would fit."""
+
+    def __init__(self, message: str, share: float):
+        super().__init__(message)
+        self.share = share
+
 
 KEPT = 160
 """Programs at a time, of some 0.5 to 5 MB each."""
@@ -32,7 +41,7 @@ def run(function: Callable, *arguments: Any) -> Any:
         of a module, or an instance of a frozen dataclass that can be called.
       arguments: pytrees of arrays and numbers.
 
-    Raises ValueError where the program needs more memory than there is.
+    Raises :class:`TooLargeError` where the program needs more memory than there is.
     """
     assert isinstance(function, Hashable)
     tree, arrays, shapes = _described(arguments)
@@ -99,9 +108,10 @@ def _check_memory(program: Any) -> None:
         return
     total, there = needs.temp_size_in_bytes + needs.output_size_in_bytes, available_memory()
     if there is not None and total > there:
-        raise ValueError(
+        raise TooLargeError(
             f"this needs {total / 1e9:.1f} GB of memory and {there / 1e9:.1f} GB are free: take "
-            "a smaller image or batch, or leave refinement out"
+            "a smaller image or batch, or leave refinement out",
+            there / total,
         )
 
 

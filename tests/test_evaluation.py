@@ -6,19 +6,19 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rdbound.bench import _Keyed
+from rdbound.bench import Bench, _Keyed
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.datum import image_datum, whole
-from rdbound.evaluation import evaluate, lmbdas_of
+from rdbound.evaluation import _fewer, evaluate, lmbdas_of
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import ImageExamples, VectorExamples
 from rdbound.images.sets import ImageSet
 from rdbound.models import make_model
 from rdbound.objective import clip, eight_bit, objective
 from rdbound.ops.distributions import Gaussian
-from rdbound.programs import run
+from rdbound.programs import TooLargeError, run
 from rdbound.refinement import RefinementOptions, refine
 from rdbound.sources import make_source
 from tests.toy import Toy
@@ -132,6 +132,43 @@ def test_the_keys_that_are_passed_are_those_of_their_purpose(images, monkeypatch
     assert len(set(judging)) == 4
     assert judging[0::2] == judging[1::2]
     assert not set(refining) & set(judging)
+
+
+def test_a_batch_of_its_own_choice_takes_as_many_as_fit(rng, monkeypatch):
+    """What did not fit at the first λ is not tried at the second; rows are the same."""
+    pixels = rng.integers(0, 256, (5, 16, 24, 3), dtype=np.uint8)
+    examples = ImageExamples(ImageSet("noise", tuple("abcde"), lambda i: pixels[i]))
+    options = EvaluationOptions(lmbdas=(0.02, 0.03), samples=2, methods=("bound",))
+    one_by_one = {r.key: r.J for r in evaluate(_checkpoint("bound"), examples, options)}
+    rows_of, tried = Bench.rows, []
+
+    def limited(self, indexes, *rest):
+        tried.append(len(indexes))
+        if len(indexes) > 2:
+            raise TooLargeError("too large", 0.5)
+        yield from rows_of(self, indexes, *rest)
+
+    monkeypatch.setattr(Bench, "rows", limited)
+    monkeypatch.setattr(EvaluationOptions, "together", 64)
+    own = dataclasses.replace(options, batch="auto")
+    found = {r.key: r.J for r in evaluate(_checkpoint("bound"), examples, own)}
+    assert tried == [5, 2, 2, 1, 2, 2, 1]
+    assert found == {key: pytest.approx(J, rel=1e-5) for key, J in one_by_one.items()}
+    monkeypatch.setattr(Bench, "rows", lambda self, *_: limited(self, range(3)))
+    with pytest.raises(TooLargeError, match="too large"):
+        list(evaluate(_checkpoint("bound"), ImageExamples(examples.images.take(1)), own))
+
+
+@pytest.mark.parametrize(("count", "share", "devices", "fits"), [
+    (8, 0.9, 1, 7), (8, 0.999, 4, 4), (3, 0.1, 4, 1), (64, 0.5, 8, 32), (64, 0.99999, 1, 63),
+])  # fmt: skip
+def test_fewer_examples_for_all_devices_alike(count, share, devices, fits):
+    assert _fewer(count, share, devices) == fits
+
+
+def test_of_its_own_choice_a_cpu_takes_one_a_device():
+    assert EvaluationOptions(None, batch="auto").together == len(jax.devices())
+    assert EvaluationOptions(None, batch=7).together == 7
 
 
 class Mixed(nnx.Module):

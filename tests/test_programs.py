@@ -55,8 +55,10 @@ def test_what_needs_more_memory_than_there_is_is_refused_beforehand(monkeypatch)
     x = jnp.zeros(1000, jnp.float32)
     outer = lambda x: jnp.outer(x, x).at[0].add(1.0)  # noqa: E731
     monkeypatch.setattr(programs, "available_memory", lambda: 3_900_000)
-    with pytest.raises(ValueError, match=r"0\.0 GB of memory"):
+    with pytest.raises(programs.TooLargeError, match=r"0\.0 GB of memory") as refused:
         run(outer, x)
+    # The result alone has four million bytes.
+    assert 0.3 < refused.value.share <= 0.975
     monkeypatch.setattr(programs, "available_memory", lambda: 100_000_000)
     assert run(outer, x).shape == (1000, 1000)
 

@@ -204,7 +204,7 @@ class EvaluationConfig(_Strict):
     lmbdas: tuple[PositiveFloat, ...] | None = Field(None, min_length=1)
     methods: tuple[str, ...] | None = None
     samples: PositiveInt = 8
-    batch: PositiveInt = 1
+    batch: PositiveInt | Literal["auto"] = 1
     processes: PositiveInt = 1
     refinement: RefinementConfig | None = None
     bound_channel: NamedConfig = NamedConfig(name="gaussian")
