@@ -27,6 +27,8 @@ class TrainingOptions:
         2 crops of 256²                          335      +13.1 ± 1.1
         Muon for the matrices                    258      +26.9 ± 2.9
         schedule-free Adam                       422       +3.1 ± 0.6
+        balance 0                                430       +2.3 ± 0.5
+        balance 1                                430       +1.2 ± 0.4
         average 0.99 or 0.9995                   430        0 (its ramp decides so early)
 
     So short a run wants many steps and a high rate: 2e-3 is ahead at low rates of bits and
