@@ -9,8 +9,9 @@ weights were trained for factorized posteriors.
 
     python experiments/richer_posterior.py [--lmbda 0.0018 0.0162] [--output runs/richer]
 
-Prints a table and draws J against the number of steps, each with a cosine of its own. Standard errors are over samples of
-the noise; that of a difference takes the two as independent, and so is too large.
+Prints a table and draws J against the number of steps, each with a cosine of its own.
+Standard errors are over samples of the noise; that of a difference takes the two as
+independent, and so is too large.
 
 What it gave for the first bundled crop and res-hyper-4-bound, per cent of J:
 
