@@ -92,9 +92,8 @@ def figure(cells: Sequence[Cell]) -> Figure:
     lmbdas = sorted({cell.lmbda for cell in cells})
     with matplotlib.rc_context(STYLE):
         drawn = Figure(figsize=(3.3 * len(lmbdas), 2.9), layout="constrained")
-        for axes, lmbda in zip(
-            drawn.subplots(1, len(lmbdas), squeeze=False)[0], lmbdas, strict=True
-        ):
+        panels = drawn.subplots(1, len(lmbdas), squeeze=False)[0]
+        for axes, lmbda in zip(panels, lmbdas, strict=True):
             own = [cell for cell in cells if cell.lmbda == lmbda]
             for name in METHODS[1:]:
                 rows = [cell.rows[name] for cell in own]
@@ -126,8 +125,9 @@ def main() -> None:
     cells = measured(arguments)
     print("\n".join(block_lines(table(cells))))
     arguments.output.mkdir(parents=True, exist_ok=True)
+    drawn = figure(cells)
     for kind in ("png", "svg"):
-        figure(cells).savefig(arguments.output / f"richer_posterior.{kind}", dpi=150)
+        drawn.savefig(arguments.output / f"richer_posterior.{kind}", dpi=150)
 
 
 if __name__ == "__main__":

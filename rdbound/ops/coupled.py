@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 
 from rdbound.ops import gaussian
-from rdbound.ops.distributions import Gaussian
+from rdbound.ops.distributions import Gaussian, draw_triangular
 
 __all__ = ["CoupledGaussian", "couple", "coupled_with"]
 
@@ -49,11 +49,11 @@ class CoupledGaussian(NamedTuple):
 
     def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), the latter by elements of the noise."""
-        noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
-        log_sigma = gaussian.bounded(self.log_sigma)
-        together = noise + sum(c * moved for c, moved in self._pairs(noise))
-        sample = self.mu + jnp.exp(log_sigma) * together
-        return sample, gaussian.log_density(noise, 0.0, 0.0) - log_sigma
+
+        def spread(sigma: jax.Array, noise: jax.Array) -> jax.Array:
+            return sigma * (noise + sum(c * moved for c, moved in self._pairs(noise)))
+
+        return draw_triangular(key, self.mu, self.log_sigma, spread)
 
     def bits_against(self, prior: Gaussian) -> jax.Array:
         """KL(self ‖ prior) in bits; of the latent's shape, and only the sum is a rate.

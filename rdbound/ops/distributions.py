@@ -11,6 +11,7 @@ prior of it (``log_density``); both are in nats, elementwise where the
 distribution factorizes and a scalar of the whole latent where it does not.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import jax
@@ -30,6 +31,7 @@ __all__ = [
     "Mixture",
     "Prior",
     "box_mass",
+    "draw_triangular",
 ]
 
 
@@ -105,6 +107,24 @@ class HasDensity(Protocol):
         ...
 
 
+def draw_triangular(
+    key: jax.Array,
+    mu: jax.Array,
+    log_diagonal: jax.Array,
+    spread: Callable[[jax.Array, jax.Array], jax.Array],
+) -> tuple[jax.Array, jax.Array]:
+    """(μ + L·ε, ln of its density by elements of ε), ε ~ N(0, I) and L triangular.
+
+    ``spread`` is (the diagonal of L, ε) → L·ε. As the determinant is the product of the
+    diagonal, ln q = Σ_i ln N(ε_i; 0, 1) − log_diagonal_i, without a factorization. The diagonal
+    is kept within e^±20.
+    """
+    noise = jax.random.normal(key, mu.shape, mu.dtype)
+    log_diagonal = gaussian.bounded(log_diagonal)
+    sample = mu + spread(jnp.exp(log_diagonal), noise)
+    return sample, gaussian.log_density(noise, 0.0, 0.0) - log_diagonal
+
+
 class Gaussian(NamedTuple):
     """Elementwise N(mu, exp(log_sigma)²): a posterior, or a prior.
 
@@ -144,10 +164,7 @@ class Gaussian(NamedTuple):
 
     def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), elementwise."""
-        noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
-        log_sigma = gaussian.bounded(self.log_sigma)
-        sample = self.mu + jnp.exp(log_sigma) * noise
-        return sample, gaussian.log_density(noise, 0.0, 0.0) - log_sigma
+        return draw_triangular(key, self.mu, self.log_sigma, lambda sigma, noise: sigma * noise)
 
     def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""
@@ -207,8 +224,7 @@ class FullGaussian(NamedTuple):
     """N(mu, L·Lᵀ) of a vector, L = ``lower`` + diag(exp(log_diagonal)).
 
     ``mu`` and ``log_diagonal`` are [n]; ``lower`` [n, n] is used strictly
-    below its diagonal. A draw is μ + L·ε with ε ~ N(0, I); since L is triangular,
-    ln q = Σ_i ln N(ε_i; 0, 1) − log_diagonal_i, without a factorization.
+    below its diagonal.
     """
 
     mu: jax.Array
@@ -217,10 +233,8 @@ class FullGaussian(NamedTuple):
 
     def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(sample, ln of its density), the latter by coordinates of the noise: [n] each."""
-        noise = jax.random.normal(key, self.mu.shape, self.mu.dtype)
-        log_diagonal = gaussian.bounded(self.log_diagonal)
-        spread = jnp.exp(log_diagonal) * noise + jnp.tril(self.lower, -1) @ noise
-        return self.mu + spread, gaussian.log_density(noise, 0.0, 0.0) - log_diagonal
+        spread = lambda sigma, noise: sigma * noise + jnp.tril(self.lower, -1) @ noise  # noqa: E731
+        return draw_triangular(key, self.mu, self.log_diagonal, spread)
 
 
 class JointMixture(NamedTuple):
