@@ -13,6 +13,11 @@ then fixed, so that what runs beside the training makes it later and changes not
 
     python experiments/training_recipe.py FOLDER [--minutes 10] [--only NAME ...]
 
+The same for models of several kinds, an hour each:
+
+    python experiments/training_recipe.py FOLDER --minutes 60 --against res-hyper
+        --only res-context resnet-vae --output runs/models
+
 FOLDER holds photographs. Results are kept in --output, and what is there is not run again.
 """
 
@@ -38,7 +43,7 @@ from rdbound.cost import cost
 from rdbound.datum import whole
 from rdbound.images.crops import centre_crops, crops
 from rdbound.images.sets import open_images
-from rdbound.models import hyperprior
+from rdbound.models import LatentModel, hyperprior, make_model
 from rdbound.models.res_hyper import ResHyper
 from rdbound.objective import objective
 from rdbound.report.document import Table
@@ -79,7 +84,10 @@ def _schedule_free(options: TrainingOptions) -> optax.GradientTransformation:
 
 @dataclass(frozen=True)
 class Choice:
-    """How a run differs from the first: a group for the table, and what is changed."""
+    """How a run differs from the first: a group for the table, and what is changed.
+
+    `model` names one of the package's instead of the Res-hyper of these widths and depths.
+    """
 
     group: str
     options: dict = field(default_factory=dict)
@@ -89,14 +97,17 @@ class Choice:
     depths: tuple[int, int, int] = (3, 4, 2)
     make: type[ResHyper] = ResHyper
     transform: Callable = _adam
+    model: str = ""
 
     @property
     def program(self) -> tuple:
         """What the time of a step depends on."""
-        return self.crop, self.batch, self.widths, self.depths, self.transform
+        return self.crop, self.batch, self.widths, self.depths, self.transform, self.model
 
-    def model(self) -> ResHyper:
-        """The model, untrained."""
+    def untrained(self) -> LatentModel:
+        """The model with fresh weights."""
+        if self.model:
+            return make_model(self.model, "bound", LMBDA_RANGE)
         size = hyperprior.Size(self.widths, self.depths, 384, 128)
         hyperprior.SIZES["recipe"] = size
         return self.make("recipe", "bound", LMBDA_RANGE)
@@ -123,6 +134,12 @@ CHOICES = {
     "more-at-16": Choice("equal MAC", widths=(80, 192, 384), depths=(2, 4, 5)),
     "random-start": Choice("start", make=RandomStart),
 }
+KINDS = {
+    name: Choice("kind of model", {"learning_rate": 1e-3}, batch=4, model=model)
+    for name, model in (("res-hyper", "res-hyper-4"), ("res-context", "res-context-4"),
+                        ("resnet-vae", "resnet-vae-small"))
+}  # fmt: skip
+ALL = CHOICES | KINDS
 
 
 def seconds_a_step(choice: Choice, images) -> float:
@@ -150,7 +167,7 @@ def train(choice: Choice, images, steps: int) -> dict:
 
 
 def _started(choice: Choice, images, options: TrainingOptions):
-    graphdef, state = nnx.split(choice.model())
+    graphdef, state = nnx.split(choice.untrained())
     transform = optax.chain(optax.clip_by_global_norm(options.clip), choice.transform(options))
     step, replicated, _ = make_step(graphdef, GaussianChannel(), options, transform=transform)
     carry = jax.device_put(init(nnx.to_pure_dict(state), options, transform), replicated)
@@ -179,17 +196,17 @@ def judge(graphdef: nnx.GraphDef, params: dict, held_out: np.ndarray) -> np.ndar
 def time_one(name: str, arguments) -> None:
     """Keep how long a step of a choice takes."""
     images = _photographs(arguments.folder)[0]
-    write_json(_timing(arguments.output, name), {"seconds": seconds_a_step(CHOICES[name], images)})
+    write_json(_timing(arguments.output, name), {"seconds": seconds_a_step(ALL[name], images)})
 
 
 def train_one(name: str, arguments) -> None:
     """Train, judge and keep one choice."""
-    choice = CHOICES[name]
+    choice = ALL[name]
     images, held = _photographs(arguments.folder)
     each = read_json(_timing(arguments.output, _timed_by(name)), dict)["seconds"]
     steps = max(1, round(60.0 * arguments.minutes / each))
     params = train(choice, images, steps)
-    model = choice.model()
+    model = choice.untrained()
     J = judge(nnx.split(model)[0], params, centre_crops(held, CROP_JUDGED))
     macs = cost(model)
     write_json(_result(arguments.output, name),
@@ -204,7 +221,7 @@ def _photographs(folder: str):
 
 def _timed_by(name: str) -> str:
     """The first choice whose step is the same program but for constants."""
-    return next(n for n, c in CHOICES.items() if c.program == CHOICES[name].program)
+    return next(n for n, c in ALL.items() if c.program == ALL[name].program)
 
 
 def _timing(output: Path, name: str) -> Path:
@@ -232,20 +249,20 @@ def run_all(what: str, names: Sequence[str], arguments) -> None:
         list(pool.map(run, names))
 
 
-def table(output: Path) -> Table:
-    """Of all choices whose results are there."""
-    found = {name: read_json(_result(output, name), dict) for name in CHOICES
+def table(output: Path, against: str) -> Table:
+    """Of all choices whose results are there, against one of them."""
+    found = {name: read_json(_result(output, name), dict) for name in ALL
              if _result(output, name).exists()}  # fmt: skip
-    base = np.log(np.asarray(found[FIRST]["J"]))
+    base = np.log(np.asarray(found[against]["J"]))
     rows = []
     for name, result in found.items():
         J = np.asarray(result["J"])
         change = 100.0 * (np.log(J) - base).mean(1)
         error = change.std(ddof=1) / len(change) ** 0.5
         rows.append((
-            name, CHOICES[name].group, f"{result['macs'] / 1e3:.1f}", str(result["steps"]),
+            name, ALL[name].group, f"{result['macs'] / 1e3:.1f}", str(result["steps"]),
             f"{result['seconds a step']:.2f}", " ".join(f"{j:.3f}" for j in J.mean(0)),
-            "" if name == FIRST else f"{change.mean():+.2f} ± {error:.2f}",
+            "" if name == against else f"{change.mean():+.2f} ± {error:.2f}",
         ))  # fmt: skip
     header = ("choice", "what is changed", "kMAC/pixel", "steps", "s a step",
               "J at λ = " + ", ".join(f"{lmbda:g}" for lmbda in JUDGED_AT), "J, %")  # fmt: skip
@@ -257,10 +274,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("folder", help="of photographs")
     parser.add_argument("--minutes", type=float, default=10.0, help="of training steps a run")
-    parser.add_argument("--only", nargs="+", choices=CHOICES, default=list(CHOICES))
+    parser.add_argument("--only", nargs="+", choices=ALL, default=list(CHOICES))
+    parser.add_argument("--against", choices=ALL, default=FIRST, help="run too")
     parser.add_argument("--output", type=Path, default=Path("runs/recipe"))
     for phase in ("--time-one", "--train-one"):  # what the processes of a core are given
-        parser.add_argument(phase, choices=CHOICES, help=argparse.SUPPRESS)
+        parser.add_argument(phase, choices=ALL, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.time_one:
         return time_one(arguments.time_one, arguments)
@@ -268,11 +286,12 @@ def main() -> None:
         return train_one(arguments.train_one, arguments)
     output = arguments.output
     (output / "steps").mkdir(parents=True, exist_ok=True)
-    names = [n for n in dict.fromkeys([FIRST, *arguments.only]) if not _result(output, n).exists()]
+    asked = dict.fromkeys([arguments.against, *arguments.only])
+    names = [name for name in asked if not _result(output, name).exists()]
     programs = dict.fromkeys(map(_timed_by, names))
     run_all("--time-one", [n for n in programs if not _timing(output, n).exists()], arguments)
     run_all("--train-one", names, arguments)
-    print("\n".join(block_lines(table(output))))
+    print("\n".join(block_lines(table(output, arguments.against))))
 
 
 if __name__ == "__main__":
