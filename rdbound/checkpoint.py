@@ -22,7 +22,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.checkpoint_file import Contents, check_weights, naming, read_contents, write_contents
+from rdbound.checkpoint_file import Contents, naming, read_contents, write_contents
+from rdbound.checkpoint_weights import decoded_weights, encoded_weights
 from rdbound.coding.families import check_tables, make_tables
 from rdbound.coding.tables import Tables
 from rdbound.distortion import Distortion, make_distortion
@@ -83,18 +84,16 @@ def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "fl
       path: of the file.
       model: the latent model.
       spec: see :class:`Checkpoint`.
-      dtype: ``float32`` or ``float16``.
+      dtype: ``float32``, ``float16`` or ``int8`` (:mod:`rdbound.checkpoint_weights`).
 
     Raises ValueError, and writes nothing, for a weight that is not finite in ``dtype``, a model
     that holds more than weights, and a codec whose priors no fixed tables can code
     (:func:`rdbound.coding.families.make_tables`).
     """
-    with np.errstate(over="ignore"):
-        weights = {name: value.astype(dtype) for name, value in flat_weights(model).items()}
-    check_weights(weights)
-    model = _with_weights(model, weights)
+    tensors = encoded_weights(flat_weights(model), dtype, getattr(model, "precise", ()))
+    model = _with_weights(model, decoded_weights(tensors))
     tables = make_tables(model) if model.form == "codec" else {}
-    write_contents(path, Contents(spec, weights, tables))
+    write_contents(path, Contents(spec, tensors, tables))
     return path
 
 
@@ -112,12 +111,12 @@ def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
     """
     path = resolve(path)
     with naming(path):
-        spec, weights, tables = read_contents(path)
+        spec, tensors, tables = read_contents(path)
         refuse_outside("model", spec["name"], outside)
         # The initial weights are not wanted: only shapes are computed.
         arguments = {k: v for k, v in spec.items() if k != "distortion"}
         abstract = nnx.eval_shape(lambda: make_model(**arguments))
-        model = _with_weights(abstract, weights)
+        model = _with_weights(abstract, decoded_weights(tensors))
         if model.form == "codec":
             check_tables(model, tables)
     return Checkpoint(model, spec, tables or None, _name(path), digest(path), outside)
@@ -166,7 +165,7 @@ def start_from(model: LatentModel, path: str | Path) -> LatentModel:
     """
     path = resolve(path)
     with naming(path):
-        return _with_weights(model, grow(model, read_contents(path).weights))
+        return _with_weights(model, grow(model, decoded_weights(read_contents(path).weights)))
 
 
 def _with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentModel:

@@ -1,7 +1,8 @@
 """What a checkpoint's file may say: read, and refused where it is not one.
 
-A file is data from anywhere. Its metadata are an object of keywords, its weights finite
-floats, its tables integers that sum up; what is neither ends in one line that names it.
+A file is data from anywhere. Its metadata are an object of keywords, its weights what
+:mod:`rdbound.checkpoint_weights` stores, its tables integers that sum up; what is neither
+ends in one line that names it.
 """
 
 import json
@@ -18,7 +19,7 @@ from rdbound.coding.tables import Tables, pack, unpack
 from rdbound.models import make_model
 from rdbound.registry import checked_options
 
-__all__ = ["Contents", "check_weights", "naming", "read_contents", "write_contents"]
+__all__ = ["Contents", "naming", "read_contents", "write_contents"]
 
 _TABLE, _LENGTHS = "tables.", ".lengths"
 _LONGEST_SPEC = 2**14
@@ -30,7 +31,7 @@ class Contents(NamedTuple):
 
     Attributes:
       spec: see :class:`rdbound.checkpoint.Checkpoint`.
-      weights: by dotted name, float32 or float16.
+      weights: the tensors of the weights, as :mod:`rdbound.checkpoint_weights` stores them.
       tables: of a codec; empty for a bound.
     """
 
@@ -72,7 +73,6 @@ def read_contents(path: Path) -> Contents:
     if "rdbound" not in metadata:
         raise ValueError("a safetensors file, but not written by rdbound")
     weights = {k: v for k, v in tensors.items() if not k.startswith(_TABLE)}
-    check_weights(weights)
     return Contents(_spec(metadata["rdbound"]), weights, _tables(tensors))
 
 
@@ -83,15 +83,6 @@ def write_contents(path: Path, contents: Contents) -> None:
         tensors[f"{_TABLE}{name}"], tensors[f"{_TABLE}{name}{_LENGTHS}"] = pack(group)
     path.parent.mkdir(parents=True, exist_ok=True)
     save_file(tensors, path, metadata={"rdbound": json.dumps(contents.spec)})
-
-
-def check_weights(weights: dict[str, np.ndarray]) -> None:
-    """Raise ValueError, naming it, for a weight that is no array of finite float32 or float16."""
-    for name, value in weights.items():
-        if value.dtype not in (np.float32, np.float16):
-            raise ValueError(f"weight {name} is {value.dtype}; expected float32 or float16")
-        if not np.isfinite(value).all():
-            raise ValueError(f"weight {name} is not finite (NaN or infinite, in {value.dtype})")
 
 
 def _spec(text: str) -> dict[str, Any]:

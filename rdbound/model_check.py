@@ -24,7 +24,7 @@ from flax import nnx
 
 from rdbound.channels import Channel
 from rdbound.checkpoint import Checkpoint, load, save_checkpoint
-from rdbound.checkpoint_file import check_weights
+from rdbound.checkpoint_weights import check_weights
 from rdbound.coding import Codec, VectorCodec
 from rdbound.datum import Datum, whole
 from rdbound.distortion import Distortion

@@ -156,13 +156,14 @@ class TrainConfig(_Strict):
       data: crops of images or vectors of a source, as ``source`` says.
       channel: ``gaussian`` for a bound, ``mixed`` for a codec, for example.
       options: see :class:`rdbound.training.TrainingOptions`.
-      weights: type of the checkpoint's tensors; float16 halves what weights take.
+      weights: type of the checkpoint's tensors; float16 halves what weights take, int8
+        halves it again for most (:mod:`rdbound.checkpoint_weights`).
     """
 
     data: VectorsConfig | CropsConfig
     channel: NamedConfig
     options: TrainingOptions = TrainingOptions()
-    weights: Literal["float32", "float16"] = "float32"
+    weights: Literal["float32", "float16", "int8"] = "float32"
 
     _choose = _by_source(CropsConfig)
 

@@ -196,6 +196,7 @@ class Hyperprior(nnx.Module):
 
     stride = 64
     framed = True  # every layer that looks aside is confined
+    precise = ("resamplings", "to_x", "to_y")  # the linear path: the picture itself goes by it
 
     def __init__(
         self,

@@ -232,6 +232,8 @@ class ResNetVAE(nnx.Module):
     """
 
     framed = True  # every layer that looks aside is confined
+    # The linear path: the picture itself goes by it.
+    precise = ("rise", "look", "from_state", "to_posterior", "tell", "finer", "to_x")
 
     def __init__(
         self,
