@@ -30,9 +30,14 @@ class TrainingOptions:
         balance 0                                430       +2.3 ± 0.5
         balance 1                                430       +1.2 ± 0.4
         average 0.99 or 0.9995                   430        0 (its ramp decides so early)
+        wide: 1, 2, 2 blocks, not 3, 4, 2        545       −2.9 ± 0.4
+        deep: 6, 8, 2 blocks                     376       +5.3 ± 0.8
+        more MAC at stride 16, fewer at 4        472       −4.3 ± 0.7
+        random weights, not the KLT              430      +89.6 ± 4.1
 
     So short a run wants many steps and a high rate: 2e-3 is ahead at low rates of bits and
-    already behind at λ = 0.093. What a run of many hours wants, this cannot tell.
+    already behind at λ = 0.093. Kept for the short runs of ``configs/size_sweep.yaml``: 1e-3, 4
+    crops, the KLT start. What a run of many hours wants, this cannot tell.
 
     Attributes:
       steps: optimizer steps in all.
