@@ -118,6 +118,9 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("compress", _compress, "an image into an .rdb file")
     _add_files(sub)
     sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
+    sub.add_argument("--coder", help="rounding or dithered of a codec, layered of a bound")
+    sub.add_argument("--coder-option", action="append", default=[], metavar="KEY=VALUE",
+                     help="of it, such as seed=1")  # fmt: skip
     sub = command("decompress", _decompress, "an .rdb file into an image")
     _add_files(sub)
     _add_check(command("check-model", _check_model, "try a model before training it"))
@@ -288,9 +291,12 @@ def _bd_rate(arguments) -> None:
 
 
 def _compress(arguments) -> None:
+    from rdbound.stages.check import read_options
     from rdbound.stages.files import compress_file
 
-    print(compress_file(**_files(arguments), lmbda=arguments.lmbda))
+    options = read_options(arguments.coder_option)
+    print(compress_file(**_files(arguments), lmbda=arguments.lmbda, coder=arguments.coder,
+                        options=options))  # fmt: skip
 
 
 def _decompress(arguments) -> None:

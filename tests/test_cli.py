@@ -187,10 +187,37 @@ def test_compress_and_decompress(folder, tmp_path, capsys):
     assert "written losslessly" in _fails(
         capsys, "decompress", stream, tmp_path / "d.xyz", *checkpoint
     )
-    assert "is a bound" in _fails(capsys, "compress", picture, tmp_path / "e.rdb",
-                                  *checkpoint, "--checkpoint", folder / "bound")  # fmt: skip
     text = _fails(capsys, "compress", picture, tmp_path / "e.rdb", *checkpoint, "--lmbda", "7")
     assert "outside the model's range" in text
+
+
+@pytest.mark.parametrize(("form", "coder", "code"), [("codec", "dithered", 1),
+                                                     ("bound", "layered", 2)])  # fmt: skip
+def test_a_stream_names_its_coder_and_its_seed(folder, tmp_path, form, coder, code):
+    picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"
+    checkpoint = ["--checkpoint", str(folder / form), "--model", MODEL["name"]]
+    of = ["--coder", coder, "--coder-option", "seed=77"]
+    assert main(["compress", str(picture), str(stream), *checkpoint, *of]) == 0
+    data = stream.read_bytes()
+    assert data[3] == 2
+    assert data[24] == code
+    assert b'{"seed": 77}' in data
+    assert main(["decompress", str(stream), str(tmp_path / "a.png"), *checkpoint]) == 0
+    assert Image.open(tmp_path / "a.png").size == Image.open(picture).size
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    (["--coder", "huffman"], "unknown coder 'huffman': choose one of rounding, dithered, layered"),
+    (["--coder", "layered"], "serves no checkpoint of form 'codec'"),
+    (["--coder-option", "seed=1"], "coder 'rounding': "),
+    (["--coder", "dithered", "--coder-option", "seed=-1"], "seed = -1; expected 0 to 2^63"),
+    (["--coder", "dithered", "--coder-option", "seed"], "expected key=value"),
+])  # fmt: skip
+def test_mistakes_about_coders_are_told(folder, tmp_path, capsys, options, message):
+    text = _fails(capsys, "compress", folder / "pictures" / "2.png", tmp_path / "a.rdb",
+                  "--checkpoint", folder / "codec", "--model", MODEL["name"], *options)  # fmt: skip
+    assert message in text
+    assert not (tmp_path / "a.rdb").exists()
 
 
 @pytest.mark.parametrize("name", ["x.png", "../mine/x.png", "link.png", "hard.png"])

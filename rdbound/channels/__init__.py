@@ -14,10 +14,14 @@ the prior's −log₂ mass of the unit box around the sample:
     mixed             straight-through's            uniform's
     sga               between two integers, + μ̂     box
     rounding          round(μ − μ̂) + μ̂              box
+    prior-scaled      μ + s·ε, s of σ̂               KL(N(μ, s²) ‖ prior)
+    layered           μ + s·ε, s of σ̂               box of the mean, of random width
     noiseless         μ                             0
 
 ``gaussian`` and ``sampled`` are rates of a bound, ``rounding`` that of a codec; the
-four above it train or refine a codec. ``combined`` and ``per-level`` are made of others.
+four above it train or refine a codec. ``layered`` is the Gaussian channel as a codec runs it,
+``prior-scaled`` what it would cost without coding. ``combined`` and ``per-level`` are made of
+others.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -26,7 +30,9 @@ from typing import Any
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.combine import CombinedChannel, PerLevelChannel
 from rdbound.channels.gaussian import GaussianChannel
+from rdbound.channels.layered import LayeredChannel
 from rdbound.channels.noiseless import NoiselessChannel
+from rdbound.channels.prior_scaled import PriorScaledChannel
 from rdbound.channels.rounding import RoundingChannel
 from rdbound.channels.sampled import SampledChannel
 from rdbound.channels.sga import SGAChannel
@@ -58,6 +64,8 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "straight-through": StraightThroughChannel,
     "mixed": _mixed,
     "rounding": RoundingChannel,
+    "prior-scaled": PriorScaledChannel,
+    "layered": LayeredChannel,
     "noiseless": NoiselessChannel,
     "sampled": SampledChannel,
     "sga": SGAChannel,

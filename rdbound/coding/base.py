@@ -27,6 +27,7 @@ class Coder(ABC):
       name: in configs and commands.
       code: in the container, a byte.
       channel: name of the channel whose rate it realizes.
+      form: of the models that it serves.
 
     Args:
       tables: integer frequencies, of the checkpoint.
@@ -35,6 +36,7 @@ class Coder(ABC):
     name: ClassVar[str]
     code: ClassVar[int]
     channel: ClassVar[str]
+    form: ClassVar[str] = "codec"
 
     def __init__(self, tables: Tables):
         self.tables = tables

@@ -1,4 +1,4 @@
-"""The codec: a datum to bytes and back, with a latent model of form ``codec`` and a coder.
+"""The codec: a datum to bytes and back, with a latent model and a coder.
 
     codec = Codec(checkpoint.model, checkpoint.tables)
     data = codec.compress(image, lmbda=0.0067)
@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdbound.coding.base import Coder
-from rdbound.coding.coders import CODERS, make_coder
+from rdbound.coding.coders import CODERS, coders_of, make_coder
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import BitstreamError, Header, read_container, write_container
 from rdbound.coding.families import make_tables
@@ -48,30 +48,29 @@ class _Codec(ABC):
     """What codecs of images and of vectors share.
 
     Args:
-      model: a latent model of form ``codec``.
+      model: a latent model.
       tables: from its checkpoint; made from the model where None.
-      coder: name of the coder that writes.
+      coder: name of the coder that writes; the first that serves the model's form where None.
       max_pixels: see :data:`rdbound.coding.limits.MAX_PIXELS`; None for no limit.
       options: of the coder.
 
-    Raises ValueError for a model of form ``bound``, an unknown coder or option.
+    Raises ValueError for an unknown coder or option, or a coder of models of another form.
     """
 
     def __init__(
         self,
         model: LatentModel,
         tables: Tables | None = None,
-        coder: str = "rounding",
+        coder: str | None = None,
         max_pixels: int | None = MAX_PIXELS,
         **options: Any,
     ):
-        if model.form != "codec":
-            raise ValueError(
-                "this checkpoint is a bound: its analog latents cannot be written; "
-                "give a checkpoint of form 'codec'"
-            )
-        self.tables = make_tables(model) if tables is None else tables
-        self.coder = make_coder(coder, self.tables, **options)
+        self._form = model.form
+        if tables is None:
+            tables = make_tables(model) if model.form == "codec" else {}
+        self.tables = tables
+        name = coders_of(model.form)[0] if coder is None else coder
+        self.coder = make_coder(name, model.form, self.tables, **options)
         self.fingerprint = fingerprint(model, self.tables)
         self.lmbda_range = model.lmbda_range
         self.max_pixels = max_pixels
@@ -153,11 +152,11 @@ class _Codec(ABC):
 
     def _coder_of(self, header: Header) -> Coder:
         """The coder that a container names, whatever this codec writes with."""
-        names = {make.code: name for name, make in CODERS.items()}  # type: ignore[attr-defined]
+        names = {coder.code: name for name, coder in CODERS.items()}
         if header.coder not in names:
             raise BitstreamError(f"written by coder {header.coder}, which this rdbound lacks")
         try:
-            return make_coder(names[header.coder], self.tables, **header.parameters)
+            return make_coder(names[header.coder], self._form, self.tables, **header.parameters)
         except ValueError as error:
             raise BitstreamError(f"malformed header: {error}") from None
 
@@ -194,11 +193,11 @@ class Codec(_Codec):
     any level, if it depends on nothing.
 
     Args:
-      model: a latent model of images, of form ``codec``. Its weights are taken now.
+      model: a latent model of images. Its weights are taken now.
       tables: from its checkpoint; made from the model where None. Tables made anew
         on another machine may differ, and with them the fingerprint: give the checkpoint's.
-      coder: name of the coder that writes, in :data:`CODERS`; reading takes the one
-        that the container names.
+      coder: name of the coder that writes, in :data:`CODERS`, the first that serves the
+        model's form where None; reading takes the one that the container names.
       max_pixels: of an image with its padding, to write or to read; None for no limit.
       options: of the coder.
 
@@ -209,10 +208,10 @@ class Codec(_Codec):
       stride: of the model.
       windows: its sides for images of any size.
 
-    Raises ValueError for a model of form ``bound``, an unknown coder or option.
+    Raises ValueError for an unknown coder or option, or a coder of models of another form.
     """
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str = "rounding",
+    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str | None = None,
                  max_pixels: int | None = MAX_PIXELS, **options: Any):  # fmt: skip
         super().__init__(model, tables, coder, max_pixels, **options)
         self.stride = model.stride
@@ -287,20 +286,19 @@ class VectorCodec(_Codec):
     rounds up to at its end, are shared by all. Programs are compiled once a count.
 
     Args:
-      model: a latent model of vectors, of form ``codec``, whose posteriors and priors
-        are elementwise.
+      model: a latent model of vectors whose posteriors and priors are elementwise.
       tables: from its checkpoint; made from the model where None.
-      coder: name of the coder that writes, in :data:`CODERS`.
+      coder: as of :class:`Codec`.
       max_pixels: of the numbers of a block, to write or to read; None for no limit.
       options: of the coder.
 
     Attributes:
       tables, fingerprint, lmbda_range: as of :class:`Codec`.
 
-    Raises ValueError for a model of form ``bound``, an unknown coder or option.
+    Raises ValueError for an unknown coder or option, or a coder of models of another form.
     """
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str = "rounding",
+    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str | None = None,
                  max_pixels: int | None = MAX_PIXELS, **options: Any):  # fmt: skip
         super().__init__(model, tables, coder, max_pixels, **options)
         self._by_count: dict[int, CompiledSides] = {}

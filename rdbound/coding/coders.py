@@ -1,24 +1,43 @@
 """Coders: the ways to convey latents in bytes, by name."""
 
-from collections.abc import Callable
 from typing import Any
 
 from rdbound.coding.base import Coder
+from rdbound.coding.dithered import DitheredCoder
+from rdbound.coding.layered import LayeredCoder
 from rdbound.coding.rounding import RoundingCoder
 from rdbound.coding.tables import Tables
-from rdbound.registry import build
+from rdbound.registry import build, find
 
-__all__ = ["CODERS", "make_coder"]
+__all__ = ["CODERS", "coders_of", "make_coder"]
 
-CODERS: dict[str, Callable[..., Coder]] = {"rounding": RoundingCoder}
+CODERS: dict[str, type[Coder]] = {
+    of.name: of for of in (RoundingCoder, DitheredCoder, LayeredCoder)
+}
 """Each with a ``code`` of its own, the byte by which a container names it."""
 
 
-def make_coder(name: str, tables: Tables, /, **options: Any) -> Coder:
+def coders_of(form: str) -> list[str]:
+    """The names of those that serve models of a form; the first is the one taken by default."""
+    return [name for name, coder in CODERS.items() if coder.form == form]
+
+
+def make_coder(name: str, form: str, tables: Tables, /, **options: Any) -> Coder:
     """The coder called ``name``, with the tables of a checkpoint and its own options.
 
-    Raises ValueError for an unknown name or option.
+    Args:
+      name: in :data:`CODERS`.
+      form: of the model.
+      tables: of its checkpoint.
+      options: of the coder.
+
+    Raises ValueError for an unknown name or option, or a coder that serves another form.
     """
     if "tables" in options:
         raise ValueError(f"coder {name!r}: its tables are those of the checkpoint, not an option")
+    if find("coder", CODERS, name).form != form:
+        raise ValueError(
+            f"the coder {name!r} serves no checkpoint of form {form!r}: give one of form "
+            f"{CODERS[name].form!r}, or the coder {' or '.join(map(repr, coders_of(form)))}"
+        )
     return build("coder", CODERS, name, {"tables": tables, **options})

@@ -12,8 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from rdbound.coding.grid import SCALES
 from rdbound.coding.tables import (
-    LEVELS,
     FrequencyTable,
     Tables,
     gaussian_tables,
@@ -73,7 +73,7 @@ def check_tables(model: Any, tables: Tables) -> None:
             raise ValueError(f"level {level}: {type(prior).__name__} is no prior of integers")
         lookup = _lookup(prior)
         key = key_of(lookup.family, level, lookup.scaled)
-        wanted = LEVELS if lookup.scaled else int(lookup.place.max()) + 1
+        wanted = SCALES.levels if lookup.scaled else int(lookup.place.max()) + 1
         found = len(tables.get(key, ()))
         if found != wanted:
             raise ValueError(f"level {level} needs {wanted} tables {key!r}; there are {found}")

@@ -1,34 +1,45 @@
-"""The guard list: table indexes that a decoder could get wrong, said in the stream.
+"""The guard list: indexes that a decoder could get wrong, said in the stream.
 
-An encoder lists every position whose log-scale lies within a band of a table
-boundary, with the parity of its index. A decoder whose log-scale differs by
-less than the band from the encoder's is off by at most one table there and
-nowhere else, so the parity settles which. Gaps between positions are Rice-coded
-(about 15 bits an entry).
+An encoder lists every position whose float lies within a band of a boundary of its grid
+(:mod:`rdbound.coding.grid`), with the parity of its index. A decoder whose float differs by
+less than the band from the encoder's is off by at most one there and nowhere else, so the
+parity settles which. Gaps between positions are Rice-coded (about 15 bits an entry).
 
-Boundaries are ln(256/0.11)/63 = 0.123 of log-scale apart and the band is 2e-5 wide:
+Boundaries of log-scales are ln(256/0.11)/63 = 0.123 apart and the band is 2e-5 wide:
 of log-scales spread evenly over the ladder one in about 6000 is listed.
 """
 
 import numpy as np
 
+from rdbound.coding.grid import SCALES, EvenGrid
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.tables import LEVELS, LOG_SCALE_MIN, LOG_SCALE_STEP, scale_indexes
 
-__all__ = ["BAND", "read_indexes", "write_indexes"]
+__all__ = ["BAND", "agreed", "read_indexes", "write_indexes"]
 
 BAND = 1e-5
 """Half-width of the guard band in log-scale. Float32 arithmetic in another order
 moves the log-scales of Res-hyper by 1e-6 (measured: 1.3e-6 at most on a Kodak image)."""
 
 
-def write_indexes(writer: Writer, log_sigma: np.ndarray) -> np.ndarray:
-    """Write the guard list of ``log_sigma`` [n]; return the indexes uint8 [n].
+def agreed(stream: Writer | Reader, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
+    """The indexes of ``values`` [n] that both sides use: written, or read, and checked.
+
+    They go into the stream's checksum: where the sides differ by more than the band,
+    that is an error and no wrong image.
+    """
+    side = write_indexes if isinstance(stream, Writer) else read_indexes
+    index = side(stream, values, grid)  # type: ignore[arg-type]
+    stream.check(index)
+    return index
+
+
+def write_indexes(writer: Writer, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
+    """Write the guard list of ``values`` [n]; return their indexes [n].
 
     The list: its length, then for each entry the gap to the one before it and the
     parity of its index.
     """
-    index, distance = scale_indexes(log_sigma)
+    index, distance = grid.nearest(values)
     listed = np.flatnonzero(distance < BAND)
     writer.integer(len(listed), len(index) + 1)
     low_bits = _low_bits(len(index), len(listed))
@@ -44,14 +55,14 @@ def write_indexes(writer: Writer, log_sigma: np.ndarray) -> np.ndarray:
     return index
 
 
-def read_indexes(reader: Reader, log_sigma: np.ndarray) -> np.ndarray:
-    """The encoder's indexes uint8 [n], from the decoder's own log-scales and the list.
+def read_indexes(reader: Reader, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
+    """The encoder's indexes [n], from the decoder's own values and the list.
 
-    Right wherever the two machines' log-scales differ by less than :data:`BAND`;
+    Right wherever the two machines' values differ by less than :data:`BAND`;
     elsewhere the checksum of the indexes tells. Raises
     :class:`rdbound.coding.range_coder.UnreadableError` for a position beyond the latent.
     """
-    index, _ = scale_indexes(log_sigma)
+    index, _ = grid.nearest(values)
     start, count = 0, reader.integer(len(index) + 1)
     low_bits = _low_bits(len(index), count)
     for _ in range(count):
@@ -63,7 +74,7 @@ def read_indexes(reader: Reader, log_sigma: np.ndarray) -> np.ndarray:
             raise UnreadableError("a guarded position beyond the latent")
         parity = reader.integer(2)
         if index[position] % 2 != parity:
-            index[position] = _across(float(log_sigma[position]), int(index[position]))
+            index[position] = grid.across(float(values[position]), int(index[position]))
         start = position + 1
     return index
 
@@ -71,9 +82,3 @@ def read_indexes(reader: Reader, log_sigma: np.ndarray) -> np.ndarray:
 def _low_bits(length: int, count: int) -> int:
     """Low bits of a gap's Rice code: about log₂ of the mean gap."""
     return max(0, (length // max(1, count)).bit_length() - 1)
-
-
-def _across(log_sigma: float, index: int) -> int:
-    """The neighbour of ``index`` on the other side of the nearest boundary."""
-    place = (log_sigma - LOG_SCALE_MIN) / LOG_SCALE_STEP
-    return min(max(index + (1 if place > index else -1), 0), LEVELS - 1)

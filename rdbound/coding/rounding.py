@@ -6,7 +6,7 @@ import numpy as np
 
 from rdbound.coding.base import Coder
 from rdbound.coding.families import key_of
-from rdbound.coding.guard import read_indexes, write_indexes
+from rdbound.coding.guard import agreed
 from rdbound.coding.range_coder import LARGEST, Reader, Writer
 from rdbound.coding.tables import FrequencyTable
 from rdbound.ops.distributions import Prior
@@ -57,12 +57,7 @@ class RoundingCoder(Coder):
         place = lookup.place.ravel()
         if not lookup.scaled:
             return place.astype(np.uint16), tables
-        if isinstance(stream, Writer):
-            index = write_indexes(stream, place)
-        else:
-            index = read_indexes(stream, place)
-        stream.check(index)
-        return index, tables
+        return agreed(stream, place), tables
 
 
 def _integers(residual: np.ndarray) -> np.ndarray:

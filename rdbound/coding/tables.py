@@ -4,11 +4,12 @@ The decoder recomputes prior scales in floating point, so nothing in a stream
 may hang on their last digit: a log-scale only chooses an *index* into tables
 of integer frequencies, which are part of the checkpoint.
 
-The ladder has 64 scales, log-spaced from 0.11 to 256 as is usual (CompressAI, TFC);
-frequencies sum to 2^20, not the usual 2^16, and what lies beyond five standard
-deviations is escaped.
+The ladder has the scales of :data:`rdbound.coding.grid.SCALES`; frequencies sum to 2^20,
+not the usual 2^16, and what lies beyond five standard deviations is escaped. Made by
+:mod:`rdbound.ops.portable`, the tables of a scale are the same on every machine.
 """
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property, partial
@@ -16,16 +17,13 @@ from functools import cached_property, partial
 import constriction
 import numpy as np
 
+from rdbound.coding.grid import SCALES
 from rdbound.ops.distributions import TAIL, Gaussian
 
-__all__ = ["LEVELS", "LOG_SCALE_MIN", "LOG_SCALE_STEP", "TOTAL", "FrequencyTable", "Tables",
-           "gaussian_tables", "ladder", "pack", "scale_indexes", "table_from_mass",
-           "unpack"]  # fmt: skip
+__all__ = ["TOTAL", "FrequencyTable", "Tables", "gaussian_tables", "ladder", "pack",
+           "table_from_mass", "unpack"]  # fmt: skip
 
 TOTAL = 2**20  # every table's frequencies sum to this: exact in float32
-LEVELS = 64
-LOG_SCALE_MIN = float(np.log(0.11))
-LOG_SCALE_STEP = float(np.log(256.0 / 0.11)) / (LEVELS - 1)
 
 _WIDEST = 4096  # largest symbol of a table; what lies beyond is escaped
 
@@ -72,36 +70,23 @@ def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) ->
     """
     reach = min(_WIDEST, reach)
     mass = box_mass(np.arange(-reach, reach + 1, dtype=np.float64))
-    return FrequencyTable(_quantize(np.append(mass, max(0.0, 1.0 - mass.sum()))))
+    return FrequencyTable(_quantize(np.append(mass, max(0.0, 1.0 - math.fsum(mass)))))
 
 
 def ladder(standard_mass: Callable) -> list[FrequencyTable]:
-    """The :data:`LEVELS` tables of a family of scales, log-spaced from 0.11 to 256.
+    """The tables of a family of scales, one for each of :data:`rdbound.coding.grid.SCALES`.
 
     ``standard_mass(r, sigma)``: see :class:`rdbound.ops.distributions.Prior`.
     """
-    scales = np.exp(LOG_SCALE_MIN + LOG_SCALE_STEP * np.arange(LEVELS))
     return [
-        table_from_mass(partial(standard_mass, sigma=s), 1 + int(np.ceil(TAIL * s))) for s in scales
+        table_from_mass(partial(standard_mass, sigma=s), 1 + int(np.ceil(TAIL * s)))
+        for s in SCALES.scale(np.arange(SCALES.levels))
     ]
 
 
 def gaussian_tables() -> list[FrequencyTable]:
     """The ladder of centred Gaussians."""
     return ladder(Gaussian.standard_mass)
-
-
-def scale_indexes(log_sigma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Log-scales → (index of the nearest table, distance to the nearest boundary).
-
-    The distance is in units of log-scale and infinite beyond the outermost
-    tables, where no neighbour exists. Both have the shape of ``log_sigma``.
-    """
-    place = (np.asarray(log_sigma, np.float64) - LOG_SCALE_MIN) / LOG_SCALE_STEP
-    index = np.clip(np.rint(place), 0, LEVELS - 1)
-    distance = (0.5 - np.abs(place - index)) * LOG_SCALE_STEP
-    outside = (place < 0) | (place > LEVELS - 1)
-    return index.astype(np.uint8), np.where(outside, np.inf, distance)
 
 
 def pack(tables: list[FrequencyTable]) -> tuple[np.ndarray, np.ndarray]:

@@ -17,9 +17,9 @@ from typing import NamedTuple, Protocol
 import jax
 import jax.numpy as jnp
 import numpy as np
-from scipy.special import ndtr
 
 from rdbound.ops import gaussian
+from rdbound.ops.portable import portable_ndtr
 
 __all__ = [
     "Draws",
@@ -32,6 +32,7 @@ __all__ = [
     "Prior",
     "box_mass",
     "draw_triangular",
+    "mixture_mass",
 ]
 
 
@@ -84,11 +85,27 @@ TAIL = 5.0
 def box_mass(values: np.ndarray, mu: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
     """P(|N(mu, sigma²) − value| < ½) in float64, on the lower tail for precision.
 
-    For making tables; :func:`rdbound.ops.gaussian.box_log_mass` is its
-    differentiable twin. All arguments broadcast.
+    For making tables, the same on every machine; :func:`rdbound.ops.gaussian.box_log_mass`
+    is its differentiable twin. All arguments broadcast.
     """
     distance = np.abs(values - mu)
-    return ndtr((0.5 - distance) / sigma) - ndtr((-0.5 - distance) / sigma)
+    return portable_ndtr((0.5 - distance) / sigma) - portable_ndtr((-0.5 - distance) / sigma)
+
+
+def mixture_mass(weight: np.ndarray, offset: np.ndarray, sigma: np.ndarray) -> list:
+    """(mass, reach) of mixtures of Gaussians, see :meth:`Mixture.channel_mass`.
+
+    ``weight``, ``offset`` and ``sigma`` are [C, K]; what they are made of decides whether the
+    masses are the same on every machine.
+    """
+    reach = np.ceil((np.abs(offset) + TAIL * sigma).max(axis=1)).astype(int) + 1
+
+    def mass(c: int) -> Callable[[np.ndarray], np.ndarray]:
+        parts = list(zip(weight[c], offset[c], sigma[c], strict=True))
+        # A sum in a given order: NumPy's own hangs on the processor.
+        return lambda r: sum((w * box_mass(r, mu, s) for w, mu, s in parts), np.zeros_like(r))
+
+    return [(mass(c), int(reach[c])) for c in range(len(weight))]
 
 
 class Draws(Protocol):
@@ -203,16 +220,13 @@ class Mixture(NamedTuple):
         ``mass(r)`` is the probability of the box at centre + r; ``reach`` is where
         the furthest component has ended, :data:`TAIL` standard deviations out.
         """
-        weight = np.exp(np.asarray(self.log_weight, np.float64))
-        centre = np.asarray(self.centre, np.float64)[:, None]
-        offset = np.asarray(self.mu, np.float64) - centre
-        sigma = np.exp(np.asarray(self.log_sigma, np.float64))
-        reach = np.ceil((np.abs(offset) + TAIL * sigma).max(axis=1)).astype(int) + 1
+        weight, offset, log_sigma = self.components()
+        return mixture_mass(weight, offset, np.exp(log_sigma))
 
-        def mass(c: int):
-            return lambda r: np.sum(weight[c] * box_mass(r[:, None], offset[c], sigma[c]), axis=1)
-
-        return [(mass(c), int(reach[c])) for c in range(len(weight))]
+    def components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """(weights, means less the centre, log-scales), float64 [C, K] each."""
+        log_weight, mu, log_sigma, centre = (np.asarray(leaf, np.float64) for leaf in self)
+        return np.exp(log_weight), mu - centre[..., None], log_sigma
 
     def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""

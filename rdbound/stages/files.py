@@ -3,8 +3,9 @@
 import io
 import os
 import tempfile
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from PIL import Image
@@ -27,6 +28,8 @@ def compress_file(
     force: bool = False,
     outside: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
+    coder: str | None = None,
+    options: Mapping[str, Any] | None = None,
 ) -> str:
     """Code an image; returns a line that tells bytes and rate.
 
@@ -38,13 +41,15 @@ def compress_file(
       force: overwrite the target.
       outside: see :func:`rdbound.checkpoint.load`.
       max_pixels: a larger image is refused before it is decoded.
+      coder: see :class:`rdbound.coding.Codec`.
+      options: of the coder.
 
     Raises ValueError as what it calls does, and where ``target`` is there already, or is
     one of the files that are read.
     """
     _check_target(target, force, source, resolve(checkpoint))
-    image = read_image(source, max_pixels)
-    data = _codec(checkpoint, outside, max_pixels).compress(image, lmbda)
+    codec = _codec(checkpoint, outside, max_pixels, coder, **(options or {}))
+    data = codec.compress(image := read_image(source, max_pixels), lmbda)
     _write(target, data)
     rate = 8 * len(data) / (image.shape[0] * image.shape[1])
     return f"{target}: {len(data)} bytes, {rate:.4f} bits per pixel"
@@ -99,11 +104,17 @@ def _check_target(target: Path, force: bool, *inputs: Path) -> None:
     refuse_overwriting(target, force, *inputs)
 
 
-def _codec(checkpoint: str, outside: Collection[str], max_pixels: int) -> Codec:
+def _codec(
+    checkpoint: str,
+    outside: Collection[str],
+    max_pixels: int,
+    coder: str | None = None,
+    **options: Any,
+) -> Codec:
     loaded = load(checkpoint, outside)
     if loaded.model.stride == 1:
         raise ValueError(f"{checkpoint}: a model of vectors, which codes no image")
-    return Codec(loaded.model, loaded.tables, max_pixels=max_pixels)
+    return Codec(loaded.model, loaded.tables, coder, max_pixels, **options)
 
 
 def _encoded(image: np.ndarray, kind: str) -> bytes:

@@ -1,15 +1,15 @@
 import numpy as np
 import pytest
 
+from rdbound.coding.grid import SCALES
 from rdbound.coding.guard import BAND, read_indexes, write_indexes
 from rdbound.coding.range_coder import Reader, Writer
-from rdbound.coding.tables import LEVELS, LOG_SCALE_MIN, LOG_SCALE_STEP, scale_indexes
 
 
 def _log_scales(rng, n=20_000):
     """Half of them crowd around table boundaries, within a few bands."""
-    anywhere = rng.uniform(LOG_SCALE_MIN - 1, LOG_SCALE_MIN + LEVELS * LOG_SCALE_STEP, n // 2)
-    boundary = LOG_SCALE_MIN + LOG_SCALE_STEP * (rng.integers(0, LEVELS - 1, n // 2) + 0.5)
+    anywhere = rng.uniform(SCALES.low - 1, SCALES.low + SCALES.levels * SCALES.step, n // 2)
+    boundary = SCALES.low + SCALES.step * (rng.integers(0, SCALES.levels - 1, n // 2) + 0.5)
     return np.concatenate([anywhere, boundary + rng.normal(0, 2 * BAND, n // 2)])
 
 
@@ -20,7 +20,7 @@ def test_a_decoder_inside_the_band_reads_the_same_indexes(seed):
     writer = Writer()
     index = write_indexes(writer, log_sigma)
     noisy = log_sigma + rng.uniform(-BAND, BAND, len(log_sigma)) * 0.999
-    assert (scale_indexes(noisy)[0] != index).any(), "the perturbation must matter"
+    assert (SCALES.nearest(noisy)[0] != index).any(), "the perturbation must matter"
     np.testing.assert_array_equal(read_indexes(Reader(writer.finish()), noisy), index)
 
 
@@ -33,8 +33,8 @@ def test_outside_the_band_indexes_differ(rng):
 
 
 def test_the_nearest_table_is_chosen():
-    levels = LOG_SCALE_MIN + LOG_SCALE_STEP * np.arange(LEVELS)
-    index, distance = scale_indexes(levels + 0.3 * LOG_SCALE_STEP)
-    np.testing.assert_array_equal(index, np.arange(LEVELS))
-    np.testing.assert_allclose(distance[:-1], 0.2 * LOG_SCALE_STEP)
+    levels = SCALES.low + SCALES.step * np.arange(SCALES.levels)
+    index, distance = SCALES.nearest(levels + 0.3 * SCALES.step)
+    np.testing.assert_array_equal(index, np.arange(SCALES.levels))
+    np.testing.assert_allclose(distance[:-1], 0.2 * SCALES.step)
     assert distance[-1] == np.inf

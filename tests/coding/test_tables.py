@@ -1,14 +1,13 @@
 import numpy as np
 import pytest
 
+from rdbound.coding import grid
 from rdbound.coding.tables import (
-    LEVELS,
     TOTAL,
     FrequencyTable,
     gaussian_tables,
     ladder,
     pack,
-    scale_indexes,
     table_from_mass,
     unpack,
 )
@@ -30,7 +29,7 @@ def tables():
 
 
 def test_every_table_of_the_ladder_sums_to_the_total_and_has_no_zero(tables):
-    assert (TOTAL, LEVELS, len(tables)) == (2**20, 64, 64)
+    assert (TOTAL, grid.SCALES.levels, len(tables)) == (2**20, 64, 64)
     for table in tables:
         assert table.frequencies.sum() == 2**20
         assert table.frequencies.min() >= 1
@@ -111,7 +110,7 @@ def test_the_index_is_of_the_nearest_scale_and_the_distance_to_the_nearest_bound
     logs = np.log(SCALES)
     boundaries = (logs[1:] + logs[:-1]) / 2
     log_sigma = rng.uniform(logs[0], logs[-1], (40, 50))
-    index, distance = scale_indexes(log_sigma)
+    index, distance = grid.SCALES.nearest(log_sigma)
     assert index.shape == distance.shape == (40, 50)
     assert index.dtype == np.uint8
     np.testing.assert_array_equal(index, np.abs(log_sigma[..., None] - logs).argmin(-1))
@@ -120,7 +119,7 @@ def test_the_index_is_of_the_nearest_scale_and_the_distance_to_the_nearest_bound
 
 
 def test_beyond_the_outermost_scales_no_boundary_is_near():
-    index, distance = scale_indexes(np.log([1e-9, 0.1099, 0.1101, 255.9, 256.1, 1e9]))
+    index, distance = grid.SCALES.nearest(np.log([1e-9, 0.1099, 0.1101, 255.9, 256.1, 1e9]))
     assert index.tolist() == [0, 0, 0, 63, 63, 63]
     assert np.isinf(distance).tolist() == [True, True, False, False, True, True]
     half = np.log(256 / 0.11) / 63 / 2

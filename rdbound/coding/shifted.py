@@ -1,0 +1,106 @@
+"""Tables of boxes that are shifted: what the index of a dithered quantizer is coded with.
+
+Given the dither u an index k has the mass of the unit box around k + u. A dither has many
+values, so that those whose masses differ little share a table, a *cell*: the mass is taken
+at its middle, which costs less than 0.001 bit and changes nothing of what is conveyed. Tables are
+made where they are first needed, by arithmetic that is the same on every machine
+(:mod:`rdbound.ops.portable`); no checkpoint holds them.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+from rdbound.coding.grid import EvenGrid
+from rdbound.coding.tables import FrequencyTable, table_from_mass
+from rdbound.ops.distributions import TAIL
+
+__all__ = ["ChannelBoxes", "ScaledBoxes", "ShiftedBoxes"]
+
+_FINENESS = 8.0  # cells a standard deviation
+_CELLS = 41  # the last: no box's edge within five standard deviations
+_CHANNEL_CELLS = 16
+
+
+class ShiftedBoxes(Protocol):
+    """The boxes of a family, by the number of a table and a dither."""
+
+    def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """The number of the table of each symbol [n], of the indexes and dithers [n]."""
+        ...
+
+    def signs(self, u: np.ndarray) -> np.ndarray:
+        """What an index is multiplied by to be the table's symbol, ±1 [n]."""
+        ...
+
+    def table(self, group: int) -> FrequencyTable:
+        """The table of a number."""
+        ...
+
+
+class ScaledBoxes:
+    """Of a family of centred symmetric densities that differ in their scale.
+
+    Cells are an eighth of a standard deviation wide, counted from the edge of a box
+    inwards: only there do the masses change. As the density is symmetric, the boxes of −u
+    are those of u mirrored.
+
+    Args:
+      standard_mass: see :class:`rdbound.ops.distributions.Prior`.
+      grid: of log-scales.
+    """
+
+    def __init__(self, standard_mass: Callable, grid: EvenGrid):
+        self._mass, self._sigma = standard_mass, grid.scale(np.arange(grid.levels))
+        self.table = cache(self._table)
+
+    def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        inwards = (0.5 - np.abs(u)) * _FINENESS / self._sigma[index]
+        cell = np.minimum(np.floor(inwards), _CELLS - 1).astype(np.int64)
+        return index.astype(np.int64) * _CELLS + cell
+
+    def signs(self, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        return np.where(u < 0, -1, 1)
+
+    def _table(self, group: int) -> FrequencyTable:
+        index, cell = divmod(group, _CELLS)
+        sigma = self._sigma[index]
+        width = sigma / _FINENESS
+        # A cell may end in the middle of the box, where the dither is zero.
+        inwards = min(0.5 * (cell * width + min(0.5, (cell + 1) * width)), 0.5)
+        shift = 0.5 - inwards
+        return table_from_mass(
+            lambda k: self._mass(k + shift, sigma), 2 + int(np.ceil(TAIL * sigma))
+        )
+
+
+class ChannelBoxes:
+    """Of densities a channel.
+
+    Args:
+      masses: for each channel (mass, reach), see
+        :class:`rdbound.ops.distributions.Prior`.
+    """
+
+    def __init__(self, masses: Sequence[tuple[Callable[[np.ndarray], np.ndarray], int]]):
+        self._masses = masses
+        self.table = cache(self._table)
+
+    def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        cell = np.floor((u + 0.5) * _CHANNEL_CELLS).astype(np.int64)
+        return index.astype(np.int64) * _CHANNEL_CELLS + cell
+
+    def signs(self, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        return np.ones(len(u), np.int64)
+
+    def _table(self, group: int) -> FrequencyTable:
+        channel, cell = divmod(group, _CHANNEL_CELLS)
+        mass, reach = self._masses[channel]
+        shift = (cell + 0.5) / _CHANNEL_CELLS - 0.5
+        return table_from_mass(lambda k: mass(k + shift), reach + 1)

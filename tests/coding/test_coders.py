@@ -1,0 +1,117 @@
+"""What holds for every coder: the rate of its channel, in bytes that any process reads."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+
+from rdbound.channels import make_channel
+from rdbound.coding import CODERS, BitstreamError, Codec
+from rdbound.coding.coders import coders_of, make_coder
+from rdbound.datum import image_datum
+from rdbound.objective import objective
+from tests.toy import Toy
+
+OVERHEAD = 0.01
+"""Of the channel's bits: scales of a ladder, cells of dithers; beside 60 bytes of header."""
+
+SIZES = [(1, 1), (65, 129), (160, 120)]
+
+_CODECS = {name: Codec(Toy(coder.form), coder=name) for name, coder in CODERS.items()}
+
+
+def _image(rng, height, width):
+    return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
+
+
+@pytest.fixture(params=list(CODERS))
+def name(request):
+    return request.param
+
+
+@pytest.mark.parametrize("lmbda", [0.001, 0.01, 0.1])
+def test_the_bytes_are_the_bits_of_the_channel(name, lmbda, rng):
+    image = _image(rng, 160, 120)
+    codec, channel = _CODECS[name], make_channel(CODERS[name].channel)
+    datum = image_datum(image, 8)
+
+    @jax.jit
+    def bits(key):
+        return sum(objective(Toy(CODERS[name].form), channel, datum, key, lmbda).bits)
+
+    ideal = np.array([bits(jax.random.key(k)) for k in range(16 if channel.random else 1)])
+    spread = 4 * ideal.std(ddof=1) * (1 + 1 / len(ideal)) ** 0.5 if channel.random else 0.0
+    excess = 8 * len(codec.compress(image, lmbda)) - ideal.mean()
+    assert -spread < excess < OVERHEAD * ideal.mean() + 8 * 60 + spread
+
+
+def test_a_fresh_process_decodes_the_same_pixels_with_one_thread_and_with_several(
+    name, rng, tmp_path
+):
+    codec, digests = _CODECS[name], []
+    for place, size in enumerate(SIZES):
+        data = codec.compress(_image(rng, *size))
+        decoded = codec.decompress(data)
+        assert decoded.shape == (*size, 3)
+        (tmp_path / str(place)).write_bytes(data)
+        digests.append(hashlib.sha256(decoded.tobytes()).hexdigest())
+    script = (
+        "import hashlib, json, sys; from pathlib import Path\n"
+        "from rdbound.coding import Codec; from tests.toy import Toy\n"
+        f"codec = Codec(Toy({CODERS[name].form!r}))\n"
+        f"files = [Path(sys.argv[1], str(k)) for k in range({len(SIZES)})]\n"
+        "found = [codec.decompress(file.read_bytes()) for file in files]\n"
+        "print(json.dumps([hashlib.sha256(x.tobytes()).hexdigest() for x in found]))\n"
+    )
+    flags = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
+    for environment in ({}, {"XLA_FLAGS": flags}):
+        done = subprocess.run([sys.executable, "-c", script, tmp_path], check=True, text=True,
+                              capture_output=True, env=os.environ | environment)  # fmt: skip
+        assert json.loads(done.stdout) == digests
+
+
+def test_every_corruption_and_truncation_is_an_error(name, rng):
+    codec = _CODECS[name]
+    data = codec.compress(_image(rng, 5, 9))
+    for n in range(len(data)):
+        with pytest.raises(BitstreamError):
+            codec.decompress(data[:n])
+        damaged = bytearray(data)
+        damaged[n] ^= 0x55
+        with pytest.raises(BitstreamError):
+            codec.decompress(bytes(damaged))
+
+
+@pytest.mark.parametrize("seed", [1, 2**63 - 1])
+@pytest.mark.parametrize("coder", [n for n in CODERS if n != "rounding"])
+def test_a_seed_travels_with_the_stream(coder, seed, rng):
+    image = _image(rng, 24, 40)
+    codec = Codec(Toy(CODERS[coder].form), coder=coder, seed=seed)
+    data = codec.compress(image)
+    assert data != _CODECS[coder].compress(image)
+    np.testing.assert_array_equal(_CODECS[coder].decompress(data), codec.decompress(data))
+
+
+def test_codes_differ():
+    assert len({coder.code for coder in CODERS.values()}) == len(CODERS)
+
+
+def test_each_form_has_its_coders_and_the_first_is_the_default():
+    assert coders_of("codec") == ["rounding", "dithered"]
+    assert coders_of("bound") == ["layered"]
+    assert Codec(Toy("codec")).coder.name == "rounding"
+    assert Codec(Toy("bound")).coder.name == "layered"
+
+
+@pytest.mark.parametrize(("coder", "form", "message"), [
+    ("rounding", "bound", "form 'codec', or the coder 'layered'"),
+    ("layered", "codec", "form 'bound', or the coder 'rounding' or 'dithered'"),
+])  # fmt: skip
+def test_a_coder_of_another_form_names_what_would_serve(coder, form, message):
+    with pytest.raises(ValueError, match=f"the coder '{coder}' serves no .*'{form}': .*{message}"):
+        make_coder(coder, form, {})

@@ -1,0 +1,59 @@
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdbound.ops.distributions import Gaussian
+from rdbound.ops.prior_scaled import NOISES, PriorScaled, nearest_prior_scaled
+
+
+def test_the_scale_is_that_of_reverse_water_filling():
+    """x ~ N(0, v), D: what is conveyed has the variance v − D given nothing, D(1 − D/v) given x."""
+    variance, D = np.array([0.5, 1.0, 9.0], np.float32), np.float32(0.25)
+    prior = Gaussian(np.zeros(3, np.float32), 0.5 * np.log(variance - D))
+    noise = np.full(3, 0.5 * np.log(D), np.float32)
+    scale = np.exp(PriorScaled(prior.mu, noise).given(prior).log_sigma)
+    np.testing.assert_allclose(scale**2, D * (1 - D / variance), rtol=1e-5)
+
+
+def test_the_scale_is_never_above_the_priors_and_meets_it_where_nothing_is_told():
+    prior = Gaussian(jnp.zeros(4), jnp.array([-3.0, -1.0, 0.0, 2.0]))
+    for log_noise in (-2.0, 0.0, 4.0):
+        scale = PriorScaled(jnp.zeros(4), jnp.full(4, log_noise)).given(prior).log_sigma
+        assert (scale < prior.log_sigma).all()
+        assert (scale < log_noise).all()
+    far = PriorScaled(jnp.zeros(4), jnp.full(4, 12.0)).given(prior).log_sigma
+    np.testing.assert_allclose(far, prior.log_sigma, atol=1e-6)
+
+
+def test_given_spreads_a_prior_of_channels_over_places():
+    prior = Gaussian(jnp.zeros(3), jnp.array([0.0, 1.0, 2.0]))
+    found = PriorScaled(jnp.zeros((4, 5, 3)), jnp.zeros(3)).given(prior)
+    assert found.log_sigma.shape == (4, 5, 3)
+    expected = -0.5 * np.log(np.exp([-0.0, -2.0, -4.0]) + 1.0)
+    np.testing.assert_allclose(found.log_sigma[2, 3], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize("shape", [(40, 3), (6, 7, 3)])
+def test_the_nearest_noise_is_the_best_of_all_by_brute_force(shape, key):
+    keys = jax.random.split(key, 3)
+    prior = Gaussian(jnp.zeros(3), jax.random.normal(keys[0], (3,)))
+    log_sigma = -1.0 + 0.5 * jax.random.normal(keys[1], shape)
+    mu = jax.random.normal(keys[2], shape)
+    found = nearest_prior_scaled(Gaussian(mu, log_sigma), prior)
+    np.testing.assert_array_equal(found.mu, mu)
+    q = np.asarray(log_sigma, np.float64).reshape(-1, 3)
+    for c in range(3):
+        costs = []
+        for noise in NOISES:
+            s = -0.5 * np.log(np.exp(-2 * float(prior.log_sigma[c])) + np.exp(-2.0 * noise))
+            # KL(N(0, s²) ‖ N(0, σ²)), summed over places.
+            costs.append(np.sum(q[:, c] - s + np.exp(2 * (s - q[:, c])) / 2 - 0.5))
+        assert found.log_noise[c] == NOISES[np.argmin(costs)]
+
+
+def test_a_posterior_of_the_family_is_found_again():
+    prior = Gaussian(jnp.zeros((9, 4)), jnp.linspace(-2.0, 2.0, 36).reshape(9, 4))
+    noise = jnp.array([-2.0, -0.5, 0.25, 1.5])
+    posterior = PriorScaled(jnp.zeros((9, 4)), noise).given(prior)
+    np.testing.assert_array_equal(nearest_prior_scaled(posterior, prior).log_noise, noise)
