@@ -13,13 +13,16 @@ the prior's −log₂ mass of the unit box around the sample:
     straight-through  round(μ − μ̂) + μ̂, gradient 1  box
     mixed             straight-through's            uniform's
     sga               between two integers, + μ̂     box
+    annealed          the mean of sga's, + μ̂        box
+    soft-rounding     s(s(r) + ν) + μ̂               box
+    map               μ                             box
     rounding          round(μ − μ̂) + μ̂              box
     prior-scaled      μ + s·ε, s of σ̂               KL(N(μ, s²) ‖ prior)
     layered           μ + s·ε, s of σ̂               box of the mean, of random width
     noiseless         μ                             0
 
 ``gaussian`` and ``sampled`` are rates of a bound, ``rounding`` that of a codec; the
-four above it train or refine a codec. ``layered`` is the Gaussian channel as a codec runs it,
+seven above it train or refine a codec. ``layered`` is the Gaussian channel as a codec runs it,
 ``prior-scaled`` what it would cost without coding. ``combined`` and ``per-level`` are made of
 others.
 """
@@ -31,11 +34,13 @@ from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.combine import CombinedChannel, PerLevelChannel
 from rdbound.channels.gaussian import GaussianChannel
 from rdbound.channels.layered import LayeredChannel
+from rdbound.channels.map import MAPChannel
 from rdbound.channels.noiseless import NoiselessChannel
 from rdbound.channels.prior_scaled import PriorScaledChannel
 from rdbound.channels.rounding import RoundingChannel
 from rdbound.channels.sampled import SampledChannel
-from rdbound.channels.sga import SGAChannel
+from rdbound.channels.sga import DeterministicAnnealingChannel, SGAChannel
+from rdbound.channels.soft_rounding import SoftRoundingChannel
 from rdbound.channels.straight_through import StraightThroughChannel
 from rdbound.channels.uniform import UniformChannel
 from rdbound.registry import build
@@ -69,6 +74,9 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "noiseless": NoiselessChannel,
     "sampled": SampledChannel,
     "sga": SGAChannel,
+    "annealed": DeterministicAnnealingChannel,
+    "soft-rounding": SoftRoundingChannel,
+    "map": MAPChannel,
     "combined": _combined,
     "per-level": _per_level,
 }

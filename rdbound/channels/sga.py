@@ -1,16 +1,16 @@
-"""Stochastic Gumbel annealing: per-sample optimization of the quantized codec."""
+"""Stochastic Gumbel annealing, per-sample optimization of the quantized codec, and its mean."""
 
 from dataclasses import dataclass, replace
-from typing import Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
-from rdbound.ops.rounding import sga_round
+from rdbound.ops.rounding import annealed_round, sga_round
 
-__all__ = ["SGAChannel"]
+__all__ = ["DeterministicAnnealingChannel", "SGAChannel"]
 
 
 @dataclass(frozen=True)
@@ -47,10 +47,13 @@ class SGAChannel(Channel):
 
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey at the current temperature; the posterior's scale is not used."""
-        residual = posterior.mu - prior.centre
         temperature = self.initial if self.temperature is None else self.temperature
-        sample = sga_round(key, residual, temperature) + prior.centre
+        residual = posterior.mu - prior.centre
+        sample = self._round(key, residual, temperature) + prior.centre
         return Conveyed(sample, prior.box_bits(sample))
+
+    def _round(self, key: jax.Array, residual: jax.Array, temperature: Any) -> jax.Array:
+        return sga_round(key, residual, temperature)
 
     def temperature_at(self, step: int) -> float:
         """τ(step), a number."""
@@ -63,3 +66,17 @@ class SGAChannel(Channel):
         fall = self.initial * jnp.exp(-self.decay * (step - self.start))
         temperature = jnp.clip(fall, 1e-8, self.initial)
         return replace(self, temperature=temperature)
+
+
+@dataclass(frozen=True)
+class DeterministicAnnealingChannel(SGAChannel):
+    """The mean of the Gumbel draw's two integers in place of the draw, annealed alike.
+
+    A4 of Yang, Bamler & Mandt 2020 (§4.1; after Agustsson et al. 2017): what
+    stochastic annealing gains over it is what the noise is for.
+    """
+
+    random: ClassVar[bool] = False
+
+    def _round(self, key: jax.Array, residual: jax.Array, temperature: Any) -> jax.Array:
+        return annealed_round(residual, temperature)

@@ -7,6 +7,7 @@ import pytest
 
 from rdbound.channels import CHANNELS, make_channel
 from rdbound.ops.distributions import Gaussian, Mixture
+from rdbound.ops.rounding import kumaraswamy, soft_round
 
 SHAPE = (5, 7)
 MADE_OF_OTHERS = {"combined", "per-level"}
@@ -101,6 +102,52 @@ def test_sga_follows_its_schedule_and_becomes_rounding(key):
     np.testing.assert_allclose(cold.bits, rounded.bits, atol=1e-2)
 
 
+def test_deterministic_annealing_is_the_mean_under_sgas_probabilities(key):
+    """At 0.3 above an integer and τ = ½ the upper one has 1/(1 + e^((atanh 0.7 − atanh 0.3)·2))."""
+    channel = make_channel("annealed", initial=0.5, decay=0.001, start=700)
+    prior = Gaussian(jnp.zeros(3), jnp.ones(3))
+    warm = channel.at(10)(Gaussian(jnp.array([0.3, -1.7, 2.0]), jnp.zeros(3)), prior, key)
+    lower, upper = np.exp(-2 * np.arctanh([0.3, 0.7]))
+    share = upper / (lower + upper)
+    np.testing.assert_allclose(warm.sample[:2], [share, share - 2], rtol=1e-5)
+    assert abs(float(warm.sample[2]) - 2) < 1e-4
+    np.testing.assert_allclose(warm.bits, prior.box_bits(warm.sample), rtol=1e-6)
+    assert channel.temperature_at(1700) == pytest.approx(0.5 * np.exp(-1.0))
+    cold = channel.at(10**5)(_posterior(key), _prior(), key)
+    rounded = make_channel("rounding")(_posterior(key), _prior(), key)
+    np.testing.assert_allclose(cold.sample, rounded.sample, atol=1e-3)
+
+
+def test_map_conveys_the_mean_at_the_rate_of_its_box(key):
+    posterior, prior = _posterior(key), _prior()
+    found = make_channel("map")(posterior, prior, key)
+    np.testing.assert_array_equal(found.sample, posterior.mu)
+    np.testing.assert_allclose(found.bits, prior.box_bits(posterior.mu), rtol=1e-6)
+
+
+def test_soft_rounding_anneals_both_its_temperature_and_its_noise(key):
+    """At 0.3 and peaked noise first; at the end of the steps, and after, at 0.1 and uniform."""
+    posterior, prior = _posterior(key), _prior()
+    channel = make_channel("soft-rounding", steps=400)
+    for step, temperature, a in ((0, 0.3, 2.0), (100, 0.25, 1.75), (400, 0.1, 1.0), (900, 0.1, 1)):
+        noise = kumaraswamy(key, a, SHAPE) - 0.5
+        r = posterior.mu - prior.mu
+        expected = soft_round(soft_round(r, temperature) + noise, temperature) + prior.mu
+        found = channel.at(jnp.asarray(step))(posterior, prior, key)
+        np.testing.assert_allclose(found.sample, expected, atol=1e-5)
+        np.testing.assert_allclose(found.bits, prior.box_bits(expected), atol=1e-4)
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"temperature": [0.3, 0.0]}, "temperature = .*greater than 0"),
+    ({"peakedness": [0.5, 1.0]}, "peakedness = .*greater than or equal to 1"),
+    ({"steps": 0}, "steps = 0: .*greater than 0"),
+])  # fmt: skip
+def test_what_soft_rounding_cannot_be_is_told(options, message):
+    with pytest.raises(ValueError, match=message):
+        make_channel("soft-rounding", **options)
+
+
 def test_an_unknown_channel_is_named():
     with pytest.raises(ValueError, match="unknown channel 'guassian': choose one of gaussian"):
         make_channel("guassian")
@@ -150,7 +197,7 @@ def test_a_channel_per_level_is_each_in_its_place(key):
 def test_traits_say_what_is_random_and_what_is_annealed():
     random = {name: make_channel(name).random for name in NAMES}
     assert {name for name, yes in random.items() if not yes} == {
-        "rounding", "straight-through", "noiseless"}  # fmt: skip
+        "rounding", "straight-through", "noiseless", "map", "annealed"}  # fmt: skip
     assert make_channel("per-level", levels=["rounding", "gaussian"]).random
     assert not make_channel("per-level", levels=["rounding"]).random
     assert make_channel("gaussian").temperature_at(10) is None

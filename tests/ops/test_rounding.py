@@ -2,8 +2,16 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from scipy import stats
 
-from rdbound.ops.rounding import lower_bound, sga_round, straight_through_round
+from rdbound.ops.rounding import (
+    annealed_round,
+    kumaraswamy,
+    lower_bound,
+    sga_round,
+    soft_round,
+    straight_through_round,
+)
 
 
 def test_straight_through_rounds_with_identity_gradient():
@@ -89,3 +97,45 @@ def test_soft_draws_follow_a_simulation_of_the_formula(key):
 def test_draws_of_different_entries_are_independent(key):
     one, other = np.asarray(sga_round(key, jnp.full((2, 50_000), 0.4), 0.5), float)
     assert abs(np.corrcoef(one, other)[0, 1]) < 4 / np.sqrt(50_000)
+
+
+def test_the_annealed_mean_is_that_of_the_probabilities_without_their_noise():
+    """Brute force, in NumPy: probabilities proportional to e^(−atanh(distance)/τ)."""
+    x = np.linspace(-2.95, 2.95, 60)
+    low = np.floor(x)
+    for tau in (0.5, 0.1):
+        below, above = (np.exp(-np.arctanh(d) / tau) for d in (x - low, low + 1 - x))
+        expected = low + above / (below + above)
+        np.testing.assert_allclose(annealed_round(jnp.float32(x), tau), expected, atol=2e-5)
+
+
+@pytest.mark.parametrize("temperature", [0.05, 0.3, 1.0])
+def test_soft_rounding_keeps_integers_and_halves_and_is_odd_around_them(temperature):
+    x = jnp.array([-3.0, -1.5, 0.0, 0.5, 2.0])
+    np.testing.assert_allclose(soft_round(x, temperature), x, atol=1e-6)
+    d = jnp.linspace(0.01, 0.49, 25)
+    for centre in (-1.5, 0.5, 2.5):
+        above, below = soft_round(centre + d, temperature), soft_round(centre - d, temperature)
+        np.testing.assert_allclose(above - centre, centre - below, atol=1e-5)
+        assert (above > centre + d - 1e-6).all(), "pushed to the integer"
+    # By the published formula, at one place.
+    expected = 1.5 + np.tanh(0.2 / temperature) / (2 * np.tanh(0.5 / temperature))
+    np.testing.assert_allclose(soft_round(jnp.float32(1.7), temperature), expected, rtol=1e-5)
+
+
+def test_soft_rounding_lies_between_the_identity_and_rounding():
+    x = jnp.linspace(-2.99, 2.99, 301)
+    x = x[jnp.abs(x - jnp.floor(x) - 0.5) > 0.02]
+    np.testing.assert_allclose(soft_round(x, 100.0), x, atol=1e-4)
+    np.testing.assert_allclose(soft_round(x, 0.003), jnp.round(x), atol=1e-5)
+
+
+@pytest.mark.parametrize("a", [1.0, 1.5, 2.0, 4.0])
+def test_the_noise_has_kumaraswamys_distribution_with_its_mode_in_the_middle(key, a):
+    b = (2**a * (a - 1) + 1) / a
+    draws = np.asarray(kumaraswamy(key, a, (50_000,)), float)
+    assert stats.kstest(draws, lambda x: 1 - (1 - x**a) ** b).pvalue > 1e-3
+    if a > 1:
+        x = np.linspace(0.001, 0.999, 9999)
+        density = a * b * x ** (a - 1) * (1 - x**a) ** (b - 1)
+        assert abs(x[density.argmax()] - 0.5) < 1e-3
