@@ -12,6 +12,11 @@ lowers it:
     bound-refined-coupled bound-refined with a posterior of correlated neighbours, if named
     bound-refined         analog latents, evidence optimized for each datum
     bound                 analog latents, evidence by the inference network
+    bound-prior-scaled    bound with a posterior scale that the decoder knows, if named
+    bound-layered-ideal   its latents by a layered quantizer; −log₂ of probabilities, if named
+    bound-layered-coded   bound-layered-ideal written to bytes, if named
+    codec-dithered-ideal  latents by a dithered quantizer; −log₂ of probabilities, if named
+    codec-dithered-coded  codec-dithered-ideal written to bytes, if named
     codec-refined-real    codec-refined-ideal, its output real-valued in place of 8-bit
     codec-refined-ideal   rounded latents, optimized; −log₂ of their probabilities
     codec-ideal           rounded latents, by the inference network
@@ -76,6 +81,27 @@ _ALL = (
         "clip",
         through="gaussian",
         posterior="coupled",
+        asked=True,
+    ),
+    Method("bound-prior-scaled", "bound", "bound", "prior-scaled", "clip", asked=True),
+    Method("bound-layered-ideal", "ideal", "bound", "layered", "eight-bit", asked=True),
+    Method(
+        "bound-layered-coded",
+        "coded",
+        "bound",
+        "layered",
+        "eight-bit",
+        coder="layered",
+        asked=True,
+    ),
+    Method("codec-dithered-ideal", "ideal", "codec", "uniform", "eight-bit", asked=True),
+    Method(
+        "codec-dithered-coded",
+        "coded",
+        "codec",
+        "uniform",
+        "eight-bit",
+        coder="dithered",
         asked=True,
     ),
     Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),

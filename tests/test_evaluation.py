@@ -338,6 +338,34 @@ def test_coded_rows_are_the_files(images, tmp_path):
         assert abs(moved.mse / plain.mse - 1) > 1e-2, "other symbols, and so another file"
 
 
+@pytest.mark.parametrize(("form", "rung"), [("bound", "bound-layered"),
+                                            ("codec", "codec-dithered")])  # fmt: skip
+def test_bytes_and_pixels_of_a_stochastic_coder_are_those_of_its_channel(rng, form, rung):
+    """One draw against the mean of many: within four standard deviations of a draw."""
+    images = ImageExamples(ImageSet("noise", ("one",), lambda i: pixels))
+    pixels = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    samples = 12
+    options = EvaluationOptions(
+        lmbdas=(0.02,), samples=samples, methods=(f"{rung}-ideal", f"{rung}-coded")
+    )
+    ideal, coded = evaluate(_checkpoint(form), images, options)
+    assert [ideal.method, coded.method] == [f"{rung}-ideal", f"{rung}-coded"]
+    assert (ideal.samples, coded.samples, ideal.bytes) == (samples, 1, None)
+    assert coded.bits == 8 * coded.bytes
+    draw = 4 * ideal.J_se * samples**0.5
+    header = 8 * 60 / coded.pixels
+    assert -draw < coded.J - ideal.J < draw + header + 0.01 * ideal.bpp
+    assert abs(coded.mse / ideal.mse - 1) < 0.1
+    channel = make_channel({"bound": "layered", "codec": "uniform"}[form])
+    model, datum = Toy(form=form), image_datum(pixels, 8)
+
+    def one(key):
+        return objective(model, channel, datum, key, 0.02, decode=eight_bit).J
+
+    J = np.asarray(jax.vmap(one)(jax.random.split(jax.random.key(9), 60)))
+    assert abs(ideal.J - J.mean()) < 4 * np.hypot(ideal.J_se, J.std() / 60**0.5)
+
+
 def test_without_eight_bits_the_ideal_row_would_be_another(images):
     """What the test above can tell apart: clipped reconstructions have another MSE."""
     options = EvaluationOptions(lmbdas=(0.02,), methods=("codec-ideal",))

@@ -23,6 +23,11 @@ _STYLES = {
     "exact": ("black", "*"),
     "bound": ("#56B4E9", "o"),
     "bound-refined": ("#0072B2", "s"),
+    "bound-prior-scaled": ("#009E73", "o"),
+    "bound-layered-ideal": ("#009E73", "d"),
+    "bound-layered-coded": ("#009E73", "^"),
+    "codec-dithered-ideal": ("#999999", "D"),
+    "codec-dithered-coded": ("#999999", "^"),
     "codec-ideal": ("#F0E442", "D"),
     "codec-coded": ("#E69F00", "^"),
     "codec-refined-ideal": ("#CC79A7", "v"),
@@ -67,7 +72,12 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-_COVERED = {"codec-ideal": "codec-coded", "codec-refined-real": "codec-refined-ideal"}
+_COVERED = {
+    "bound-layered-ideal": "bound-layered-coded",
+    "codec-dithered-ideal": "codec-dithered-coded",
+    "codec-ideal": "codec-coded",
+    "codec-refined-real": "codec-refined-ideal",
+}
 """Methods whose curve lies on another's."""
 
 
