@@ -9,6 +9,7 @@ import jax.numpy as jnp
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.prior_scaled import prior_scaled
 from rdbound.ops.distributions import Gaussian
+from rdbound.ops.layered import layered_fit
 from rdbound.ops.prior_scaled import PriorScaled
 
 __all__ = ["LayeredChannel"]
@@ -20,24 +21,21 @@ class LayeredChannel(Channel):
 
     A Gaussian is a mixture of uniforms of half-width s·√χ²₃ (Wilson 2000; Hegazy & Li
     2022), and each of these is a dithered quantizer's error. s is known to the decoder
-    (:mod:`rdbound.ops.prior_scaled`). The bits are −log₂ of the probability of the index
-    given dither and width, by the prior of the mean N(μ̂, σ̂² − s²): at high rate
+    (:func:`rdbound.ops.layered.layered_fit`). The bits are −log₂ of the probability of the index
+    given dither and width, by the prior of the mean, N(μ̂, σ̂² − s²) or wider: at high rate
     h(N(0, 1)) − E log₂(2·χ₃) = 0.5208 a dimension over the divergence, at a rate of
     zero nothing.
     """
 
     def __call__(self, posterior: Gaussian | PriorScaled, prior: Any, key: jax.Array) -> Conveyed:
         """Convey; raises ValueError for a prior that is not Gaussian."""
-        scaled = prior_scaled(posterior, prior)
+        scaled = prior_scaled(posterior, prior, layered_fit)
         log_s = scaled.given(prior).log_sigma
         of_width, of_dither = jax.random.split(key)
         shape, dtype = scaled.mu.shape, scaled.mu.dtype
         chi = jnp.linalg.norm(jax.random.normal(of_width, (*shape, 3), dtype), axis=-1)
         width = 2.0 * chi * jnp.exp(log_s)
         sample = scaled.mu + width * jax.random.uniform(of_dither, shape, dtype, -0.5, 0.5)
-        # σ_m/w = (σ̂·s/c)/(2·s·χ): s cancels, and with it the difference of two variances.
-        log_prior, log_noise, centre = (
-            jnp.broadcast_to(x, shape) for x in (prior.log_sigma, scaled.log_noise, prior.mu)
-        )
-        boxes = Gaussian(jnp.zeros_like(sample), log_prior - log_noise - jnp.log(2.0 * chi))
-        return Conveyed(sample, boxes.box_bits((sample - centre) / width))
+        residual = sample - jnp.broadcast_to(prior.mu, shape)
+        boxes = Gaussian(jnp.zeros_like(sample), scaled.log_ratio(prior) - jnp.log(2.0 * chi))
+        return Conveyed(sample, boxes.box_bits(residual / width))

@@ -1,5 +1,6 @@
 """The Gaussian channel of a scale that the decoder knows: what that restriction costs."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from rdbound.ops.distributions import Gaussian
 from rdbound.ops.prior_scaled import PriorScaled, nearest_prior_scaled
 
 __all__ = ["PriorScaledChannel", "prior_scaled"]
+
+_Fit = Callable[[Gaussian, Gaussian], PriorScaled]
 
 
 @dataclass(frozen=True)
@@ -25,11 +28,15 @@ class PriorScaledChannel(Channel):
 
     def __call__(self, posterior: Gaussian | PriorScaled, prior: Any, key: jax.Array) -> Conveyed:
         """Convey; raises ValueError for a prior that is not Gaussian."""
-        return GaussianChannel()(prior_scaled(posterior, prior).given(prior), prior, key)
+        scaled = prior_scaled(posterior, prior, nearest_prior_scaled)
+        return GaussianChannel()(scaled.given(prior), prior, key)
 
 
-def prior_scaled(posterior: Gaussian | PriorScaled, prior: Any) -> PriorScaled:
-    """The posterior itself, or the nearest of the family; raises ValueError for another prior."""
+def prior_scaled(posterior: Gaussian | PriorScaled, prior: Any, fit: _Fit) -> PriorScaled:
+    """The posterior itself, or one of the family by ``fit``; raises ValueError for another prior.
+
+    Args: as of :meth:`PriorScaledChannel.__call__`, and what fits.
+    """
     if not isinstance(prior, Gaussian):
         raise ValueError(
             f"a scale that the decoder knows needs a Gaussian prior, not {type(prior).__name__}: "
@@ -37,4 +44,4 @@ def prior_scaled(posterior: Gaussian | PriorScaled, prior: Any) -> PriorScaled:
         )
     if isinstance(posterior, PriorScaled):
         return posterior
-    return nearest_prior_scaled(posterior, prior)
+    return fit(posterior, prior)

@@ -21,7 +21,8 @@ from rdbound.coding.shared import dither, shared_integers
 from rdbound.coding.shifted import ScaledBoxes
 from rdbound.coding.tables import Tables, gaussian_tables
 from rdbound.ops.distributions import Gaussian
-from rdbound.ops.prior_scaled import NOISES, PriorScaled
+from rdbound.ops.layered import layered_fit
+from rdbound.ops.prior_scaled import NOISES, SPREADS, PriorScaled
 
 __all__ = ["LayeredCoder"]
 
@@ -34,8 +35,8 @@ class LayeredCoder(Coder):
     """μ + N(0, s²) by the range coder, s known to the decoder.
 
     Of a level are written the noise of each channel, from which with the prior's scale s
-    follows (:mod:`rdbound.ops.prior_scaled`), the guard list, and the indexes, each with the
-    probability of its box under the prior of the mean N(μ̂, σ̂² − s²).
+    follows, and its spread (:mod:`rdbound.ops.prior_scaled`), the guard list, and the indexes,
+    each with the probability of its box under the prior of the mean.
 
     Args:
       tables: not used.
@@ -53,7 +54,7 @@ class LayeredCoder(Coder):
         super().__init__(tables)
         self.seed = check_seed(self.name, seed)
         self._boxes = ScaledBoxes(Gaussian.standard_mass, _RATIOS)
-        self._noises = gaussian_tables()
+        self._tables = gaussian_tables()
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -66,12 +67,12 @@ class LayeredCoder(Coder):
         Args: as there. Raises ValueError for a latent that is not finite or too large, and
         for a prior that is not Gaussian.
         """
-        scaled = prior_scaled(posterior, prior)
-        mu, log_noise = np.asarray(scaled.mu), np.asarray(scaled.log_noise)
-        place = np.abs(log_noise[:, None] - NOISES).argmin(1)
-        _write_noises(stream, place, self._noises)
-        chi, u, index = self._shared(level, prior, place, mu.shape, stream)
-        width = _widths(prior, place, mu.shape, chi)
+        wanted = prior_scaled(posterior, prior, layered_fit)
+        mu = np.asarray(wanted.mu)
+        log_noise = _write_numbers(stream, wanted.log_noise, NOISES, mu.shape, self._tables)
+        log_spread = _write_numbers(stream, wanted.log_spread, SPREADS, mu.shape, self._tables)
+        scaled = PriorScaled(wanted.mu, log_noise, log_spread)
+        width, u, index = self._shared(level, scaled, prior, stream)
         residual = (mu - prior.mu).astype(np.float64).ravel()
         k = write_boxes(stream, residual / width - u, u, self._boxes, index)
         return _latent(k, u, width, prior, mu.shape)
@@ -82,42 +83,45 @@ class LayeredCoder(Coder):
         Args: as there. Raises :class:`rdbound.coding.range_coder.UnreadableError` for a
         noise, a guard list or a symbol that no writer writes.
         """
-        place = _read_noises(stream, shape[-1], self._noises)
-        chi, u, index = self._shared(level, prior, place, shape, stream)
-        k = read_boxes(stream, u, self._boxes, index)
-        return _latent(k, u, _widths(prior, place, shape, chi), prior, shape)
+        log_noise = _read_numbers(stream, NOISES, shape, self._tables)
+        log_spread = _read_numbers(stream, SPREADS, shape, self._tables)
+        unknown: Any = np.zeros(shape, np.float32)
+        scaled = PriorScaled(unknown, log_noise, log_spread)
+        width, u, index = self._shared(level, scaled, prior, stream)
+        return _latent(read_boxes(stream, u, self._boxes, index), u, width, prior, shape)
 
     def _shared(
-        self,
-        level: int,
-        prior: Any,
-        place: np.ndarray,
-        shape: tuple[int, ...],
-        stream: Writer | Reader,
+        self, level: int, scaled: PriorScaled, prior: Any, stream: Writer | Reader
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(χ, the dither, the number of the box's scale) of each element, [n]."""
-        numbers = shared_integers(self.seed, level, int(np.prod(shape)))
-        chi = _chis()[numbers & np.uint64(_WIDTHS - 1)]
-        ratio = np.asarray(prior.log_sigma, np.float64) - NOISES[place]
-        ratio = np.broadcast_to(ratio, shape).ravel() - np.log(2.0 * chi)
-        return chi, dither(numbers), agreed(stream, ratio, _RATIOS)
+        """(the step, the dither, the number of the box's scale) of each element, [n]."""
+        numbers = shared_integers(self.seed, level, scaled.mu.size)
+        twice = 2.0 * _chis()[numbers & np.uint64(_WIDTHS - 1)]
+        flat = lambda array: np.asarray(array, np.float64).ravel()  # noqa: E731
+        width = twice * np.exp(flat(scaled.given(prior).log_sigma))
+        ratio = flat(scaled.log_ratio(prior)) - np.log(twice)
+        return width, dither(numbers), agreed(stream, ratio, _RATIOS)
 
 
-def _write_noises(stream: Writer, place: np.ndarray, tables: list) -> None:
-    """The number of each channel's noise [C], around their median."""
+def _write_numbers(
+    stream: Writer, values: Any, grid: np.ndarray, shape: tuple[int, ...], tables: list
+) -> Any:
+    """Of each channel the nearest of the grid, around their median; returns these [C]."""
+    values = np.broadcast_to(np.asarray(values), shape[-1:])
+    place = np.abs(values[:, None] - grid).argmin(1)
     centre = int(np.median(place))
     spread = int(SCALES.nearest(np.log(np.std(place - centre) + 0.2))[0])
-    stream.integer(centre, len(NOISES))
+    stream.integer(centre, len(grid))
     stream.integer(spread, SCALES.levels)
     stream.symbols((place - centre).astype(np.int32), np.zeros(len(place), int), [tables[spread]])
+    return grid[place]
 
 
-def _read_noises(stream: Reader, channels: int, tables: list) -> np.ndarray:
-    centre, spread = stream.integer(len(NOISES)), stream.integer(SCALES.levels)
-    place = centre + stream.symbols(np.zeros(channels, int), [tables[spread]])
-    if (place < 0).any() or (place >= len(NOISES)).any():
-        raise UnreadableError("a noise that there is not")
-    return place
+def _read_numbers(stream: Reader, grid: np.ndarray, shape: tuple[int, ...], tables: list) -> Any:
+    centre, spread = stream.integer(len(grid)), stream.integer(SCALES.levels)
+    place = centre + stream.symbols(np.zeros(shape[-1], int), [tables[spread]])
+    if (place < 0).any() or (place >= len(grid)).any():
+        raise UnreadableError("a noise or a spread that there is not")
+    return grid[place]
 
 
 @cache
@@ -126,11 +130,7 @@ def _chis() -> np.ndarray:
     return stats.chi.ppf((np.arange(_WIDTHS) + 0.5) / _WIDTHS, 3)
 
 
-def _widths(prior: Any, place: np.ndarray, shape: tuple[int, ...], chi: np.ndarray) -> np.ndarray:
-    scaled = PriorScaled(np.zeros(shape, np.float32), NOISES[place])  # type: ignore[arg-type]
-    log_sigma = np.asarray(scaled.given(prior).log_sigma, np.float64)
-    return 2.0 * chi * np.exp(log_sigma).ravel()
-
-
-def _latent(k, u, width, prior, shape) -> np.ndarray:
+def _latent(
+    k: np.ndarray, u: np.ndarray, width: np.ndarray, prior: Any, shape: tuple[int, ...]
+) -> np.ndarray:
     return (width * (k + u)).reshape(shape).astype(np.float32) + prior.mu

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdbound.ops.distributions import Gaussian
-from rdbound.ops.prior_scaled import NOISES, PriorScaled, nearest_prior_scaled
+from rdbound.ops.prior_scaled import NOISES, SPREADS, PriorScaled, nearest_prior_scaled, spread_of
 
 
 def test_the_scale_is_that_of_reverse_water_filling():
@@ -57,3 +57,27 @@ def test_a_posterior_of_the_family_is_found_again():
     noise = jnp.array([-2.0, -0.5, 0.25, 1.5])
     posterior = PriorScaled(jnp.zeros((9, 4)), noise).given(prior)
     np.testing.assert_array_equal(nearest_prior_scaled(posterior, prior).log_noise, noise)
+
+
+def test_the_scale_of_the_mean_is_what_the_priors_variance_leaves():
+    """σ_m² = σ̂² − s² + ρ²·σ̂², by the difference that float64 allows."""
+    prior = Gaussian(jnp.zeros((2, 3)), jnp.array([[-2.0, 0.0, 1.0], [3.0, -1.0, 0.5]]))
+    noise, spread = np.array([-1.0, 0.5, 2.0]), np.array([-6.0, -1.0, 0.25])
+    posterior = PriorScaled(jnp.zeros((2, 3)), jnp.float32(noise), jnp.float32(spread))
+    of_prior = np.exp(2 * np.asarray(prior.log_sigma, float))
+    s = 1 / (1 / of_prior + np.exp(-2 * noise))
+    expected = 0.5 * np.log((of_prior - s + np.exp(2 * spread) * of_prior) / s)
+    np.testing.assert_allclose(posterior.log_ratio(prior), expected, atol=1e-4)
+
+
+def test_the_spread_is_that_of_the_means_second_moment(rng):
+    n = 20_000
+    prior = Gaussian(np.full((n, 2), 0.5, np.float32), np.full((n, 2), 1.0, np.float32))
+    s = (np.exp(-2.0) + np.exp(1.0)) ** -0.5  # of the noise e^−½
+    usual = np.sqrt(np.exp(2.0) - s**2)
+    mu = 0.5 + rng.standard_normal((n, 2)) * np.array([2.0, 1.0]) * usual
+    found = spread_of(PriorScaled(mu.astype(np.float32), np.full(2, -0.5, np.float32)), prior)
+    # Four times the variance: ρ² = 3·(1 − s²/σ̂²). The other has what its prior says.
+    rho = 0.5 * np.log(3 * (1 - s**2 * np.exp(-2.0)))
+    assert found[0] == SPREADS[np.abs(SPREADS - rho).argmin()]
+    assert found[1] < -1.5
