@@ -73,7 +73,7 @@ def layered_fit(posterior: Gaussian, prior: Gaussian) -> PriorScaled:
     To second order J is, but for what does not depend on the scale s, the bits of the
     indexes and ½·(1/σ² − 1/σ̂²)·s² nats of distortion, as where the posterior was best by
     the divergence. Of every noise of :data:`rdbound.ops.prior_scaled.NOISES` two spreads are
-    tried: none, and that of the means. At most 1024 places of a channel, evenly spaced, decide.
+    tried: none, and that of the means. At most 1024 places of a channel decide.
     """
     shape = posterior.mu.shape
     mu, log_sigma, centre, log_prior = (
@@ -107,6 +107,11 @@ def layered_fit(posterior: Gaussian, prior: Gaussian) -> PriorScaled:
 
 
 def _some(array: jax.Array) -> jax.Array:
-    """At most :data:`_PLACES` places of each channel, the last axis."""
+    """At most :data:`_PLACES` places of each channel, the last axis.
+
+    Drawn, since a latent may say something at every second place only.
+    """
     places = array.reshape(-1, array.shape[-1])
-    return places[:: -(-len(places) // _PLACES)]
+    if len(places) <= _PLACES:
+        return places
+    return places[np.random.default_rng(0).choice(len(places), _PLACES, replace=False)]

@@ -83,3 +83,13 @@ def test_the_means_stay_and_nothing_else_has_a_gradient(key):
     fit = layered_fit(Gaussian(mu, jnp.full((20, 3), -1.0)), prior)
     assert isinstance(fit, PriorScaled)
     np.testing.assert_array_equal(fit.mu, mu)
+
+
+def test_every_second_place_of_a_large_latent_counts():
+    """Were only even places seen, the channel would be silent."""
+    shape = (64, 64, 1)
+    odd = jnp.arange(64) % 2 == 1
+    log_sigma = jnp.where(odd[None, :, None], -3.0, -1e-3) * jnp.ones(shape)
+    prior = Gaussian(jnp.zeros(shape), jnp.zeros(shape))
+    mu = jnp.where(odd[None, :, None], 1.0, 0.0) * jnp.ones(shape)
+    assert layered_fit(Gaussian(mu, log_sigma), prior).log_noise[0] < -1
