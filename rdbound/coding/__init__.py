@@ -7,7 +7,8 @@
 
 From the inside out: :mod:`~rdbound.coding.tables` (integer frequencies),
 :mod:`~rdbound.coding.range_coder` (symbols through them), :mod:`~rdbound.coding.guard`
-(which table, on machines that differ in the last digit), a :class:`Coder` (one latent),
+(which table, on machines that differ in the last digit), a :class:`Coder` (one latent, in one of
+the ways of :data:`CODERS`),
 :mod:`~rdbound.coding.codec` (the walk over all) and :mod:`~rdbound.coding.container`
 (bytes that say what they are).
 """
