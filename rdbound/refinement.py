@@ -78,21 +78,25 @@ class Refined(NamedTuple):
       evidence: every level, the best found; the start where nothing was better.
       trace: judged J at every comparison, [⌈steps / check_every⌉ + 1] from the
         start on. It may rise: what is returned is its least.
+      relaxed: J through the channel that is optimized, at the last step before each
+        comparison, by the draw of that step: [⌈steps / check_every⌉].
       status: an index into :data:`STATUS`.
     """
 
     evidence: Evidence
     trace: jax.Array
+    relaxed: jax.Array
     status: jax.Array
 
 
 class Carry(NamedTuple):
-    """What the loop carries: the evidence now, Adam's moments, and the best with its J."""
+    """What the loop carries: evidence and its relaxed J, Adam's moments, the best with its J."""
 
     evidence: Evidence
     opt_state: optax.OptState
     best: Evidence
     best_J: jax.Array
+    relaxed_J: jax.Array
 
 
 def cosine_adam(options: RefinementOptions) -> optax.GradientTransformation:
@@ -168,24 +172,25 @@ class _Loop:
             )
             if self.progress is not None:
                 jax.debug.callback(self.progress, stop)
-            return self.check(params, datum, lmbda, judge_key, carry)
+            carry, value = self.check(params, datum, lmbda, judge_key, carry)
+            return carry, (value, carry.relaxed_J)
 
-        last, values = jax.lax.scan(
+        last, (values, relaxed) = jax.lax.scan(
             round_of_steps, first, jnp.arange(0, options.steps, options.check_every)
         )
         trace = jnp.concatenate([first.best_J[None], values])
         status = jnp.where(last.best_J < first.best_J, 0, 1)
         status = jnp.where(jnp.isfinite(trace).all(), status, 2)
-        return Refined(last.best, trace, status)
+        return Refined(last.best, trace, relaxed, status)
 
     def init(self, params, datum, evidence, lmbda, key) -> Carry:
         """The carry before the first step."""
         best_J = self.judged(params, evidence, datum, lmbda, key)
-        return Carry(evidence, self.optimizer.init(evidence), evidence, best_J)
+        return Carry(evidence, self.optimizer.init(evidence), evidence, best_J, best_J)
 
     def step(self, params, datum, lmbda, key, carry: Carry, index) -> Carry:
         """One step of Adam on every level's evidence."""
-        gradient = jax.grad(self.J, argnums=1)(
+        relaxed_J, gradient = jax.value_and_grad(self.J, argnums=1)(
             params,
             carry.evidence,
             self.channel.at(index),
@@ -200,7 +205,7 @@ class _Loop:
         gradient = jax.tree.map(lambda g: g * datum.pixels, gradient)
         updates, opt_state = self.optimizer.update(gradient, carry.opt_state)
         evidence = optax.apply_updates(carry.evidence, updates)
-        return carry._replace(evidence=evidence, opt_state=opt_state)
+        return carry._replace(evidence=evidence, opt_state=opt_state, relaxed_J=relaxed_J)
 
     def check(self, params, datum, lmbda, key, carry: Carry) -> tuple[Carry, jax.Array]:
         """The carry with its best brought up to date, and the judged J."""

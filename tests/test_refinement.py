@@ -185,3 +185,26 @@ def test_every_step_has_noise_of_its_own(rng):
     jax.effects_barrier()
     assert len(seen) == 6
     assert len({gradient.tobytes() for gradient in seen}) == 6
+
+
+def test_the_relaxed_trace_is_J_through_the_channel_of_each_step(rng):
+    """By so small a rate that the evidence stays: the channel's own J, annealed, on its keys."""
+    model, judge, data, evidence, lmbdas, keys = _setup("codec", rng)
+    channel = make_channel("sga", decay=0.5, start=1)
+    still = RefinementOptions(
+        steps=5, learning_rate=1e-12, final_learning_rate=1e-12, check_every=2
+    )
+    refined = refine(model, channel, judge, eight_bit, still)(data, evidence, lmbdas, keys)
+    assert refined.relaxed.shape == (2, 3)
+    last = [1, 3, 4]  # the steps before the comparisons
+    for place in range(2):
+        one = jax.tree.map(lambda leaf, p=place: leaf[p], (data, evidence))
+        noise_key = jax.random.split(keys[place])[0]
+        expected = [
+            objective(model, channel.at(i), one[0], jax.random.fold_in(noise_key, i),
+                      lmbdas[place], one[1]).J
+            for i in last
+        ]  # fmt: skip
+        np.testing.assert_allclose(refined.relaxed[place], expected, rtol=1e-4)
+        np.testing.assert_allclose(refined.trace[place], refined.trace[place, 0], rtol=1e-5)
+        assert len(set(np.asarray(refined.relaxed[place]).tolist())) == 3
