@@ -9,19 +9,22 @@ from typing import Any
 
 import numpy as np
 
-from rdbound.coding.base import Coder
 from rdbound.coding.grid import SCALES, EvenGrid
 from rdbound.coding.guard import agreed
-from rdbound.coding.range_coder import LARGEST, Reader, Writer
-from rdbound.coding.shared import dither, shared_integers
-from rdbound.coding.shifted import ChannelBoxes, ScaledBoxes, ShiftedBoxes
+from rdbound.coding.range_coder import Reader, Writer
+from rdbound.coding.shared import SeededCoder, dither, shared_integers
+from rdbound.coding.shifted import (
+    ChannelBoxes,
+    ScaledBoxes,
+    ShiftedBoxes,
+    latent_at,
+    read_boxes,
+    write_boxes,
+)
 from rdbound.coding.tables import Tables
 from rdbound.ops.distributions import Mixture, Prior, mixture_mass
 
-__all__ = ["DitheredCoder", "Seed", "check_seed", "read_boxes", "write_boxes"]
-
-Seed = int
-"""Of shared randomness, from 0 to 2^63 − 1."""
+__all__ = ["DitheredCoder"]
 
 # Of a mixture: both machines round its parameters to these, so that they agree on its boxes.
 _WEIGHTS = EvenGrid(0.0, 2.0**-12, 2**12 + 1)
@@ -29,7 +32,7 @@ _OFFSETS = EvenGrid(-512.0, 2.0**-6, 2**16)
 _FINE_SCALES = EvenGrid(SCALES.low - 128 * SCALES.step / 8, SCALES.step / 8, 1024)
 
 
-class DitheredCoder(Coder):
+class DitheredCoder(SeededCoder):
     """Index + dither + μ̂ by the range coder, the probability of an index that of its shifted box.
 
     The realized bits of an index are −log₂ of the prior's mass of the unit box around the
@@ -46,15 +49,9 @@ class DitheredCoder(Coder):
     code = 1
     channel = "uniform"
 
-    def __init__(self, tables: Tables, seed: Seed = 0):
-        super().__init__(tables)
-        self.seed = check_seed(self.name, seed)
+    def __init__(self, tables: Tables, seed: int = 0):
+        super().__init__(tables, seed)
         self._scaled: dict[str, ShiftedBoxes] = {}
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The seed, where it is not 0."""
-        return {"seed": self.seed} if self.seed else {}
 
     def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:
         """See :meth:`Coder.write`; the posterior's scale is not used.
@@ -66,7 +63,7 @@ class DitheredCoder(Coder):
         boxes, index = self._boxes(level, prior, mu.shape, stream)
         u = self._dither(level, mu.shape)
         k = write_boxes(stream, (mu - prior.centre).astype(np.float64).ravel() - u, u, boxes, index)
-        return _latent(k, u, prior, mu.shape)
+        return latent_at(k + u, prior, mu.shape)
 
     def read(self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
         """See :meth:`Coder.read`.
@@ -76,7 +73,7 @@ class DitheredCoder(Coder):
         """
         boxes, index = self._boxes(level, prior, shape, stream)
         u = self._dither(level, shape)
-        return _latent(read_boxes(stream, u, boxes, index), u, prior, shape)
+        return latent_at(read_boxes(stream, u, boxes, index) + u, prior, shape)
 
     def _dither(self, level: int, shape: tuple[int, ...]) -> np.ndarray:
         return dither(shared_integers(self.seed, level, int(np.prod(shape))))
@@ -98,47 +95,6 @@ class DitheredCoder(Coder):
             f"level {level}: the boxes of a {type(prior).__name__} cannot be shifted by a dither; "
             "the coder 'rounding' serves it"
         )
-
-
-def check_seed(coder: str, seed: int) -> int:
-    """``seed`` itself; raises ValueError where it is not a :data:`Seed`."""
-    if not 0 <= seed < 2**63:
-        raise ValueError(f"coder {coder!r}: seed = {seed}; expected 0 to 2^63 - 1")
-    return seed
-
-
-def write_boxes(
-    stream: Writer, place: np.ndarray, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray
-) -> np.ndarray:
-    """Round and write.
-
-    Args:
-      stream: written to.
-      place: what is rounded, in steps of the quantizer and less the dither, float64 [n].
-      u: the dither, float64 [n].
-      boxes: the densities that there are.
-      index: the number of each element's, [n].
-
-    Returns the indexes, int64 [n]; raises ValueError for one that is not finite or reaches 2^30.
-    """
-    if not np.isfinite(place).all() or np.abs(place).max(initial=0.0) >= LARGEST:
-        raise ValueError("a latent is not finite or larger than 2^30: the model cannot code this")
-    k = np.rint(place).astype(np.int64)
-    used, groups = np.unique(boxes.groups(index, u), return_inverse=True)
-    symbols = (k * boxes.signs(u)).astype(np.int32)
-    stream.symbols(symbols, groups, [boxes.table(int(group)) for group in used])
-    return k
-
-
-def read_boxes(stream: Reader, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray) -> np.ndarray:
-    """The indexes that :func:`write_boxes` wrote, int64 [n]."""
-    used, groups = np.unique(boxes.groups(index, u), return_inverse=True)
-    symbols = stream.symbols(groups, [boxes.table(int(group)) for group in used])
-    return symbols * boxes.signs(u)
-
-
-def _latent(k: np.ndarray, u: np.ndarray, prior: Prior, shape: tuple[int, ...]) -> np.ndarray:
-    return (k + u).reshape(shape).astype(np.float32) + prior.centre
 
 
 def _agreed_masses(prior: Mixture, stream: Writer | Reader) -> list:

@@ -54,7 +54,7 @@ class EvenGrid:
         return self.low + self.step * np.asarray(index, np.float64)
 
     def scale(self, index: np.ndarray | int) -> np.ndarray:
-        """E to the value at ``index``, of a grid of log-scales; the same on every machine."""
+        """The scales at ``index`` of a grid of log-scales, float64, the same on every machine."""
         return portable_exp(self.value(index))
 
 

@@ -12,14 +12,12 @@ import numpy as np
 from scipy import stats
 
 from rdbound.channels.prior_scaled import prior_scaled
-from rdbound.coding.base import Coder
-from rdbound.coding.dithered import Seed, check_seed, read_boxes, write_boxes
 from rdbound.coding.grid import SCALES, EvenGrid
 from rdbound.coding.guard import agreed
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.shared import dither, shared_integers
-from rdbound.coding.shifted import ScaledBoxes
-from rdbound.coding.tables import Tables, gaussian_tables
+from rdbound.coding.shared import SeededCoder, dither, shared_integers
+from rdbound.coding.shifted import ScaledBoxes, latent_at, read_boxes, write_boxes
+from rdbound.coding.tables import FrequencyTable, Tables, gaussian_tables
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.layered import layered_fit
 from rdbound.ops.prior_scaled import NOISES, SPREADS, PriorScaled
@@ -31,7 +29,7 @@ _WIDTHS = 2**16
 _RATIOS = EvenGrid(SCALES.low - 72 * SCALES.step, SCALES.step, SCALES.levels + 72)
 
 
-class LayeredCoder(Coder):
+class LayeredCoder(SeededCoder):
     """μ + N(0, s²) by the range coder, s known to the decoder.
 
     Of a level are written the noise of each channel, from which with the prior's scale s
@@ -50,45 +48,39 @@ class LayeredCoder(Coder):
     channel = "layered"
     form = "bound"
 
-    def __init__(self, tables: Tables, seed: Seed = 0):
-        super().__init__(tables)
-        self.seed = check_seed(self.name, seed)
+    def __init__(self, tables: Tables, seed: int = 0):
+        super().__init__(tables, seed)
         self._boxes = ScaledBoxes(Gaussian.standard_mass, _RATIOS)
-        self._tables = gaussian_tables()
-
-    @property
-    def parameters(self) -> dict[str, Any]:
-        """The seed, where it is not 0."""
-        return {"seed": self.seed} if self.seed else {}
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
-        """See :meth:`Coder.write`; of the posterior's scales one number a channel is kept.
+        """See :meth:`Coder.write`; of the posterior's scales two numbers a channel are kept.
 
         Args: as there. Raises ValueError for a latent that is not finite or too large, and
         for a prior that is not Gaussian.
         """
         wanted = prior_scaled(posterior, prior, layered_fit)
         mu = np.asarray(wanted.mu)
-        log_noise = _write_numbers(stream, wanted.log_noise, NOISES, mu.shape, self._tables)
-        log_spread = _write_numbers(stream, wanted.log_spread, SPREADS, mu.shape, self._tables)
+        log_noise = _write_numbers(stream, wanted.log_noise, NOISES, mu.shape)
+        log_spread = _write_numbers(stream, wanted.log_spread, SPREADS, mu.shape)
         scaled = PriorScaled(wanted.mu, log_noise, log_spread)
         width, u, index = self._shared(level, scaled, prior, stream)
         residual = (mu - prior.mu).astype(np.float64).ravel()
         k = write_boxes(stream, residual / width - u, u, self._boxes, index)
-        return _latent(k, u, width, prior, mu.shape)
+        return latent_at(width * (k + u), prior, mu.shape)
 
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
         """See :meth:`Coder.read`.
 
         Args: as there. Raises :class:`rdbound.coding.range_coder.UnreadableError` for a
-        noise, a guard list or a symbol that no writer writes.
+        noise, a spread, a guard list or a symbol that no writer writes.
         """
-        log_noise = _read_numbers(stream, NOISES, shape, self._tables)
-        log_spread = _read_numbers(stream, SPREADS, shape, self._tables)
+        log_noise = _read_numbers(stream, NOISES, shape)
+        log_spread = _read_numbers(stream, SPREADS, shape)
         unknown: Any = np.zeros(shape, np.float32)
         scaled = PriorScaled(unknown, log_noise, log_spread)
         width, u, index = self._shared(level, scaled, prior, stream)
-        return _latent(read_boxes(stream, u, self._boxes, index), u, width, prior, shape)
+        k = read_boxes(stream, u, self._boxes, index)
+        return latent_at(width * (k + u), prior, shape)
 
     def _shared(
         self, level: int, scaled: PriorScaled, prior: Any, stream: Writer | Reader
@@ -102,9 +94,7 @@ class LayeredCoder(Coder):
         return width, dither(numbers), agreed(stream, ratio, _RATIOS)
 
 
-def _write_numbers(
-    stream: Writer, values: Any, grid: np.ndarray, shape: tuple[int, ...], tables: list
-) -> Any:
+def _write_numbers(stream: Writer, values: Any, grid: np.ndarray, shape: tuple[int, ...]) -> Any:
     """Of each channel the nearest of the grid, around their median; returns these [C]."""
     values = np.broadcast_to(np.asarray(values), shape[-1:])
     place = np.abs(values[:, None] - grid).argmin(1)
@@ -112,25 +102,26 @@ def _write_numbers(
     spread = int(SCALES.nearest(np.log(np.std(place - centre) + 0.2))[0])
     stream.integer(centre, len(grid))
     stream.integer(spread, SCALES.levels)
-    stream.symbols((place - centre).astype(np.int32), np.zeros(len(place), int), [tables[spread]])
+    table = _number_tables()[spread]
+    stream.symbols((place - centre).astype(np.int32), np.zeros(len(place), int), [table])
     return grid[place]
 
 
-def _read_numbers(stream: Reader, grid: np.ndarray, shape: tuple[int, ...], tables: list) -> Any:
+def _read_numbers(stream: Reader, grid: np.ndarray, shape: tuple[int, ...]) -> Any:
     centre, spread = stream.integer(len(grid)), stream.integer(SCALES.levels)
-    place = centre + stream.symbols(np.zeros(shape[-1], int), [tables[spread]])
+    place = centre + stream.symbols(np.zeros(shape[-1], int), [_number_tables()[spread]])
     if (place < 0).any() or (place >= len(grid)).any():
         raise UnreadableError("a noise or a spread that there is not")
     return grid[place]
 
 
 @cache
+def _number_tables() -> list[FrequencyTable]:
+    """By how far the numbers are spread: made at first use, for every coder."""
+    return gaussian_tables()
+
+
+@cache
 def _chis() -> np.ndarray:
     """The middle quantiles of √χ²₃, float64 [_WIDTHS]."""
     return stats.chi.ppf((np.arange(_WIDTHS) + 0.5) / _WIDTHS, 3)
-
-
-def _latent(
-    k: np.ndarray, u: np.ndarray, width: np.ndarray, prior: Any, shape: tuple[int, ...]
-) -> np.ndarray:
-    return (width * (k + u)).reshape(shape).astype(np.float32) + prior.mu

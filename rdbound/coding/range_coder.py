@@ -14,7 +14,7 @@ import numpy as np
 
 from rdbound.coding.tables import FrequencyTable
 
-__all__ = ["LARGEST", "Reader", "UnreadableError", "Writer"]
+__all__ = ["LARGEST", "Reader", "UnreadableError", "Writer", "integers"]
 
 LARGEST = 2**30  # magnitudes of symbols stay below this
 
@@ -23,6 +23,13 @@ _DIGIT = 16  # bits of one digit of a plainly coded integer
 
 class UnreadableError(ValueError):
     """Decoded values that no writer writes: the reader has lost the thread."""
+
+
+def integers(residual: np.ndarray) -> np.ndarray:
+    """The nearest integers, int32; raises ValueError for what no symbol can be."""
+    if not np.isfinite(residual).all() or np.abs(residual).max(initial=0.0) >= LARGEST:
+        raise ValueError("a latent is not finite or larger than 2^30: the model cannot code this")
+    return np.rint(residual).astype(np.int32)
 
 
 def _digits(limit: int) -> list[int]:

@@ -7,7 +7,7 @@ import numpy as np
 from rdbound.coding.base import Coder
 from rdbound.coding.families import key_of
 from rdbound.coding.guard import agreed
-from rdbound.coding.range_coder import LARGEST, Reader, Writer
+from rdbound.coding.range_coder import Reader, Writer, integers
 from rdbound.coding.tables import FrequencyTable
 from rdbound.ops.distributions import Prior
 
@@ -33,7 +33,7 @@ class RoundingCoder(Coder):
         Args: as there. Raises ValueError for a residual that is not finite or that
         reaches 2^30.
         """
-        residual = _integers(np.asarray(posterior.mu) - prior.centre)
+        residual = integers(np.asarray(posterior.mu) - prior.centre)
         groups, tables = self._choose(level, prior, residual.shape, stream)
         stream.symbols(residual.ravel(), groups, tables)
         return residual.astype(np.float32) + prior.centre
@@ -58,9 +58,3 @@ class RoundingCoder(Coder):
         if not lookup.scaled:
             return place.astype(np.uint16), tables
         return agreed(stream, place), tables
-
-
-def _integers(residual: np.ndarray) -> np.ndarray:
-    if not np.isfinite(residual).all() or np.abs(residual).max(initial=0.0) >= LARGEST:
-        raise ValueError("a latent is not finite or larger than 2^30: the model cannot code this")
-    return np.rint(residual).astype(np.int32)

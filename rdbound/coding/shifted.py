@@ -14,10 +14,18 @@ from typing import Protocol
 import numpy as np
 
 from rdbound.coding.grid import EvenGrid
+from rdbound.coding.range_coder import Reader, Writer, integers
 from rdbound.coding.tables import FrequencyTable, table_from_mass
-from rdbound.ops.distributions import TAIL
+from rdbound.ops.distributions import TAIL, Prior
 
-__all__ = ["ChannelBoxes", "ScaledBoxes", "ShiftedBoxes"]
+__all__ = [
+    "ChannelBoxes",
+    "ScaledBoxes",
+    "ShiftedBoxes",
+    "latent_at",
+    "read_boxes",
+    "write_boxes",
+]
 
 _FINENESS = 8.0  # cells a standard deviation
 _CELLS = 41  # the last: no box's edge within five standard deviations
@@ -104,3 +112,41 @@ class ChannelBoxes:
         mass, reach = self._masses[channel]
         shift = (cell + 0.5) / _CHANNEL_CELLS - 0.5
         return table_from_mass(lambda k: mass(k + shift), reach + 1)
+
+
+def write_boxes(
+    stream: Writer, place: np.ndarray, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray
+) -> np.ndarray:
+    """Round and write.
+
+    Args:
+      stream: written to.
+      place: what is rounded, in steps of the quantizer and less the dither, float64 [n].
+      u: the dither, float64 [n].
+      boxes: the densities that there are.
+      index: the number of each element's, [n].
+
+    Returns the indexes, int32 [n]; raises ValueError for one that is not finite or reaches 2^30.
+    """
+    k = integers(place)
+    groups, tables = _used(boxes, index, u)
+    stream.symbols((k * boxes.signs(u)).astype(np.int32), groups, tables)
+    return k
+
+
+def read_boxes(stream: Reader, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray) -> np.ndarray:
+    """The indexes that :func:`write_boxes` wrote, [n]."""
+    return stream.symbols(*_used(boxes, index, u)) * boxes.signs(u)
+
+
+def _used(
+    boxes: ShiftedBoxes, index: np.ndarray, u: np.ndarray
+) -> tuple[np.ndarray, list[FrequencyTable]]:
+    """(which of the tables each symbol is written through [n], the tables that any is)."""
+    used, groups = np.unique(boxes.groups(index, u), return_inverse=True)
+    return groups, [boxes.table(int(group)) for group in used]
+
+
+def latent_at(residual: np.ndarray, prior: Prior, shape: tuple[int, ...]) -> np.ndarray:
+    """The latent whose distance from the prior's centre is ``residual`` [n], float32."""
+    return residual.reshape(shape).astype(np.float32) + prior.centre

@@ -8,7 +8,7 @@ from scipy import stats
 from scipy.special import digamma
 
 from rdbound.channels import make_channel
-from rdbound.coding.layered import LayeredCoder
+from rdbound.coding.layered import LayeredCoder, _number_tables
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.ops.prior_scaled import NOISES, SPREADS, PriorScaled, nearest_prior_scaled, spread_of
@@ -162,6 +162,6 @@ def test_noises_that_there_are_not_are_refused():
     writer.integer(60, 61)
     writer.integer(63, 64)
     coder = LayeredCoder({})
-    writer.symbols(np.array([900], np.int32), np.zeros(1, int), [coder._tables[63]])
+    writer.symbols(np.array([900], np.int32), np.zeros(1, int), [_number_tables()[63]])
     with pytest.raises(UnreadableError, match="a noise or a spread that there is not"):
         coder.read(0, Gaussian(np.zeros(1), np.zeros(1)), (4, 1), Reader(writer.finish()))
