@@ -118,7 +118,7 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("compress", _compress, "an image into an .rdb file")
     _add_files(sub)
     sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
-    sub.add_argument("--coder", help="rounding or dithered of a codec, layered of a bound")
+    sub.add_argument("--coder", help="rounding or dithered of a codec, layered or rec of a bound")
     sub.add_argument("--coder-option", action="append", default=[], metavar="KEY=VALUE",
                      help="of it, such as seed=1")  # fmt: skip
     sub = command("decompress", _decompress, "an .rdb file into an image")

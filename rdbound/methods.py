@@ -15,6 +15,8 @@ lowers it:
     bound-prior-scaled    bound with a posterior scale that the decoder knows, if named
     bound-layered-ideal   its latents by a layered quantizer; −log₂ of probabilities, if named
     bound-layered-coded   bound-layered-ideal written to bytes, if named
+    bound-rec-ideal       bound, its output rounded to 8 bits, if named
+    bound-rec-coded       its latents by relative entropy coding, written to bytes, if named
     codec-dithered-ideal  latents by a dithered quantizer; −log₂ of probabilities, if named
     codec-dithered-coded  codec-dithered-ideal written to bytes, if named
     codec-refined-real    codec-refined-ideal, its output real-valued in place of 8-bit
@@ -94,6 +96,8 @@ _ALL = (
         coder="layered",
         asked=True,
     ),
+    Method("bound-rec-ideal", "ideal", "bound", "gaussian", "eight-bit", asked=True),
+    Method("bound-rec-coded", "coded", "bound", "gaussian", "eight-bit", coder="rec", asked=True),
     Method("codec-dithered-ideal", "ideal", "codec", "uniform", "eight-bit", asked=True),
     Method(
         "codec-dithered-coded",

@@ -5,6 +5,7 @@ from typing import Any
 from rdbound.coding.base import Coder
 from rdbound.coding.dithered import DitheredCoder
 from rdbound.coding.layered import LayeredCoder
+from rdbound.coding.rec import RelativeEntropyCoder
 from rdbound.coding.rounding import RoundingCoder
 from rdbound.coding.tables import Tables
 from rdbound.registry import build, find
@@ -12,7 +13,7 @@ from rdbound.registry import build, find
 __all__ = ["CODERS", "coders_of", "make_coder"]
 
 CODERS: dict[str, type[Coder]] = {
-    of.name: of for of in (RoundingCoder, DitheredCoder, LayeredCoder)
+    of.name: of for of in (RoundingCoder, DitheredCoder, LayeredCoder, RelativeEntropyCoder)
 }
 """Each with a ``code`` of its own, the byte by which a container names it."""
 

@@ -12,12 +12,13 @@ import numpy as np
 from scipy import stats
 
 from rdbound.channels.prior_scaled import prior_scaled
+from rdbound.coding.clustered import read_clustered, write_clustered
 from rdbound.coding.grid import SCALES, EvenGrid
 from rdbound.coding.guard import agreed
-from rdbound.coding.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.shared import SeededCoder, dither, shared_integers
 from rdbound.coding.shifted import ScaledBoxes, latent_at, read_boxes, write_boxes
-from rdbound.coding.tables import FrequencyTable, Tables, gaussian_tables
+from rdbound.coding.tables import Tables
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.layered import layered_fit
 from rdbound.ops.prior_scaled import NOISES, SPREADS, PriorScaled
@@ -95,30 +96,15 @@ class LayeredCoder(SeededCoder):
 
 
 def _write_numbers(stream: Writer, values: Any, grid: np.ndarray, shape: tuple[int, ...]) -> Any:
-    """Of each channel the nearest of the grid, around their median; returns these [C]."""
+    """Of each channel the nearest of the grid; returns these [C]."""
     values = np.broadcast_to(np.asarray(values), shape[-1:])
     place = np.abs(values[:, None] - grid).argmin(1)
-    centre = int(np.median(place))
-    spread = int(SCALES.nearest(np.log(np.std(place - centre) + 0.2))[0])
-    stream.integer(centre, len(grid))
-    stream.integer(spread, SCALES.levels)
-    table = _number_tables()[spread]
-    stream.symbols((place - centre).astype(np.int32), np.zeros(len(place), int), [table])
+    write_clustered(stream, place, len(grid))
     return grid[place]
 
 
 def _read_numbers(stream: Reader, grid: np.ndarray, shape: tuple[int, ...]) -> Any:
-    centre, spread = stream.integer(len(grid)), stream.integer(SCALES.levels)
-    place = centre + stream.symbols(np.zeros(shape[-1], int), [_number_tables()[spread]])
-    if (place < 0).any() or (place >= len(grid)).any():
-        raise UnreadableError("a noise or a spread that there is not")
-    return grid[place]
-
-
-@cache
-def _number_tables() -> list[FrequencyTable]:
-    """By how far the numbers are spread: made at first use, for every coder."""
-    return gaussian_tables()
+    return grid[read_clustered(stream, shape[-1], len(grid))]
 
 
 @cache

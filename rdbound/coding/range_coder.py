@@ -82,11 +82,15 @@ class Writer(_Checked):
 
     def integer(self, value: int, limit: int) -> None:
         """Write 0 ≤ value < limit, all values alike."""
+        self.integers(np.array([value]), limit)
+
+    def integers(self, values: np.ndarray, limit: int) -> None:
+        """Write 0 ≤ values [n] < limit, all values alike; digit by digit, the lowest first."""
         for size in _digits(limit):
-            if size > 1:
+            if size > 1 and len(values):
                 uniform = constriction.stream.model.Uniform(size)
-                self._encoder.encode(np.array([value % 2**_DIGIT], np.int32), uniform)
-            value >>= _DIGIT
+                self._encoder.encode((values % 2**_DIGIT).astype(np.int32), uniform)
+            values = values >> _DIGIT
 
     def finish(self) -> bytes:
         """All that was written, without zero bytes at the end: the reader supplies them."""
@@ -128,12 +132,17 @@ class Reader(_Checked):
 
     def integer(self, limit: int) -> int:
         """Read an integer below ``limit``."""
-        value = 0
+        return int(self.integers(1, limit)[0])
+
+    def integers(self, count: int, limit: int) -> np.ndarray:
+        """Read int64 [count] below ``limit``."""
+        values = np.zeros(count, np.int64)
         for place, size in enumerate(_digits(limit)):
-            if size > 1:
+            if size > 1 and count:
                 uniform = constriction.stream.model.Uniform(size)
-                value += int(self._decoder.decode(uniform, 1)[0]) << (_DIGIT * place)
-        return value
+                digits = np.asarray(self._decoder.decode(uniform, count), np.int64)
+                values += digits << (_DIGIT * place)
+        return values
 
     def exhausted(self) -> bool:
         """False where data is certainly left over."""

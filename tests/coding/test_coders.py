@@ -17,8 +17,9 @@ from rdbound.datum import image_datum
 from rdbound.objective import objective
 from tests.toy import Toy
 
-OVERHEAD = 0.01
-"""Of the channel's bits: scales of a ladder, cells of dithers; beside 60 bytes of header."""
+OVERHEAD = {"rec": 0.15}
+"""Of the channel's bits, beside 60 bytes of header: where not here, 1 %, for scales of a ladder
+and cells of dithers. Relative entropy coding names 10 bits where 6.6 nats are told."""
 
 SIZES = [(1, 1), (65, 129), (160, 120)]
 
@@ -47,7 +48,7 @@ def test_the_bytes_are_the_bits_of_the_channel(name, lmbda, rng):
     ideal = np.array([bits(jax.random.key(k)) for k in range(16 if channel.random else 1)])
     spread = 4 * ideal.std(ddof=1) * (1 + 1 / len(ideal)) ** 0.5 if channel.random else 0.0
     excess = 8 * len(codec.compress(image, lmbda)) - ideal.mean()
-    assert -spread < excess < OVERHEAD * ideal.mean() + 8 * 60 + spread
+    assert -spread < excess < OVERHEAD.get(name, 0.01) * ideal.mean() + 8 * 60 + spread
 
 
 def test_a_fresh_process_decodes_the_same_pixels_with_one_thread_and_with_several(
@@ -103,13 +104,13 @@ def test_codes_differ():
 
 def test_each_form_has_its_coders_and_the_first_is_the_default():
     assert coders_of("codec") == ["rounding", "dithered"]
-    assert coders_of("bound") == ["layered"]
+    assert coders_of("bound") == ["layered", "rec"]
     assert Codec(Toy("codec")).coder.name == "rounding"
     assert Codec(Toy("bound")).coder.name == "layered"
 
 
 @pytest.mark.parametrize(("coder", "form", "message"), [
-    ("rounding", "bound", "form 'codec', or the coder 'layered'"),
+    ("rounding", "bound", "form 'codec', or the coder 'layered' or 'rec'"),
     ("layered", "codec", "form 'bound', or the coder 'rounding' or 'dithered'"),
 ])  # fmt: skip
 def test_a_coder_of_another_form_names_what_would_serve(coder, form, message):

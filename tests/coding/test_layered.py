@@ -8,8 +8,8 @@ from scipy import stats
 from scipy.special import digamma
 
 from rdbound.channels import make_channel
-from rdbound.coding.layered import LayeredCoder, _number_tables
-from rdbound.coding.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.layered import LayeredCoder
+from rdbound.coding.range_coder import Reader, Writer
 from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.ops.prior_scaled import NOISES, SPREADS, PriorScaled, nearest_prior_scaled, spread_of
 
@@ -155,13 +155,3 @@ def test_a_prior_that_is_no_gaussian_names_the_alternative():
     posterior = Gaussian(np.zeros((2, 3), np.float32), np.zeros((2, 3), np.float32))
     with pytest.raises(ValueError, match=r"not Mixture: .*coder 'dithered'"):
         LayeredCoder({}).write(0, posterior, prior, Writer())
-
-
-def test_noises_that_there_are_not_are_refused():
-    writer = Writer()
-    writer.integer(60, 61)
-    writer.integer(63, 64)
-    coder = LayeredCoder({})
-    writer.symbols(np.array([900], np.int32), np.zeros(1, int), [_number_tables()[63]])
-    with pytest.raises(UnreadableError, match="a noise or a spread that there is not"):
-        coder.read(0, Gaussian(np.zeros(1), np.zeros(1)), (4, 1), Reader(writer.finish()))
