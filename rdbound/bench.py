@@ -17,6 +17,8 @@ import numpy as np
 from flax import nnx
 
 from rdbound.checkpoint import Checkpoint
+from rdbound.coding.bits_back import side_bytes
+from rdbound.coding.codec import Codec
 from rdbound.coding.compiled import CompiledSides
 from rdbound.datum import Datum, in_frame, resized
 from rdbound.distortion import SquaredError
@@ -182,7 +184,8 @@ class Bench:
     def _windows(self) -> Windows:
         """Those of a codec where there is one: how far a model sees is measured once."""
         for codec in self.codecs.values():
-            return codec.windows
+            if isinstance(codec, Codec):
+                return codec.windows
         return Windows(self.model, CompiledSides(self.model))
 
     def _method_rows(
@@ -317,12 +320,13 @@ class Bench:
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
         mse = float(np.mean((original.astype(np.float64) - decoded) ** 2))
-        bpp = 8 * len(data) / common["pixels"]
+        count = len(data) - side_bytes(data)
+        bpp = 8 * count / common["pixels"]
         scaled = decoded if self.vectors else decoded.astype(np.float32) / 255.0
         return Row(
             **common,
-            bits=8.0 * len(data),
-            bytes=len(data),
+            bits=8.0 * count,
+            bytes=count,
             bpp=bpp,
             mse=mse,
             psnr=psnr(mse, self.peak),

@@ -118,11 +118,14 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("compress", _compress, "an image into an .rdb file")
     _add_files(sub)
     sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
-    sub.add_argument("--coder", help="rounding or dithered of a codec, layered or rec of a bound")
+    sub.add_argument("--coder", help="rounding, dithered or bits-back of a codec, layered "
+                     "or rec of a bound")  # fmt: skip
     sub.add_argument("--coder-option", action="append", default=[], metavar="KEY=VALUE",
                      help="of it, such as seed=1")  # fmt: skip
+    sub.add_argument("--side", metavar="FILE", help="to take along, by the coder bits-back")
     sub = command("decompress", _decompress, "an .rdb file into an image")
     _add_files(sub)
+    sub.add_argument("--side-out", metavar="FILE", help="for what bits-back took along")
     _add_check(command("check-model", _check_model, "try a model before training it"))
     command("models", _models, "the named models and their cost")
     command("checkpoints", _checkpoints, "the shipped checkpoints")
@@ -214,27 +217,35 @@ def _each_cell(arguments, run) -> None:
 
 
 def _gaps(arguments) -> None:
-    from rdbound.analysis.gaps import chain
-    from rdbound.report.document import Document
+    from rdbound.analysis.gaps import chain, has_chain
+    from rdbound.analysis.ladder import has_rungs
+    from rdbound.report.document import Document, Section
     from rdbound.report.gap_notes import negative_notes
     from rdbound.report.gaps import gap_sections
+    from rdbound.report.ladder import ladder_section
     from rdbound.report.text import section_lines
     from rdbound.report.write import save_pictures
     from rdbound.stages.files import refuse_overwriting
     from rdbound.stages.progress import warn
-    from rdbound.tables.gaps import write_gaps
+    from rdbound.tables.gaps import Gap, write_gaps
     from rdbound.tables.rd import read_table
 
     folder = Path(arguments.output)
     refuse_overwriting(folder / "gaps.csv", force=False)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
-    of = chain(rows, arguments.bound, arguments.codec)
-    write_gaps(folder / "gaps.csv", of.gaps)
-    sections = gap_sections(rows, of, arguments.method)
-    save_pictures(Document("Gaps", sections).pictures, folder)
+    sections: list[Section] = []
+    found: list[Gap] = []
+    if not (climbs := has_rungs(rows)) or has_chain(rows):
+        of = chain(rows, arguments.bound, arguments.codec)
+        found = of.gaps
+        write_gaps(folder / "gaps.csv", found)
+        sections += gap_sections(rows, of, arguments.method)
+    if climbs:
+        sections.append(ladder_section(rows, arguments.bound, arguments.method))
+    save_pictures(Document("Gaps", tuple(sections)).pictures, folder)
     for section in sections:
         print("", *section_lines(section), sep="\n")
-    for note in negative_notes(of.gaps):
+    for note in negative_notes(found):
         warn(note)
 
 
@@ -296,13 +307,17 @@ def _compress(arguments) -> None:
 
     options = read_options(arguments.coder_option)
     print(compress_file(**_files(arguments), lmbda=arguments.lmbda, coder=arguments.coder,
-                        options=options))  # fmt: skip
+                        options=options, side=_path(arguments.side)))  # fmt: skip
 
 
 def _decompress(arguments) -> None:
     from rdbound.stages.files import decompress_file
 
-    print(decompress_file(**_files(arguments)))
+    print(decompress_file(**_files(arguments), side=_path(arguments.side_out)))
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
 
 
 def _files(arguments) -> dict:

@@ -15,14 +15,16 @@ formed like those over images.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.coding import Codec, VectorCodec
+from rdbound.coding import VectorCodec
+from rdbound.coding.codecs import image_codec
 from rdbound.datum import Datum, image_datum, padded_shape, stack, whole
 from rdbound.images.sets import ImageSet
 from rdbound.sources import Source
@@ -63,12 +65,12 @@ class Examples(ABC):
     Attributes:
       name: what tables call the data set.
       names: one name an example.
-      codec: the class that codes one of them as one stream.
+      codec: makes what codes one of them as one stream.
     """
 
     name: str
     names: Sequence[str]
-    codec: type
+    codec: Callable[..., Any]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -89,7 +91,7 @@ class Examples(ABC):
 class ImageExamples(Examples):
     """Each image an example of one member, padded to the model's stride."""
 
-    codec = Codec
+    codec = staticmethod(image_codec)
 
     def __init__(self, images: ImageSet):
         self.images = images

@@ -19,6 +19,12 @@ lowers it:
     bound-rec-coded       its latents by relative entropy coding, written to bytes, if named
     codec-dithered-ideal  latents by a dithered quantizer; −log₂ of probabilities, if named
     codec-dithered-coded  codec-dithered-ideal written to bytes, if named
+    codec-bits-back-refined-ideal   codec-refined-ideal with an analog z that is paid for by its
+                          divergence, if named
+    codec-bits-back-ideal           the same of codec-ideal, if named
+    codec-bits-back-refined-coded   codec-bits-back-refined-ideal written to bytes, less the side
+                          information that the decoder gets back, if named
+    codec-bits-back-coded           the same of codec-bits-back-ideal, if named
     codec-refined-real    codec-refined-ideal, its output real-valued in place of 8-bit
     codec-refined-ideal   rounded latents, optimized; −log₂ of their probabilities
     codec-ideal           rounded latents, by the inference network
@@ -106,6 +112,46 @@ _ALL = (
         "uniform",
         "eight-bit",
         coder="dithered",
+        asked=True,
+    ),
+    Method(
+        "codec-bits-back-ideal",
+        "ideal",
+        "codec",
+        "bits-back",
+        "eight-bit",
+        vectors=False,
+        asked=True,
+    ),
+    Method(
+        "codec-bits-back-coded",
+        "coded",
+        "codec",
+        "bits-back",
+        "eight-bit",
+        coder="bits-back",
+        vectors=False,
+        asked=True,
+    ),
+    Method(
+        "codec-bits-back-refined-ideal",
+        "ideal",
+        "codec",
+        "bits-back",
+        "eight-bit",
+        through="bits-back-sga",
+        vectors=False,
+        asked=True,
+    ),
+    Method(
+        "codec-bits-back-refined-coded",
+        "coded",
+        "codec",
+        "bits-back",
+        "eight-bit",
+        through="bits-back-sga",
+        coder="bits-back",
+        vectors=False,
         asked=True,
     ),
     Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),

@@ -206,7 +206,41 @@ def test_a_stream_names_its_coder_and_its_seed(folder, tmp_path, form, coder, co
     assert Image.open(tmp_path / "a.png").size == Image.open(picture).size
 
 
+@pytest.mark.parametrize("size", [0, 3001])
+def test_side_information_rides_along_and_comes_back(folder, tmp_path, size, rng, capsys):
+    picture, stream, side = folder / "pictures" / "2.png", tmp_path / "a.rdb", tmp_path / "side"
+    back, image = tmp_path / "back", tmp_path / "a.png"
+    side.write_bytes(rng.bytes(size))
+    checkpoint = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
+    of = ["--coder", "bits-back", "--coder-option", "steps=3", "--side", str(side)]
+    assert main(["compress", str(picture), str(stream), *checkpoint, *of]) == 0
+    net = 8 * (stream.stat().st_size - size) / np.prod(Image.open(picture).size)
+    assert f"with {size} of side information: {net:.4f} bits per pixel" in capsys.readouterr().out
+    if size:
+        text = _fails(capsys, "decompress", stream, image, *checkpoint)
+        assert f"carries {size} bytes of side information; give --side-out a file" in text
+        assert not image.exists()
+    out = ["--side-out", str(back)]
+    assert main(["decompress", str(stream), str(image), *checkpoint, *out]) == 0
+    assert back.read_bytes() == side.read_bytes()
+    assert Image.open(image).size == Image.open(picture).size
+    text = _fails(capsys, "decompress", stream, tmp_path / "b.png", *checkpoint, *out)
+    assert "back exists already" in text
+
+
+def test_mistakes_about_side_information_are_told(folder, tmp_path, capsys):
+    picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"
+    checkpoint = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
+    text = _fails(capsys, "compress", picture, stream, *checkpoint, "--side", picture)
+    assert "only the coder 'bits-back' takes side information along" in text
+    assert main(["compress", str(picture), str(stream), *checkpoint]) == 0
+    text = _fails(capsys, "decompress", stream, tmp_path / "a.png", *checkpoint,
+                  "--side-out", tmp_path / "x")  # fmt: skip
+    assert "carries no side information; leave --side-out away" in text
+
+
 @pytest.mark.parametrize(("options", "message"), [
+    (["--coder", "bits-back", "--coder-option", "steps=-1"], "steps = -1; expected 0 to 10000"),
     (["--coder", "huffman"], "unknown coder 'huffman': choose one of rounding, dithered, layered"),
     (["--coder", "layered"], "serves no checkpoint of form 'codec'"),
     (["--coder-option", "seed=1"], "coder 'rounding': "),

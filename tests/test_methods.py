@@ -7,15 +7,17 @@ from rdbound.objective import DECODERS
 
 ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prior-scaled",
          "bound-layered-ideal", "bound-layered-coded", "bound-rec-ideal", "bound-rec-coded",
-         "codec-dithered-ideal", "codec-dithered-coded", "codec-ideal", "codec-coded", "codec-refined-ideal",
+         "codec-dithered-ideal", "codec-dithered-coded", "codec-bits-back-ideal",
+         "codec-bits-back-coded", "codec-bits-back-refined-ideal",
+         "codec-bits-back-refined-coded", "codec-ideal", "codec-coded", "codec-refined-ideal",
          "codec-refined-real", "codec-refined-coded", "floor"]  # fmt: skip
 
 
 def test_names_are_unique_and_in_the_tables_order():
     assert list(METHODS) == ORDER
     assert all(method.name == name for name, method in METHODS.items())
-    assert [method_order(name) for name in ORDER] == list(range(17))
-    assert method_order("somebody-else's") == 17, "unknown ones come last"
+    assert [method_order(name) for name in ORDER] == list(range(21))
+    assert method_order("somebody-else's") == 21, "unknown ones come last"
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
@@ -31,10 +33,13 @@ def test_a_method_speaks_of_things_that_exist(method):
 def test_bytes_are_written_by_the_coder_whose_channel_judges_them():
     coded = [m for m in METHODS.values() if m.coder is not None]
     assert [m.name for m in coded] == ["bound-layered-coded", "bound-rec-coded",
-                                       "codec-dithered-coded", "codec-coded", "codec-refined-coded"]  # fmt: skip
+                                       "codec-dithered-coded", "codec-bits-back-coded",
+                                       "codec-bits-back-refined-coded", "codec-coded",
+                                       "codec-refined-coded"]  # fmt: skip
+    realized = {name: coder.channel for name, coder in CODERS.items()}
+    realized["bits-back"] = "bits-back"
     for method in coded:
-        assert CODERS[method.coder].channel == method.judge
-        assert CODERS[method.coder].name == method.coder
+        assert realized[method.coder] == method.judge
         ideal = METHODS[method.name.replace("coded", "ideal")]
         assert (ideal.judge, ideal.decode, ideal.through, ideal.form) == (
             method.judge, method.decode, method.through, method.form)  # fmt: skip

@@ -36,7 +36,7 @@ from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row, check_unique, is_squared
 
-__all__ = ["GAPS", "PARTS", "Chain", "chain", "gaps", "pair"]
+__all__ = ["GAPS", "PARTS", "Chain", "chain", "gaps", "has_chain", "pair"]
 
 PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
 GAPS = (*PARTS, "total", "bound-amortization", "approximation")
@@ -130,6 +130,11 @@ def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = Non
         )
     check_images("gaps", ((lmbda, image) for _, lmbda, image in whole))
     return Chain(*names, whole, best_known(rows, whole, squared), squared)
+
+
+def has_chain(rows: Sequence[Row]) -> bool:
+    """Whether every method is there that gaps need."""
+    return {r.method for r in rows} >= set(_NEEDED)
 
 
 def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:

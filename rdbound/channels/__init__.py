@@ -19,17 +19,20 @@ the prior's −log₂ mass of the unit box around the sample:
     rounding          round(μ − μ̂) + μ̂              box
     prior-scaled      μ + s·ε, s of σ̂               KL(N(μ, s²) ‖ prior)
     layered           μ + s·ε, s of σ̂               box of the mean, of random width
+    anchored          another's, of the integers    box
     noiseless         μ                             0
 
 ``gaussian`` and ``sampled`` are rates of a bound, ``rounding`` that of a codec; the
 seven above it train or refine a codec. ``layered`` is the Gaussian channel as a codec runs it,
-``prior-scaled`` what it would cost without coding. ``combined`` and ``per-level`` are made of
-others.
+``prior-scaled`` what it would cost without coding. ``combined``, ``anchored`` and ``per-level``
+are made of others; so is ``bits-back``, ``sampled`` for z and ``anchored`` for y.
 """
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
+from rdbound.channels.anchored import AnchoredChannel
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.combine import CombinedChannel, PerLevelChannel
 from rdbound.channels.gaussian import GaussianChannel
@@ -59,6 +62,14 @@ def _combined(sample: Named, bits: Named) -> Channel:
     return CombinedChannel(_named(sample), _named(bits))
 
 
+def _anchored(of: Named) -> Channel:
+    return AnchoredChannel(_named(of))
+
+
+def _bits_back(of: Named = "rounding") -> Channel:
+    return PerLevelChannel((SampledChannel(), AnchoredChannel(_named(of))))
+
+
 def _per_level(levels: Sequence[Named]) -> Channel:
     return PerLevelChannel(tuple(_named(channel) for channel in levels))
 
@@ -77,6 +88,9 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "annealed": DeterministicAnnealingChannel,
     "soft-rounding": SoftRoundingChannel,
     "map": MAPChannel,
+    "anchored": _anchored,
+    "bits-back": _bits_back,
+    "bits-back-sga": partial(_bits_back, of="sga"),
     "combined": _combined,
     "per-level": _per_level,
 }
@@ -85,8 +99,9 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
 def make_channel(name: str, **options: Any) -> Channel:
     """The channel called ``name``; raises ValueError for an unknown name or option.
 
-    ``combined`` takes two channels, ``sample`` and ``bits``; ``per-level`` a
-    list of them, ``levels``; each by name, or as a mapping of name and options:
+    ``combined`` takes two channels, ``sample`` and ``bits``; ``anchored`` and ``bits-back``
+    one, ``of``; ``per-level`` a list of them, ``levels``; each by name, or as a mapping of
+    name and options:
 
         make_channel("sga", decay=0.06, start=5)
         make_channel("combined", sample="rounding", bits="uniform")

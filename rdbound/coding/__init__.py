@@ -13,8 +13,9 @@ the ways of :data:`CODERS`),
 (bytes that say what they are).
 """
 
+from rdbound.coding.bits_back import BitsBackCodec
 from rdbound.coding.codec import Codec, VectorCodec
 from rdbound.coding.coders import CODERS, make_coder
 from rdbound.coding.container import BitstreamError
 
-__all__ = ["CODERS", "BitstreamError", "Codec", "VectorCodec", "make_coder"]
+__all__ = ["CODERS", "BitsBackCodec", "BitstreamError", "Codec", "VectorCodec", "make_coder"]

@@ -23,7 +23,13 @@ import numpy as np
 from rdbound.coding.base import Coder
 from rdbound.coding.coders import CODERS, coders_of, make_coder
 from rdbound.coding.compiled import CompiledSides
-from rdbound.coding.container import BitstreamError, Header, read_container, write_container
+from rdbound.coding.container import (
+    BITS_BACK,
+    BitstreamError,
+    Header,
+    read_container,
+    write_container,
+)
 from rdbound.coding.families import make_tables
 from rdbound.coding.framed import Framed
 from rdbound.coding.limits import MAX_PIXELS, check_pixels
@@ -36,9 +42,9 @@ from rdbound.models.blocked import Blocked
 from rdbound.walk import latent_shapes, walk
 from rdbound.windows import Windows, is_large
 
-__all__ = ["Codec", "VectorCodec"]
+__all__ = ["OTHER_ARITHMETIC", "Codec", "VectorCodec", "unless_lost"]
 
-_OTHER_ARITHMETIC = (
+OTHER_ARITHMETIC = (
     "the stream is whole, but this machine's arithmetic differs from the encoder's by more than "
     "the guard band (the table indexes do not match); decode in float32 on a CPU"
 )
@@ -142,9 +148,9 @@ class _Codec(ABC):
             return coder.read(level, prior, shapes[level], reader), None
 
         of = self._sides(header.height, header.width)
-        walked = _unless_lost(lambda: walk(of, jnp.float32(header.lmbda), len(shapes), step))
+        walked = unless_lost(lambda: walk(of, jnp.float32(header.lmbda), len(shapes), step))
         if reader.crc != header.index_crc or not reader.exhausted():
-            raise BitstreamError(_OTHER_ARITHMETIC)
+            raise BitstreamError(OTHER_ARITHMETIC)
         x_hat = np.asarray(of.synthesize(walked.state))
         if not np.isfinite(x_hat).all():
             raise BitstreamError("the model's reconstruction is not finite: its weights are broken")
@@ -153,6 +159,8 @@ class _Codec(ABC):
     def _coder_of(self, header: Header) -> Coder:
         """The coder that a container names, whatever this codec writes with."""
         names = {coder.code: name for name, coder in CODERS.items()}
+        if header.coder == BITS_BACK:
+            raise BitstreamError("written by bits-back: rdbound.coding.BitsBackCodec reads it")
         if header.coder not in names:
             raise BitstreamError(f"written by coder {header.coder}, which this rdbound lacks")
         try:
@@ -164,7 +172,7 @@ class _Codec(ABC):
 T = TypeVar("T")
 
 
-def _unless_lost(read: Callable[[], T]) -> T:
+def unless_lost(read: Callable[[], T]) -> T:
     """``read()``; BitstreamError where the decoder has lost the thread."""
     try:
         return read()
@@ -174,7 +182,7 @@ def _unless_lost(read: Callable[[], T]) -> T:
         # checksum was right: what differs is the arithmetic.
         lost = isinstance(error, AssertionError | UnreadableError)
         if lost or type(error).__name__ == "PanicException":
-            raise BitstreamError(_OTHER_ARITHMETIC) from None
+            raise BitstreamError(OTHER_ARITHMETIC) from None
         raise
 
 

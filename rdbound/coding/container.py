@@ -27,11 +27,20 @@ import zlib
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["BitstreamError", "Header", "read_container", "write_container"]
+__all__ = [
+    "BITS_BACK",
+    "BitstreamError",
+    "Header",
+    "named_coder",
+    "read_container",
+    "write_container",
+]
 
 MAGIC = b"RDB"
 VERSIONS = (1, 2)
 LONGEST_PARAMETERS = 1024
+BITS_BACK = 4
+"""The code of what is no coder of levels: :mod:`rdbound.coding.bits_back`."""
 _FIXED = struct.Struct("<8sIf")
 LARGEST_SIDE = 2**20
 
@@ -98,6 +107,16 @@ def read_container(data: bytes, fingerprint: bytes) -> tuple[Header, bytes]:
     if zlib.crc32(body) != struct.unpack("<I", data[4:8])[0]:
         raise BitstreamError("truncated or damaged: the checksum of the stream does not match")
     return _parse(body, data[3], fingerprint)
+
+
+def named_coder(data: bytes) -> tuple[int, dict[str, Any]] | None:
+    """(code, parameters) of the coder that a stream names; None where it names none."""
+    if data[:3] != MAGIC or len(data) <= 8 + _FIXED.size + 1 or data[3] != 2:
+        return (0, {}) if data[:4] == MAGIC + b"\x01" else None
+    try:
+        return _read_coder(data[8:], _FIXED.size)[:2]
+    except BitstreamError:
+        return None
 
 
 def _parse(body: bytes, version: int, fingerprint: bytes) -> tuple[Header, bytes]:

@@ -9,8 +9,9 @@ from typing import Any
 
 import numpy as np
 
-from rdbound.coding.grid import SCALES, EvenGrid
+from rdbound.coding.grid import SCALES
 from rdbound.coding.guard import agreed
+from rdbound.coding.mixtures import agreed_masses
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.shared import SeededCoder, dither, shared_integers
 from rdbound.coding.shifted import (
@@ -22,14 +23,9 @@ from rdbound.coding.shifted import (
     write_boxes,
 )
 from rdbound.coding.tables import Tables
-from rdbound.ops.distributions import Mixture, Prior, mixture_mass
+from rdbound.ops.distributions import Mixture, Prior
 
 __all__ = ["DitheredCoder"]
-
-# Of a mixture: both machines round its parameters to these, so that they agree on its boxes.
-_WEIGHTS = EvenGrid(0.0, 2.0**-12, 2**12 + 1)
-_OFFSETS = EvenGrid(-512.0, 2.0**-6, 2**16)
-_FINE_SCALES = EvenGrid(SCALES.low - 128 * SCALES.step / 8, SCALES.step / 8, 1024)
 
 
 class DitheredCoder(SeededCoder):
@@ -90,17 +86,8 @@ class DitheredCoder(SeededCoder):
                 self._scaled[lookup.family] = ScaledBoxes(mass, SCALES)
             return self._scaled[lookup.family], agreed(stream, place)
         if isinstance(prior, Mixture):
-            return ChannelBoxes(_agreed_masses(prior, stream)), place
+            return ChannelBoxes(agreed_masses(prior, stream)), place
         raise ValueError(
             f"level {level}: the boxes of a {type(prior).__name__} cannot be shifted by a dither; "
             "the coder 'rounding' serves it"
         )
-
-
-def _agreed_masses(prior: Mixture, stream: Writer | Reader) -> list:
-    """Of each channel, from parameters that both machines round alike."""
-    weight, offset, log_sigma = prior.components()
-    places = zip((weight, offset, log_sigma), (_WEIGHTS, _OFFSETS, _FINE_SCALES), strict=True)
-    w, o, s = (agreed(stream, of.ravel(), grid).reshape(of.shape) for of, grid in places)
-    sums = _WEIGHTS.value(w).sum(1, keepdims=True)
-    return mixture_mass(_WEIGHTS.value(w) / sums, _OFFSETS.value(o), _FINE_SCALES.scale(s))

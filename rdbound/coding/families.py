@@ -17,7 +17,7 @@ from rdbound.coding.tables import (
     FrequencyTable,
     Tables,
     gaussian_tables,
-    ladder,
+    scaled_tables,
     table_from_mass,
 )
 from rdbound.models.base import sides
@@ -55,7 +55,7 @@ def make_tables(model: Any) -> Tables:
         if hasattr(prior, "standard_mass"):
             family = _lookup(prior).family
             if family not in found:
-                found[family] = ladder(prior.standard_mass)
+                found[family] = scaled_tables(prior.standard_mass)
         elif hasattr(prior, "channel_mass"):
             constant = _constant_prior(model, level)
             name = key_of(constant.table_of(np.shape(constant.centre)).family, level, False)

@@ -21,26 +21,30 @@ BAND = 1e-5
 moves the log-scales of Res-hyper by 1e-6 (measured: 1.3e-6 at most on a Kodak image)."""
 
 
-def agreed(stream: Writer | Reader, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
+def agreed(
+    stream: Writer | Reader, values: np.ndarray, grid: EvenGrid = SCALES, band: float = BAND
+) -> np.ndarray:
     """The indexes of ``values`` [n] that both sides use: written, or read, and checked.
 
     They go into the stream's checksum: where the sides differ by more than the band,
     that is an error and no wrong image.
     """
     side = write_indexes if isinstance(stream, Writer) else read_indexes
-    index = side(stream, values, grid)  # type: ignore[arg-type]
+    index = side(stream, values, grid, band)  # type: ignore[arg-type]
     stream.check(index)
     return index
 
 
-def write_indexes(writer: Writer, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
+def write_indexes(
+    writer: Writer, values: np.ndarray, grid: EvenGrid = SCALES, band: float = BAND
+) -> np.ndarray:
     """Write the guard list of ``values`` [n]; return their indexes [n].
 
     The list: its length, then for each entry the gap to the one before it and the
     parity of its index.
     """
     index, distance = grid.nearest(values)
-    listed = np.flatnonzero(distance < BAND)
+    listed = np.flatnonzero(distance < band)
     writer.integer(len(listed), len(index) + 1)
     low_bits = _low_bits(len(index), len(listed))
     start = 0
@@ -55,10 +59,13 @@ def write_indexes(writer: Writer, values: np.ndarray, grid: EvenGrid = SCALES) -
     return index
 
 
-def read_indexes(reader: Reader, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
+def read_indexes(
+    reader: Reader, values: np.ndarray, grid: EvenGrid = SCALES, band: float = BAND
+) -> np.ndarray:
     """The encoder's indexes [n], from the decoder's own values and the list.
 
-    Right wherever the two machines' values differ by less than :data:`BAND`;
+    Right wherever the two machines' values differ by less than the ``band``, which the list says
+    nothing of;
     elsewhere the checksum of the indexes tells. Raises
     :class:`rdbound.coding.range_coder.UnreadableError` for a position beyond the latent.
     """

@@ -24,6 +24,7 @@ __all__ = [
     "ShiftedBoxes",
     "latent_at",
     "read_boxes",
+    "used_boxes",
     "write_boxes",
 ]
 
@@ -129,17 +130,17 @@ def write_boxes(
     Returns the indexes, int32 [n]; raises ValueError for one that is not finite or reaches 2^30.
     """
     k = integers(place)
-    groups, tables = _used(boxes, index, u)
+    groups, tables = used_boxes(boxes, index, u)
     stream.symbols((k * boxes.signs(u)).astype(np.int32), groups, tables)
     return k
 
 
 def read_boxes(stream: Reader, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray) -> np.ndarray:
     """The indexes that :func:`write_boxes` wrote, [n]."""
-    return stream.symbols(*_used(boxes, index, u)) * boxes.signs(u)
+    return stream.symbols(*used_boxes(boxes, index, u)) * boxes.signs(u)
 
 
-def _used(
+def used_boxes(
     boxes: ShiftedBoxes, index: np.ndarray, u: np.ndarray
 ) -> tuple[np.ndarray, list[FrequencyTable]]:
     """(which of the tables each symbol is written through [n], the tables that any is)."""

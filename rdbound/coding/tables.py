@@ -20,7 +20,7 @@ import numpy as np
 from rdbound.coding.grid import SCALES
 from rdbound.ops.distributions import TAIL, Gaussian
 
-__all__ = ["TOTAL", "FrequencyTable", "Tables", "gaussian_tables", "ladder", "pack",
+__all__ = ["TOTAL", "FrequencyTable", "Tables", "gaussian_tables", "pack", "scaled_tables",
            "table_from_mass", "unpack"]  # fmt: skip
 
 TOTAL = 2**20  # every table's frequencies sum to this: exact in float32
@@ -73,7 +73,7 @@ def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) ->
     return FrequencyTable(_quantize(np.append(mass, max(0.0, 1.0 - math.fsum(mass)))))
 
 
-def ladder(standard_mass: Callable) -> list[FrequencyTable]:
+def scaled_tables(standard_mass: Callable) -> list[FrequencyTable]:
     """The tables of a family of scales, one for each of :data:`rdbound.coding.grid.SCALES`.
 
     ``standard_mass(r, sigma)``: see :class:`rdbound.ops.distributions.Prior`.
@@ -86,7 +86,7 @@ def ladder(standard_mass: Callable) -> list[FrequencyTable]:
 
 def gaussian_tables() -> list[FrequencyTable]:
     """The ladder of centred Gaussians."""
-    return ladder(Gaussian.standard_mass)
+    return scaled_tables(Gaussian.standard_mass)
 
 
 def pack(tables: list[FrequencyTable]) -> tuple[np.ndarray, np.ndarray]:

@@ -22,6 +22,7 @@ from rdbound.ops import gaussian
 from rdbound.ops.portable import portable_ndtr
 
 __all__ = [
+    "Anchored",
     "Draws",
     "FullGaussian",
     "Gaussian",
@@ -186,6 +187,26 @@ class Gaussian(NamedTuple):
     def log_density(self, z: jax.Array) -> jax.Array:
         """Ln of the density, elementwise."""
         return gaussian.log_density(z, self.mu, self.log_sigma)
+
+
+class Anchored(NamedTuple):
+    """N(mu, exp(log_sigma)²) whose boxes are those of the integers, wherever its mean is.
+
+    What bits-back needs: the integers that are conveyed may not hang on what is known only
+    after them.
+    """
+
+    mu: jax.Array
+    log_sigma: jax.Array
+
+    @property
+    def centre(self) -> jax.Array:
+        """Zero: nothing is subtracted."""
+        return jnp.zeros_like(self.mu)
+
+    def box_bits(self, y: jax.Array) -> jax.Array:
+        """−log₂ of the mass of the unit box around ``y``, elementwise."""
+        return Gaussian(self.mu, self.log_sigma).box_bits(y)
 
 
 class Mixture(NamedTuple):

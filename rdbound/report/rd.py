@@ -7,10 +7,12 @@ import numpy as np
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.gaps import chain
 from rdbound.analysis.images import uneven
+from rdbound.analysis.ladder import has_rungs
 from rdbound.methods import METHODS, method_order
 from rdbound.report.bd_rate import bd_rate_sections
 from rdbound.report.document import Block, Document, Note, Picture, Section, Table
 from rdbound.report.gaps import gap_sections
+from rdbound.report.ladder import ladder_section
 from rdbound.report.rd_figure import rd_figure
 from rdbound.tables.rd import Row
 
@@ -39,6 +41,7 @@ def rd_report(rows: Sequence[Row], anchor: str) -> Document:
     sections = (
         Section("Rate and distortion", (rd_table(whole), *left_out, *_figure(whole))),
         *_gap_sections(whole),
+        *_ladder_sections(whole),
         *(bd_rate_sections(whole, anchor) if whole or not faults else ()),
         Section("", (_CONVENTIONS,)),
     )
@@ -63,6 +66,16 @@ def _gap_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
         return gap_sections(rows, chain(rows))
     except ValueError as error:
         return (Section("Gaps", (Note(f"not computed: {error}"),)),)
+
+
+def _ladder_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
+    """None without a rung that was asked for; a reason where it is not enough."""
+    if not has_rungs(rows):
+        return ()
+    try:
+        return (ladder_section(rows),)
+    except ValueError as error:
+        return (Section("The ladder", (Note(f"not computed: {error}"),)),)
 
 
 def rd_table(rows: Sequence[Row]) -> Table:

@@ -10,8 +10,10 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from rdbound.checkpoint import load, resolve
-from rdbound.coding import BitstreamError, Codec
+from rdbound.checkpoint import Checkpoint, load, resolve
+from rdbound.coding import BitsBackCodec, BitstreamError, Codec
+from rdbound.coding.bits_back import side_bytes
+from rdbound.coding.container import named_coder
 from rdbound.coding.limits import MAX_PIXELS
 from rdbound.images.files import read_image
 
@@ -30,6 +32,7 @@ def compress_file(
     max_pixels: int = MAX_PIXELS,
     coder: str | None = None,
     options: Mapping[str, Any] | None = None,
+    side: Path | None = None,
 ) -> str:
     """Code an image; returns a line that tells bytes and rate.
 
@@ -43,16 +46,32 @@ def compress_file(
       max_pixels: a larger image is refused before it is decoded.
       coder: see :class:`rdbound.coding.Codec`.
       options: of the coder.
+      side: a file that rides along, by the coder ``bits-back``.
 
     Raises ValueError as what it calls does, and where ``target`` is there already, or is
     one of the files that are read.
     """
-    _check_target(target, force, source, resolve(checkpoint))
-    codec = _codec(checkpoint, outside, max_pixels, coder, **(options or {}))
-    data = codec.compress(image := read_image(source, max_pixels), lmbda)
+    if side is not None and coder != BitsBackCodec.name:
+        raise ValueError(f"{side}: only the coder 'bits-back' takes side information along")
+    others = [] if side is None else [side]
+    _check_target(target, force, source, resolve(checkpoint), *others)
+    loaded = _loaded(checkpoint, outside)
+    image = read_image(source, max_pixels)
+    pixels, options = image.shape[0] * image.shape[1], options or {}
+    if coder == BitsBackCodec.name:
+        carrying = BitsBackCodec(loaded.model, loaded.tables, max_pixels, **options)
+        carried = b"" if side is None else side.read_bytes()
+        told = carrying.compress(image, lmbda, carried)
+        _write(target, told.data)
+        return (
+            f"{target}: {len(told.data)} bytes with {len(carried)} of side information: "
+            f"{8 * (len(told.data) - len(carried)) / pixels:.4f} bits per pixel, "
+            f"{told.filled / pixels:.4f} of them for lack of more"
+        )
+    codec = Codec(loaded.model, loaded.tables, coder, max_pixels, **options)
+    data = codec.compress(image, lmbda)
     _write(target, data)
-    rate = 8 * len(data) / (image.shape[0] * image.shape[1])
-    return f"{target}: {len(data)} bytes, {rate:.4f} bits per pixel"
+    return f"{target}: {len(data)} bytes, {8 * len(data) / pixels:.4f} bits per pixel"
 
 
 def decompress_file(
@@ -62,10 +81,12 @@ def decompress_file(
     force: bool = False,
     outside: Collection[str] = (),
     max_pixels: int = MAX_PIXELS,
+    side: Path | None = None,
 ) -> str:
     """Decode a stream into an image file; returns a line that tells its size.
 
-    Args: as of :func:`compress_file`; ``target`` has the suffix of a lossless format.
+    Args: as of :func:`compress_file`; ``target`` has the suffix of a lossless format;
+    ``side`` is where side information is written.
     Raises ValueError as there.
     """
     _check_target(target, force, source, resolve(checkpoint))
@@ -74,13 +95,24 @@ def decompress_file(
         raise ValueError(
             f"{target}: a decoded image is written losslessly, as one of {' '.join(LOSSLESS)}"
         )
-    codec = _codec(checkpoint, outside, max_pixels)
+    data = source.read_bytes()
+    carries = (named_coder(data) or (0,))[0] == BitsBackCodec.code
+    _check_side(source, side, force, carries, side_bytes(data))
+    loaded = _loaded(checkpoint, outside)
     try:
-        image = codec.decompress(source.read_bytes())
+        if carries:
+            codec = BitsBackCodec(loaded.model, loaded.tables, max_pixels)
+            image, carried = codec.decompress(data)
+        else:
+            image = Codec(loaded.model, loaded.tables, max_pixels=max_pixels).decompress(data)
     except BitstreamError as error:
         raise ValueError(f"{source}: {error}") from None
     _write(target, _encoded(image, LOSSLESS[kind]))
-    return f"{target}: {image.shape[1]}×{image.shape[0]} pixels"
+    told = f"{target}: {image.shape[1]}×{image.shape[0]} pixels"
+    if side is None:
+        return told
+    _write(side, carried)
+    return f"{told}; {side}: {len(carried)} bytes"
 
 
 def refuse_overwriting(path: Path, force: bool, *inputs: Path) -> Path:
@@ -104,17 +136,23 @@ def _check_target(target: Path, force: bool, *inputs: Path) -> None:
     refuse_overwriting(target, force, *inputs)
 
 
-def _codec(
-    checkpoint: str,
-    outside: Collection[str],
-    max_pixels: int,
-    coder: str | None = None,
-    **options: Any,
-) -> Codec:
+def _check_side(source: Path, side: Path | None, force: bool, carries: bool, count: int) -> None:
+    """Raise ValueError where side information would be lost, or there is none to be had."""
+    if side is not None and not carries:
+        raise ValueError(f"{source}: carries no side information; leave --side-out away")
+    if side is None and count:
+        raise ValueError(
+            f"{source}: carries {count} bytes of side information; give --side-out a file"
+        )
+    if side is not None:
+        _check_target(side, force, source)
+
+
+def _loaded(checkpoint: str, outside: Collection[str]) -> Checkpoint:
     loaded = load(checkpoint, outside)
     if loaded.model.stride == 1:
         raise ValueError(f"{checkpoint}: a model of vectors, which codes no image")
-    return Codec(loaded.model, loaded.tables, coder, max_pixels, **options)
+    return loaded
 
 
 def _encoded(image: np.ndarray, kind: str) -> bytes:

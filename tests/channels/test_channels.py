@@ -10,7 +10,7 @@ from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.ops.rounding import kumaraswamy, soft_round
 
 SHAPE = (5, 7)
-MADE_OF_OTHERS = {"combined", "per-level"}
+MADE_OF_OTHERS = {"combined", "per-level", "anchored", "bits-back", "bits-back-sga"}
 NEED_A_GAUSSIAN = ("gaussian", "prior-scaled", "layered")
 NAMES = [name for name in CHANNELS if name not in MADE_OF_OTHERS]
 

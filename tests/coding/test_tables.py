@@ -6,8 +6,8 @@ from rdbound.coding.tables import (
     TOTAL,
     FrequencyTable,
     gaussian_tables,
-    ladder,
     pack,
+    scaled_tables,
     table_from_mass,
     unpack,
 )
@@ -79,7 +79,7 @@ def test_a_ladder_asks_its_family_at_the_64_scales():
         asked.append((sigma, len(r)))
         return np.full(len(r), 1.0 / len(r))
 
-    made = ladder(mass)
+    made = scaled_tables(mass)
     np.testing.assert_allclose([sigma for sigma, _ in asked], SCALES, rtol=1e-12)
     assert [n for _, n in asked] == [2 * table.reach + 1 for table in made]
 

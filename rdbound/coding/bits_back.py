@@ -1,0 +1,415 @@
+"""Lossy bits-back coding: the price of hyperlatents returned as side information.
+
+    codec = BitsBackCodec(checkpoint.model)
+    data = codec.compress(image, lmbda=0.0067, side=other)   # any bytes ride along
+    image, other = codec.decompress(data)
+
+Algorithm 1 of Yang, Bamler & Mandt 2020 (arXiv 2006.04240). Of a model with two levels,
+z and then y, the encoder rounds y to integers ŷ, infers Q(z | ŷ), and *decodes* ẑ from the side
+information by Q; then it encodes ŷ under P(ŷ | ẑ) and ẑ under P(ẑ). The decoder reads ẑ and
+ŷ, infers the same Q and encodes ẑ by it: that gives the side information back. What an
+image costs is the file less the side information; where there is too little of that, bits of a
+known generator fill up, and are paid for.
+
+It is no walk of per-level coders, since its decoder infers from a later latent what an
+earlier one was drawn by; the container is the same, with a code of its own.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
+
+import jax.numpy as jnp
+import numpy as np
+
+from rdbound.coding.codec import OTHER_ARITHMETIC, unless_lost
+from rdbound.coding.compiled import CompiledSides
+from rdbound.coding.container import (
+    BITS_BACK,
+    BitstreamError,
+    Header,
+    named_coder,
+    read_container,
+    write_container,
+)
+from rdbound.coding.families import make_tables
+from rdbound.coding.grid import SCALES, EvenGrid
+from rdbound.coding.guard import agreed
+from rdbound.coding.inference import inferred
+from rdbound.coding.limits import MAX_PIXELS, check_pixels
+from rdbound.coding.mixtures import agreed_masses
+from rdbound.coding.range_coder import Reader, Writer, integers
+from rdbound.coding.shared import shared_integers
+from rdbound.coding.shifted import ScaledBoxes, used_boxes
+from rdbound.coding.stack import BitStack, read_excess, write_excess
+from rdbound.coding.tables import FrequencyTable, Tables, gaussian_tables, table_from_mass
+from rdbound.datum import image_datum, padded_shape
+from rdbound.fingerprint import fingerprint
+from rdbound.models.base import Evidence, LatentModel, check_lmbda
+from rdbound.ops.distributions import Gaussian, Mixture
+from rdbound.walk import latent_shapes
+
+__all__ = ["BitsBackCodec", "CarryingCodec", "Told", "side_bytes"]
+
+WIDTH = 1.0 / 32
+"""Of the boxes of ẑ: so fine that Q's entropy is its differential one, to 0.001 bit."""
+
+_MEANS = EvenGrid(-1024.0, 1.0 / 32, 2**16)  # of y's prior
+_PLACES = EvenGrid(-(2.0**15), 1.0, 2**16)  # of Q, in boxes
+# What is inferred in many steps differs more between two machines than a network's output.
+_WIDE_BAND = 1e-3
+_MOST_STEPS = 10_000
+
+
+class Told(NamedTuple):
+    """A container and what was paid for.
+
+    Attributes:
+      data: the container, with the side information in it.
+      drawn: bits that ẑ was drawn with: what the decoder gets back.
+      filled: of these, bits that the side information did not have.
+    """
+
+    data: bytes
+    drawn: float
+    filled: int
+
+
+def side_bytes(data: bytes) -> int:
+    """Bytes of side information that a container of any coder carries; they are nobody's rate."""
+    found = named_coder(data)
+    if found is None or found[0] != BitsBackCodec.code:
+        return 0
+    side = found[1].get("side")
+    return side if type(side) is int else 0
+
+
+class BitsBackCodec:
+    """Compress an image and side information together, and get both back.
+
+    Args:
+      model: of images, of two levels: z of a mixture a channel, y Gaussian given z. Its
+        weights are taken now.
+      tables: of the checkpoint, which the fingerprint hangs on; made from the model where None.
+      max_pixels: of an image with its padding; None for no limit.
+      steps: of inference; 0 for what the inference network says of the reconstruction.
+
+    Attributes:
+      fingerprint, lmbda_range: as of :class:`rdbound.coding.Codec`.
+
+    Raises ValueError for another model, or steps below 0 or above 10,000.
+    """
+
+    name = "bits-back"
+    code = BITS_BACK
+
+    def __init__(self, model: LatentModel, tables: Tables | None = None,
+                 max_pixels: int | None = MAX_PIXELS, steps: int = 300):  # fmt: skip
+        if not 0 <= steps <= _MOST_STEPS:
+            raise ValueError(f"coder {self.name!r}: steps = {steps}; expected 0 to {_MOST_STEPS}")
+        _check_model(model)
+        self.fingerprint = fingerprint(model, make_tables(model) if tables is None else tables)
+        self.lmbda_range = model.lmbda_range
+        self._model, self._max_pixels, self._steps = model, max_pixels, steps
+        self._of = CompiledSides(model)
+        self._boxes = ScaledBoxes(Gaussian.standard_mass, SCALES)
+
+    def compress(self, image: np.ndarray, lmbda: float | None = None, side: bytes = b"",
+                 evidence: Evidence | None = None) -> Told:  # fmt: skip
+        """uint8 [h, w, 3] and any bytes → :class:`Told`.
+
+        Args:
+          image: any size from 1×1 up.
+          lmbda: the trade-off; the geometric middle of the model's range by default.
+          side: what rides along.
+          evidence: refined, of the padded image and this λ; only its y is used.
+
+        Raises ValueError for another array type, too many pixels, a λ outside the trained
+        range, or a latent that is not finite.
+        """
+        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+            raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
+        low, high = self.lmbda_range
+        rate = float(np.float32((low * high) ** 0.5 if lmbda is None else lmbda))
+        check_lmbda(rate, self.lmbda_range)
+        size = image.shape[0], image.shape[1]
+        check_pixels(size, padded_shape(*size, self._model.stride), self._max_pixels)
+        x = image_datum(image, self._model.stride).x
+        known = self._of.infer(x, jnp.float32(rate)) if evidence is None else evidence
+        return self._told(size, rate, known, side)
+
+    def decompress(self, data: bytes) -> tuple[np.ndarray, bytes]:
+        """The container → (uint8 [h, w, 3], the side information).
+
+        Raises :class:`BitstreamError` where the stream is not whole, not this model's or
+        this coder's, or this machine's arithmetic is too different to read it.
+        """
+        header, payload = read_container(bytes(data), self.fingerprint)
+        frame = self._frame(header)
+        length, filled, steps = _parameters(header)
+        text, words = _split(payload)
+        reader = Reader(text)
+        levels = _Levels(self._of, self._boxes, frame, reader)
+
+        def read():
+            stack = BitStack(words)
+            z = levels.pop_z(stack)
+            y = levels.pop_y(stack, z)
+            q = levels.posterior(inferred(self._model, y, frame.z, frame.lmbda, steps))
+            stack.push(q.offsets(z), q.groups, q.tables)
+            return y, z, stack.original()
+
+        y, z, original = unless_lost(read)
+        side = _without_filling(original, filled, length)
+        if reader.crc != header.index_crc or not reader.exhausted() or side is None:
+            raise BitstreamError(OTHER_ARITHMETIC)
+        return self._image(header, levels, z, y), side
+
+    def _told(self, size: tuple[int, int], lmbda: float, known: Evidence, side: bytes) -> Told:
+        writer, frame = Writer(), _Frame.of(self._model, size, lmbda)
+        levels = _Levels(self._of, self._boxes, frame, writer)
+        y = levels.rounded(known)
+        q = levels.placed(inferred(self._model, y, frame.z, frame.lmbda, self._steps))
+        stack, filled = _filled(side, q)
+        before = stack.bits
+        z = q.values(stack.pop(q.groups, q.tables))
+        drawn = before - stack.bits
+        levels.push_y_and_z(stack, z, y)
+        levels.posterior(q.of)
+        parameters = {"filled": filled, "side": len(side), "steps": self._steps}
+        header = Header(self.fingerprint, writer.crc, lmbda, size[0], size[1], self.code,
+                        parameters)  # fmt: skip
+        payload = _joined(writer.finish(), stack.words)
+        return Told(write_container(header, payload), drawn, max(0, drawn - 8 * len(side)))
+
+    def _frame(self, header: Header) -> "_Frame":
+        if header.coder != self.code:
+            raise BitstreamError(f"written by coder {header.coder}, not by {self.name!r}")
+        size = header.height, header.width
+        try:
+            check_lmbda(header.lmbda, self.lmbda_range)
+            check_pixels(size, padded_shape(*size, self._model.stride), self._max_pixels)
+        except ValueError as error:
+            raise BitstreamError(f"not a stream to decode: {error}") from None
+        return _Frame.of(self._model, size, header.lmbda)
+
+    def _image(self, header: Header, levels: "_Levels", z: np.ndarray, y: np.ndarray) -> np.ndarray:
+        x_hat = np.asarray(self._of.synthesize(levels.state(z, y)))
+        if not np.isfinite(x_hat).all():
+            raise BitstreamError("the model's reconstruction is not finite: its weights are broken")
+        image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
+        return image[: header.height, : header.width]
+
+
+class CarryingCodec:
+    """A :class:`BitsBackCodec` as a codec of images: it carries side information of its own.
+
+    As much of a known generator as the latents can take, so that no initial bits are paid for.
+
+    Args: as of :class:`BitsBackCodec`.
+    """
+
+    def __init__(self, model: LatentModel, tables: Tables | None = None,
+                 max_pixels: int | None = MAX_PIXELS, **options: Any):  # fmt: skip
+        self._codec = BitsBackCodec(model, tables, max_pixels, **options)
+        self._model = model
+
+    def compress(self, image: np.ndarray, lmbda: float | None = None,
+                 evidence: Evidence | None = None) -> bytes:  # fmt: skip
+        """As :meth:`rdbound.coding.Codec.compress`; :func:`side_bytes` of it are no rate."""
+        frame = _Frame.of(self._model, image.shape, 1.0)
+        side = shared_integers(1, 0, int(np.prod(frame.z)) // 2 + 64).tobytes()
+        return self._codec.compress(image, lmbda, side, evidence).data
+
+    def decompress(self, data: bytes) -> np.ndarray:
+        """As :meth:`rdbound.coding.Codec.decompress`."""
+        return self._codec.decompress(data)[0]
+
+
+@dataclass(frozen=True)
+class _Frame:
+    """The trade-off and the shapes of both latents."""
+
+    lmbda: float
+    z: tuple[int, ...]
+    y: tuple[int, ...]
+
+    @classmethod
+    def of(cls, model: LatentModel, size: tuple[int, ...], lmbda: float) -> "_Frame":
+        z, y = latent_shapes(model, (*padded_shape(size[0], size[1], model.stride), 3))
+        return cls(lmbda, tuple(z), tuple(y))
+
+
+@dataclass(frozen=True)
+class _Placed:
+    """Q on its grids: of each ẑ the box of the mean, and the table of the scale.
+
+    ``of`` is what it was before, ``centre`` what boxes are counted from, of z's shape.
+    """
+
+    of: Gaussian
+    centre: np.ndarray
+    place: np.ndarray
+    scale: np.ndarray
+
+    @cached_property
+    def groups(self) -> np.ndarray:
+        """The table of each, [n]."""
+        return self.scale.astype(np.int64)
+
+    @property
+    def tables(self) -> list[FrequencyTable]:
+        """By scales in boxes."""
+        return gaussian_tables()
+
+    def values(self, offsets: np.ndarray) -> np.ndarray:
+        """Integers off the mean's box → the box of each ẑ, int64 [n]."""
+        return self.place + offsets
+
+    def offsets(self, boxes: np.ndarray) -> np.ndarray:
+        """The inverse of :meth:`values`."""
+        return boxes - self.place
+
+
+class _Levels:
+    """Both latents of one image, written to a stack or read from it.
+
+    What the sides must agree on goes through ``stream``, in the decoder's order: first
+    what ẑ is read by, then ŷ, then Q.
+    """
+
+    def __init__(
+        self, of: CompiledSides, boxes: ScaledBoxes, frame: _Frame, stream: Writer | Reader
+    ):
+        self._of, self._boxes, self._frame, self._stream = of, boxes, frame, stream
+        self._rate = jnp.float32(frame.lmbda)
+        self._start = of.start(self._rate)
+        self._prior = of.prior(0, self._start)
+        self._channel = np.broadcast_to(np.arange(frame.z[-1]), frame.z).ravel()
+        self._centre = np.broadcast_to(np.asarray(self._prior.centre), frame.z)
+
+    def rounded(self, known: Evidence) -> np.ndarray:
+        """ŷ, float32: the nearest integers."""
+        state = self._of.absorb(0, self._start, jnp.zeros(self._frame.z))
+        return integers(np.asarray(self._of.posterior(1, state, known[1]).mu)).astype(np.float32)
+
+    def state(self, boxes: np.ndarray, y: np.ndarray | None = None) -> Any:
+        """The decoder's after ẑ, and after ŷ where it is given."""
+        z = (boxes.reshape(self._frame.z) * WIDTH).astype(np.float32) + self._centre
+        state = self._of.absorb(0, self._start, jnp.asarray(z, jnp.float32))
+        return state if y is None else self._of.absorb(1, state, jnp.asarray(y))
+
+    def placed(self, q: Gaussian, stream: Writer | Reader | None = None) -> _Placed:
+        """Q on its grids; agreed on where there is a stream, else this machine's own."""
+        mean = (np.asarray(q.mu, np.float64) - self._centre).ravel() / WIDTH
+        log_scale = np.asarray(q.log_sigma, np.float64).ravel() - np.log(WIDTH)
+        if stream is None:
+            place, scale = _PLACES.nearest(mean)[0], SCALES.nearest(log_scale)[0]
+        else:
+            place = agreed(stream, mean, _PLACES, _WIDE_BAND)
+            scale = agreed(stream, log_scale, SCALES, _WIDE_BAND)
+        return _Placed(q, self._centre, np.rint(_PLACES.value(place)).astype(np.int64), scale)
+
+    def posterior(self, q: Gaussian) -> _Placed:
+        """Q on its grids, agreed on."""
+        return self.placed(q, self._stream)
+
+    def push_y_and_z(self, stack: BitStack, boxes: np.ndarray, y: np.ndarray) -> None:
+        """Push ŷ, then ẑ; write in the decoder's order what it reads them by."""
+        assert isinstance(self._stream, Writer)
+        z_tables = self._tables_of_z()
+        write_excess(self._stream, boxes, self._channel, z_tables)
+        nearest, signs, groups, tables = self._tables_of_y(boxes)
+        offsets = ((y.ravel().astype(np.int64) - nearest) * signs).astype(np.int64)
+        write_excess(self._stream, offsets, groups, tables)
+        stack.push(offsets, groups, tables)
+        stack.push(boxes, self._channel, z_tables)
+
+    def pop_z(self, stack: BitStack) -> np.ndarray:
+        """The box of each ẑ, int64 [n]."""
+        assert isinstance(self._stream, Reader)
+        tables = self._tables_of_z()
+        popped = stack.pop(self._channel, tables)
+        return read_excess(self._stream, popped, self._channel, tables).astype(np.int64)
+
+    def pop_y(self, stack: BitStack, boxes: np.ndarray) -> np.ndarray:
+        """ŷ, float32."""
+        assert isinstance(self._stream, Reader)
+        nearest, signs, groups, tables = self._tables_of_y(boxes)
+        popped = stack.pop(groups, tables)
+        offsets = read_excess(self._stream, popped, groups, tables)
+        return (offsets * signs + nearest).astype(np.float32).reshape(self._frame.y)
+
+    def _tables_of_z(self) -> list[FrequencyTable]:
+        masses = agreed_masses(self._prior, self._stream, WIDTH)
+        return [table_from_mass(mass, reach) for mass, reach in masses]
+
+    def _tables_of_y(
+        self, boxes: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[FrequencyTable]]:
+        """(the integer next to each mean, signs, the table of each [n], the tables)."""
+        prior = self._of.prior(1, self.state(boxes))
+        mu, log_sigma = (np.broadcast_to(x, self._frame.y).ravel() for x in prior)
+        mean = _MEANS.value(agreed(self._stream, mu, _MEANS))
+        scale = agreed(self._stream, log_sigma, SCALES)
+        nearest = np.rint(mean)
+        u = nearest - mean
+        groups, tables = used_boxes(self._boxes, scale, u)
+        return nearest.astype(np.int64), self._boxes.signs(u), groups, tables
+
+
+def _check_model(model: LatentModel) -> None:
+    of = CompiledSides(model)
+    low = jnp.float32(model.lmbda_range[0])
+    shapes = latent_shapes(model, (model.stride, model.stride, 3)) if model.stride > 1 else []
+    prior = of.prior(0, of.start(low)) if len(shapes) == 2 else None
+    if not isinstance(prior, Mixture):
+        raise ValueError(
+            "the coder 'bits-back' serves codecs of images with two levels, the first with a "
+            "density a channel (Res-hyper); the coder 'rounding' serves any codec"
+        )
+
+
+def _filled(side: bytes, q: _Placed) -> tuple[BitStack, int]:
+    """(the side information with so many known words beneath that Q can be drawn, how many)."""
+    above = np.frombuffer(side + b"\0" * (-len(side) % 4), "<u4").astype(np.uint32)
+    enough = len(q.groups) + 64  # no symbol takes more than 20 bits
+    stack = BitStack(np.concatenate([_filling(enough), above]), whole=True)
+    before = stack.bits
+    stack.pop(q.groups, q.tables)
+    wanted = -(-(before - stack.bits) // 32) + 2  # the coder's own state beside
+    filled = max(0, wanted - len(above))
+    return BitStack(np.concatenate([_filling(filled), above]), whole=True), filled
+
+
+def _filling(count: int) -> np.ndarray:
+    """Known words, uint32 [count]: the same on top however many there are beneath."""
+    return (shared_integers(0, 0, count) >> np.uint64(32)).astype(np.uint32)[::-1]
+
+
+def _without_filling(words: np.ndarray, filled: int, length: int) -> bytes | None:
+    """The side information; None where the words are not what the encoder began with."""
+    above = words[filled:].astype("<u4").tobytes()
+    whole = np.array_equal(words[:filled], _filling(filled)) and not any(above[length:])
+    return above[:length] if whole and len(above) == length + -length % 4 else None
+
+
+def _parameters(header: Header) -> tuple[int, int, int]:
+    """(bytes of side information, words filled up, steps of inference)."""
+    found = [header.parameters.get(name) for name in ("side", "filled", "steps")]
+    limits = (2**40, 2**32, _MOST_STEPS + 1)
+    if not all(type(x) is int and 0 <= x < most for x, most in zip(found, limits, strict=True)):
+        raise BitstreamError("malformed header: the parameters of bits-back are not integers")
+    return found[0], found[1], found[2]  # type: ignore[return-value]
+
+
+def _joined(text: bytes, words: np.ndarray) -> bytes:
+    return len(text).to_bytes(4, "little") + text + words.astype("<u4").tobytes()
+
+
+def _split(payload: bytes) -> tuple[bytes, np.ndarray]:
+    length = int.from_bytes(payload[:4], "little")
+    words = payload[4 + length :]
+    if len(payload) < 4 + length or len(words) % 4:
+        raise BitstreamError("malformed payload: its parts do not fit")
+    return payload[4 : 4 + length], np.frombuffer(words, "<u4").astype(np.uint32)

@@ -1,0 +1,28 @@
+"""Codecs of images by the name of what writes: a coder of levels, or bits-back."""
+
+from typing import Any
+
+from rdbound.coding.bits_back import BitsBackCodec, CarryingCodec
+from rdbound.coding.codec import Codec
+from rdbound.coding.limits import MAX_PIXELS
+from rdbound.coding.tables import Tables
+from rdbound.models.base import LatentModel
+
+__all__ = ["image_codec"]
+
+
+def image_codec(
+    model: LatentModel,
+    tables: Tables | None = None,
+    coder: str | None = None,
+    max_pixels: int | None = MAX_PIXELS,
+    **options: Any,
+) -> Codec | CarryingCodec:
+    """The codec that writes by ``coder``.
+
+    Args: as of :class:`rdbound.coding.Codec`; ``bits-back`` is a coder here too.
+    Raises ValueError as what is built does.
+    """
+    if coder == BitsBackCodec.name:
+        return CarryingCodec(model, tables, max_pixels, **options)
+    return Codec(model, tables, coder, max_pixels, **options)
