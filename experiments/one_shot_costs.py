@@ -83,7 +83,7 @@ def quantizers(arguments: argparse.Namespace) -> Table:
         D = float(4.0**-rate)
         layered = _in_batches(lambda k, D=D: _layered(rng, D, k))
         # A coder's scales end at 0.11 of a step.
-        small = (1 - D) / (12 * D) < SCALES.scale(0) ** 2
+        small = SCALES.scale(0) ** 2 > (1 - D) / (12 * D)
         dithered = (np.nan, np.nan) if small else _in_batches(lambda k, D=D: _dithered(rng, D, k))
         step = np.sqrt(12 * D / (1 - D))
         theory = dithered_theory(1 / step) - rate
