@@ -25,7 +25,7 @@ from rdbound.distortion import SquaredError
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Batch, Examples, VectorExamples
 from rdbound.judging import Judged, OverData, infer, ms_ssim_of, standard_error
-from rdbound.methods import Method, methods_of
+from rdbound.methods import METHODS, Method, methods_of
 from rdbound.models.base import Evidence, Sides
 from rdbound.objective import DECODERS
 from rdbound.ops.coupled import couple
@@ -139,7 +139,7 @@ class Bench:
             evidence = amortized
             if through is not None:
                 # Of all methods, so that no row depends on which others were chosen.
-                applicable = methods_of(self.model.form, True, self.vectors)
+                applicable = methods_of(self.model.form, True, self.vectors, METHODS)
                 judge = next(m for m in applicable if m.through == through)
                 start = resized(amortized, of.data, of.batch.data)
                 if posterior == "coupled":

@@ -25,6 +25,8 @@ lowers it:
     codec-bits-back-refined-coded   codec-bits-back-refined-ideal written to bytes, less the side
                           information that the decoder gets back, if named
     codec-bits-back-coded           the same of codec-bits-back-ideal, if named
+    codec-refined-uniform-ideal     codec-refined-ideal, refined through uniform noise, if named
+    codec-refined-soft-ideal        codec-refined-ideal, refined through soft rounding, if named
     codec-refined-real    codec-refined-ideal, its output real-valued in place of 8-bit
     codec-refined-ideal   rounded latents, optimized; −log₂ of their probabilities
     codec-ideal           rounded latents, by the inference network
@@ -175,6 +177,24 @@ _ALL = (
         "eight-bit",
         through="sga",
         coder="rounding",
+    ),
+    Method(
+        "codec-refined-uniform-ideal",
+        "ideal",
+        "codec",
+        "rounding",
+        "eight-bit",
+        through="uniform",
+        asked=True,
+    ),
+    Method(
+        "codec-refined-soft-ideal",
+        "ideal",
+        "codec",
+        "rounding",
+        "eight-bit",
+        through="soft-rounding",
+        asked=True,
     ),
     Method("floor", "floor", None, "noiseless", "clip"),
 )

@@ -9,7 +9,7 @@ from flax import nnx
 from rdbound.bench import Bench, _Keyed
 from rdbound.channels import make_channel
 from rdbound.checkpoint import Checkpoint
-from rdbound.coding import Codec
+from rdbound.coding import BitsBackCodec, Codec
 from rdbound.datum import image_datum, whole
 from rdbound.evaluation import _fewer, evaluate, lmbdas_of
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
@@ -364,6 +364,58 @@ def test_bytes_and_pixels_of_a_stochastic_coder_are_those_of_its_channel(rng, fo
 
     J = np.asarray(jax.vmap(one)(jax.random.split(jax.random.key(9), 60)))
     assert abs(ideal.J - J.mean()) < 4 * np.hypot(ideal.J_se, J.std() / 60**0.5)
+
+
+def test_relative_entropy_coding_has_rows_of_its_own(rng):
+    pixels = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    images = ImageExamples(ImageSet("noise", ("one",), lambda i: pixels))
+    methods = ("bound-rec-ideal", "bound-rec-coded")
+    options = EvaluationOptions(lmbdas=(0.02,), samples=8, methods=methods)
+    ideal, coded = evaluate(_checkpoint("bound"), images, options)
+    assert coded.bits == 8 * coded.bytes
+    assert 0.0 < coded.bits - ideal.bits < 0.15 * ideal.bits + 8 * 60
+    assert abs(coded.mse / ideal.mse - 1) < 0.2
+    codec = Codec(Toy("bound"), coder="rec")
+    assert coded.bytes == len(codec.compress(pixels, 0.02))
+
+
+def test_bits_back_pays_what_its_file_has_beside_the_side_information(rng):
+    pixels = rng.integers(0, 256, (96, 96, 3), dtype=np.uint8)
+    images = ImageExamples(ImageSet("noise", ("one",), lambda i: pixels))
+    methods = ("codec-bits-back-ideal", "codec-bits-back-coded", "codec-coded")
+    options = EvaluationOptions(lmbdas=(0.02,), samples=16, methods=methods)
+    ideal, coded, rounded = evaluate(_checkpoint("codec"), images, options)
+    side = rng.bytes(5000)
+    told = BitsBackCodec(Toy("codec")).compress(pixels, 0.02, side)
+    assert abs(coded.bytes - (len(told.data) - 5000)) < 0.05 * coded.bytes
+    assert coded.bits == 8 * coded.bytes
+    # z is inferred for ŷ: it costs less than what the network says of x, and than rounding it.
+    draw = 4 * ideal.J_se * 16**0.5
+    assert ideal.J + draw + 0.01 * ideal.bpp + 8 * 120 / coded.pixels > coded.J
+    decoded, _ = BitsBackCodec(Toy("codec")).decompress(told.data)
+    assert coded.mse == pytest.approx(np.mean((decoded.astype(float) - pixels) ** 2))
+    assert rounded.mse != coded.mse
+
+
+def test_other_relaxations_are_refined_through_and_judged_by_rounding(images):
+    methods = ("codec-ideal", "codec-bits-back-ideal", "codec-bits-back-refined-ideal",
+               "codec-bits-back-refined-coded", "codec-refined-uniform-ideal",
+               "codec-refined-soft-ideal")  # fmt: skip
+    cold = make_channel("sga", decay=0.1, start=5)
+    channels = {"bits-back-sga": make_channel("bits-back", of=cold),
+                "soft-rounding": make_channel("soft-rounding", steps=60)}  # fmt: skip
+    refine = RefinementOptions(60, 0.05, 0.01, check_every=20)
+    options = EvaluationOptions(lmbdas=(0.02,), samples=4, methods=methods, channels=channels,
+                                refine=refine)  # fmt: skip
+    rows = {r.method: r for r in evaluate(_checkpoint("codec"), images, options)
+            if r.image == images.names[0]}  # fmt: skip
+    assert set(rows) == set(methods)
+    for name in methods[4:]:
+        assert rows[name].J < rows["codec-ideal"].J
+        assert rows[name].steps == 60
+    refined = rows["codec-bits-back-refined-ideal"]
+    noise = 4 * np.hypot(refined.J_se, rows["codec-bits-back-ideal"].J_se)
+    assert rows["codec-bits-back-ideal"].J + noise > refined.J
 
 
 def test_without_eight_bits_the_ideal_row_would_be_another(images):

@@ -10,14 +10,15 @@ ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prio
          "codec-dithered-ideal", "codec-dithered-coded", "codec-bits-back-ideal",
          "codec-bits-back-coded", "codec-bits-back-refined-ideal",
          "codec-bits-back-refined-coded", "codec-ideal", "codec-coded", "codec-refined-ideal",
-         "codec-refined-real", "codec-refined-coded", "floor"]  # fmt: skip
+         "codec-refined-real", "codec-refined-coded",
+         "codec-refined-uniform-ideal", "codec-refined-soft-ideal", "floor"]  # fmt: skip
 
 
 def test_names_are_unique_and_in_the_tables_order():
     assert list(METHODS) == ORDER
     assert all(method.name == name for name, method in METHODS.items())
-    assert [method_order(name) for name in ORDER] == list(range(21))
-    assert method_order("somebody-else's") == 21, "unknown ones come last"
+    assert [method_order(name) for name in ORDER] == list(range(23))
+    assert method_order("somebody-else's") == 23, "unknown ones come last"
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)

@@ -34,7 +34,8 @@ def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOption
     """The options that a config's section means; raises ValueError for an unknown channel.
 
     ``bound_channel`` takes the place of ``gaussian`` in the methods, judge and
-    refinement alike; the refinement's ``channel`` that of ``sga``.
+    refinement alike; the refinement's ``channel`` that of ``sga``, alone and in
+    bits-back; soft rounding hardens over the steps of the refinement.
 
     Args:
       section: ``evaluation`` of the config.
@@ -43,7 +44,10 @@ def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOption
     bound = _channel(section.bound_channel)
     channels = {"gaussian": bound}
     if section.refinement is not None:
-        channels["sga"] = _channel(section.refinement.channel)
+        sga = _channel(section.refinement.channel)
+        soft = make_channel("soft-rounding", steps=section.refinement.steps)
+        channels |= {"sga": sga, "bits-back-sga": make_channel("bits-back", of=sga),
+                     "soft-rounding": soft}  # fmt: skip
     return EvaluationOptions(
         lmbdas=section.lmbdas,
         samples=section.samples,
