@@ -156,8 +156,6 @@ def _differences(upper: Sequence[Row], lower: Sequence[Row]) -> dict[float, Mean
 
 
 def _bd_rate(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | str:
-    if lower is upper:
-        return BDRate(0.0, None, {})
     try:
         anchor, test = (next(iter(from_rows(of).values())) for of in (lower, upper))
         return compare(anchor, test, method)

@@ -52,6 +52,7 @@ def _bd_rates(rungs: Sequence[Rung]) -> Table:
     rows = [
         (r.method, r.model, r.against, _told(r.bd_digitization), _told(r.bd_asymptotic))
         for r in rungs
+        if r.method != r.against
     ]
     return Table(header, rows)
 

@@ -35,7 +35,11 @@ def ladder_figure(rungs: Sequence[Rung], images: int) -> Figure:
         for axes, lmbda in zip(panels, lmbdas, strict=True):
             _panel(axes, rungs, lmbda)
         several = len({r.model for r in rungs}) > 2
-        names = [f"{r.method}\n{r.model}" if several else r.method for r in rungs]
+        methods = [r.method.removesuffix("-ideal") for r in rungs]
+        names = [
+            f"{name}\n{r.model}" if several else name
+            for name, r in zip(methods, rungs, strict=True)
+        ]
         panels[0].set_yticks(range(len(rungs)), names, fontsize=7)
         panels[0].invert_yaxis()
         panels[-1].legend(frameon=False, fontsize=7, loc="lower right")

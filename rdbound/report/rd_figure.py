@@ -28,11 +28,19 @@ _STYLES = {
     "bound-layered-coded": ("#009E73", "^"),
     "codec-dithered-ideal": ("#999999", "D"),
     "codec-dithered-coded": ("#999999", "^"),
+    "bound-rec-ideal": ("#0072B2", "d"),
+    "bound-rec-coded": ("#0072B2", "^"),
+    "codec-bits-back-ideal": ("black", "D"),
+    "codec-bits-back-coded": ("black", "^"),
+    "codec-bits-back-refined-ideal": ("black", "v"),
+    "codec-bits-back-refined-coded": ("black", "X"),
     "codec-ideal": ("#F0E442", "D"),
     "codec-coded": ("#E69F00", "^"),
     "codec-refined-ideal": ("#CC79A7", "v"),
     "codec-refined-real": ("#CC79A7", "1"),
     "codec-refined-coded": ("#D55E00", "X"),
+    "codec-refined-uniform-ideal": ("#CC79A7", "^"),
+    "codec-refined-soft-ideal": ("#CC79A7", "o"),
 }
 _LINES = ("-", "--", ":", "-.")
 _REFERENCES = {
@@ -74,7 +82,10 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
 
 _COVERED = {
     "bound-layered-ideal": "bound-layered-coded",
+    "bound-rec-ideal": "bound",
     "codec-dithered-ideal": "codec-dithered-coded",
+    "codec-bits-back-ideal": "codec-bits-back-coded",
+    "codec-bits-back-refined-ideal": "codec-bits-back-refined-coded",
     "codec-ideal": "codec-coded",
     "codec-refined-real": "codec-refined-ideal",
 }

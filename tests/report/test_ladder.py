@@ -22,7 +22,8 @@ def test_every_rung_and_trade_off_has_its_cells():
     row = next(r for r in rates.rows if r[0] == "bound-layered-ideal")
     assert row == ("bound-layered-ideal", "b", "bound", "+25.00 % (per image, 2 images)",
                    "+4.00 % (per image, 2 images)")  # fmt: skip
-    assert next(r for r in rates.rows if r[0] == "bound")[4] == "–"
+    assert next(r for r in rates.rows if r[0] == "bound-prior-scaled")[4] == "–"
+    assert "bound" not in {r[0] for r in rates.rows}, "it stands against itself"
 
 
 def test_bars_are_as_long_as_the_parts():
