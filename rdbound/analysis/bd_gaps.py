@@ -10,7 +10,7 @@ from dataclasses import replace
 from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.best import Best, Key
 from rdbound.analysis.curves import from_rows
-from rdbound.analysis.gaps import Chain
+from rdbound.analysis.gaps import BESIDE, Chain
 from rdbound.methods import METHODS
 from rdbound.tables.rd import Row
 
@@ -31,8 +31,7 @@ def _steps(real: str) -> dict[str, tuple[str, str]]:
         "digitization": ("bound-refined", real),
         "modeling": (_BEST, "bound-refined"),
         "total": (_BEST, "codec-coded"),
-        "bound-amortization": ("bound-refined", "bound"),
-        "approximation": ("bound-refined-coupled", "bound-refined"),
+        **{gap: (lower, upper) for gap, (upper, lower) in BESIDE.items()},
     }
 
 

@@ -14,9 +14,11 @@ output, about λ/12: the error of a uniform rounding, 1/12 in MSE. So does ours 
 of ``codec-refined-real`` tell J_real: of vectors, which are not rounded, and of tables from
 before that method; there is then no gap ``output-rounding``.
 
-Beside them, ``bound-amortization``: the amortized minus the refined bound; and where the
-method ``bound-refined-coupled`` was asked for, ``approximation``: the refined bound minus that
-of a richer posterior, what a factorized Gaussian costs at the least. J_best is of
+Beside them, where both methods are there (:data:`BESIDE`), ``bound-amortization``: the amortized
+minus the refined bound; ``approximation``: the refined bound minus that of a richer posterior,
+what a factorized Gaussian costs at the least; ``known-scale``: the bound whose posterior scale
+the decoder knows minus the bound; ``marginalization``: the refined codec minus the same with its
+hyperlatent's bits got back (Yang, Bamler & Mandt 2020). J_best is of
 :mod:`rdbound.analysis.best`. The chain may hold negative links: a negative digitization says
 that the bound's model is worse, or less trained, than the codec's, not that quantizing is
 for free.
@@ -36,10 +38,17 @@ from rdbound.methods import METHODS
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row, check_unique, is_squared
 
-__all__ = ["GAPS", "PARTS", "Chain", "chain", "gaps", "has_chain", "pair"]
+__all__ = ["BESIDE", "GAPS", "PARTS", "Chain", "chain", "gaps", "has_chain", "pair"]
 
 PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
-GAPS = (*PARTS, "total", "bound-amortization", "approximation")
+BESIDE = {
+    "bound-amortization": ("bound", "bound-refined"),
+    "approximation": ("bound-refined", "bound-refined-coupled"),
+    "known-scale": ("bound-prior-scaled", "bound"),
+    "marginalization": ("codec-refined-ideal", "codec-bits-back-refined-ideal"),
+}
+"""Gaps that are no part of the total: the method above and the one below."""
+GAPS = (*PARTS, "total", *BESIDE)
 _NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
 _REAL = "codec-refined-real"
 
@@ -194,10 +203,9 @@ def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, fl
     if real != _REAL:
         del out["output-rounding"]
     assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
-    if "bound" in J:
-        out["bound-amortization"] = J["bound"] - J["bound-refined"]
-    if "bound-refined-coupled" in J:
-        out["approximation"] = J["bound-refined"] - J["bound-refined-coupled"]
+    for gap, (upper, lower) in BESIDE.items():
+        if {upper, lower} <= J.keys():
+            out[gap] = J[upper] - J[lower]
     return out
 
 

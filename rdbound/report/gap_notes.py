@@ -14,6 +14,8 @@ __all__ = [
     "AMORTIZATION_NOTE",
     "APPROXIMATION_NOTE",
     "EFFECTS_NOTE",
+    "MARGINALIZATION_NOTE",
+    "SCALE_NOTE",
     "best_note",
     "modeling_note",
     "negative_notes",
@@ -31,6 +33,16 @@ APPROXIMATION_NOTE = (
     "of modeling: what the refined bound still wins when neighbours in a latent may be correlated "
     "in its posterior. It is the least that a factorized posterior costs these weights; a model "
     "trained for richer posteriors might win more."
+)
+SCALE_NOTE = (
+    "known-scale, J bound-prior-scaled − J bound, stands beside the chain: what it costs that the "
+    "posterior's scale is a function of the prior's, as a layered quantizer's decoder must know it."
+)
+
+MARGINALIZATION_NOTE = (
+    "marginalization, J codec-refined-ideal − J codec-bits-back-refined-ideal, stands beside the "
+    "chain: what rounding the hyperlatent costs against drawing it by side information that the "
+    "decoder gets back (and rounding the rest around its mean, not to the integers)."
 )
 EFFECTS_NOTE = (
     "Of the five effects that Zhang & Liu 2025 (§III) name, asymptotic, amortization and "
@@ -52,6 +64,9 @@ _NEGATIVE = {
     "modeling": _AT_EXACT,
     "total": _AT_EXACT,
     "bound-amortization": "refinement of the bound failed, or won less than its noise",
+    "known-scale": "the bound's own scales are not the best, or its noise is larger than this",
+    "marginalization": "the codec's model was trained with a rounded hyperlatent, or rounding "
+    "around the mean wins more than the bits got back",
     "approximation": "its refinement, of more numbers, had not come as far in as many steps",
 }
 

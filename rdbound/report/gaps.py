@@ -11,6 +11,8 @@ from rdbound.report.gap_notes import (
     AMORTIZATION_NOTE,
     APPROXIMATION_NOTE,
     EFFECTS_NOTE,
+    MARGINALIZATION_NOTE,
+    SCALE_NOTE,
     best_note,
     modeling_note,
     negative_notes,
@@ -53,7 +55,12 @@ def gap_sections(rows: Sequence[Row], of: Chain, method: str = "pchip") -> tuple
 
 def _notes(of: Chain, found: Sequence[Gap]) -> list[str]:
     names = {g.gap for g in found}
-    beside = {"bound-amortization": AMORTIZATION_NOTE, "approximation": APPROXIMATION_NOTE}
+    beside = {
+        "bound-amortization": AMORTIZATION_NOTE,
+        "approximation": APPROXIMATION_NOTE,
+        "known-scale": SCALE_NOTE,
+        "marginalization": MARGINALIZATION_NOTE,
+    }
     return [
         *(f"**Negative:** {note}" for note in negative_notes(found)),
         best_note(of.best),

@@ -8,7 +8,7 @@ import pytest
 from rdbound.analysis.bd_gaps import bd_gaps
 from rdbound.analysis.bd_rate import INTERPOLATIONS, compare
 from rdbound.analysis.curves import ImageCurves, Points
-from rdbound.analysis.gaps import GAPS, chain
+from rdbound.analysis.gaps import PARTS, chain
 from rdbound.tables.rd import Row
 from tests.analysis.test_gaps import make_rows
 
@@ -66,6 +66,20 @@ def test_a_richer_posterior_has_a_curve_of_its_own():
     found = found_in(rows + at_rate(rows, 0.8, method="bound-refined-coupled"))
     assert value(found, "approximation") == pytest.approx(25.0, abs=1e-6)
     assert value(found, "digitization") == pytest.approx(44.0, abs=1e-6)
+
+
+def test_gaps_beside_the_chain_have_curves_of_their_own():
+    rows = curves()
+    scaled = [r for r in rows if r.method == "bound"]
+    back = [r for r in rows if r.method == "codec-refined-ideal"]
+    found = found_in([
+        *rows,
+        *(dataclasses.replace(r, method="bound-prior-scaled", bpp=1.1 * r.bpp) for r in scaled),
+        *(dataclasses.replace(r, method="codec-bits-back-refined-ideal", bpp=r.bpp / 1.05)
+          for r in back),
+    ])  # fmt: skip
+    assert value(found, "known-scale") == pytest.approx(10.0, abs=1e-6)
+    assert value(found, "marginalization") == pytest.approx(5.0, abs=1e-6)
 
 
 def test_images_are_averaged_with_equal_weight():
@@ -151,6 +165,6 @@ def test_the_exact_curve_is_the_best_and_changes_nothing_else():
 
 def test_bd_gaps_have_the_signs_of_the_gaps():
     found = found_in(make_rows())
-    assert found.keys() == set(GAPS) - {"approximation"}
+    assert found.keys() == {*PARTS, "total", "bound-amortization"}
     assert found["modeling"].value == 0.0
     assert all(value.value > 0 for gap, value in found.items() if gap != "modeling")

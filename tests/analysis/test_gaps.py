@@ -5,7 +5,7 @@ import pytest
 
 from rdbound import reference
 from rdbound.analysis.best import EXACT
-from rdbound.analysis.gaps import GAPS, PARTS, chain, gaps, pair
+from rdbound.analysis.gaps import PARTS, chain, gaps, pair
 from rdbound.tables.rd import Row
 
 OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.375,
@@ -73,10 +73,24 @@ def test_a_richer_posterior_tells_what_the_factorized_one_costs():
             assert g.value == pytest.approx(sum(parts))
 
 
+@pytest.mark.parametrize(("gap", "method", "of"), [
+    ("known-scale", "bound-prior-scaled", "bound"),
+    ("marginalization", "codec-bits-back-refined-ideal", "codec-refined-ideal"),
+])  # fmt: skip
+def test_gaps_beside_the_chain_are_there_where_their_methods_are(gap, method, of):
+    rows, sign = make_rows(), 1 if gap == "known-scale" else -1
+    assert not values_of(gaps(rows), gap)
+    more = [dataclasses.replace(r, method=method, bpp=r.bpp + 0.02 * sign, J=r.J + 0.02 * sign)
+            for r in rows if r.method == of]  # fmt: skip
+    found = gaps(rows + more)
+    assert values_of(found, gap) == pytest.approx([0.02] * 12)
+    assert values_of(found, "total") == values_of(gaps(rows), "total")
+
+
 def test_the_mean_has_an_interval_and_images_have_none():
     found = gaps(make_rows(images=("a", "b", "c", "d")))
     means = [g for g in found if g.image == "mean"]
-    assert len(means) == 3 * len(set(GAPS) - {"approximation"})
+    assert len(means) == 3 * len({*PARTS, "total", "bound-amortization"})
     for g in means:
         own = [h.value for h in found if (h.gap, h.lmbda) == (g.gap, g.lmbda) and h.image != "mean"]
         assert g.value == pytest.approx(np.mean(own))
