@@ -247,7 +247,7 @@ def _draw_photograph(drawn: np.ndarray, path: Path) -> None:
 def _image(arguments: argparse.Namespace) -> np.ndarray:
     if arguments.image is not None:
         return read_image(arguments.image)
-    return np.asarray(open_images("bundled-crops").read(0))
+    return open_images("bundled-crops")[0]
 
 
 QUESTIONS = {"quantizers": quantizers, "blocks": blocks, "photograph": photograph}

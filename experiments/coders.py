@@ -1,0 +1,85 @@
+"""What does each coder write for one image, and how long does it take?
+
+For every coder: the ideal bits of the channel that it realizes, the bytes that it writes (of
+bits-back less the side information), what these are over the ideal, PSNR of the channel's
+samples and of the decoded image, and the seconds of the second encoding and decoding, when
+programs are compiled.
+
+    python experiments/coders.py [--image FILE] [--lmbda 0.0067]
+"""
+
+import argparse
+import time
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from rdbound.channels import make_channel
+from rdbound.checkpoint import load
+from rdbound.coding import CODERS, BitsBackCodec
+from rdbound.coding.bits_back import side_bytes
+from rdbound.coding.codecs import image_codec
+from rdbound.datum import image_datum
+from rdbound.images.files import read_image
+from rdbound.images.sets import open_images
+from rdbound.objective import eight_bit, objective
+from rdbound.ops.quality import psnr
+from rdbound.report.document import Table
+from rdbound.report.text import block_lines
+
+HEADER = ("coder", "channel", "ideal bits", "bits written", "over, %", "PSNR, ideal", "PSNR",
+          "encode, s", "decode, s")  # fmt: skip
+SAMPLES = 4
+
+
+def ideal(model: Any, channel: str, image: np.ndarray, lmbda: float) -> tuple[float, float]:
+    """(bits, MSE of the 8-bit output) of a channel, means over samples."""
+    datum = image_datum(image, model.stride)
+    one = jax.jit(
+        lambda key: objective(model, make_channel(channel), datum, key, lmbda, decode=eight_bit)
+    )
+    found = [one(jax.random.key(k)) for k in range(SAMPLES)]
+    bits = np.mean([np.sum([float(b) for b in f.bits]) for f in found])
+    return float(bits), float(np.mean([float(f.distortion) for f in found]))
+
+
+def row(coder: str, channel: str, checkpoint: Any, image: np.ndarray, lmbda: float) -> tuple:
+    """The cells of one coder."""
+    bits, mse = ideal(checkpoint.model, channel, image, lmbda)
+    codec = image_codec(checkpoint.model, checkpoint.tables, coder, max_pixels=None)
+    codec.decompress(codec.compress(image, lmbda))
+    began = time.perf_counter()
+    data = codec.compress(image, lmbda)
+    encoded = time.perf_counter()
+    decoded = codec.decompress(data)
+    seconds = encoded - began, time.perf_counter() - encoded
+    count = 8 * (len(data) - side_bytes(data))
+    error = float(np.mean((image.astype(np.float64) - decoded) ** 2))
+    return (coder, channel, f"{bits:.0f}", str(count), f"{100 * (count / bits - 1):+.2f}",
+            f"{psnr(mse, 255.0):.2f}", f"{psnr(error, 255.0):.2f}", f"{seconds[0]:.1f}",
+            f"{seconds[1]:.1f}")  # fmt: skip
+
+
+def main() -> None:
+    """Print the table, line by line and then whole."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--bound", default="res-hyper-4-bound")
+    parser.add_argument("--codec", default="res-hyper-4-codec")
+    parser.add_argument("--lmbda", type=float, default=0.0067)
+    parser.add_argument("--image", type=Path, help="a photograph; a bundled crop by default")
+    arguments = parser.parse_args()
+    given = arguments.image
+    image = open_images("bundled-crops")[0] if given is None else read_image(given)
+    checkpoints = {"bound": load(arguments.bound), "codec": load(arguments.codec)}
+    kinds = {name: (coder.channel, coder.form) for name, coder in CODERS.items()}
+    rows = []
+    for name, (channel, form) in (kinds | {BitsBackCodec.name: ("bits-back", "codec")}).items():
+        rows.append(row(name, channel, checkpoints[form], image, arguments.lmbda))
+        print(rows[-1], flush=True)
+    print("\n".join(block_lines(Table(HEADER, rows))))
+
+
+if __name__ == "__main__":
+    main()
