@@ -11,7 +11,7 @@ import pytest
 import yaml
 from PIL import Image
 
-from rdbound.checkpoint import save_checkpoint
+from rdbound.checkpoint import resolve, save_checkpoint
 from rdbound.cli import main
 from rdbound.models import make_model
 from rdbound.tables.rd import read_table, write_table
@@ -226,6 +226,13 @@ def test_side_information_rides_along_and_comes_back(folder, tmp_path, size, rng
     assert Image.open(image).size == Image.open(picture).size
     text = _fails(capsys, "decompress", stream, tmp_path / "b.png", *checkpoint, *out)
     assert "back exists already" in text
+    for name, message in (
+        (resolve(str(folder / "codec")), "would replace"),
+        (tmp_path / "b.png", "a file each"),
+    ):
+        text = _fails(capsys, "decompress", stream, tmp_path / "b.png", *checkpoint, "--force",
+                      "--side-out", name)  # fmt: skip
+        assert message in text
 
 
 def test_mistakes_about_side_information_are_told(folder, tmp_path, capsys):
@@ -240,7 +247,7 @@ def test_mistakes_about_side_information_are_told(folder, tmp_path, capsys):
 
 
 @pytest.mark.parametrize(("options", "message"), [
-    (["--coder", "bits-back", "--coder-option", "steps=-1"], "steps = -1; expected 0 to 10000"),
+    (["--coder", "bits-back", "--coder-option", "steps=-1"], "steps = -1; expected 0 to 1000"),
     (["--coder", "huffman"], "unknown coder 'huffman': choose one of rounding, dithered, layered"),
     (["--coder", "layered"], "serves no checkpoint of form 'codec'"),
     (["--coder-option", "seed=1"], "coder 'rounding': "),

@@ -127,8 +127,10 @@ def _rung(
     model, name = key
     refined = METHODS[name].through is not None and (bound, _REFINED) in groups
     against = _REFINED if refined else _BOUND
-    lower, ideal = groups[bound, against], groups[key]
-    coded = groups.get((model, name.replace("ideal", "coded")), []) if "ideal" in name else []
+    lower = groups[bound, against]
+    ideal = _common(groups[key], lower)
+    written = groups.get((model, name.replace("ideal", "coded")), []) if "ideal" in name else []
+    coded = _common(written, ideal)
     digitization = _differences(ideal, lower)
     if not digitization:
         raise ValueError(f"{model} {name} has no image and λ in common with {bound} {against}")
@@ -142,6 +144,12 @@ def _rung(
         _bd_rate(lower, ideal, method),
         _bd_rate(ideal, coded, method) if coded else None,
     )
+
+
+def _common(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
+    """Those of an image and λ that the others have too."""
+    known = {(r.lmbda, r.image) for r in others}
+    return [r for r in rows if (r.lmbda, r.image) in known]
 
 
 def _differences(upper: Sequence[Row], lower: Sequence[Row]) -> dict[float, Mean]:

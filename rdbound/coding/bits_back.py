@@ -21,6 +21,7 @@ from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from rdbound.coding.codec import OTHER_ARITHMETIC, unless_lost
 from rdbound.coding.compiled import CompiledSides
@@ -58,7 +59,9 @@ _MEANS = EvenGrid(-8192.0, 0.25, 2**16)  # of y's prior: finer ones win less tha
 _PLACES = EvenGrid(-(2.0**15), 1.0, 2**16)  # of Q, in boxes
 # What is inferred in many steps differs more between two machines than a network's output.
 _WIDE_BAND = 1e-4
-_MOST_STEPS = 10_000
+_MOST_STEPS = 1000
+STEPS = 300
+"""Of inference, by default."""
 
 
 class Told(NamedTuple):
@@ -81,7 +84,7 @@ def side_bytes(data: bytes) -> int:
     if found is None or found[0] != BitsBackCodec.code:
         return 0
     side = found[1].get("side")
-    return side if type(side) is int else 0
+    return side if type(side) is int and side >= 0 else 0
 
 
 class BitsBackCodec:
@@ -97,20 +100,21 @@ class BitsBackCodec:
     Attributes:
       fingerprint, lmbda_range: as of :class:`rdbound.coding.Codec`.
 
-    Raises ValueError for another model, or steps below 0 or above 10,000.
+    Raises ValueError for another model, or steps below 0 or above 1000.
     """
 
     name = "bits-back"
     code = BITS_BACK
 
     def __init__(self, model: LatentModel, tables: Tables | None = None,
-                 max_pixels: int | None = MAX_PIXELS, steps: int = 300):  # fmt: skip
-        if not 0 <= steps <= _MOST_STEPS:
+                 max_pixels: int | None = MAX_PIXELS, steps: int = STEPS):  # fmt: skip
+        if type(steps) is not int or not 0 <= steps <= _MOST_STEPS:
             raise ValueError(f"coder {self.name!r}: steps = {steps}; expected 0 to {_MOST_STEPS}")
         _check_model(model)
         self.fingerprint = fingerprint(model, make_tables(model) if tables is None else tables)
         self.lmbda_range = model.lmbda_range
-        self._model, self._max_pixels, self._steps = model, max_pixels, steps
+        # A model of its own: what is done to the other later must not change what is decoded.
+        self._model, self._max_pixels, self._steps = nnx.clone(model), max_pixels, steps
         self._of = CompiledSides(model)
         self._boxes = ScaledBoxes(Gaussian.standard_mass, SCALES)
 
@@ -127,8 +131,7 @@ class BitsBackCodec:
         Raises ValueError for another array type, too many pixels, a λ outside the trained
         range, or a latent that is not finite.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
+        _check_image(image)
         low, high = self.lmbda_range
         rate = float(np.float32((low * high) ** 0.5 if lmbda is None else lmbda))
         check_lmbda(rate, self.lmbda_range)
@@ -151,7 +154,7 @@ class BitsBackCodec:
         reader = Reader(text)
         levels = _Levels(self._of, self._boxes, frame, reader)
 
-        def read():
+        def read() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             stack = BitStack(words)
             z = levels.pop_z(stack)
             y = levels.pop_y(stack, z)
@@ -165,11 +168,18 @@ class BitsBackCodec:
             raise BitstreamError(OTHER_ARITHMETIC)
         return self._image(header, levels, z, y), side
 
+    def takes(self, size: tuple[int, ...]) -> int:
+        """How many latents of an image of [h, w, …] are drawn from side information."""
+        return int(np.prod(_Frame.of(self._model, size, 1.0).z))
+
     def _told(self, size: tuple[int, int], lmbda: float, known: Evidence, side: bytes) -> Told:
         writer, frame = Writer(), _Frame.of(self._model, size, lmbda)
         levels = _Levels(self._of, self._boxes, frame, writer)
         y = levels.rounded(known)
-        q = levels.placed(inferred(self._model, y, frame.z, frame.lmbda, self._steps))
+        inference = inferred(self._model, y, frame.z, frame.lmbda, self._steps)
+        if not all(np.isfinite(leaf).all() for leaf in inference):
+            raise ValueError("what is inferred of z is not finite: the model cannot code this")
+        q = levels.placed(inference)
         stack, filled = _filled(side, q)
         before = stack.bits
         z = q.values(stack.pop(q.groups, q.tables))
@@ -189,9 +199,10 @@ class BitsBackCodec:
         try:
             check_lmbda(header.lmbda, self.lmbda_range)
             check_pixels(size, padded_shape(*size, self._model.stride), self._max_pixels)
-        except ValueError as error:
-            raise BitstreamError(f"not a stream to decode: {error}") from None
-        return _Frame.of(self._model, size, header.lmbda)
+            return _Frame.of(self._model, size, header.lmbda)
+        except (TypeError, ValueError) as error:
+            reason = str(error).splitlines()[0]
+            raise BitstreamError(f"not a stream to decode: {reason}") from None
 
     def _image(self, header: Header, levels: "_Levels", z: np.ndarray, y: np.ndarray) -> np.ndarray:
         x_hat = np.asarray(self._of.synthesize(levels.state(z, y)))
@@ -206,19 +217,18 @@ class CarryingCodec:
 
     As much of a known generator as the latents can take, so that no initial bits are paid for.
 
-    Args: as of :class:`BitsBackCodec`.
+    Args:
+      codec: that writes and reads.
     """
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None,
-                 max_pixels: int | None = MAX_PIXELS, **options: Any):  # fmt: skip
-        self._codec = BitsBackCodec(model, tables, max_pixels, **options)
-        self._model = model
+    def __init__(self, codec: BitsBackCodec):
+        self._codec = codec
 
     def compress(self, image: np.ndarray, lmbda: float | None = None,
                  evidence: Evidence | None = None) -> bytes:  # fmt: skip
         """As :meth:`rdbound.coding.Codec.compress`; :func:`side_bytes` of it are no rate."""
-        frame = _Frame.of(self._model, image.shape, 1.0)
-        side = shared_integers(1, 0, int(np.prod(frame.z)) // 2 + 64).tobytes()
+        _check_image(image)
+        side = shared_integers(1, 0, self._codec.takes(image.shape) // 2 + 64).tobytes()
         return self._codec.compress(image, lmbda, side, evidence).data
 
     def decompress(self, data: bytes) -> np.ndarray:
@@ -244,11 +254,10 @@ class _Frame:
 class _Placed:
     """Q on its grids: of each ẑ the box of the mean, and the table of the scale.
 
-    ``of`` is what it was before, ``centre`` what boxes are counted from, of z's shape.
+    ``of`` is what it was before.
     """
 
     of: Gaussian
-    centre: np.ndarray
     place: np.ndarray
     scale: np.ndarray
 
@@ -308,7 +317,7 @@ class _Levels:
         else:
             place = agreed(stream, mean, _PLACES, _WIDE_BAND)
             scale = agreed(stream, log_scale, SCALES, _WIDE_BAND)
-        return _Placed(q, self._centre, np.rint(_PLACES.value(place)).astype(np.int64), scale)
+        return _Placed(q, np.rint(_PLACES.value(place)).astype(np.int64), scale)
 
     def posterior(self, q: Gaussian) -> _Placed:
         """Q on its grids, agreed on."""
@@ -358,6 +367,11 @@ class _Levels:
         return nearest.astype(np.int64), self._boxes.signs(u), groups, tables
 
 
+def _check_image(image: np.ndarray) -> None:
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
+
+
 def _check_model(model: LatentModel) -> None:
     of = CompiledSides(model)
     low = jnp.float32(model.lmbda_range[0])
@@ -389,9 +403,11 @@ def _filling(count: int) -> np.ndarray:
 
 def _without_filling(words: np.ndarray, filled: int, length: int) -> bytes | None:
     """The side information; None where the words are not what the encoder began with."""
+    if len(words) != filled + -(-length // 4):
+        return None
     above = words[filled:].astype("<u4").tobytes()
     whole = np.array_equal(words[:filled], _filling(filled)) and not any(above[length:])
-    return above[:length] if whole and len(above) == length + -length % 4 else None
+    return above[:length] if whole else None
 
 
 def _parameters(header: Header) -> tuple[int, int, int]:

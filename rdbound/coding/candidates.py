@@ -13,10 +13,13 @@ import numpy as np
 from jax.extend.random import threefry2x32_p
 from scipy import stats
 
-__all__ = ["PER_WORD", "level_key", "normals"]
+__all__ = ["LARGEST_NORMAL", "PER_WORD", "level_key", "normals"]
 
 PER_WORD = 4
 """Normal variates of one counter: how many there are at a place is a multiple of it."""
+
+LARGEST_NORMAL = 4.33
+"""No variate is larger."""
 
 Key = tuple[jax.Array, jax.Array]
 

@@ -4,9 +4,11 @@
 
 over Gaussians, for lossy bits-back (Yang, Bamler & Mandt 2020, algorithm 1,
 ``reproducible_BBVI``): it hangs on ŷ alone. The start is what the model infers from its
-own reconstruction of ŷ, the noise that of a constant key.
+own reconstruction of ŷ, the noise that of a constant key in a generator that does not change
+(:mod:`rdbound.coding.candidates`).
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,9 +18,10 @@ import optax
 from flax import nnx
 
 from rdbound.channels.anchored import anchored
+from rdbound.coding.candidates import PER_WORD, level_key, normals
 from rdbound.models.base import sides
 from rdbound.ops.distributions import Gaussian
-from rdbound.ops.gaussian import LN2
+from rdbound.ops.gaussian import LN2, bounded
 from rdbound.programs import run
 
 __all__ = ["inferred"]
@@ -67,19 +70,27 @@ class _Inference:
         before = of.start(lmbda)
         prior_of_z = of.prior(0, before)
 
-        def bits(q, key):
-            z, log_q = q.draw(key)
+        def bits(q, noise):
+            z = q.mu + jnp.exp(bounded(q.log_sigma)) * noise
+            log_q = q.log_density(z)
             prior_of_y = anchored(of.prior(1, of.absorb(0, before, z)))
             rate = jnp.sum(log_q - prior_of_z.log_density(z)) / LN2
             return rate + jnp.sum(prior_of_y.box_bits(y))
 
         adam = optax.adam(optax.cosine_decay_schedule(RATE, self.steps))
 
-        def step(carry, key):
+        def step(carry, number):
             q, state = carry
-            updates, state = adam.update(jax.grad(bits)(q, key), state)
+            updates, state = adam.update(jax.grad(bits)(q, self._noise(number)), state)
             return (optax.apply_updates(q, updates), state), None
 
-        keys = jax.random.split(jax.random.key(0), self.steps)
-        (q, _), _ = jax.lax.scan(step, (start, adam.init(start)), keys)
+        numbers = jnp.arange(self.steps, dtype=jnp.uint32)
+        (q, _), _ = jax.lax.scan(step, (start, adam.init(start)), numbers)
         return q
+
+    def _noise(self, number: jax.Array) -> jax.Array:
+        """Standard normal, of z's shape: one sample a step."""
+        count = math.prod(self.z_shape)
+        size = -(-count // PER_WORD) * PER_WORD
+        zero = jnp.zeros((), jnp.uint32)
+        return normals(level_key(0, 0), number, zero, zero, size)[:count].reshape(self.z_shape)

@@ -4,6 +4,7 @@ A sample of the posterior itself is conveyed, blocks of latents at a time, by th
 samples of the prior that both sides share (Flamich, Havasi & Hernández-Lobato 2020).
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,6 +20,7 @@ from rdbound.coding.shared import SeededCoder, shared_integers
 from rdbound.coding.tables import Tables
 from rdbound.coding.zipf import read_zipf, write_zipf
 from rdbound.ops.distributions import Gaussian
+from rdbound.ops.gaussian import LOG_SCALE_LIMIT
 from rdbound.ops.relative_entropy import RATIOS, Tilt, divergence_of, fitted_ratio, variances
 
 __all__ = ["RelativeEntropyCoder"]
@@ -28,6 +30,7 @@ _SMALLEST = 2
 _MOST_STEPS = 4096
 _STEPS_A_LATENT = 16
 _BITS = 10
+_APART = 1 << 30
 _AT_ONCE = 1 << 21  # numbers drawn at a time
 
 
@@ -65,7 +68,7 @@ class RelativeEntropyCoder(SeededCoder):
         super().__init__(tables, seed)
         checks = {
             f"rule = {rule!r}; expected one of {', '.join(RULES)}": rule in RULES,
-            f"bits = {bits}; expected 1 to 16": 1 <= bits <= 16,
+            f"bits = {bits}; expected 1 to 14": 1 <= bits <= 14,
             f"beams = {beams}; expected 1 to 256": 1 <= beams <= 256,
             f"nats = {nats}; expected 0.1 to 20": 0.1 <= nats <= 20,
             f"block = {block}; expected 0.1 to 10000": 0.1 <= block <= 10_000,
@@ -103,7 +106,7 @@ class RelativeEntropyCoder(SeededCoder):
         layout = _Layout(self._order(level, nats.size), size, fitted_ratio(tilt))
         told = layout.cut(nats).sum(1)
         steps = np.ceil(told / self._nats).astype(np.int64)
-        if steps.max() >= _MOST_STEPS or steps.sum() > _STEPS_A_LATENT * nats.size:
+        if _too_many(steps, size, nats.size):
             raise ValueError(
                 f"level {level}: its latents say too much to be told {self._nats:g} nats at a "
                 "time; give the coder more nats and bits, or take the coder 'layered'"
@@ -126,7 +129,7 @@ class RelativeEntropyCoder(SeededCoder):
         size = 1 << (stream.integer(_SIZES) + _SMALLEST)
         layout = _Layout(self._order(level, count), size, stream.integer(len(RATIOS)))
         steps = read_clustered(stream, layout.blocks, _MOST_STEPS)
-        if steps.sum() > _STEPS_A_LATENT * count:
+        if _too_many(steps, size, count):
             raise UnreadableError("more steps than any writer takes")
         chosen = np.zeros((layout.blocks, max(1, steps.max())), np.uint32)
         used = _used(chosen, steps)
@@ -144,12 +147,13 @@ class RelativeEntropyCoder(SeededCoder):
     ) -> np.ndarray:  # fmt: skip
         """The indexes, uint32 [blocks, most steps], of blocks of ``told`` nats."""
         excess, pull = (layout.cut(np.asarray(x)) for x in tilt)
-        noise = jax.random.fold_in(jax.random.key(self.seed & 0xFFFFFFFF), level)
+        # Of the encoder alone, and of no key that samples have.
+        noise = jax.random.fold_in(jax.random.key(self.seed & 0xFFFFFFFF), level + _APART)
         # A search without a last sample goes on until the hardest of its part has ended.
         exact = self._rule.name == "exact"
         at_once = _AT_ONCE >> 12 if exact else _AT_ONCE >> self._rule.bits
         chosen = np.zeros((layout.blocks, max(1, steps.max())), np.uint32)
-        for part in layout.parts(steps, at_once, told):
+        for part in layout.parts(steps, at_once, told, told_only=True):
             of = Tilt(*(jnp.asarray(x[part.place]) for x in (excess, pull)))
             found, ended = choose(of, part.blocks, key, noise, self._rule)
             if not ended.all():
@@ -211,22 +215,22 @@ class _Layout:
         values[self.order] = blocks.ravel()[: len(self.order)]
         return values
 
-    def parts(self, steps: np.ndarray, latents: int, effort: np.ndarray) -> list[_Part]:
+    def parts(
+        self, steps: np.ndarray, latents: int, effort: np.ndarray, told_only: bool = False
+    ) -> Iterator[_Part]:
         """The blocks in parts of ``latents`` latents and of alike ``effort``.
 
         All have the same shapes, so that one program serves them: the last part repeats blocks.
         """
-        most = max(1, int(steps.max()))
-        at_once = max(1, latents // self.size)
+        table = _schedules(float(RATIOS[self.ratio]), max(1, int(steps.max())))
+        at_once = max(1, min(latents // self.size, 8 * _AT_ONCE // table.shape[1]))
         at_once = min(at_once, 1 << (self.blocks - 1).bit_length())
         order = np.argsort(-effort, kind="stable")
-        starts = range(0, self.blocks, at_once)
-        places = [np.resize(order[k : k + at_once], at_once) for k in starts]
-        table = _schedules(float(RATIOS[self.ratio]), most)
-        return [
-            _Part(p, Blocks(jnp.asarray(p, jnp.uint32), jnp.asarray(steps[p], jnp.int32),
-                            jnp.asarray(table[steps[p]]))) for p in places
-        ]  # fmt: skip
+        order = order[steps[order] > 0] if told_only else order
+        for start in range(0, len(order), at_once):
+            place = np.resize(order[start : start + at_once], at_once)
+            number, count = jnp.asarray(place, jnp.uint32), jnp.asarray(steps[place], jnp.int32)
+            yield _Part(place, Blocks(number, count, jnp.asarray(table[steps[place]])))
 
 
 def _schedules(log_ratio: float, most: int) -> np.ndarray:
@@ -240,10 +244,16 @@ def _schedules(log_ratio: float, most: int) -> np.ndarray:
 
 def _size(nats: np.ndarray, block: float) -> int:
     """Of a block, so that it has ``block`` nats on average: a power of two."""
-    wanted = np.log2(max(block * nats.size / max(nats.sum(), 1e-9), 1.0))
-    room = (nats.size - 1).bit_length()  # none is larger than what holds all latents
-    return 1 << int(np.clip(np.rint(wanted), _SMALLEST, min(room, _SMALLEST + _SIZES - 1)
-                            if room > _SMALLEST else _SMALLEST))  # fmt: skip
+    wanted = np.rint(np.log2(max(block * nats.size / max(nats.sum(), 1e-9), 1.0)))
+    holds_all = (nats.size - 1).bit_length()
+    largest = max(_SMALLEST, min(holds_all, _SMALLEST + _SIZES - 1))
+    return 1 << int(np.clip(wanted, _SMALLEST, largest))
+
+
+def _too_many(steps: np.ndarray, size: int, count: int) -> bool:
+    """Whether no writer takes these steps: memory grows with blocks times the most of them."""
+    most = min(_MOST_STEPS - 1, 4 * _STEPS_A_LATENT * size)
+    return bool(steps.max() > most or steps.sum() > _STEPS_A_LATENT * count)
 
 
 def _used(chosen: np.ndarray, steps: np.ndarray) -> np.ndarray:
@@ -262,7 +272,8 @@ def _latent(
         index = np.pad(chosen[part.place], ((0, 0), (0, K - chosen.shape[1])))
         found[part.place] = sums(part.blocks, jnp.asarray(index), key, layout.size)
     told = layout.join(found).reshape(shape)
-    return np.asarray(prior.mu) + np.exp(np.asarray(prior.log_sigma)) * told
+    log_sigma = np.clip(np.asarray(prior.log_sigma), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
+    return np.asarray(prior.mu) + np.exp(log_sigma) * told
 
 
 def _tilt(posterior: Any, prior: Any) -> Tilt:

@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.coding.candidates import Key, normals
+from rdbound.coding.candidates import LARGEST_NORMAL, Key, normals
 from rdbound.ops.relative_entropy import Tilt
 
 __all__ = ["RULES", "Blocks", "Rule", "choose", "sums"]
@@ -253,9 +253,11 @@ def _race(
 
 
 def _largest(tilt: Tilt, blocks: Blocks, step: jax.Array, total: jax.Array) -> jax.Array:
-    """Ln of the largest ratio that any sample of a step may have, [B]; infinite where none is."""
-    rest = 1.0 - jnp.take(blocks.variances, step + 1, axis=1)[:, None]
-    slope, curve = tilt.linear(total, rest)
-    gain = jnp.where(slope == 0.0, 0.0, 0.5 * slope * slope / jnp.maximum(curve, 1e-12))
-    gain = jnp.where((curve <= 0.0) & (slope != 0.0), jnp.inf, gain)
-    return jnp.sum(tilt.log_ratio(total, rest) + gain, axis=-1)
+    """Ln of the largest ratio that any sample of a step may have, [B]: samples are bounded."""
+    V = blocks.variances
+    V_after, V_before = (jnp.take(V, s, axis=1)[:, None] for s in (step + 1, step))
+    slope, curve = tilt.linear(total, 1.0 - V_after)
+    reach, steep = LARGEST_NORMAL * jnp.sqrt(V_after - V_before), jnp.abs(slope)
+    best = jnp.where(curve * reach > steep, steep / jnp.where(curve == 0, 1.0, curve), reach)
+    gain = steep * best - 0.5 * curve * best * best
+    return jnp.sum(tilt.log_ratio(total, 1.0 - V_after) + gain, axis=-1)

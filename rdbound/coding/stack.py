@@ -20,10 +20,15 @@ class BitStack:
     Args:
       words: uint32 [n], what lies there at first.
       whole: whether they are any words, and not what :attr:`words` returned.
+
+    Raises :class:`rdbound.coding.range_coder.UnreadableError` for words that were never returned.
     """
 
     def __init__(self, words: np.ndarray, whole: bool = False):
-        self._coder = constriction.stream.stack.AnsCoder(words.astype(np.uint32), whole)
+        try:
+            self._coder = constriction.stream.stack.AnsCoder(words.astype(np.uint32), whole)
+        except ValueError:
+            raise UnreadableError("words that no stack leaves: they end in a zero") from None
 
     @property
     def words(self) -> np.ndarray:
@@ -78,7 +83,12 @@ def _in_order(groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 def write_excess(
     stream: Writer, values: np.ndarray, groups: np.ndarray, tables: list[FrequencyTable]
 ) -> None:
-    """Write what :meth:`BitStack.push` of ``values`` [n] cannot say: those beyond their table."""
+    """Write what :meth:`BitStack.push` of ``values`` [n] cannot say: those beyond their table.
+
+    Raises ValueError for a magnitude that reaches 2^30.
+    """
+    if np.abs(values).max(initial=0) >= LARGEST:
+        raise ValueError("a latent lies 2^30 from its prior: the model cannot code this")
     reach = np.array([table.reach for table in tables])[groups]
     for value in values[np.abs(values) > reach]:
         stream.integer(int(value < 0), 2)

@@ -1,8 +1,8 @@
 """Indexes of which small ones are likelier: Zipf's law, octave by octave.
 
 An index n is told by its octave ⌊log₂(n + 1)⌋ and its place in it. Of Zipf's law (n + 1)^−(1 + e)
-an octave has in proportion to 2^(−e·octave), and in it the places are told as if they were
-alike: that costs less than 0.05 bit, for any e up to 0.5. Two numbers, e and the last octave,
+an octave has about in proportion to 2^(−e·octave), and in it the places are told as if they were
+alike: both cost less than 0.1 bit together, for any e up to 1. Two numbers, e and the last octave,
 suit the law to the indexes.
 """
 
@@ -28,7 +28,7 @@ _CENTRE = OCTAVES // 2
 
 def write_zipf(stream: Writer, indexes: np.ndarray) -> None:
     """Write indexes [n], int64 from 0 to 2^31 − 2, by the law that makes them shortest."""
-    octaves = np.floor(np.log2(indexes + 1.0)).astype(np.int64)
+    octaves = np.frexp(indexes + 1.0)[1].astype(np.int64) - 1  # ⌊log₂⌋, exactly
     last = int(octaves.max(initial=0))
     law = int(np.argmin([_bits(_table(law, last), octaves) for law in range(LAWS)]))
     stream.integer(last, OCTAVES)

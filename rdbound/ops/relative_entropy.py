@@ -82,7 +82,9 @@ def told(tilt: Tilt, share: jax.Array) -> jax.Array:
     precision = 1.0 + tilt.excess
     narrower = tilt.excess / precision  # 1 − ρ²
     square = (tilt.pull / precision) ** 2
-    return 0.5 * (share * (square - narrower) - jnp.log1p(-share * narrower))
+    # ln(1 − V·(1 − ρ²)), where 1 − ρ² may be one in float32.
+    left = jnp.log1p(tilt.excess * (1.0 - share)) - jnp.log1p(tilt.excess)
+    return 0.5 * (share * (square - narrower) - left)
 
 
 def variances(log_ratio: float, steps: int) -> np.ndarray:

@@ -27,7 +27,7 @@ def ladder_section(rows: Sequence[Row], bound: str | None = None, method: str = 
       method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
     """
     rungs = ladder(rows, bound, method)
-    images = len({r.image for r in rows})
+    images = len({r.image for r in rows if r.method == "bound"})
     blocks: tuple[Block, ...] = (
         _bits(rungs),
         _bd_rates(rungs),

@@ -57,8 +57,7 @@ def _panel(axes: Axes, rungs: Sequence[Rung], lmbda: float) -> None:
         digitization = rung.digitization[lmbda]
         unit = (rung.J[lmbda] - digitization.value) / 100
         first = digitization.value / unit
-        label = "digitization (ideal rates)" if place == 0 else None
-        axes.barh(place, first, 0.62, color=_DIGITIZATION, label=label)
+        axes.barh(place, first, 0.62, color=_DIGITIZATION)
         if digitization.interval is not None and place:
             ends = [[abs(end - digitization.value) / unit] for end in digitization.interval]
             axes.errorbar(first, place, xerr=ends, color="#333333", capsize=2, lw=0.8)
@@ -69,7 +68,11 @@ def _panel(axes: Axes, rungs: Sequence[Rung], lmbda: float) -> None:
             total += second
         axes.annotate(f"{total:+.1f}", (max(total, first, 0.0), place), (3, 0), fontsize=6.5,
                       textcoords="offset points", va="center")  # fmt: skip
-    axes.barh(0, 0, 0, color=_ASYMPTOTIC, label="asymptotic (bytes)")
+    for colour, label in (
+        (_DIGITIZATION, "digitization (ideal rates)"),
+        (_ASYMPTOTIC, "asymptotic (bytes)"),
+    ):
+        axes.barh(0, 0, 0, color=colour, label=label)
     axes.axvline(0, color="black", lw=0.7)
     axes.set_title(f"λ = {lmbda:.4g}", fontsize=9, loc="left")
     axes.grid(visible=False, axis="y")

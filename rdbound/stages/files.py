@@ -13,6 +13,7 @@ from PIL import Image
 from rdbound.checkpoint import Checkpoint, load, resolve
 from rdbound.coding import BitsBackCodec, BitstreamError, Codec
 from rdbound.coding.bits_back import side_bytes
+from rdbound.coding.codecs import bits_back_codec
 from rdbound.coding.container import named_coder
 from rdbound.coding.limits import MAX_PIXELS
 from rdbound.images.files import read_image
@@ -59,7 +60,7 @@ def compress_file(
     image = read_image(source, max_pixels)
     pixels, options = image.shape[0] * image.shape[1], options or {}
     if coder == BitsBackCodec.name:
-        carrying = BitsBackCodec(loaded.model, loaded.tables, max_pixels, **options)
+        carrying = bits_back_codec(loaded.model, loaded.tables, max_pixels, **options)
         carried = b"" if side is None else side.read_bytes()
         told = carrying.compress(image, lmbda, carried)
         _write(target, told.data)
@@ -97,7 +98,9 @@ def decompress_file(
         )
     data = source.read_bytes()
     carries = (named_coder(data) or (0,))[0] == BitsBackCodec.code
-    _check_side(source, side, force, carries, side_bytes(data))
+    _check_side(source, target, side, carries, side_bytes(data))
+    if side is not None:
+        _check_target(side, force, source, resolve(checkpoint))
     loaded = _loaded(checkpoint, outside)
     try:
         if carries:
@@ -136,16 +139,16 @@ def _check_target(target: Path, force: bool, *inputs: Path) -> None:
     refuse_overwriting(target, force, *inputs)
 
 
-def _check_side(source: Path, side: Path | None, force: bool, carries: bool, count: int) -> None:
+def _check_side(source: Path, target: Path, side: Path | None, carries: bool, count: int) -> None:
     """Raise ValueError where side information would be lost, or there is none to be had."""
+    if side is not None and side.resolve() == target.resolve():
+        raise ValueError(f"{side}: image and side information need a file each")
     if side is not None and not carries:
         raise ValueError(f"{source}: carries no side information; leave --side-out away")
     if side is None and count:
         raise ValueError(
             f"{source}: carries {count} bytes of side information; give --side-out a file"
         )
-    if side is not None:
-        _check_target(side, force, source)
 
 
 def _loaded(checkpoint: str, outside: Collection[str]) -> Checkpoint:

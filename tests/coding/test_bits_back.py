@@ -13,6 +13,7 @@ from flax import nnx
 from rdbound.channels.anchored import anchored
 from rdbound.coding import BitsBackCodec, BitstreamError, Codec
 from rdbound.coding.bits_back import CarryingCodec, side_bytes
+from rdbound.coding.codecs import bits_back_codec
 from rdbound.coding.container import Header, named_coder, read_container, write_container
 from rdbound.coding.inference import inferred
 from rdbound.datum import image_datum
@@ -182,8 +183,9 @@ def test_every_corruption_and_truncation_is_an_error(rng):
 
 
 @pytest.mark.parametrize(("part", "value"), [
-    ("crc", None), ("side", 2), ("filled", 0), ("filled", -1), ("steps", "many"),
-    ("steps", 10**9), ("payload", b"\xff\xff"), ("payload", b""),
+    ("crc", None), ("side", 2), ("filled", 0), ("filled", -1),
+    ("filled", 2**32 - 1), ("steps", "many"),
+    ("steps", 1001), ("payload", b"\xff\xff"), ("payload", b""),
 ])  # fmt: skip
 def test_a_whole_container_of_other_content_is_an_error(part, value, rng):
     """Checksums that fit: a stranger's, or another machine's arithmetic."""
@@ -218,7 +220,7 @@ def test_streams_of_other_codecs_are_told_apart(rng):
 
 def test_a_codec_that_carries_its_own_side_information(rng):
     image = _image(rng, 40, 56)
-    codec = CarryingCodec(Toy("codec"), steps=STEPS)
+    codec = CarryingCodec(BitsBackCodec(Toy("codec"), steps=STEPS))
     data = codec.compress(image, 0.02)
     np.testing.assert_array_equal(codec.decompress(data), _CODEC.decompress(data)[0])
     with_side = _CODEC.compress(image, 0.02, rng.bytes(2000))
@@ -230,6 +232,22 @@ def test_a_codec_that_carries_its_own_side_information(rng):
 def test_a_model_that_it_does_not_serve_names_the_alternative(form):
     with pytest.raises(ValueError, match=r"'bits-back' serves codecs .*'rounding' serves any"):
         BitsBackCodec(Toy(form))
+
+
+def test_a_codec_keeps_the_weights_that_it_was_made_of(rng):
+    model, image = Toy("codec"), _image(rng, 24, 24)
+    codec = BitsBackCodec(model, steps=3)
+    model.predict.bias[...] = model.predict.bias[...] + 1.0
+    data = codec.compress(image).data
+    decoded, _ = BitsBackCodec(Toy("codec")).decompress(data)
+    assert decoded.shape == image.shape
+
+
+@pytest.mark.parametrize("options", [{"steps": "many"}, {"steps": 1001},
+                                     {"stride": 8}])  # fmt: skip
+def test_options_that_are_none_are_refused(options):
+    with pytest.raises(ValueError, match="coder 'bits-back'"):
+        bits_back_codec(Toy("codec"), **options)
 
 
 def test_what_is_no_image_is_refused(rng):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from rdbound.coding.candidates import _threefry, level_key, normals
+from rdbound.coding.candidates import LARGEST_NORMAL, _quantiles, _threefry, level_key, normals
 
 PUBLISHED = [
     ((0x00000000, 0x00000000), (0x00000000, 0x00000000), (0x6B200159, 0x99BA4EFE)),
@@ -31,6 +31,7 @@ def _drawn(seed=3, level=1, blocks=32, step=2, count=64, size=16):
 
 def test_samples_are_normal_and_independent():
     x = _drawn()
+    assert np.abs(x).max() < LARGEST_NORMAL
     assert stats.kstest(x.ravel(), stats.norm.cdf).pvalue > 1e-3
     assert abs(x.var() - 1.0) < 4 * (2 / x.size) ** 0.5 + 3e-5
     for axis in range(3):
@@ -42,6 +43,10 @@ def test_samples_are_normal_and_independent():
 def test_every_part_of_the_place_counts(other):
     x, y = _drawn(), _drawn(**other)
     assert abs(np.corrcoef(x.ravel(), y.ravel())[0, 1]) < 4 / x.size**0.5
+
+
+def test_none_is_larger_than_it_says():
+    assert LARGEST_NORMAL - 0.01 < _quantiles().max() < LARGEST_NORMAL
 
 
 def test_a_sample_is_found_by_its_place_alone():

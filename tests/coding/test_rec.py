@@ -214,25 +214,53 @@ def test_what_cannot_be_told_is_refused(mu, message):
         RelativeEntropyCoder({}).write(0, posterior, prior, Writer())
 
 
+@pytest.mark.parametrize(("mean", "rho"), [(0.0, 1.1), (0.4, 1.1), (0.5, 1.0), (0.3, 1.0001)])
+def test_a_posterior_as_wide_as_its_prior_or_wider_is_drawn_from_too(mean, rho):
+    n = 4000
+    prior = Gaussian(np.zeros((n, 1), np.float32), np.zeros((n, 1), np.float32))
+    posterior = Gaussian(
+        np.full((n, 1), mean, np.float32), np.full((n, 1), np.log(rho), np.float32)
+    )
+    writer = Writer()
+    z = RelativeEntropyCoder({}, rule="exact", nats=20.0, block=0.1).write(
+        0, posterior, prior, writer
+    )
+    # Samples of the prior end at 4.3: of the widest of these 0.0001 is beyond.
+    assert stats.kstest(((z - mean) / rho).ravel(), stats.norm.cdf).pvalue > 1e-3
+
+
 def test_a_search_without_end_is_refused():
-    """A posterior wider than its prior: no ratio is the largest."""
     prior = Gaussian(np.zeros(4, np.float32), np.zeros(4, np.float32))
-    posterior = Gaussian(np.ones(4, np.float32), np.full(4, 0.5, np.float32))
+    posterior = Gaussian(np.full(4, 2.5, np.float32), np.full(4, -1.0, np.float32))
     with pytest.raises(ValueError, match=r"finds no sample of a block .*'ordered'"):
-        RelativeEntropyCoder({}, rule="exact").write(0, posterior, prior, Writer())
+        RelativeEntropyCoder({}, rule="exact", nats=20.0).write(0, posterior, prior, Writer())
 
 
-def test_more_steps_than_any_writer_takes_are_refused():
+def test_accurate_latents_are_told_and_narrow_priors_kept(rng):
+    n = 256
+    prior = Gaussian(np.zeros((n, 1), np.float32), np.zeros((n, 1), np.float32))
+    nu = rng.standard_normal((n, 1)).astype(np.float32)
+    posterior = Gaussian(nu, np.full((n, 1), -10.0, np.float32))
+    z = RelativeEntropyCoder({}, nats=5.0).write(0, posterior, prior, Writer())
+    assert np.median(np.abs(z - nu)) < 10 * np.exp(-10.0)
+    narrow = Gaussian(prior.mu, np.full((n, 1), -25.0, np.float32))
+    z = RelativeEntropyCoder({}).write(0, narrow, narrow, Writer())
+    assert abs(np.log(z.std()) + 20.0) < 0.2
+
+
+@pytest.mark.parametrize("steps", [[65, 65], [0, 257], [4000, 4000]])
+def test_more_steps_than_any_writer_takes_are_refused(steps):
+    """16 a latent on average, 64 a latent of a block: what the memory of a reader is for."""
     writer = Writer()
     writer.integer(0, 13)
     writer.integer(0, 64)
-    write_clustered(writer, np.array([4000, 4000]), 4096)
+    write_clustered(writer, np.array(steps), 4096)
     prior = Gaussian(np.zeros(8, np.float32), np.zeros(8, np.float32))
     with pytest.raises(UnreadableError, match="more steps"):
         RelativeEntropyCoder({}).read(0, prior, (8,), Reader(writer.finish()))
 
 
-@pytest.mark.parametrize("options", [{"rule": "best"}, {"bits": 0}, {"bits": 17}, {"beams": 0},
+@pytest.mark.parametrize("options", [{"rule": "best"}, {"bits": 0}, {"bits": 15}, {"beams": 0},
                                      {"nats": 0.0}, {"block": -1.0}])  # fmt: skip
 def test_options_out_of_range_are_named(options):
     (name,) = options

@@ -57,6 +57,16 @@ def test_an_escape_that_none_needed_is_refused():
         read_excess(Reader(writer.finish()), popped, np.zeros(1, int), TABLES[:1])
 
 
+def test_words_that_no_stack_leaves_are_refused():
+    with pytest.raises(UnreadableError, match="end in a zero"):
+        BitStack(np.array([5, 0], np.uint32))
+
+
+def test_what_lies_too_far_is_refused_when_written():
+    with pytest.raises(ValueError, match="lies 2\\^30"):
+        write_excess(Writer(), np.array([2**30]), np.zeros(1, int), TABLES[:1])
+
+
 def test_a_stack_that_is_not_back_has_no_original():
     stack = BitStack(np.array([5, 1], np.uint32), whole=True)
     stack.push(np.zeros(200, int), np.zeros(200, int), TABLES[:1])

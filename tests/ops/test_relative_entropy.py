@@ -17,6 +17,7 @@ from rdbound.ops.relative_entropy import (
 )
 
 CASES = [(0.7, 0.5), (-1.5, 0.2), (0.0, 0.9), (0.3, 1.2), (2.0, 0.05)]
+ACCURATE = (0.5, 1e-5)
 """(ν, ρ): the mean and the scale of the posterior in units of the prior."""
 
 
@@ -49,6 +50,12 @@ def test_what_steps_tell_is_the_divergence_of_their_sum(nu, rho, share):
     np.testing.assert_allclose(
         told(_tilt(nu, rho), jnp.float32(share)), expected, rtol=1e-4, atol=1e-6
     )
+
+
+def test_an_accurate_posterior_has_its_divergence():
+    """Where 1 − ρ² is one in float32."""
+    expected = _divergence(ACCURATE[0], ACCURATE[1] ** 2, 1.0)
+    np.testing.assert_allclose(divergence_of(_tilt(*ACCURATE)), expected, rtol=1e-5)
 
 
 @pytest.mark.parametrize(("total", "rest"), [(0.0, 1.0), (0.4, 0.6), (-0.8, 0.1)])
