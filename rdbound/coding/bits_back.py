@@ -1,7 +1,7 @@
 """Lossy bits-back coding: the price of hyperlatents returned as side information.
 
     codec = BitsBackCodec(checkpoint.model)
-    data = codec.compress(image, lmbda=0.0067, side=other)   # any bytes ride along
+    data = codec.compress(image, lmbda=0.0067, side=other).data   # any bytes ride along
     image, other = codec.decompress(data)
 
 Algorithm 1 of Yang, Bamler & Mandt 2020 (arXiv 2006.04240). Of a model with two levels,
@@ -15,9 +15,7 @@ It is no walk of per-level coders, since its decoder infers from a later latent 
 earlier one was drawn by; the container is the same, with a code of its own.
 """
 
-from dataclasses import dataclass
-from functools import cached_property
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax.numpy as jnp
 import numpy as np
@@ -34,16 +32,15 @@ from rdbound.coding.container import (
     write_container,
 )
 from rdbound.coding.families import make_tables
-from rdbound.coding.grid import SCALES, EvenGrid
-from rdbound.coding.guard import agreed
+from rdbound.coding.grid import SCALES
 from rdbound.coding.inference import inferred
 from rdbound.coding.limits import MAX_PIXELS, check_pixels
-from rdbound.coding.mixtures import agreed_masses
-from rdbound.coding.range_coder import Reader, Writer, integers
+from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.shared import shared_integers
-from rdbound.coding.shifted import ScaledBoxes, used_boxes
-from rdbound.coding.stack import BitStack, read_excess, write_excess
-from rdbound.coding.tables import FrequencyTable, Tables, gaussian_tables, table_from_mass
+from rdbound.coding.shifted import ScaledBoxes
+from rdbound.coding.stack import BitStack
+from rdbound.coding.tables import Tables
+from rdbound.coding.two_levels import Frame, Placed, TwoLevels
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
 from rdbound.models.base import Evidence, LatentModel, check_lmbda
@@ -52,13 +49,6 @@ from rdbound.walk import latent_shapes
 
 __all__ = ["BitsBackCodec", "CarryingCodec", "Told", "side_bytes"]
 
-WIDTH = 1.0 / 32
-"""Of the boxes of ẑ: so fine that Q's entropy is its differential one, to 0.001 bit."""
-
-_MEANS = EvenGrid(-8192.0, 0.25, 2**16)  # of y's prior: finer ones win less than their guard costs
-_PLACES = EvenGrid(-(2.0**15), 1.0, 2**16)  # of Q, in boxes
-# What is inferred in many steps differs more between two machines than a network's output.
-_WIDE_BAND = 1e-4
 _MOST_STEPS = 1000
 STEPS = 300
 """Of inference, by default."""
@@ -152,7 +142,7 @@ class BitsBackCodec:
         length, filled, steps = _parameters(header)
         text, words = _split(payload)
         reader = Reader(text)
-        levels = _Levels(self._of, self._boxes, frame, reader)
+        levels = TwoLevels(self._of, self._boxes, frame, reader)
 
         def read() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             stack = BitStack(words)
@@ -170,11 +160,11 @@ class BitsBackCodec:
 
     def takes(self, size: tuple[int, ...]) -> int:
         """How many latents of an image of [h, w, …] are drawn from side information."""
-        return int(np.prod(_Frame.of(self._model, size, 1.0).z))
+        return int(np.prod(Frame.of(self._model, size, 1.0).z))
 
     def _told(self, size: tuple[int, int], lmbda: float, known: Evidence, side: bytes) -> Told:
-        writer, frame = Writer(), _Frame.of(self._model, size, lmbda)
-        levels = _Levels(self._of, self._boxes, frame, writer)
+        writer, frame = Writer(), Frame.of(self._model, size, lmbda)
+        levels = TwoLevels(self._of, self._boxes, frame, writer)
         y = levels.rounded(known)
         inference = inferred(self._model, y, frame.z, frame.lmbda, self._steps)
         if not all(np.isfinite(leaf).all() for leaf in inference):
@@ -192,19 +182,19 @@ class BitsBackCodec:
         payload = _joined(writer.finish(), stack.words)
         return Told(write_container(header, payload), drawn, max(0, drawn - 8 * len(side)))
 
-    def _frame(self, header: Header) -> "_Frame":
+    def _frame(self, header: Header) -> "Frame":
         if header.coder != self.code:
             raise BitstreamError(f"written by coder {header.coder}, not by {self.name!r}")
         size = header.height, header.width
         try:
             check_lmbda(header.lmbda, self.lmbda_range)
             check_pixels(size, padded_shape(*size, self._model.stride), self._max_pixels)
-            return _Frame.of(self._model, size, header.lmbda)
+            return Frame.of(self._model, size, header.lmbda)
         except (TypeError, ValueError) as error:
             reason = str(error).splitlines()[0]
             raise BitstreamError(f"not a stream to decode: {reason}") from None
 
-    def _image(self, header: Header, levels: "_Levels", z: np.ndarray, y: np.ndarray) -> np.ndarray:
+    def _image(self, header: Header, levels: TwoLevels, z: np.ndarray, y: np.ndarray) -> np.ndarray:
         x_hat = np.asarray(self._of.synthesize(levels.state(z, y)))
         if not np.isfinite(x_hat).all():
             raise BitstreamError("the model's reconstruction is not finite: its weights are broken")
@@ -236,137 +226,6 @@ class CarryingCodec:
         return self._codec.decompress(data)[0]
 
 
-@dataclass(frozen=True)
-class _Frame:
-    """The trade-off and the shapes of both latents."""
-
-    lmbda: float
-    z: tuple[int, ...]
-    y: tuple[int, ...]
-
-    @classmethod
-    def of(cls, model: LatentModel, size: tuple[int, ...], lmbda: float) -> "_Frame":
-        z, y = latent_shapes(model, (*padded_shape(size[0], size[1], model.stride), 3))
-        return cls(lmbda, tuple(z), tuple(y))
-
-
-@dataclass(frozen=True)
-class _Placed:
-    """Q on its grids: of each ẑ the box of the mean, and the table of the scale.
-
-    ``of`` is what it was before.
-    """
-
-    of: Gaussian
-    place: np.ndarray
-    scale: np.ndarray
-
-    @cached_property
-    def groups(self) -> np.ndarray:
-        """The table of each, [n]."""
-        return self.scale.astype(np.int64)
-
-    @property
-    def tables(self) -> list[FrequencyTable]:
-        """By scales in boxes."""
-        return gaussian_tables()
-
-    def values(self, offsets: np.ndarray) -> np.ndarray:
-        """Integers off the mean's box → the box of each ẑ, int64 [n]."""
-        return self.place + offsets
-
-    def offsets(self, boxes: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`values`."""
-        return boxes - self.place
-
-
-class _Levels:
-    """Both latents of one image, written to a stack or read from it.
-
-    What the sides must agree on goes through ``stream``, in the decoder's order: first
-    what ẑ is read by, then ŷ, then Q.
-    """
-
-    def __init__(
-        self, of: CompiledSides, boxes: ScaledBoxes, frame: _Frame, stream: Writer | Reader
-    ):
-        self._of, self._boxes, self._frame, self._stream = of, boxes, frame, stream
-        self._rate = jnp.float32(frame.lmbda)
-        self._start = of.start(self._rate)
-        self._prior = of.prior(0, self._start)
-        self._channel = np.broadcast_to(np.arange(frame.z[-1]), frame.z).ravel()
-        self._centre = np.broadcast_to(np.asarray(self._prior.centre), frame.z)
-
-    def rounded(self, known: Evidence) -> np.ndarray:
-        """ŷ, float32: the nearest integers."""
-        state = self._of.absorb(0, self._start, jnp.zeros(self._frame.z))
-        return integers(np.asarray(self._of.posterior(1, state, known[1]).mu)).astype(np.float32)
-
-    def state(self, boxes: np.ndarray, y: np.ndarray | None = None) -> Any:
-        """The decoder's after ẑ, and after ŷ where it is given."""
-        z = (boxes.reshape(self._frame.z) * WIDTH).astype(np.float32) + self._centre
-        state = self._of.absorb(0, self._start, jnp.asarray(z, jnp.float32))
-        return state if y is None else self._of.absorb(1, state, jnp.asarray(y))
-
-    def placed(self, q: Gaussian, stream: Writer | Reader | None = None) -> _Placed:
-        """Q on its grids; agreed on where there is a stream, else this machine's own."""
-        mean = (np.asarray(q.mu, np.float64) - self._centre).ravel() / WIDTH
-        log_scale = np.asarray(q.log_sigma, np.float64).ravel() - np.log(WIDTH)
-        if stream is None:
-            place, scale = _PLACES.nearest(mean)[0], SCALES.nearest(log_scale)[0]
-        else:
-            place = agreed(stream, mean, _PLACES, _WIDE_BAND)
-            scale = agreed(stream, log_scale, SCALES, _WIDE_BAND)
-        return _Placed(q, np.rint(_PLACES.value(place)).astype(np.int64), scale)
-
-    def posterior(self, q: Gaussian) -> _Placed:
-        """Q on its grids, agreed on."""
-        return self.placed(q, self._stream)
-
-    def push_y_and_z(self, stack: BitStack, boxes: np.ndarray, y: np.ndarray) -> None:
-        """Push ŷ, then ẑ; write in the decoder's order what it reads them by."""
-        assert isinstance(self._stream, Writer)
-        z_tables = self._tables_of_z()
-        write_excess(self._stream, boxes, self._channel, z_tables)
-        nearest, signs, groups, tables = self._tables_of_y(boxes)
-        offsets = ((y.ravel().astype(np.int64) - nearest) * signs).astype(np.int64)
-        write_excess(self._stream, offsets, groups, tables)
-        stack.push(offsets, groups, tables)
-        stack.push(boxes, self._channel, z_tables)
-
-    def pop_z(self, stack: BitStack) -> np.ndarray:
-        """The box of each ẑ, int64 [n]."""
-        assert isinstance(self._stream, Reader)
-        tables = self._tables_of_z()
-        popped = stack.pop(self._channel, tables)
-        return read_excess(self._stream, popped, self._channel, tables).astype(np.int64)
-
-    def pop_y(self, stack: BitStack, boxes: np.ndarray) -> np.ndarray:
-        """ŷ, float32."""
-        assert isinstance(self._stream, Reader)
-        nearest, signs, groups, tables = self._tables_of_y(boxes)
-        popped = stack.pop(groups, tables)
-        offsets = read_excess(self._stream, popped, groups, tables)
-        return (offsets * signs + nearest).astype(np.float32).reshape(self._frame.y)
-
-    def _tables_of_z(self) -> list[FrequencyTable]:
-        masses = agreed_masses(self._prior, self._stream, WIDTH)
-        return [table_from_mass(mass, reach) for mass, reach in masses]
-
-    def _tables_of_y(
-        self, boxes: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, list[FrequencyTable]]:
-        """(the integer next to each mean, signs, the table of each [n], the tables)."""
-        prior = self._of.prior(1, self.state(boxes))
-        mu, log_sigma = (np.broadcast_to(x, self._frame.y).ravel() for x in prior)
-        mean = _MEANS.value(agreed(self._stream, mu, _MEANS))
-        scale = agreed(self._stream, log_sigma, SCALES)
-        nearest = np.rint(mean)
-        u = nearest - mean
-        groups, tables = used_boxes(self._boxes, scale, u)
-        return nearest.astype(np.int64), self._boxes.signs(u), groups, tables
-
-
 def _check_image(image: np.ndarray) -> None:
     if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
         raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
@@ -384,7 +243,7 @@ def _check_model(model: LatentModel) -> None:
         )
 
 
-def _filled(side: bytes, q: _Placed) -> tuple[BitStack, int]:
+def _filled(side: bytes, q: Placed) -> tuple[BitStack, int]:
     """(the side information with so many known words beneath that Q can be drawn, how many)."""
     above = np.frombuffer(side + b"\0" * (-len(side) % 4), "<u4").astype(np.uint32)
     enough = len(q.groups) + 64  # no symbol takes more than 20 bits
