@@ -153,13 +153,11 @@ def _common(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
 
 
 def _differences(upper: Sequence[Row], lower: Sequence[Row]) -> dict[float, Mean]:
-    """Of J by λ, over the images that both have."""
+    """Of J by λ, of rows whose images and λ the lower ones have too."""
     known = {(r.lmbda, r.image): r.J for r in lower}
     found: dict[float, list[float]] = {}
     for row in upper:
-        if (row.lmbda, row.image) in known:
-            difference = row.J - known[row.lmbda, row.image]
-            found.setdefault(row.lmbda, []).append(difference)
+        found.setdefault(row.lmbda, []).append(row.J - known[row.lmbda, row.image])
     return {k: Mean(float(np.mean(v)), interval(v)) for k, v in sorted(found.items())}
 
 

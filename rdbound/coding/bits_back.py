@@ -21,7 +21,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.coding.codec import OTHER_ARITHMETIC, unless_lost
+from rdbound.coding.codec import OTHER_ARITHMETIC, as_image, check_image, finite, unless_lost
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import (
     BITS_BACK,
@@ -121,7 +121,7 @@ class BitsBackCodec:
         Raises ValueError for another array type, too many pixels, a λ outside the trained
         range, or a latent that is not finite.
         """
-        _check_image(image)
+        check_image(image)
         low, high = self.lmbda_range
         rate = float(np.float32((low * high) ** 0.5 if lmbda is None else lmbda))
         check_lmbda(rate, self.lmbda_range)
@@ -156,7 +156,7 @@ class BitsBackCodec:
         side = _without_filling(original, filled, length)
         if reader.crc != header.index_crc or not reader.exhausted() or side is None:
             raise BitstreamError(OTHER_ARITHMETIC)
-        return self._image(header, levels, z, y), side
+        return as_image(header, finite(self._of.synthesize(levels.state(z, y)))), side
 
     def takes(self, size: tuple[int, ...]) -> int:
         """How many latents of an image of [h, w, …] are drawn from side information."""
@@ -175,7 +175,7 @@ class BitsBackCodec:
         z = q.values(stack.pop(q.groups, q.tables))
         drawn = before - stack.bits
         levels.push_y_and_z(stack, z, y)
-        levels.posterior(q.of)
+        levels.posterior(inference)
         parameters = {"filled": filled, "side": len(side), "steps": self._steps}
         header = Header(self.fingerprint, writer.crc, lmbda, size[0], size[1], self.code,
                         parameters)  # fmt: skip
@@ -194,13 +194,6 @@ class BitsBackCodec:
             reason = str(error).splitlines()[0]
             raise BitstreamError(f"not a stream to decode: {reason}") from None
 
-    def _image(self, header: Header, levels: TwoLevels, z: np.ndarray, y: np.ndarray) -> np.ndarray:
-        x_hat = np.asarray(self._of.synthesize(levels.state(z, y)))
-        if not np.isfinite(x_hat).all():
-            raise BitstreamError("the model's reconstruction is not finite: its weights are broken")
-        image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
-        return image[: header.height, : header.width]
-
 
 class CarryingCodec:
     """A :class:`BitsBackCodec` as a codec of images: it carries side information of its own.
@@ -217,18 +210,13 @@ class CarryingCodec:
     def compress(self, image: np.ndarray, lmbda: float | None = None,
                  evidence: Evidence | None = None) -> bytes:  # fmt: skip
         """As :meth:`rdbound.coding.Codec.compress`; :func:`side_bytes` of it are no rate."""
-        _check_image(image)
+        check_image(image)
         side = shared_integers(1, 0, self._codec.takes(image.shape) // 2 + 64).tobytes()
         return self._codec.compress(image, lmbda, side, evidence).data
 
     def decompress(self, data: bytes) -> np.ndarray:
         """As :meth:`rdbound.coding.Codec.decompress`."""
         return self._codec.decompress(data)[0]
-
-
-def _check_image(image: np.ndarray) -> None:
-    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-        raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
 
 
 def _check_model(model: LatentModel) -> None:

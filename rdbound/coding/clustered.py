@@ -1,12 +1,10 @@
 """Small integers that lie around one value: what a level is told beside its latents."""
 
-from functools import cache
-
 import numpy as np
 
 from rdbound.coding.grid import SCALES
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.tables import FrequencyTable, gaussian_tables
+from rdbound.coding.tables import gaussian_tables
 
 __all__ = ["read_clustered", "write_clustered"]
 
@@ -21,7 +19,7 @@ def write_clustered(stream: Writer, values: np.ndarray, limit: int) -> None:
     stream.integer(centre, limit)
     stream.integer(spread, SCALES.levels)
     offsets = (values - centre).astype(np.int32)
-    stream.symbols(offsets, np.zeros(len(values), int), [_tables()[spread]])
+    stream.symbols(offsets, np.zeros(len(values), int), [gaussian_tables()[spread]])
 
 
 def read_clustered(stream: Reader, count: int, limit: int) -> np.ndarray:
@@ -30,13 +28,7 @@ def read_clustered(stream: Reader, count: int, limit: int) -> np.ndarray:
     Raises :class:`rdbound.coding.range_coder.UnreadableError` for one out of range.
     """
     centre, spread = stream.integer(limit), stream.integer(SCALES.levels)
-    values = centre + stream.symbols(np.zeros(count, int), [_tables()[spread]])
+    values = centre + stream.symbols(np.zeros(count, int), [gaussian_tables()[spread]])
     if (values < 0).any() or (values >= limit).any():
         raise UnreadableError(f"an integer that is not from 0 to {limit - 1}")
     return values
-
-
-@cache
-def _tables() -> list[FrequencyTable]:
-    """By how far the integers are spread: made at first use, for every coder."""
-    return gaussian_tables()

@@ -42,7 +42,15 @@ from rdbound.models.blocked import Blocked
 from rdbound.walk import latent_shapes, walk
 from rdbound.windows import Windows, is_large
 
-__all__ = ["OTHER_ARITHMETIC", "Codec", "VectorCodec", "unless_lost"]
+__all__ = [
+    "OTHER_ARITHMETIC",
+    "Codec",
+    "VectorCodec",
+    "as_image",
+    "check_image",
+    "finite",
+    "unless_lost",
+]
 
 OTHER_ARITHMETIC = (
     "the stream is whole, but this machine's arithmetic differs from the encoder's by more than "
@@ -151,10 +159,7 @@ class _Codec(ABC):
         walked = unless_lost(lambda: walk(of, jnp.float32(header.lmbda), len(shapes), step))
         if reader.crc != header.index_crc or not reader.exhausted():
             raise BitstreamError(OTHER_ARITHMETIC)
-        x_hat = np.asarray(of.synthesize(walked.state))
-        if not np.isfinite(x_hat).all():
-            raise BitstreamError("the model's reconstruction is not finite: its weights are broken")
-        return header, x_hat
+        return header, finite(of.synthesize(walked.state))
 
     def _coder_of(self, header: Header) -> Coder:
         """The coder that a container names, whatever this codec writes with."""
@@ -167,6 +172,26 @@ class _Codec(ABC):
             return make_coder(names[header.coder], self._form, self.tables, **header.parameters)
         except ValueError as error:
             raise BitstreamError(f"malformed header: {error}") from None
+
+
+def finite(x_hat: Any) -> np.ndarray:
+    """A reconstruction, of NumPy; BitstreamError where it is not finite."""
+    x_hat = np.asarray(x_hat)
+    if not np.isfinite(x_hat).all():
+        raise BitstreamError("the model's reconstruction is not finite: its weights are broken")
+    return x_hat
+
+
+def check_image(image: np.ndarray) -> None:
+    """Raise ValueError for what is no uint8 image [h, w, 3]."""
+    if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
+        raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
+
+
+def as_image(header: Header, x_hat: np.ndarray) -> np.ndarray:
+    """A reconstruction in [0, 1] → uint8 [h, w, 3], without its padding."""
+    image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
+    return image[: header.height, : header.width]
 
 
 T = TypeVar("T")
@@ -243,8 +268,7 @@ class Codec(_Codec):
         Raises ValueError for another array type, too many pixels, a λ outside the trained
         range, or a latent that is not finite.
         """
-        if image.dtype != np.uint8 or image.ndim != 3 or image.shape[2] != 3 or not image.size:
-            raise ValueError(f"expected a uint8 image [h, w, 3], not {image.dtype} {image.shape}")
+        check_image(image)
         lmbda = self._lmbda(lmbda)
         self._check_size(image.shape[:2])
         datum = image_datum(image, self.stride)
@@ -260,8 +284,7 @@ class Codec(_Codec):
         more than ``max_pixels``, or this machine's arithmetic is too different to read it.
         """
         header, x_hat = self._decode(data)
-        image = np.rint(np.clip(x_hat, 0.0, 1.0) * 255.0).astype(np.uint8)
-        return image[: header.height, : header.width]
+        return as_image(header, x_hat)
 
     def _sides(self, height: int, width: int) -> Sides:
         size = self._padded(height, width)

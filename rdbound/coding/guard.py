@@ -64,8 +64,7 @@ def read_indexes(
 ) -> np.ndarray:
     """The encoder's indexes [n], from the decoder's own values and the list.
 
-    Right wherever the two machines' values differ by less than the ``band``, which the list says
-    nothing of;
+    Right wherever the two machines' values differ by less than the ``band``, the writer's too;
     elsewhere the checksum of the indexes tells. Raises
     :class:`rdbound.coding.range_coder.UnreadableError` for a position beyond the latent.
     """

@@ -12,7 +12,7 @@ not the usual 2^16, and what lies beyond five standard deviations is escaped. Ma
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 
 import constriction
 import numpy as np
@@ -84,8 +84,9 @@ def scaled_tables(standard_mass: Callable) -> list[FrequencyTable]:
     ]
 
 
+@cache
 def gaussian_tables() -> list[FrequencyTable]:
-    """The ladder of centred Gaussians."""
+    """The ladder of centred Gaussians: made at first use, one list for all."""
     return scaled_tables(Gaussian.standard_mass)
 
 

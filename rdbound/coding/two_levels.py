@@ -59,12 +59,8 @@ class Frame:
 
 @dataclass(frozen=True)
 class Placed:
-    """Q on its grids: of each ẑ the box of the mean, and the table of the scale.
+    """Q on its grids: of each ẑ the box of the mean, and the table of the scale."""
 
-    ``of`` is what it was before.
-    """
-
-    of: Gaussian
     place: np.ndarray
     scale: np.ndarray
 
@@ -124,7 +120,7 @@ class TwoLevels:
         else:
             place = agreed(stream, mean, _PLACES, _WIDE_BAND)
             scale = agreed(stream, log_scale, SCALES, _WIDE_BAND)
-        return Placed(q, np.rint(_PLACES.value(place)).astype(np.int64), scale)
+        return Placed(np.rint(_PLACES.value(place)).astype(np.int64), scale)
 
     def posterior(self, q: Gaussian) -> Placed:
         """Q on its grids, agreed on."""

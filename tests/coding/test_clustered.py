@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from rdbound.coding.clustered import _tables, read_clustered, write_clustered
+from rdbound.coding.clustered import read_clustered, write_clustered
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.tables import gaussian_tables
 
 
 @pytest.mark.parametrize("values", [[0], [7] * 50, [0, 999, 3, 500], list(range(100))])
@@ -30,6 +31,6 @@ def test_an_integer_out_of_range_is_refused(offset):
     writer = Writer()
     writer.integer(60, 61)
     writer.integer(63, 64)
-    writer.symbols(np.array([offset], np.int32), np.zeros(1, int), [_tables()[63]])
+    writer.symbols(np.array([offset], np.int32), np.zeros(1, int), [gaussian_tables()[63]])
     with pytest.raises(UnreadableError, match="not from 0 to 60"):
         read_clustered(Reader(writer.finish()), 1, 61)
