@@ -29,8 +29,10 @@ def agreed(
     They go into the stream's checksum: where the sides differ by more than the band,
     that is an error and no wrong image.
     """
-    side = write_indexes if isinstance(stream, Writer) else read_indexes
-    index = side(stream, values, grid, band)  # type: ignore[arg-type]
+    if isinstance(stream, Writer):
+        index = write_indexes(stream, values, grid, band)
+    else:
+        index = read_indexes(stream, values, grid)
     stream.check(index)
     return index
 
@@ -59,12 +61,10 @@ def write_indexes(
     return index
 
 
-def read_indexes(
-    reader: Reader, values: np.ndarray, grid: EvenGrid = SCALES, band: float = BAND
-) -> np.ndarray:
+def read_indexes(reader: Reader, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
     """The encoder's indexes [n], from the decoder's own values and the list.
 
-    Right wherever the two machines' values differ by less than the ``band``, the writer's too;
+    Right wherever the two machines' values differ by less than the writer's band;
     elsewhere the checksum of the indexes tells. Raises
     :class:`rdbound.coding.range_coder.UnreadableError` for a position beyond the latent.
     """
