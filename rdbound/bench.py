@@ -20,6 +20,7 @@ from rdbound.checkpoint import Checkpoint
 from rdbound.coding.bits_back import side_bytes
 from rdbound.coding.codec import Codec
 from rdbound.coding.compiled import CompiledSides
+from rdbound.coding.vbq import vbq_channel
 from rdbound.datum import Datum, in_frame, resized
 from rdbound.distortion import SquaredError
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
@@ -73,6 +74,12 @@ def _coupled(evidence: Evidence) -> Evidence:
     return tuple(jax.vmap(jax.vmap(couple))(level) for level in evidence)
 
 
+def _with_code_points(options: EvaluationOptions, checkpoint: Checkpoint) -> EvaluationOptions:
+    """The options with the channel ``vbq`` of the checkpoint, where none is given."""
+    channels = {"vbq": vbq_channel(checkpoint.tables or {})} | dict(options.channels)
+    return replace(options, channels=channels)
+
+
 class Bench:
     """One checkpoint with its compiled functions.
 
@@ -90,7 +97,7 @@ class Bench:
     def __init__(self, checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions):
         self.name, self.model = checkpoint.name, checkpoint.model
         self.distortion = checkpoint.distortion
-        self.examples, self.options = examples, options
+        self.examples, self.options = examples, _with_code_points(options, checkpoint)
         self.vectors = isinstance(examples, VectorExamples)
         self.peak = 1.0 if self.vectors else 255.0
         self.methods = chosen_methods(self.model.form, options, self.vectors)

@@ -24,7 +24,7 @@ from flax import nnx
 
 from rdbound.checkpoint_file import Contents, naming, read_contents, write_contents
 from rdbound.checkpoint_weights import decoded_weights, encoded_weights
-from rdbound.coding.families import check_tables, make_tables
+from rdbound.coding.families import check_codes, check_tables, make_tables
 from rdbound.coding.tables import Tables
 from rdbound.distortion import Distortion, make_distortion
 from rdbound.fingerprint import flat_weights
@@ -46,7 +46,7 @@ class Checkpoint:
       model: the latent model.
       spec: keywords of :func:`rdbound.models.make_model` that rebuild it, and, where
         it was not trained for squared error, its ``distortion``: name and options.
-      tables: a codec's integer tables; None for a bound.
+      tables: a codec's integer tables, a bound's for code points; None for a bound without.
       name: for tables and figures.
       digest: SHA-256 of the file, hexadecimal; empty for a model made in memory.
       outside: names ``package.module:Class`` that ``spec`` may import.
@@ -119,6 +119,8 @@ def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
         model = _with_weights(abstract, decoded_weights(tensors))
         if model.form == "codec":
             check_tables(model, tables)
+        elif tables:
+            check_codes(model, tables)
     return Checkpoint(model, spec, tables or None, _name(path), digest(path), outside)
 
 

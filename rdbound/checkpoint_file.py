@@ -32,7 +32,7 @@ class Contents(NamedTuple):
     Attributes:
       spec: see :class:`rdbound.checkpoint.Checkpoint`.
       weights: the tensors of the weights, as :mod:`rdbound.checkpoint_weights` stores them.
-      tables: of a codec; empty for a bound.
+      tables: of a codec, or of the code points of a bound; empty for a bound without.
     """
 
     spec: dict[str, Any]

@@ -93,6 +93,18 @@ def _parser() -> argparse.ArgumentParser:
     _add_model(sub)
     sub.add_argument("output", help=".safetensors file")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
+    sub = command(
+        "calibrate", _calibrate, "a bound's checkpoint with code tables for the coder vbq"
+    )
+    sub.add_argument("checkpoint", help="file or name, of a bound of images")
+    sub.add_argument("images", help="folder of photographs, other ones than are evaluated on")
+    sub.add_argument("output", help=".safetensors file")
+    sub.add_argument("--count", type=_count, default=64, metavar="N", help="of the photographs")
+    sub.add_argument(
+        "--lmbda", type=float, nargs="+", help="trade-offs; default: four of its range"
+    )
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
+    _add_model(sub)
     sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
     sub.add_argument("--output", help="folder for the table, answers.csv")
     sub = command("gaps", _gaps, "the gaps of RD tables")
@@ -118,8 +130,11 @@ def _parser() -> argparse.ArgumentParser:
     sub = command("compress", _compress, "an image into an .rdb file")
     _add_files(sub)
     sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
-    sub.add_argument("--coder", help="rounding, dithered or bits-back of a codec, layered "
-                     "or rec of a bound")  # fmt: skip
+    sub.add_argument("--coder", help="rounding, dithered or bits-back of a codec, layered, "
+                     "rec or vbq of a bound")  # fmt: skip
+    sub.add_argument(
+        "--penalty", type=float, help="of the coder vbq: more tells less; default: ln 2"
+    )
     sub.add_argument("--coder-option", action="append", default=[], metavar="KEY=VALUE",
                      help="of it, such as seed=1")  # fmt: skip
     sub.add_argument("--side", metavar="FILE", help="to take along, by the coder bits-back")
@@ -193,6 +208,17 @@ def _export(arguments) -> None:
     target = refuse_overwriting(Path(arguments.output), arguments.force)
     step = export_run(Path(arguments.folder), target, arguments.model)
     print(f"{target}: the averaged weights of step {step}")
+
+
+def _calibrate(arguments) -> None:
+    from rdbound.checkpoint import resolve
+    from rdbound.stages.calibrate import calibrate_file
+    from rdbound.stages.files import refuse_overwriting
+
+    source = resolve(arguments.checkpoint)
+    target = refuse_overwriting(Path(arguments.output), arguments.force, source)
+    print(calibrate_file(arguments.checkpoint, Path(arguments.images), target, arguments.count,
+                         arguments.lmbda, arguments.model))  # fmt: skip
 
 
 def _answers(arguments) -> None:
@@ -306,6 +332,8 @@ def _compress(arguments) -> None:
     from rdbound.stages.files import compress_file
 
     options = read_options(arguments.coder_option)
+    if arguments.penalty is not None:
+        options["penalty"] = arguments.penalty
     print(compress_file(**_files(arguments), lmbda=arguments.lmbda, coder=arguments.coder,
                         options=options, side=_path(arguments.side)))  # fmt: skip
 

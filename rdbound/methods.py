@@ -17,6 +17,8 @@ lowers it:
     bound-layered-coded   bound-layered-ideal written to bytes, if named
     bound-rec-ideal       bound, its output rounded to 8 bits, if named
     bound-rec-coded       its latents by relative entropy coding, written to bytes, if named
+    bound-vbq-ideal       its latents by short code points; −log₂ of frequencies, if named
+    bound-vbq-coded       bound-vbq-ideal written to bytes, if named
     codec-dithered-ideal  latents by a dithered quantizer; −log₂ of probabilities, if named
     codec-dithered-coded  codec-dithered-ideal written to bytes, if named
     codec-bits-back-refined-ideal   codec-refined-ideal with an analog z that is paid for by its
@@ -106,6 +108,8 @@ _ALL = (
     ),
     Method("bound-rec-ideal", "ideal", "bound", "gaussian", "eight-bit", asked=True),
     Method("bound-rec-coded", "coded", "bound", "gaussian", "eight-bit", coder="rec", asked=True),
+    Method("bound-vbq-ideal", "ideal", "bound", "vbq", "eight-bit", asked=True),
+    Method("bound-vbq-coded", "coded", "bound", "vbq", "eight-bit", coder="vbq", asked=True),
     Method("codec-dithered-ideal", "ideal", "codec", "uniform", "eight-bit", asked=True),
     Method(
         "codec-dithered-coded",

@@ -19,6 +19,7 @@ the prior's −log₂ mass of the unit box around the sample:
     rounding          round(μ − μ̂) + μ̂              box
     prior-scaled      μ + s·ε, s of σ̂               KL(N(μ, s²) ‖ prior)
     layered           μ + s·ε, s of σ̂               box of the mean, of random width
+    vbq               a short quantile of the prior −log₂ of a frequency
     anchored          another's, of the integers    box
     noiseless         μ                             0
 
@@ -46,6 +47,7 @@ from rdbound.channels.sga import DeterministicAnnealingChannel, SGAChannel
 from rdbound.channels.soft_rounding import SoftRoundingChannel
 from rdbound.channels.straight_through import StraightThroughChannel
 from rdbound.channels.uniform import UniformChannel
+from rdbound.channels.vbq import VBQChannel
 from rdbound.registry import build
 
 __all__ = ["CHANNELS", "Channel", "Conveyed", "make_channel"]
@@ -88,6 +90,7 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "annealed": DeterministicAnnealingChannel,
     "soft-rounding": SoftRoundingChannel,
     "map": MAPChannel,
+    "vbq": VBQChannel,
     "anchored": _anchored,
     "bits-back": _bits_back,
     "bits-back-sga": partial(_bits_back, of="sga"),

@@ -8,12 +8,14 @@ from rdbound.coding.layered import LayeredCoder
 from rdbound.coding.rec import RelativeEntropyCoder
 from rdbound.coding.rounding import RoundingCoder
 from rdbound.coding.tables import Tables
+from rdbound.coding.vbq import VBQCoder
 from rdbound.registry import build, find
 
 __all__ = ["CODERS", "coders_of", "make_coder"]
 
 CODERS: dict[str, type[Coder]] = {
-    of.name: of for of in (RoundingCoder, DitheredCoder, LayeredCoder, RelativeEntropyCoder)
+    of.name: of
+    for of in (RoundingCoder, DitheredCoder, LayeredCoder, RelativeEntropyCoder, VBQCoder)
 }
 """Each with a ``code`` of its own, the byte by which a container names it."""
 

@@ -12,6 +12,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from rdbound.coding.densities import BINS
+from rdbound.coding.dyadic import REACH
 from rdbound.coding.grid import SCALES
 from rdbound.coding.tables import (
     FrequencyTable,
@@ -20,11 +22,12 @@ from rdbound.coding.tables import (
     scaled_tables,
     table_from_mass,
 )
+from rdbound.coding.vbq_tables import NODES, SPREADS, keys_of
 from rdbound.models.base import sides
 from rdbound.ops.distributions import Lookup
 from rdbound.walk import latent_shapes, walk
 
-__all__ = ["channel_tables", "check_tables", "key_of", "make_tables"]
+__all__ = ["channel_tables", "check_codes", "check_tables", "key_of", "make_tables"]
 
 
 def channel_tables(prior: Any) -> list[FrequencyTable]:
@@ -77,6 +80,26 @@ def check_tables(model: Any, tables: Tables) -> None:
         found = len(tables.get(key, ()))
         if found != wanted:
             raise ValueError(f"level {level} needs {wanted} tables {key!r}; there are {found}")
+
+
+def check_codes(model: Any, tables: Tables) -> None:
+    """Raise ValueError where ``tables`` are not the code points of a bound, level by level.
+
+    Nothing is computed: ``model`` may be abstract as to its weights' values.
+    """
+    shape = _datum_shape(model)
+    shapes = () if shape is None else latent_shapes(model, shape)
+    for level, (*_, channels) in enumerate(shapes):
+        keys = keys_of(level)
+        points = {keys.conditional: (2 * REACH + 2, NODES * SPREADS.levels)}
+        points[keys.empirical] = points[keys.conditional]
+        for key, (length, wanted) in (points | {keys.density: (BINS + 1, channels)}).items():
+            group = tables.get(key, [])
+            lengths = {len(table.frequencies) for table in group}
+            if len(group) != wanted or lengths != {length}:
+                raise ValueError(
+                    f"level {level} needs {wanted} tables {key!r} of {length} frequencies"
+                )
 
 
 def _lookup(prior: Any) -> Lookup:

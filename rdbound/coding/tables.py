@@ -21,7 +21,7 @@ from rdbound.coding.grid import SCALES
 from rdbound.ops.distributions import TAIL, Gaussian
 
 __all__ = ["TOTAL", "FrequencyTable", "Tables", "gaussian_tables", "pack", "scaled_tables",
-           "table_from_mass", "unpack"]  # fmt: skip
+           "table_from_mass", "table_from_weights", "unpack"]  # fmt: skip
 
 TOTAL = 2**20  # every table's frequencies sum to this: exact in float32
 
@@ -51,6 +51,17 @@ class FrequencyTable:
 
 Tables = dict[str, list[FrequencyTable]]
 """A ladder of tables for each family of scales, and a table a channel for each level of another."""
+
+
+def table_from_weights(weights: np.ndarray) -> FrequencyTable:
+    """The table whose frequencies go with ``weights`` ≥ 0, float64 [2m + 2], the escape's last.
+
+    No frequency is less than 1; raises ValueError where all weights are zero.
+    """
+    total = math.fsum(weights)
+    if not total > 0:
+        raise ValueError("a table of frequencies needs a weight that is not zero")
+    return FrequencyTable(_quantize(weights / total))
 
 
 def _quantize(probabilities: np.ndarray) -> np.ndarray:
