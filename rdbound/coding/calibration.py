@@ -1,4 +1,4 @@
-"""Counting code points on data: what a checkpoint must hold for variational Bayesian quantization."""
+"""Counting code points: what a checkpoint must hold for variational Bayesian quantization."""
 
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any

@@ -207,7 +207,7 @@ def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
 
     Without code points in ``tables`` it is one that refuses to convey.
     """
-    costs = []
+    costs: list[np.ndarray] = []
     while (key := keys_of(len(costs)).conditional) in tables:
         frequencies = np.array([table.frequencies for table in _at(tables[key], penalty)])
         costs.append(np.log2(TOTAL / frequencies).astype(np.float32))

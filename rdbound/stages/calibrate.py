@@ -1,4 +1,4 @@
-"""The stage that counts code points on photographs, so that a bound can be quantized at any rate."""
+"""The stage that counts code points on photographs: a bound is then coded at any rate."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
