@@ -1,9 +1,13 @@
 """Latent models that are not part of the package: one of three sides, one of six."""
 
+from functools import cache
+
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
+from rdbound.coding import Codec
+from rdbound.coding.calibration import calibrated
 from rdbound.ops.distributions import Gaussian, Mixture
 
 SPEC = {"name": "tests.toy:Toy", "form": "codec", "lmbda": [0.001, 0.1]}
@@ -51,6 +55,14 @@ class Toy(nnx.Module):
 
     def synthesize(self, latents, lmbda):
         return _unpatches(self.decode(latents[1] / (20.0 * jnp.sqrt(lmbda)))) + 0.5
+
+
+@cache
+def code_points():
+    """The tables of code points of the toy's bound, counted on noise."""
+    rng = np.random.default_rng(5)
+    images = [rng.integers(0, 256, (80, 120, 3), dtype=np.uint8) for _ in range(4)]
+    return calibrated(Codec(Toy("bound")), images, (0.001, 0.01, 0.1))
 
 
 class Successive(nnx.Module):

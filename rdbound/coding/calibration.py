@@ -12,7 +12,7 @@ from rdbound.coding.dyadic import REACH, numbers_of
 from rdbound.coding.range_coder import Writer
 from rdbound.coding.tables import FrequencyTable, Tables
 from rdbound.coding.vbq import ConditionalPrior, EmpiricalPrior, KnownPrior
-from rdbound.coding.vbq_tables import NODES, PENALTIES, SPREADS, counted_tables, keys_of
+from rdbound.coding.vbq_tables import NODES, PENALTIES, PRIOR_SCALES, counted_tables, keys_of
 from rdbound.ops.distributions import Gaussian
 
 __all__ = ["calibrated"]
@@ -41,7 +41,7 @@ class _Counts:
     """How often each code point was taken, by penalty and scale of the prior."""
 
     def __init__(self):
-        self.of = np.zeros((NODES, SPREADS.levels, _SYMBOLS), np.int64)
+        self.of = np.zeros((NODES, PRIOR_SCALES.levels, _SYMBOLS), np.int64)
 
     def add(self, known: KnownPrior, posterior: Any) -> None:
         """The points of a latent at every penalty."""

@@ -16,7 +16,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MOST_BITS", "Points", "Quantile", "nearest_points"]
+__all__ = ["MOST_BITS", "CodePoints", "Quantile", "nearest_points"]
 
 MOST_BITS = 30
 """Of a code point: the outermost then stand for quantiles of 10⁻⁹."""
@@ -25,7 +25,7 @@ Quantile = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(points in (0, 1) [m], which of the latents each is of [m]) → F⁻¹, float64 [m]."""
 
 
-class Points(NamedTuple):
+class CodePoints(NamedTuple):
     """Code points k/2^r.
 
     Attributes:
@@ -44,7 +44,7 @@ class Points(NamedTuple):
 
 def nearest_points(
     xi: np.ndarray, mu: np.ndarray, sigma: np.ndarray, penalty: float, quantile: Quantile
-) -> Points:
+) -> CodePoints:
     """Algorithm 1, for all latents at once: each bit more offers the two points that enclose ξ†.
 
     A latent is done when the bits alone would cost more than what it has.
@@ -64,10 +64,11 @@ def nearest_points(
         raise ValueError("a latent is not finite: the model cannot code this")
     a_bit = 2.0 * penalty * sigma**2
     best = np.full(len(mu), np.inf)
-    found = Points(np.ones(len(mu), np.int64), np.ones(len(mu), np.int64))
+    found = CodePoints(np.ones(len(mu), np.int64), np.ones(len(mu), np.int64))
     active = np.arange(len(mu))
     for bits in range(1, MOST_BITS + 1):
         below = np.floor(np.ldexp(xi[active], bits)).astype(np.int64)
+        below = np.minimum(below, (1 << bits) - 1)  # where ξ† is 1 to the last digit
         for numerator in (below, below + 1):
             # Of an even numerator the shorter form was there before.
             new = (numerator % 2 == 1) & (numerator < 1 << bits)

@@ -11,7 +11,7 @@ written as escapes are. Numbers are mirrored at ½, which is 0:
 
 import numpy as np
 
-from rdbound.coding.code_points import MOST_BITS, Points
+from rdbound.coding.code_points import MOST_BITS, CodePoints
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import FrequencyTable
 
@@ -23,7 +23,7 @@ REACH = _HALF - 1 + (_SHARED - _SINGLE) * _HALF
 """The largest number that has a frequency of its own, 95."""
 
 
-def numbers_of(points: Points) -> tuple[np.ndarray, np.ndarray]:
+def numbers_of(points: CodePoints) -> tuple[np.ndarray, np.ndarray]:
     """(the number of each point, int64 [n], and which of its interval's it is, int64 [n])."""
     bits, side, a = _folded(points)
     single = np.ldexp(1.0, np.maximum(bits - 2, 0)).astype(np.int64) + (a - 1) // 2
@@ -36,7 +36,7 @@ def numbers_of(points: Points) -> tuple[np.ndarray, np.ndarray]:
 
 
 def write_points(
-    stream: Writer, points: Points, groups: np.ndarray, tables: list[FrequencyTable]
+    stream: Writer, points: CodePoints, groups: np.ndarray, tables: list[FrequencyTable]
 ) -> None:
     """Write [n] points, each through the table that ``groups`` [n] names."""
     number, within = numbers_of(points)
@@ -45,7 +45,7 @@ def write_points(
         stream.integers(within[points.bits == bits], 1 << (bits - _SINGLE - 1))
 
 
-def read_points(stream: Reader, groups: np.ndarray, tables: list[FrequencyTable]) -> Points:
+def read_points(stream: Reader, groups: np.ndarray, tables: list[FrequencyTable]) -> CodePoints:
     """The points that :func:`write_points` wrote, [n].
 
     Raises :class:`rdbound.coding.range_coder.UnreadableError` for what it never writes.
@@ -61,10 +61,10 @@ def read_points(stream: Reader, groups: np.ndarray, tables: list[FrequencyTable]
         width = length - _SINGLE
         within = stream.integers(int(of.sum()), 1 << (width - 1))
         a[of] = ((m[of] - first[of]) << width) + 2 * within + 1
-    return Points(bits, np.where(number > 0, (1 << bits) - a, a))
+    return CodePoints(bits, np.where(number > 0, (1 << bits) - a, a))
 
 
-def _folded(points: Points) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _folded(points: CodePoints) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """(bits, −1 below ½ and 1 above it, the numerator of the point or of its mirror below ½)."""
     whole = 1 << points.bits
     side = np.sign(2 * points.numerator - whole)

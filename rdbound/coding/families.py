@@ -22,7 +22,7 @@ from rdbound.coding.tables import (
     scaled_tables,
     table_from_mass,
 )
-from rdbound.coding.vbq_tables import NODES, SPREADS, keys_of
+from rdbound.coding.vbq_tables import NODES, PRIOR_SCALES, keys_of
 from rdbound.models.base import sides
 from rdbound.ops.distributions import Lookup
 from rdbound.walk import latent_shapes, walk
@@ -91,7 +91,7 @@ def check_codes(model: Any, tables: Tables) -> None:
     shapes = () if shape is None else latent_shapes(model, shape)
     for level, (*_, channels) in enumerate(shapes):
         keys = keys_of(level)
-        points = {keys.conditional: (2 * REACH + 2, NODES * SPREADS.levels)}
+        points = {keys.conditional: (2 * REACH + 2, NODES * PRIOR_SCALES.levels)}
         points[keys.empirical] = points[keys.conditional]
         for key, (length, wanted) in (points | {keys.density: (BINS + 1, channels)}).items():
             group = tables.get(key, [])

@@ -17,19 +17,26 @@ from scipy.special import ndtr, ndtri
 
 from rdbound.channels.vbq import VBQChannel
 from rdbound.coding.base import Coder
-from rdbound.coding.code_points import Points, nearest_points
+from rdbound.coding.code_points import CodePoints, nearest_points
 from rdbound.coding.densities import ChannelDensities
 from rdbound.coding.dyadic import read_points, write_points
 from rdbound.coding.guard import agreed
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.tables import TOTAL, FrequencyTable, Tables
-from rdbound.coding.vbq_tables import PENALTIES, SPREADS, keys_of, node_of
+from rdbound.coding.vbq_tables import PENALTIES, PRIOR_SCALES, keys_of, node_of
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
 
-__all__ = ["PRIORS", "ConditionalPrior", "EmpiricalPrior", "KnownPrior", "VBQCoder", "vbq_channel"]
+__all__ = [
+    "KNOWN_PRIORS",
+    "ConditionalPrior",
+    "EmpiricalPrior",
+    "KnownPrior",
+    "VBQCoder",
+    "vbq_channel",
+]
 
-PRIORS = ("conditional", "empirical")
+KNOWN_PRIORS = ("conditional", "empirical")
 _RANGE = (float(PENALTIES[0]) / 16.0, float(PENALTIES[-1]) * 16.0)
 
 
@@ -46,9 +53,9 @@ class KnownPrior(ABC):
 
     @abstractmethod
     def spread(self, stream: Writer | Reader) -> np.ndarray:
-        """The index of each latent in :data:`SPREADS` [n], by way of the stream's guard list."""
+        """The index of each latent in :data:`PRIOR_SCALES` [n], by way of the stream's guard list."""
 
-    def points(self, posterior: Any, penalty: float) -> Points:
+    def points(self, posterior: Any, penalty: float) -> CodePoints:
         """Those of the latents of a Gaussian posterior."""
         mu = np.asarray(posterior.mu, np.float64)
         log_sigma = np.clip(posterior.log_sigma, -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
@@ -57,7 +64,7 @@ class KnownPrior(ABC):
             self.cdf(mu.ravel()), mu.ravel(), sigma.ravel(), penalty, self.quantile
         )
 
-    def latent(self, points: Points, shape: tuple[int, ...]) -> np.ndarray:
+    def latent(self, points: CodePoints, shape: tuple[int, ...]) -> np.ndarray:
         """What points stand for, float32."""
         value = self.quantile(points.value, np.arange(len(points.bits)))
         return value.reshape(shape).astype(np.float32)
@@ -92,7 +99,7 @@ class ConditionalPrior(KnownPrior):
 
     def spread(self, stream: Writer | Reader) -> np.ndarray:
         """By the log-scale."""
-        return agreed(stream, self._log_sigma, SPREADS)
+        return agreed(stream, self._log_sigma, PRIOR_SCALES)
 
 
 class EmpiricalPrior(KnownPrior):
@@ -119,7 +126,7 @@ class EmpiricalPrior(KnownPrior):
 
     def spread(self, stream: Writer | Reader) -> np.ndarray:
         """By the channel; both sides compute it alike, and the guard list is not needed."""
-        edges = np.append(SPREADS.scale(np.arange(SPREADS.levels - 1) + 0.5), np.inf)
+        edges = np.append(PRIOR_SCALES.scale(np.arange(PRIOR_SCALES.levels - 1) + 0.5), np.inf)
         return np.searchsorted(edges, self._of.spreads)[self._channel]
 
 
@@ -147,9 +154,9 @@ class VBQCoder(Coder):
                 f"coder {self.name!r}: the checkpoint has no tables of code points; write a copy "
                 "that has with rdbound calibrate CHECKPOINT IMAGES OUTPUT"
             )
-        if prior not in PRIORS:
+        if prior not in KNOWN_PRIORS:
             raise ValueError(f"coder {self.name!r}: prior = {prior!r}; expected one of "
-                             f"{', '.join(PRIORS)}")  # fmt: skip
+                             f"{', '.join(KNOWN_PRIORS)}")  # fmt: skip
         low, high = _RANGE
         if not low <= penalty <= high:
             raise ValueError(
@@ -161,7 +168,7 @@ class VBQCoder(Coder):
     def parameters(self) -> dict[str, Any]:
         """What is not the default."""
         penalty = {} if self._penalty == LN2 else {"penalty": self._penalty}
-        return penalty | ({} if self._prior == PRIORS[0] else {"prior": self._prior})
+        return penalty | ({} if self._prior == KNOWN_PRIORS[0] else {"prior": self._prior})
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
         """See :meth:`Coder.write`; of the posterior the scales choose how many bits.
@@ -211,10 +218,10 @@ def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
     while (key := keys_of(len(costs)).conditional) in tables:
         frequencies = np.array([table.frequencies for table in _at(tables[key], penalty)])
         costs.append(np.log2(TOTAL / frequencies).astype(np.float32))
-    return VBQChannel(costs or None, SPREADS.low, SPREADS.step, penalty)
+    return VBQChannel(costs or None, PRIOR_SCALES.low, PRIOR_SCALES.step, penalty)
 
 
 def _at(tables: list[FrequencyTable], penalty: float) -> list[FrequencyTable]:
     """Those of a penalty, one a scale of the prior."""
-    first = SPREADS.levels * node_of(penalty)
-    return tables[first : first + SPREADS.levels]
+    first = PRIOR_SCALES.levels * node_of(penalty)
+    return tables[first : first + PRIOR_SCALES.levels]

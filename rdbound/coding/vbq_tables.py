@@ -16,9 +16,9 @@ from rdbound.coding.grid import EvenGrid
 from rdbound.coding.tables import FrequencyTable, table_from_weights
 from rdbound.ops.gaussian import LN2
 
-__all__ = ["NODES", "PENALTIES", "SPREADS", "Keys", "counted_tables", "keys_of", "node_of"]
+__all__ = ["NODES", "PENALTIES", "PRIOR_SCALES", "Keys", "counted_tables", "keys_of", "node_of"]
 
-SPREADS = EvenGrid(-2.5, 0.25, 32)
+PRIOR_SCALES = EvenGrid(-2.5, 0.25, 32)
 """Of the log-scales of priors."""
 
 PENALTIES = LN2 * 4.0 ** np.arange(-3, 4)
@@ -48,7 +48,7 @@ def node_of(penalty: float) -> int:
 
 
 def counted_tables(counts: np.ndarray) -> list[FrequencyTable]:
-    """Of counts [NODES, SPREADS.levels, symbols], one table each, in this order.
+    """Of counts [NODES, PRIOR_SCALES.levels, symbols], one table each, in this order.
 
     A point and its mirror count alike; where few were counted, what was counted at all scales
     of the prior fills in.

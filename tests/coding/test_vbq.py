@@ -1,0 +1,157 @@
+"""Variational Bayesian quantization: the coder on a model, and its tables counted."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from rdbound.coding import Codec
+from rdbound.coding.calibration import calibrated
+from rdbound.coding.dyadic import REACH
+from rdbound.coding.range_coder import Reader, Writer
+from rdbound.coding.tables import TOTAL
+from rdbound.coding.vbq import ConditionalPrior, EmpiricalPrior, VBQCoder, vbq_channel
+from rdbound.coding.vbq_tables import PENALTIES, PRIOR_SCALES, keys_of
+from rdbound.ops.distributions import Gaussian, Mixture
+from tests.toy import Toy, code_points
+
+SHAPE = (6, 5, 16)
+
+
+def _latent(rng, ratio=(-3.0, 0.0)):
+    """A posterior and a prior that it could come from."""
+    mu_hat, log_scale = rng.normal(size=SHAPE), rng.uniform(-1, 2, SHAPE)
+    log_sigma = log_scale + rng.uniform(*ratio, SHAPE)
+    mu = mu_hat + np.exp(log_scale) * rng.normal(size=SHAPE)
+    as32 = lambda *arrays: (np.asarray(a, np.float32) for a in arrays)  # noqa: E731
+    return Gaussian(*as32(mu, log_sigma)), Gaussian(*as32(mu_hat, log_scale))
+
+
+@pytest.mark.parametrize("prior", ["conditional", "empirical"])
+@pytest.mark.parametrize("penalty", [0.01, 0.7, 30.0])
+def test_a_stream_says_prior_and_penalty(prior, penalty, rng):
+    image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
+    model = Toy("bound")
+    codec = Codec(model, code_points(), coder="vbq", prior=prior, penalty=penalty)
+    data = codec.compress(image)
+    assert codec.coder.parameters == {"penalty": penalty} | (
+        {"prior": prior} if prior == "empirical" else {}
+    )
+    np.testing.assert_array_equal(Codec(model, code_points()).decompress(data),
+                                  codec.decompress(data))  # fmt: skip
+
+
+@pytest.mark.parametrize("prior", ["conditional", "empirical"])
+def test_a_penalty_without_weight_conveys_the_means(prior, rng):
+    posterior, of = _latent(rng)
+    coder = VBQCoder(code_points(), penalty=float(PENALTIES[0] / 16), prior=prior)
+    found = coder.write(1, posterior, of, Writer())
+    sigma = np.exp(posterior.log_sigma)
+    # An error of half a bit's worth is 0.04 σ.
+    assert np.sqrt(np.mean(((found - posterior.mu) / sigma) ** 2)) < 0.08
+
+
+def test_the_channel_takes_the_same_points_and_counts_the_same_bits(rng):
+    posterior, prior = _latent(rng)
+    for penalty in (0.05, 0.7, 8.0):
+        coder = VBQCoder(code_points(), penalty=penalty)
+        streams = [Writer() for _ in range(2)]
+        found = coder.write(1, posterior, prior, streams[0])
+        channel = vbq_channel(code_points(), penalty).at_level(1)
+        sample, bits = channel(
+            *(Gaussian(*map(jnp.asarray, of)) for of in (posterior, prior)), jax.random.key(0)
+        )
+        np.testing.assert_allclose(sample, found, atol=1e-4)
+        assert 8 * len(streams[0].finish()) == pytest.approx(float(bits.sum()), abs=64)
+
+
+def test_the_channel_without_tables_says_what_to_do():
+    of = Gaussian(jnp.zeros(3), jnp.zeros(3))
+    with pytest.raises(ValueError, match="rdbound calibrate"):
+        vbq_channel({})(of, of, jax.random.key(0))
+
+
+def test_what_is_read_was_written_by_any_prior(rng):
+    posterior, prior = _latent(rng)
+    for kind in ("conditional", "empirical"):
+        coder, stream = VBQCoder(code_points(), prior=kind), Writer()
+        written = coder.write(1, posterior, prior, stream)
+        read = coder.read(1, prior, SHAPE, Reader(stream.finish()))
+        np.testing.assert_array_equal(read, written)
+        assert written.dtype == np.float32
+
+
+def test_what_a_mean_s_density_a_channel_serves_any_prior(rng):
+    mixture = Mixture(*(np.zeros((16, 2), np.float32),) * 3, np.zeros(16, np.float32))
+    posterior, _ = _latent(rng)
+    stream = Writer()
+    VBQCoder(code_points(), prior="empirical").write(1, posterior, mixture, stream)
+    with pytest.raises(ValueError, match="need a Gaussian, not Mixture: take prior=empirical"):
+        VBQCoder(code_points()).write(1, posterior, mixture, stream)
+
+
+def test_a_gaussian_s_points_are_its_quantiles():
+    prior = Gaussian(np.float32([1.0, 1.0]), np.log(np.float32([2.0, 2.0])))
+    known = ConditionalPrior(prior, (2,))
+    half, upper = known.quantile(np.array([0.5, 0.8413447460685429]), np.arange(2))
+    assert half == pytest.approx(1.0)
+    assert upper == pytest.approx(3.0)
+    np.testing.assert_allclose(known.cdf(np.array([1.0, 3.0])), [0.5, 0.8413447460685429])
+
+
+def test_tables_by_a_density_are_chosen_by_its_spread():
+    tables = code_points()
+    known = EmpiricalPrior(tables[keys_of(1).density], SHAPE)
+    chosen = known.spread(Writer()).reshape(SHAPE)
+    assert (chosen == chosen[0, 0]).all()
+    spreads = known._of.spreads
+    np.testing.assert_array_equal(chosen[0, 0], PRIOR_SCALES.nearest(np.log(spreads))[0])
+
+
+class _TwoLevels:
+    """A codec that shows what it is told to."""
+
+    def __init__(self, posterior, prior):
+        self._of = posterior, prior
+
+    def compress(self, datum, lmbda):
+        self.coder.write(0, *self._of, None)
+
+
+def test_calibration_counts_the_points_of_each_penalty(rng):
+    posterior, prior = _latent(rng)
+    wide = Gaussian(prior.mu, np.full(SHAPE, PRIOR_SCALES.value(12), np.float32))
+    tables = calibrated(_TwoLevels(posterior, wide), [None], (0.01,))
+    known = ConditionalPrior(wide, SHAPE)
+    for node in (0, 3, 6):
+        points = known.points(posterior, PENALTIES[node])
+        median = np.mean(points.bits == 1)
+        table = tables[keys_of(0).conditional][PRIOR_SCALES.levels * node + 12]
+        # 480 points are counted, and 16.25 are assumed of which the median has its share.
+        assert table.frequencies[REACH] / TOTAL == pytest.approx(median, abs=0.002)
+
+
+def test_means_of_any_scale_are_conveyed_by_their_own_density(rng):
+    posterior, prior = _latent(rng)
+    scaled = Gaussian(40 * posterior.mu, posterior.log_sigma + np.log(np.float32(40)))
+    tables = calibrated(_TwoLevels(scaled, prior), [None], (0.01,))
+    coder = VBQCoder(tables, penalty=0.02, prior="empirical")
+    found = coder.write(0, scaled, prior, Writer())
+    error = (found - scaled.mu) / np.exp(scaled.log_sigma)
+    assert np.sqrt(np.mean(error**2)) < 0.2
+
+
+@pytest.mark.parametrize(("options", "message"), [
+    ({"penalty": 0.0}, "penalty = 0; expected 0.000677 to 710"),
+    ({"penalty": 1e6}, "penalty = 1e"),
+    ({"penalty": float("nan")}, "penalty = nan"),
+    ({"prior": "best"}, "expected one of conditional, empirical"),
+])  # fmt: skip
+def test_options_out_of_range_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        VBQCoder(code_points(), **options)
+
+
+def test_a_checkpoint_without_tables_says_what_to_do():
+    with pytest.raises(ValueError, match=r"no tables of code points; .* rdbound calibrate"):
+        Codec(Toy("bound"), coder="vbq")
