@@ -27,16 +27,9 @@ from rdbound.coding.vbq_tables import PENALTIES, PRIOR_SCALES, keys_of, node_of
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
 
-__all__ = [
-    "KNOWN_PRIORS",
-    "ConditionalPrior",
-    "EmpiricalPrior",
-    "KnownPrior",
-    "VBQCoder",
-    "vbq_channel",
-]
+__all__ = ["ConditionalPrior", "EmpiricalPrior", "KnownPrior", "VBQCoder", "vbq_channel"]
 
-KNOWN_PRIORS = ("conditional", "empirical")
+_PRIORS = ("conditional", "empirical")
 _RANGE = (float(PENALTIES[0]) / 16.0, float(PENALTIES[-1]) * 16.0)
 
 
@@ -53,7 +46,7 @@ class KnownPrior(ABC):
 
     @abstractmethod
     def spread(self, stream: Writer | Reader) -> np.ndarray:
-        """The index of each latent in :data:`PRIOR_SCALES` [n], by way of the stream's guard list."""
+        """The index of each latent in :data:`PRIOR_SCALES` [n]; its guard list is in the stream."""
 
     def points(self, posterior: Any, penalty: float) -> CodePoints:
         """Those of the latents of a Gaussian posterior."""
@@ -154,9 +147,9 @@ class VBQCoder(Coder):
                 f"coder {self.name!r}: the checkpoint has no tables of code points; write a copy "
                 "that has with rdbound calibrate CHECKPOINT IMAGES OUTPUT"
             )
-        if prior not in KNOWN_PRIORS:
+        if prior not in _PRIORS:
             raise ValueError(f"coder {self.name!r}: prior = {prior!r}; expected one of "
-                             f"{', '.join(KNOWN_PRIORS)}")  # fmt: skip
+                             f"{', '.join(_PRIORS)}")  # fmt: skip
         low, high = _RANGE
         if not low <= penalty <= high:
             raise ValueError(
@@ -168,7 +161,7 @@ class VBQCoder(Coder):
     def parameters(self) -> dict[str, Any]:
         """What is not the default."""
         penalty = {} if self._penalty == LN2 else {"penalty": self._penalty}
-        return penalty | ({} if self._prior == KNOWN_PRIORS[0] else {"prior": self._prior})
+        return penalty | ({} if self._prior == _PRIORS[0] else {"prior": self._prior})
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
         """See :meth:`Coder.write`; of the posterior the scales choose how many bits.
