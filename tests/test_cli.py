@@ -12,6 +12,7 @@ import yaml
 from PIL import Image
 
 from rdbound.checkpoint import resolve, save_checkpoint
+from rdbound.checkpoint_file import read_contents
 from rdbound.cli import main
 from rdbound.models import make_model
 from rdbound.tables.rd import read_table, write_table
@@ -521,3 +522,52 @@ def test_a_wrong_command_line_exits_with_2(argv, capsys):
         main(argv)
     assert exit_.value.code == 2
     assert "usage" in capsys.readouterr().err
+
+
+def test_code_points_are_calibrated_and_serve_every_penalty(folder, tmp_path, capsys):
+    """One file of weights, a rate by the penalty; the weights are the bound's own."""
+    picture, target = folder / "pictures" / "2.png", tmp_path / "v.safetensors"
+    bound, model = str(folder / "bound"), ["--model", MODEL["name"]]
+    of = ["calibrate", bound, str(folder / "pictures")]
+    assert main([*of, str(target), "--count", "2", "--lmbda", "0.01", *model]) == 0
+    assert "counted on 2 photographs" in capsys.readouterr().out
+    before, after = (read_contents(resolve(path)) for path in (bound, target))
+    for name, weight in before.weights.items():
+        np.testing.assert_array_equal(after.weights[name], weight)
+    sizes = []
+    for penalty in ("0.05", "5"):
+        stream, back = tmp_path / f"{penalty}.rdb", tmp_path / f"{penalty}.png"
+        files = ["--checkpoint", str(target), *model]
+        by = ["--coder", "vbq", "--penalty", penalty]
+        assert main(["compress", str(picture), str(stream), *files, *by]) == 0
+        assert main(["decompress", str(stream), str(back), *files]) == 0
+        assert Image.open(back).size == Image.open(picture).size
+        sizes.append(stream.stat().st_size)
+    assert sizes[1] < sizes[0]
+    assert "exists already" in _fails(capsys, *of, target, *model)
+    assert "would replace" in _fails(capsys, *of, Path(bound) / "model.safetensors", *model)
+    codec = str(folder / "codec")
+    text = _fails(capsys, "calibrate", codec, folder / "pictures", tmp_path / "w", *model)
+    assert "code points serve a bound of images" in text
+    text = _fails(capsys, "compress", picture, tmp_path / "c.rdb", "--checkpoint", bound, *model,
+                  "--coder", "vbq")  # fmt: skip
+    assert "rdbound calibrate CHECKPOINT IMAGES OUTPUT" in text
+    text = _fails(capsys, "compress", picture, tmp_path / "c.rdb", "--checkpoint", bound, *model,
+                  "--penalty", "1")  # fmt: skip
+    assert "penalty" in text
+
+
+def test_code_points_are_a_rung_of_an_evaluation(folder, tmp_path):
+    target = tmp_path / "v.safetensors"
+    of = ["calibrate", str(folder / "bound"), str(folder / "pictures"), str(target)]
+    assert main([*of, "--model", MODEL["name"]]) == 0
+    run = _evaluation(folder, tmp_path / "run", checkpoints=[str(target)],
+                      methods=["bound", "bound-vbq-ideal", "bound-vbq-coded"])  # fmt: skip
+    assert main(["evaluate", str(run)]) == 0
+    rows = {(row.image, row.lmbda, row.method): row for row in read_table(tmp_path / "run/rd.csv")}
+    found = [row for key, row in rows.items() if key[2] == "bound-vbq-ideal"]
+    pairs = [(row, rows[row.image, row.lmbda, "bound-vbq-coded"]) for row in found]
+    assert pairs
+    for ideal, coded in pairs:
+        assert coded.mse == pytest.approx(ideal.mse, rel=1e-3)
+        assert 0 < coded.bits - ideal.bits < 0.02 * ideal.bits + 8 * 60
