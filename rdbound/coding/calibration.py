@@ -15,13 +15,17 @@ from rdbound.coding.vbq import ConditionalPrior, EmpiricalPrior, KnownPrior
 from rdbound.coding.vbq_tables import NODES, PENALTIES, PRIOR_SCALES, counted_tables, keys_of
 from rdbound.ops.distributions import Gaussian
 
-__all__ = ["calibrated"]
+__all__ = ["WatchingCoder", "calibrated"]
 
 _SYMBOLS = 2 * REACH + 2
 
 
-class _Watching(Coder):
-    """Writes nothing; shows every level's posterior and prior, and conveys the means."""
+class WatchingCoder(Coder):
+    """Writes nothing; shows every level's posterior and prior, and conveys the means.
+
+    Args:
+      see: called with the level, its posterior and its prior.
+    """
 
     name, code, channel, form = "watching", 255, "noiseless", "bound"
 
@@ -107,7 +111,7 @@ def _watch(
     codec: Codec | VectorCodec, data: Sequence[np.ndarray], lmbdas: tuple[float, ...],
     see: Callable[[int, Any, Any], None], progress: Callable[[int], None],
 ) -> None:  # fmt: skip
-    codec.coder = _Watching(see)
+    codec.coder = WatchingCoder(see)
     for index in range(len(data)):
         for lmbda in lmbdas:
             codec.compress(data[index], lmbda)

@@ -1,0 +1,131 @@
+"""Arrays of a mean-field posterior as bytes: variational Bayesian quantization of models.
+
+    data = compress_posterior(means, scales, penalty=0.7)
+    values = decompress_posterior(data)
+
+Weights of a Bayesian neural network, the vectors of a word embedding: whatever has a mean and a
+scale for each number. The prior is N(m, s²) with the mean and the variance of all
+the posterior's means (Yang, Bamler & Mandt 2020, section 4.2); it and the frequencies of the code
+points are in the bytes, so that nothing else is needed to read them.
+"""
+
+import math
+import struct
+import zlib
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from rdbound.coding.code_points import CodePoints, nearest_points
+from rdbound.coding.container import BitstreamError
+from rdbound.coding.dyadic import REACH, numbers_of, read_points, write_points
+from rdbound.coding.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.tables import FrequencyTable, table_from_weights
+from rdbound.ops.gaussian import LN2
+
+__all__ = ["compress_posterior", "decompress_posterior", "quantized_posterior"]
+
+_MAGIC = b"RDV\x01"
+_HEAD = struct.Struct("<Iff")
+_SYMBOLS = 2 * REACH + 2
+_OCTAVE, _LEVELS = 4, 128  # of the logarithm of a count: steps an octave, and how many
+_DIMENSIONS, _SIDE = 8, 2**31
+_MOST = 2**31
+
+
+def compress_posterior(means: np.ndarray, scales: np.ndarray, penalty: float = LN2) -> bytes:
+    """Code points near the means, as near as the scales ask for.
+
+    Args:
+      means: of the posterior, any shape.
+      scales: its standard deviations, positive, of the same shape.
+      penalty: nats of the posterior's log-density that a bit must save.
+
+    Raises ValueError for shapes that differ, nothing to code, and what is not finite.
+    """
+    prior, points = _chosen(means, scales, penalty)
+    number, _ = numbers_of(points)
+    place = np.where(np.abs(number) > REACH, _SYMBOLS - 1, number + REACH)
+    coarse = _coarse(np.bincount(place, minlength=_SYMBOLS))
+    stream = Writer()
+    stream.integer(np.ndim(means), _DIMENSIONS + 1)
+    stream.integers(np.array(np.shape(means), np.int64), _SIDE)
+    stream.integers(coarse, _LEVELS)
+    write_points(stream, points, np.zeros(len(number), np.int64), [_table(coarse)])
+    payload = stream.finish()
+    return _MAGIC + _HEAD.pack(zlib.crc32(payload), *prior) + payload
+
+
+def decompress_posterior(data: bytes) -> np.ndarray:
+    """What :func:`compress_posterior` wrote → the values, float32, of the shape of the means.
+
+    Raises :class:`BitstreamError` for anything else.
+    """
+    if data[:4] != _MAGIC or len(data) < 4 + _HEAD.size:
+        raise BitstreamError("not the code points of a posterior")
+    crc, mean, scale = _HEAD.unpack_from(data, 4)
+    payload = data[4 + _HEAD.size :]
+    if zlib.crc32(payload) != crc or not (math.isfinite(mean) and 0 < scale < math.inf):
+        raise BitstreamError("truncated or damaged: the checksum of the stream does not match")
+    stream = Reader(payload)
+    shape = tuple(stream.integers(stream.integer(_DIMENSIONS + 1), _SIDE).tolist())
+    coarse = stream.integers(_SYMBOLS, _LEVELS)
+    count = math.prod(shape)
+    if not 0 < count < _MOST or not coarse.any():
+        raise BitstreamError(f"no array of the shape {shape}")
+    try:
+        points = read_points(stream, np.zeros(count, np.int64), [_table(coarse)])
+    except UnreadableError as error:
+        raise BitstreamError(str(error)) from None
+    return _values(points, mean, scale).reshape(shape)
+
+
+def quantized_posterior(
+    means: np.ndarray, scales: np.ndarray, penalty: float = LN2
+) -> tuple[np.ndarray, np.ndarray]:
+    """(the values that bytes would give, float32, the bits of each code point).
+
+    Args: and errors as of :func:`compress_posterior`. The bits are those of the points
+    themselves, before the entropy code.
+    """
+    prior, points = _chosen(means, scales, penalty)
+    shape = np.shape(means)
+    return _values(points, *prior).reshape(shape), points.bits.reshape(shape)
+
+
+def _chosen(
+    means: np.ndarray, scales: np.ndarray, penalty: float
+) -> tuple[tuple[float, float], CodePoints]:
+    """((mean, scale) of the prior, float32 numbers; the points)."""
+    mu, sigma = np.asarray(means, np.float64), np.asarray(scales, np.float64)
+    if mu.shape != sigma.shape or not mu.size or mu.ndim > _DIMENSIONS:
+        raise ValueError(f"means {mu.shape} and scales {sigma.shape}: expected one scale a mean")
+    if not (np.isfinite(mu).all() and (sigma > 0).all()):
+        raise ValueError("a mean that is not finite, or a scale that is not positive")
+    centre = float(np.float32(mu.mean()))
+    spread = float(np.float32(max(mu.std(), np.finfo(np.float32).tiny)))
+    points = nearest_points(
+        ndtr((mu.ravel() - centre) / spread),
+        mu.ravel(),
+        sigma.ravel(),
+        penalty,
+        lambda at, which: centre + spread * ndtri(at),
+    )
+    return (centre, spread), points
+
+
+def _values(points: CodePoints, mean: float, scale: float) -> np.ndarray:
+    return (mean + scale * ndtri(points.value)).astype(np.float32)
+
+
+def _coarse(counts: np.ndarray) -> np.ndarray:
+    """Counts as steps of their logarithm, at least 1 where there is any."""
+    steps = np.rint(_OCTAVE * np.log2(np.maximum(counts, 1))) + 1
+    return np.where(counts > 0, np.minimum(steps, _LEVELS - 1), 0).astype(np.int64)
+
+
+def _table(coarse: np.ndarray) -> FrequencyTable:
+    """Of coarse counts; by whole octaves and four factors, the same on every machine."""
+    factors = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
+    octave, part = np.divmod(np.maximum(coarse - 1, 0), _OCTAVE)
+    return table_from_weights(np.where(coarse > 0, np.ldexp(factors[part], octave), 0.0))
