@@ -34,10 +34,12 @@ class WatchingCoder(Coder):
         self._see = see
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
+        """Show, and convey the mean; see :meth:`Coder.write`."""
         self._see(level, posterior, prior)
         return np.asarray(posterior.mu, np.float32)
 
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Any) -> np.ndarray:
+        """Raise NotImplementedError: there is nothing to read."""
         raise NotImplementedError
 
 
