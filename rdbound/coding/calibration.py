@@ -1,7 +1,7 @@
 """Counting code points: what a checkpoint must hold for variational Bayesian quantization."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,13 +11,23 @@ from rdbound.coding.densities import fitted_densities, histogram
 from rdbound.coding.dyadic import REACH, numbers_of
 from rdbound.coding.range_coder import Writer
 from rdbound.coding.tables import FrequencyTable, Tables
-from rdbound.coding.vbq import ConditionalPrior, EmpiricalPrior, KnownPrior
-from rdbound.coding.vbq_tables import NODES, PENALTIES, PRIOR_SCALES, counted_tables, keys_of
+from rdbound.coding.vbq import ConditionalPrior, EmpiricalPrior, KnownPrior, code_lengths
+from rdbound.coding.vbq_tables import (
+    KNOWN,
+    PENALTIES,
+    PRIOR_SCALES,
+    WEIGHED,
+    counted_tables,
+    density_key,
+    points_key,
+)
 from rdbound.ops.distributions import Gaussian
 
 __all__ = ["WatchingCoder", "calibrated"]
 
 _SYMBOLS = 2 * REACH + 2
+_LATENTS = 400_000  # of a level that points are counted on, drawn from all data
+_ROUNDS = 8  # of choosing points by the lengths of codes and counting them again
 
 
 class WatchingCoder(Coder):
@@ -43,20 +53,14 @@ class WatchingCoder(Coder):
         raise NotImplementedError
 
 
-class _Counts:
-    """How often each code point was taken, by penalty and scale of the prior."""
+class _Latents(NamedTuple):
+    """Single latents, [n] each: means, scales, those of the priors, and channels."""
 
-    def __init__(self):
-        self.of = np.zeros((NODES, PRIOR_SCALES.levels, _SYMBOLS), np.int64)
-
-    def add(self, known: KnownPrior, posterior: Any) -> None:
-        """The points of a latent at every penalty."""
-        spread = known.spread(Writer()).astype(np.int64)
-        for node, penalty in enumerate(PENALTIES):
-            number, _ = numbers_of(known.points(posterior, penalty))
-            place = np.where(np.abs(number) > REACH, _SYMBOLS - 1, number + REACH)
-            found = np.bincount(_SYMBOLS * spread + place, minlength=self.of[node].size)
-            self.of[node] += found.reshape(self.of[node].shape)
+    mu: Any
+    log_sigma: Any
+    mu_hat: Any
+    log_sigma_hat: Any
+    channel: Any
 
 
 def calibrated(
@@ -67,54 +71,87 @@ def calibrated(
 ) -> Tables:
     """The tables that the coder ``vbq`` needs of a model, counted on data.
 
-    The data are seen twice at every λ: densities are fitted to the means first, then points
-    are counted.
+    Densities are fitted to all means, points counted on as many latents as suffice, the same
+    whenever the data are.
 
     Args:
-      codec: of a bound whose posteriors are Gaussian. Its coder is replaced.
+      codec: of a bound whose posteriors and priors are Gaussian. Its coder is replaced.
       data: what the codec compresses, images or blocks of vectors.
       lmbdas: trade-offs; what is counted at all of them is added up.
-      progress: called with the number of data seen, twice that of all at the end.
+      progress: called with the number of data seen.
 
-    Raises ValueError for a posterior that is not Gaussian.
+    Raises ValueError for a posterior or a prior that is not Gaussian.
     """
-    lmbdas = tuple(lmbdas)
+    lmbdas, rng = tuple(lmbdas), np.random.default_rng(0)
     histograms: dict[int, np.ndarray] = {}
-    counts: dict[str, _Counts] = {}
+    drawn: dict[int, list[_Latents]] = {}
+    count = -(-_LATENTS // (len(data) * len(lmbdas)))
 
-    def fit(level: int, posterior: Any, prior: Any) -> None:
-        if not isinstance(posterior, Gaussian):
-            raise ValueError(
-                f"code points need a Gaussian posterior, not {type(posterior).__name__}"
-            )
+    def see(level: int, posterior: Any, prior: Any) -> None:
+        if not (isinstance(posterior, Gaussian) and isinstance(prior, Gaussian)):
+            found = " and ".join(type(of).__name__ for of in (posterior, prior))
+            raise ValueError(f"code points need a Gaussian posterior and prior, not {found}")
         mu = np.asarray(posterior.mu, np.float64)
-        histograms[level] = histograms.get(level, 0) + histogram(mu.reshape(-1, mu.shape[-1]))
-        if isinstance(prior, Gaussian):
-            add(keys_of(level).conditional, ConditionalPrior(prior, mu.shape), posterior)
+        channels = mu.shape[-1]
+        histograms[level] = histograms.get(level, 0) + histogram(mu.reshape(-1, channels))
+        drawn.setdefault(level, []).append(_drawn(posterior, prior, min(count, mu.size), rng))
 
-    def add(key: str, known: KnownPrior, posterior: Any) -> None:
-        counts.setdefault(key, _Counts()).add(known, posterior)
-
-    _watch(codec, data, lmbdas, fit, progress)
-    densities = {level: fitted_densities(found) for level, found in histograms.items()}
-
-    def count(level: int, posterior: Any, prior: Any) -> None:
-        known = EmpiricalPrior(densities[level], np.shape(posterior.mu))
-        add(keys_of(level).empirical, known, posterior)
-
-    _watch(codec, data, lmbdas, count, lambda seen: progress(len(data) + seen))
-    tables: dict[str, list[FrequencyTable]] = {
-        key: counted_tables(found.of) for key, found in counts.items()
-    }
-    return tables | {keys_of(level).density: of for level, of in densities.items()}
-
-
-def _watch(
-    codec: Codec | VectorCodec, data: Sequence[np.ndarray], lmbdas: tuple[float, ...],
-    see: Callable[[int, Any, Any], None], progress: Callable[[int], None],
-) -> None:  # fmt: skip
     codec.coder = WatchingCoder(see)
     for index in range(len(data)):
         for lmbda in lmbdas:
             codec.compress(data[index], lmbda)
         progress(index + 1)
+    tables: dict[str, list[FrequencyTable]] = {}
+    for level, parts in drawn.items():
+        latents = _Latents(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
+        tables |= _level_tables(level, latents, fitted_densities(histograms[level]))
+    return tables
+
+
+def _drawn(posterior: Gaussian, prior: Gaussian, count: int, rng: np.random.Generator) -> _Latents:
+    """``count`` latents of a level, any of them."""
+    shape = np.shape(posterior.mu)
+    which = rng.choice(int(np.prod(shape)), count, replace=False)
+    arrays = (posterior.mu, posterior.log_sigma, prior.mu, prior.log_sigma, np.arange(shape[-1]))
+    return _Latents(*(np.broadcast_to(np.asarray(a), shape).ravel()[which] for a in arrays))
+
+
+def _level_tables(level: int, of: _Latents, densities: list[FrequencyTable]) -> Tables:
+    posterior = Gaussian(of.mu, of.log_sigma)
+    priors: dict[str, KnownPrior] = {
+        "conditional": ConditionalPrior(Gaussian(of.mu_hat, of.log_sigma_hat), of.mu.shape),
+        "empirical": EmpiricalPrior(densities, of.channel),
+    }
+    tables = {density_key(level): densities}
+    for name in KNOWN:
+        known, spread = priors[name], priors[name].spread(Writer()).astype(np.int64)
+        by_bits = [_counts(known, posterior, spread, penalty, None) for penalty in PENALTIES]
+        for weigh in WEIGHED:
+            tables[points_key(level, name, weigh)] = counted_tables(np.array(by_bits))
+        for _ in range(_ROUNDS):
+            key = points_key(level, name, "codes")
+            tables[key] = _again(known, posterior, spread, tables[key])
+    return tables
+
+
+def _again(
+    known: KnownPrior, posterior: Any, spread: np.ndarray, tables: list[FrequencyTable]
+) -> list[FrequencyTable]:
+    """Tables of the points that are chosen by the lengths that ``tables`` give codes."""
+    counts = []
+    for node, penalty in enumerate(PENALTIES):
+        own = tables[node * PRIOR_SCALES.levels : (node + 1) * PRIOR_SCALES.levels]
+        counts.append(_counts(known, posterior, spread, penalty, own))
+    return counted_tables(np.array(counts))
+
+
+def _counts(
+    known: KnownPrior, posterior: Any, spread: np.ndarray, penalty: float,
+    tables: list[FrequencyTable] | None,
+) -> np.ndarray:  # fmt: skip
+    """How often each code point is taken, by the scale of the prior, [scales, symbols]."""
+    lengths = None if tables is None else code_lengths(spread, tables)
+    number, _ = numbers_of(known.points(posterior, penalty, lengths))
+    place = np.where(np.abs(number) > REACH, _SYMBOLS - 1, number + REACH)
+    found = np.bincount(_SYMBOLS * spread + place, minlength=PRIOR_SCALES.levels * _SYMBOLS)
+    return found.reshape(PRIOR_SCALES.levels, _SYMBOLS)

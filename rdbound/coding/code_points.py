@@ -6,7 +6,9 @@ the posterior leaves open needs few bits: for each latent the point is taken tha
 
     (F⁻¹(ξ̂) − μ)² + 2·penalty·σ²·r
 
-(Yang, Bamler & Mandt 2020, arXiv 2002.08158, eq. 7 and algorithm 1). Divided by 2σ²·ln 2 the
+(Yang, Bamler & Mandt 2020, arXiv 2002.08158, eq. 7 and algorithm 1). An entropy coder does not
+write r bits: with the lengths of its codes in place of r the choice is that of
+entropy-constrained quantization (Chou, Lookabaugh & Gray 1989). Divided by 2σ²·ln 2 the
 first term is what the conveyed value costs in bits of the posterior's density, so that
 penalty = ln 2 weighs both as J does.
 """
@@ -16,13 +18,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["MOST_BITS", "CodePoints", "Quantile", "nearest_points"]
+__all__ = ["MOST_BITS", "CodePoints", "Lengths", "Quantile", "nearest_points"]
 
 MOST_BITS = 30
 """Of a code point: the outermost then stand for quantiles of 10⁻⁹."""
 
 Quantile = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(points in (0, 1) [m], which of the latents each is of [m]) → F⁻¹, float64 [m]."""
+
+
+Lengths = Callable[["CodePoints", np.ndarray], np.ndarray]
+"""(points [m], which of the latents each is of [m]) → bits of their codes, float64 [m]."""
+
+_COUNTED = 10  # bits up to which all points are tried where their codes' lengths are known
 
 
 class CodePoints(NamedTuple):
@@ -43,7 +51,12 @@ class CodePoints(NamedTuple):
 
 
 def nearest_points(
-    xi: np.ndarray, mu: np.ndarray, sigma: np.ndarray, penalty: float, quantile: Quantile
+    xi: np.ndarray,
+    mu: np.ndarray,
+    sigma: np.ndarray,
+    penalty: float,
+    quantile: Quantile,
+    lengths: Lengths | None = None,
 ) -> CodePoints:
     """Algorithm 1, for all latents at once: each bit more offers the two points that enclose ξ†.
 
@@ -55,6 +68,7 @@ def nearest_points(
       sigma: its scales, float64 [n].
       penalty: nats of the posterior's log-density that a bit must save.
       quantile: F⁻¹.
+      lengths: of codes, in place of the points' bits.
 
     Raises ValueError for a mean or scale that is not finite, and a penalty that is not positive.
     """
@@ -74,12 +88,14 @@ def nearest_points(
             new = (numerator % 2 == 1) & (numerator < 1 << bits)
             which, k = active[new], numerator[new]
             error = quantile(np.ldexp(k.astype(np.float64), -bits), which) - mu[which]
-            loss = error**2 + a_bit[which] * bits
+            cost = bits if lengths is None else lengths(CodePoints(np.full(len(k), bits), k), which)
+            loss = error**2 + a_bit[which] * cost
             better = loss < best[which]
             taken = which[better]
             best[taken], found.bits[taken] = loss[better], bits
             found.numerator[taken] = k[better]
-        active = active[a_bit[active] * (bits + 1) < best[active]]
+        if lengths is None or bits >= _COUNTED:
+            active = active[a_bit[active] * (bits + 1) < best[active]]
         if not len(active):
             break
     return found

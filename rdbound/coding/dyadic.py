@@ -13,12 +13,13 @@ import numpy as np
 
 from rdbound.coding.code_points import MOST_BITS, CodePoints
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.tables import FrequencyTable
+from rdbound.coding.tables import TOTAL, FrequencyTable
 
-__all__ = ["REACH", "numbers_of", "read_points", "write_points"]
+__all__ = ["REACH", "lengths_of", "numbers_of", "read_points", "write_points"]
 
 _SINGLE, _SHARED = 5, 10  # bits up to which points are counted singly, and in intervals
 _HALF = 2 ** (_SINGLE - 1)  # intervals on one side of ½
+_ESCAPE = 6  # bits of sign and length that follow an escape
 REACH = _HALF - 1 + (_SHARED - _SINGLE) * _HALF
 """The largest number that has a frequency of its own, 95."""
 
@@ -33,6 +34,17 @@ def numbers_of(points: CodePoints) -> tuple[np.ndarray, np.ndarray]:
     number = np.select([bits <= _SINGLE, bits <= _SHARED], [single, shared], deep)
     within = np.where(_in_interval(bits), (a & ((1 << width) - 1)) >> 1, 0)
     return side * number, within
+
+
+def lengths_of(points: CodePoints, groups: np.ndarray, tables: list[FrequencyTable]) -> np.ndarray:
+    """Bits that :func:`write_points` takes for each point, float64 [n]."""
+    number, _ = numbers_of(points)
+    beyond = np.abs(number) > REACH
+    place = np.where(beyond, 2 * REACH + 1, number + REACH)
+    costs = np.log2(TOTAL / np.array([table.frequencies for table in tables], np.float64))
+    within = np.clip(points.bits - _SINGLE - 1, 0, _SHARED - _SINGLE - 1)
+    deep = _ESCAPE + np.frexp(np.maximum(np.abs(number) - REACH, 1).astype(np.float64))[1]
+    return costs[groups, place] + np.where(beyond, deep, within)
 
 
 def write_points(

@@ -22,7 +22,7 @@ from rdbound.coding.tables import (
     scaled_tables,
     table_from_mass,
 )
-from rdbound.coding.vbq_tables import NODES, PRIOR_SCALES, keys_of
+from rdbound.coding.vbq_tables import KNOWN, NODES, PRIOR_SCALES, WEIGHED, density_key, points_key
 from rdbound.models.base import sides
 from rdbound.ops.distributions import Lookup
 from rdbound.walk import latent_shapes, walk
@@ -90,10 +90,13 @@ def check_codes(model: Any, tables: Tables) -> None:
     shape = _datum_shape(model)
     shapes = () if shape is None else latent_shapes(model, shape)
     for level, (*_, channels) in enumerate(shapes):
-        keys = keys_of(level)
-        points = {keys.conditional: (2 * REACH + 2, NODES * PRIOR_SCALES.levels)}
-        points[keys.empirical] = points[keys.conditional]
-        for key, (length, wanted) in (points | {keys.density: (BINS + 1, channels)}).items():
+        points = {
+            points_key(level, prior, weigh): (2 * REACH + 2, NODES * PRIOR_SCALES.levels)
+            for prior in KNOWN
+            for weigh in WEIGHED
+        }
+        needed = points | {density_key(level): (BINS + 1, channels)}
+        for key, (length, wanted) in needed.items():
             group = tables.get(key, [])
             lengths = {len(table.frequencies) for table in group}
             if len(group) != wanted or lengths != {length}:

@@ -17,19 +17,27 @@ from scipy.special import ndtr, ndtri
 
 from rdbound.channels.vbq import VBQChannel
 from rdbound.coding.base import Coder
-from rdbound.coding.code_points import CodePoints, nearest_points
+from rdbound.coding.code_points import CodePoints, Lengths, nearest_points
 from rdbound.coding.densities import ChannelDensities
-from rdbound.coding.dyadic import read_points, write_points
+from rdbound.coding.dyadic import lengths_of, read_points, write_points
 from rdbound.coding.guard import agreed
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.tables import TOTAL, FrequencyTable, Tables
-from rdbound.coding.vbq_tables import PENALTIES, PRIOR_SCALES, keys_of, node_of
+from rdbound.coding.vbq_tables import (
+    KNOWN,
+    PENALTIES,
+    PRIOR_SCALES,
+    WEIGHED,
+    density_key,
+    node_of,
+    points_key,
+)
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
 
-__all__ = ["ConditionalPrior", "EmpiricalPrior", "KnownPrior", "VBQCoder", "vbq_channel"]
+__all__ = ["ConditionalPrior", "EmpiricalPrior", "KnownPrior", "VBQCoder", "code_lengths",
+           "vbq_channel"]  # fmt: skip
 
-_PRIORS = ("conditional", "empirical")
 _RANGE = (float(PENALTIES[0]) / 16.0, float(PENALTIES[-1]) * 16.0)
 
 
@@ -48,13 +56,13 @@ class KnownPrior(ABC):
     def spread(self, stream: Writer | Reader) -> np.ndarray:
         """The index of each latent in :data:`PRIOR_SCALES` [n]; its guard list is in the stream."""
 
-    def points(self, posterior: Any, penalty: float) -> CodePoints:
-        """Those of the latents of a Gaussian posterior."""
+    def points(self, posterior: Any, penalty: float, lengths: Lengths | None = None) -> CodePoints:
+        """Those of the latents of a Gaussian posterior, see :func:`nearest_points`."""
         mu = np.asarray(posterior.mu, np.float64)
         log_sigma = np.clip(posterior.log_sigma, -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
         sigma = np.broadcast_to(np.exp(np.asarray(log_sigma, np.float64)), mu.shape)
         return nearest_points(
-            self.cdf(mu.ravel()), mu.ravel(), sigma.ravel(), penalty, self.quantile
+            self.cdf(mu.ravel()), mu.ravel(), sigma.ravel(), penalty, self.quantile, lengths
         )
 
     def latent(self, points: CodePoints, shape: tuple[int, ...]) -> np.ndarray:
@@ -96,18 +104,16 @@ class ConditionalPrior(KnownPrior):
 
 
 class EmpiricalPrior(KnownPrior):
-    """Of each channel, the last axis, its own density, whatever came before.
+    """Of each channel its own density, whatever came before.
 
     Args:
       tables: of the densities.
-      shape: of the latent; raises ValueError where there is not one table a channel.
+      channel: of each latent, [n].
     """
 
-    def __init__(self, tables: list[FrequencyTable], shape: tuple[int, ...]):
-        if len(tables) != shape[-1]:
-            raise ValueError(f"{len(tables)} densities for the {shape[-1]} channels of a latent")
+    def __init__(self, tables: list[FrequencyTable], channel: np.ndarray):
         self._of = ChannelDensities(tables)
-        self._channel = np.broadcast_to(np.arange(shape[-1]), shape).ravel()
+        self._channel = channel
 
     def cdf(self, mu: np.ndarray) -> np.ndarray:
         """That of each channel."""
@@ -119,7 +125,7 @@ class EmpiricalPrior(KnownPrior):
 
     def spread(self, stream: Writer | Reader) -> np.ndarray:
         """By the channel; both sides compute it alike, and the guard list is not needed."""
-        edges = np.append(PRIOR_SCALES.scale(np.arange(PRIOR_SCALES.levels - 1) + 0.5), np.inf)
+        edges = PRIOR_SCALES.scale(np.arange(PRIOR_SCALES.levels - 1) + 0.5)
         return np.searchsorted(edges, self._of.spreads)[self._channel]
 
 
@@ -131,6 +137,8 @@ class VBQCoder(Coder):
       penalty: nats of the posterior's log-density that a bit of a code point must save; ln 2 weighs
         rate and distortion as the λ of the model does, more tells less.
       prior: ``conditional``, the model's own, or ``empirical``, a density a channel.
+      weigh: what a point costs when it is chosen: ``bits``, its own, as published, or ``codes``,
+        what the tables make of it.
 
     Raises ValueError for tables without code points and an option out of range.
     """
@@ -140,28 +148,31 @@ class VBQCoder(Coder):
     channel = "vbq"
     form = "bound"
 
-    def __init__(self, tables: Tables, penalty: float = LN2, prior: str = "conditional"):
+    def __init__(self, tables: Tables, penalty: float = LN2, prior: str = "conditional",
+                 weigh: str = "bits"):  # fmt: skip
         super().__init__(tables)
-        if keys_of(0).conditional not in tables:
+        if density_key(0) not in tables:
             raise ValueError(
                 f"coder {self.name!r}: the checkpoint has no tables of code points; write a copy "
                 "that has with rdbound calibrate CHECKPOINT IMAGES OUTPUT"
             )
-        if prior not in _PRIORS:
-            raise ValueError(f"coder {self.name!r}: prior = {prior!r}; expected one of "
-                             f"{', '.join(_PRIORS)}")  # fmt: skip
+        for what, value, known in (("prior", prior, KNOWN), ("weigh", weigh, WEIGHED)):
+            if value not in known:
+                expected = " or ".join(known)
+                raise ValueError(f"coder {self.name!r}: {what} = {value!r}; expected {expected}")
         low, high = _RANGE
         if not low <= penalty <= high:
             raise ValueError(
                 f"coder {self.name!r}: penalty = {penalty:g}; expected {low:.3g} to {high:.3g}"
             )
-        self._penalty, self._prior = penalty, prior
+        self._penalty, self._prior, self._weigh = penalty, prior, weigh
 
     @property
     def parameters(self) -> dict[str, Any]:
         """What is not the default."""
-        penalty = {} if self._penalty == LN2 else {"penalty": self._penalty}
-        return penalty | ({} if self._prior == _PRIORS[0] else {"prior": self._prior})
+        own = {"penalty": self._penalty, "prior": self._prior, "weigh": self._weigh}
+        default = {"penalty": LN2, "prior": KNOWN[0], "weigh": WEIGHED[0]}
+        return {key: value for key, value in own.items() if value != default[key]}
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
         """See :meth:`Coder.write`; of the posterior the scales choose how many bits.
@@ -175,9 +186,10 @@ class VBQCoder(Coder):
             )
         shape = np.shape(posterior.mu)
         known = self._known(level, prior, shape)
-        points = known.points(posterior, self._penalty)
-        spread = known.spread(stream)
-        write_points(stream, points, *self._groups(level, spread))
+        groups, tables = self._groups(level, known.spread(stream))
+        lengths = None if self._weigh == "bits" else code_lengths(groups, tables)
+        points = known.points(posterior, self._penalty, lengths)
+        write_points(stream, points, groups, tables)
         return known.latent(points, shape)
 
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
@@ -192,14 +204,22 @@ class VBQCoder(Coder):
 
     def _known(self, level: int, prior: Any, shape: tuple[int, ...]) -> KnownPrior:
         if self._prior == "empirical":
-            return EmpiricalPrior(self.tables[keys_of(level).density], shape)
+            densities = self.tables[density_key(level)]
+            if len(densities) != shape[-1]:
+                raise ValueError(f"level {level}: {len(densities)} densities, {shape[-1]} channels")
+            channel = np.broadcast_to(np.arange(shape[-1]), shape).ravel()
+            return EmpiricalPrior(densities, channel)
         return ConditionalPrior(prior, shape)
 
     def _groups(self, level: int, spread: np.ndarray) -> tuple[np.ndarray, list[FrequencyTable]]:
         """(which table is each latent's, the tables of the level and the penalty)."""
-        keys = keys_of(level)
-        key = keys.empirical if self._prior == "empirical" else keys.conditional
-        return spread.astype(np.int64), _at(self.tables[key], self._penalty)
+        tables = self.tables[points_key(level, self._prior, self._weigh)]
+        return spread.astype(np.int64), _at(tables, self._penalty)
+
+
+def code_lengths(groups: np.ndarray, tables: list[FrequencyTable]) -> Lengths:
+    """What points cost through tables, those of the latents ``groups`` [n] says."""
+    return lambda points, which: lengths_of(points, groups[which], tables)
 
 
 def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
@@ -208,7 +228,7 @@ def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
     Without code points in ``tables`` it is one that refuses to convey.
     """
     costs: list[np.ndarray] = []
-    while (key := keys_of(len(costs)).conditional) in tables:
+    while (key := points_key(len(costs), KNOWN[0], WEIGHED[0])) in tables:
         frequencies = np.array([table.frequencies for table in _at(tables[key], penalty)])
         costs.append(np.log2(TOTAL / frequencies).astype(np.float32))
     return VBQChannel(costs or None, PRIOR_SCALES.low, PRIOR_SCALES.step, penalty)

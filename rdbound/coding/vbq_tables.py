@@ -3,11 +3,9 @@
 How likely a code point is hangs on the penalty and on how much the prior leaves open beside what
 the posterior does. So there is a table for each of seven penalties and each of 32 scales of the
 prior; as the posterior's scale varies little, that of the prior says most of what can be
-known. A checkpoint holds them under three keys a level: the code points by the conditional
-prior, those by the density of each channel, and these densities.
+known. A checkpoint holds them for either prior and either way of choosing points, and for each
+level the densities of its channels.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 
@@ -16,7 +14,8 @@ from rdbound.coding.grid import EvenGrid
 from rdbound.coding.tables import FrequencyTable, table_from_weights
 from rdbound.ops.gaussian import LN2
 
-__all__ = ["NODES", "PENALTIES", "PRIOR_SCALES", "Keys", "counted_tables", "keys_of", "node_of"]
+__all__ = ["KNOWN", "NODES", "PENALTIES", "PRIOR_SCALES", "WEIGHED", "counted_tables",
+           "density_key", "node_of", "points_key"]  # fmt: skip
 
 PRIOR_SCALES = EvenGrid(-2.5, 0.25, 32)
 """Of the log-scales of priors."""
@@ -25,21 +24,30 @@ PENALTIES = LN2 * 4.0 ** np.arange(-3, 4)
 """That have tables; another takes those of the nearest in the logarithm."""
 
 NODES = len(PENALTIES)
+KNOWN = ("conditional", "empirical")
+"""Priors that a decoder knows: the model's own, and a density a channel."""
+
+WEIGHED = ("bits", "codes")
+"""What a point costs an encoder: its own bits, or the length of its code."""
+
 _SYMBOLS = 2 * REACH + 2
 _POOLED, _UNIFORM = 16.0, 0.25  # counts that the tables of all scales, and no knowledge, weigh
 
 
-class Keys(NamedTuple):
-    """What a checkpoint calls a level's tables: code points by either prior, and densities."""
+def points_key(level: int, prior: str, weigh: str) -> str:
+    """What a checkpoint calls a level's tables of code points.
 
-    conditional: str
-    empirical: str
-    density: str
+    Args:
+      level: of the latent.
+      prior: in :data:`KNOWN`.
+      weigh: in :data:`WEIGHED`, what the encoder chose points by.
+    """
+    return f"vbq-{prior}-{weigh}-{level}"
 
 
-def keys_of(level: int) -> Keys:
-    """Of a level."""
-    return Keys(f"vbq-{level}", f"vbq-empirical-{level}", f"vbq-density-{level}")
+def density_key(level: int) -> str:
+    """What it calls the densities of the level's channels."""
+    return f"vbq-density-{level}"
 
 
 def node_of(penalty: float) -> int:

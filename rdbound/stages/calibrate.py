@@ -52,7 +52,7 @@ def calibrate_file(
             Codec(model),
             chosen,
             dict.fromkeys(map(float, asked)),
-            lambda seen: bars.update("counting code points", seen, 2 * len(chosen)),
+            lambda seen: bars.update("counting code points", seen, len(chosen)),
         )
     with naming(source):
         kept = read_contents(source)

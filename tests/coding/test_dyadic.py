@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from rdbound.coding.code_points import CodePoints
-from rdbound.coding.dyadic import REACH, numbers_of, read_points, write_points
+from rdbound.coding.dyadic import REACH, lengths_of, numbers_of, read_points, write_points
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import TOTAL, table_from_weights
 
@@ -61,6 +61,19 @@ def test_a_point_of_ten_bits_costs_its_interval_and_four_bits(rng):
     assert 8 * len(stream.finish()) == pytest.approx(
         8000 * (np.log2(TOTAL / frequency) + 4), abs=64
     )
+
+
+def test_lengths_are_those_that_are_written(rng):
+    deep = [(r, k) for r in (12, 20, 30) for k in (1, 2 ** (r - 1) - 1, 2**r - 1)]
+    points = _all(11, *deep)
+    for bits in (1, 4, 6, 8, 10, 11, 12, 20, 30):
+        own = np.flatnonzero(points.bits == bits)
+        some = CodePoints(*(x[rng.choice(own, 3000)] for x in points))
+        groups = rng.integers(0, 2, 3000)
+        stream = Writer()
+        write_points(stream, some, groups, TABLES)
+        told = lengths_of(some, groups, TABLES).sum()
+        assert 8 * len(stream.finish()) == pytest.approx(told, rel=2e-3, abs=64)
 
 
 def test_more_bits_than_any_writer_has_are_unreadable():

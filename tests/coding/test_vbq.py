@@ -11,32 +11,32 @@ from rdbound.coding.dyadic import REACH
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.tables import TOTAL
 from rdbound.coding.vbq import ConditionalPrior, EmpiricalPrior, VBQCoder, vbq_channel
-from rdbound.coding.vbq_tables import PENALTIES, PRIOR_SCALES, keys_of
+from rdbound.coding.vbq_tables import PENALTIES, PRIOR_SCALES, density_key, points_key
 from rdbound.ops.distributions import Gaussian, Mixture
 from tests.toy import Toy, code_points
 
 SHAPE = (6, 5, 16)
 
 
-def _latent(rng, ratio=(-3.0, 0.0)):
+def _latent(rng, shape=SHAPE):
     """A posterior and a prior that it could come from."""
-    mu_hat, log_scale = rng.normal(size=SHAPE), rng.uniform(-1, 2, SHAPE)
-    log_sigma = log_scale + rng.uniform(*ratio, SHAPE)
-    mu = mu_hat + np.exp(log_scale) * rng.normal(size=SHAPE)
+    mu_hat, log_scale = rng.normal(size=shape), rng.uniform(-1, 2, shape)
+    log_sigma = log_scale + rng.uniform(-3.0, 0.0, shape)
+    mu = mu_hat + np.exp(log_scale) * rng.normal(size=shape)
     as32 = lambda *arrays: (np.asarray(a, np.float32) for a in arrays)  # noqa: E731
     return Gaussian(*as32(mu, log_sigma)), Gaussian(*as32(mu_hat, log_scale))
 
 
-@pytest.mark.parametrize("prior", ["conditional", "empirical"])
-@pytest.mark.parametrize("penalty", [0.01, 0.7, 30.0])
-def test_a_stream_says_prior_and_penalty(prior, penalty, rng):
+@pytest.mark.parametrize("options", [
+    {"penalty": 0.01}, {"penalty": 0.7, "prior": "empirical"}, {"penalty": 30.0, "weigh": "codes"},
+    {"prior": "empirical", "weigh": "codes"}, {},
+])  # fmt: skip
+def test_a_stream_says_all_that_its_reader_needs(options, rng):
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
     model = Toy("bound")
-    codec = Codec(model, code_points(), coder="vbq", prior=prior, penalty=penalty)
+    codec = Codec(model, code_points(), coder="vbq", **options)
     data = codec.compress(image)
-    assert codec.coder.parameters == {"penalty": penalty} | (
-        {"prior": prior} if prior == "empirical" else {}
-    )
+    assert codec.coder.parameters == options
     np.testing.assert_array_equal(Codec(model, code_points()).decompress(data),
                                   codec.decompress(data))  # fmt: skip
 
@@ -63,6 +63,20 @@ def test_the_channel_takes_the_same_points_and_counts_the_same_bits(rng):
         )
         np.testing.assert_allclose(sample, found, atol=1e-4)
         assert 8 * len(streams[0].finish()) == pytest.approx(float(bits.sum()), abs=64)
+
+
+def test_points_chosen_by_their_codes_are_the_better_bargain(rng):
+    """Error² / (2σ²) + penalty·bits of what is written: that is what they are chosen to lower."""
+    posterior, prior = _latent(rng, (50, 50, 16))
+    # Counted on latents of their own kind, which the toy's are not.
+    tables = calibrated(_TwoLevels(posterior, prior), [None], (0.01,))
+    found = {}
+    for weigh in ("bits", "codes"):
+        stream = Writer()
+        values = VBQCoder(tables, weigh=weigh).write(0, posterior, prior, stream)
+        nats = 0.5 * (((values - posterior.mu) / np.exp(posterior.log_sigma)) ** 2).sum()
+        found[weigh] = nats + np.log(2) * 8 * len(stream.finish())
+    assert found["codes"] < 0.97 * found["bits"]
 
 
 def test_the_channel_without_tables_says_what_to_do():
@@ -101,7 +115,8 @@ def test_a_gaussian_s_points_are_its_quantiles():
 
 def test_tables_by_a_density_are_chosen_by_its_spread():
     tables = code_points()
-    known = EmpiricalPrior(tables[keys_of(1).density], SHAPE)
+    channel = np.broadcast_to(np.arange(SHAPE[-1]), SHAPE).ravel()
+    known = EmpiricalPrior(tables[density_key(1)], channel)
     chosen = known.spread(Writer()).reshape(SHAPE)
     assert (chosen == chosen[0, 0]).all()
     spreads = known._of.spreads
@@ -126,7 +141,7 @@ def test_calibration_counts_the_points_of_each_penalty(rng):
     for node in (0, 3, 6):
         points = known.points(posterior, PENALTIES[node])
         median = np.mean(points.bits == 1)
-        table = tables[keys_of(0).conditional][PRIOR_SCALES.levels * node + 12]
+        table = tables[points_key(0, "conditional", "bits")][PRIOR_SCALES.levels * node + 12]
         # 480 points are counted, and 16.25 are assumed of which the median has its share.
         assert table.frequencies[REACH] / TOTAL == pytest.approx(median, abs=0.002)
 
@@ -145,7 +160,8 @@ def test_means_of_any_scale_are_conveyed_by_their_own_density(rng):
     ({"penalty": 0.0}, "penalty = 0; expected 0.000677 to 710"),
     ({"penalty": 1e6}, "penalty = 1e"),
     ({"penalty": float("nan")}, "penalty = nan"),
-    ({"prior": "best"}, "expected one of conditional, empirical"),
+    ({"weigh": "best"}, "expected bits or codes"),
+    ({"prior": "best"}, "expected conditional or empirical"),
 ])  # fmt: skip
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
