@@ -57,7 +57,8 @@ STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 COUNTS = (2, 3, 4, 6, 8, 12, 16, 32)
 MULTIPLIERS = (0.01, 0.03, 0.1, 0.3, 0.6, 1.2, 2.5, 5.0)
 POINTS = (("points", "conditional", "bits"), ("empirical", "empirical", "bits"),
-          ("points, codes", "conditional", "codes"), ("empirical, codes", "empirical", "codes"))  # fmt: skip
+          ("points, codes", "conditional", "codes"),
+          ("empirical, codes", "empirical", "codes"))  # fmt: skip
 LMBDAS = (0.0009, 0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932)
 QUALITIES = {"jpeg": (5, 8, 12, 20, 30, 45, 65, 85), "webp": (1, 5, 15, 30, 50, 70, 85, 92),
              "avif": (10, 20, 30, 40, 50, 60, 70, 80)}  # fmt: skip
@@ -156,8 +157,7 @@ def fitted_books(means: list[list[np.ndarray]]) -> None:
 
 def codes(checkpoint: Checkpoint, codec: Checkpoint, lmbda: float) -> Iterator[tuple]:
     """(curve, setting, image → (bytes, decoded)) of every code."""
-    penalties = sorted({float(p) * f for p in PENALTIES for f in (1.0, 2.0)} - {PENALTIES[-1] * 2})
-    for penalty in penalties:
+    for penalty in PENALTIES.tolist():
         for curve, prior, weigh in POINTS:
             of = {"penalty": penalty, "prior": prior, "weigh": weigh}
             yield curve, penalty, _coded(checkpoint, lmbda, "vbq", **of)
