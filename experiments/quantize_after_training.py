@@ -36,7 +36,6 @@ from rdbound.analysis.curves import ImageCurves, Points
 from rdbound.checkpoint import Checkpoint, load
 from rdbound.coding import CODERS, Codec
 from rdbound.coding.base import Coder
-from rdbound.coding.calibration import WatchingCoder
 from rdbound.coding.codebooks import (
     Codebook,
     constrained_codebook,
@@ -45,6 +44,7 @@ from rdbound.coding.codebooks import (
 )
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.vbq_tables import PENALTIES
+from rdbound.coding.watching import WatchingCoder
 from rdbound.images.sets import ImageSet, open_images
 from rdbound.judging import ms_ssim_of
 from rdbound.ops.gaussian import LN2

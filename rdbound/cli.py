@@ -105,6 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     )
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     _add_model(sub)
+    sub = command("channels", _channels, "what a bound's channels are used for")
+    sub.add_argument("checkpoint", help="file or name, of a bound of images")
+    sub.add_argument("images", help="folder of photographs, or bundled")
+    sub.add_argument("--output", required=True, help="folder for the report and its figures")
+    sub.add_argument("--count", type=_count, default=6, metavar="N", help="of the photographs")
+    sub.add_argument("--lmbda", type=float, help="trade-off; default: middle of the model's range")
+    _add_model(sub)
     sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
     sub.add_argument("--output", help="folder for the table, answers.csv")
     sub = command("gaps", _gaps, "the gaps of RD tables")
@@ -219,6 +226,16 @@ def _calibrate(arguments) -> None:
     target = refuse_overwriting(Path(arguments.output), arguments.force, source)
     print(calibrate_file(arguments.checkpoint, Path(arguments.images), target, arguments.count,
                          arguments.lmbda, arguments.model))  # fmt: skip
+
+
+def _channels(arguments) -> None:
+    from rdbound.stages.channels import channels_run
+    from rdbound.stages.files import refuse_overwriting
+
+    folder = Path(arguments.output)
+    refuse_overwriting(folder / "report.md", force=False)
+    channels_run(arguments.checkpoint, arguments.images, folder, arguments.count, print,
+                 arguments.lmbda, arguments.model)  # fmt: skip
 
 
 def _answers(arguments) -> None:

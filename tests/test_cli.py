@@ -571,3 +571,16 @@ def test_code_points_are_a_rung_of_an_evaluation(folder, tmp_path):
     for ideal, coded in pairs:
         assert coded.mse == pytest.approx(ideal.mse, rel=1e-3)
         assert 0 < coded.bits - ideal.bits < 0.02 * ideal.bits + 8 * 60
+
+
+def test_channels_of_a_bound(folder, tmp_path, capsys):
+    of = ["channels", str(folder / "bound"), str(folder / "pictures"), "--model", MODEL["name"]]
+    assert main([*of, "--output", str(tmp_path / "c")]) == 0
+    text = capsys.readouterr().out
+    assert text == (tmp_path / "c" / "report.md").read_text()
+    assert "# Channels of bound at λ = 0.01, 3 images of" in text
+    for name in ("channels.csv", "channels.png", "densities.pdf"):
+        assert (tmp_path / "c" / name).stat().st_size > 500
+    assert "report.md exists already" in _fails(capsys, *of, "--output", tmp_path / "c")
+    of[1] = str(folder / "codec")
+    assert "of form 'bound'" in _fails(capsys, *of, "--output", tmp_path / "d")

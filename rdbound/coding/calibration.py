@@ -1,11 +1,10 @@
 """Counting code points: what a checkpoint must hold for variational Bayesian quantization."""
 
 from collections.abc import Callable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
-from rdbound.coding.base import Coder
 from rdbound.coding.codec import Codec, VectorCodec
 from rdbound.coding.densities import fitted_densities, histogram
 from rdbound.coding.dyadic import REACH, numbers_of
@@ -21,46 +20,20 @@ from rdbound.coding.vbq_tables import (
     density_key,
     points_key,
 )
+from rdbound.coding.watching import (
+    Latents,
+    WatchingCoder,
+    both_gaussian,
+    drawn_latents,
+    joined_latents,
+)
 from rdbound.ops.distributions import Gaussian
 
-__all__ = ["WatchingCoder", "calibrated"]
+__all__ = ["calibrated"]
 
 _SYMBOLS = 2 * REACH + 2
 _LATENTS = 400_000  # of a level that points are counted on, drawn from all data
 _ROUNDS = 8  # of choosing points by the lengths of codes and counting them again
-
-
-class WatchingCoder(Coder):
-    """Writes nothing; shows every level's posterior and prior, and conveys the means.
-
-    Args:
-      see: called with the level, its posterior and its prior.
-    """
-
-    name, code, channel, form = "watching", 255, "noiseless", "bound"
-
-    def __init__(self, see: Callable[[int, Any, Any], None]):
-        super().__init__({})
-        self._see = see
-
-    def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
-        """Show, and convey the mean; see :meth:`Coder.write`."""
-        self._see(level, posterior, prior)
-        return np.asarray(posterior.mu, np.float32)
-
-    def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Any) -> np.ndarray:
-        """Raise NotImplementedError: there is nothing to read."""
-        raise NotImplementedError
-
-
-class _Latents(NamedTuple):
-    """Single latents, [n] each: means, scales, those of the priors, and channels."""
-
-    mu: Any
-    log_sigma: Any
-    mu_hat: Any
-    log_sigma_hat: Any
-    channel: Any
 
 
 def calibrated(
@@ -84,17 +57,17 @@ def calibrated(
     """
     lmbdas, rng = tuple(lmbdas), np.random.default_rng(0)
     histograms: dict[int, np.ndarray] = {}
-    drawn: dict[int, list[_Latents]] = {}
+    drawn: dict[int, list[Latents]] = {}
     count = -(-_LATENTS // (len(data) * len(lmbdas)))
 
     def see(level: int, posterior: Any, prior: Any) -> None:
-        if not (isinstance(posterior, Gaussian) and isinstance(prior, Gaussian)):
-            found = " and ".join(type(of).__name__ for of in (posterior, prior))
-            raise ValueError(f"code points need a Gaussian posterior and prior, not {found}")
+        both_gaussian(posterior, prior)
         mu = np.asarray(posterior.mu, np.float64)
         channels = mu.shape[-1]
         histograms[level] = histograms.get(level, 0) + histogram(mu.reshape(-1, channels))
-        drawn.setdefault(level, []).append(_drawn(posterior, prior, min(count, mu.size), rng))
+        drawn.setdefault(level, []).append(
+            drawn_latents(posterior, prior, min(count, mu.size), rng)
+        )
 
     codec.coder = WatchingCoder(see)
     for index in range(len(data)):
@@ -103,20 +76,11 @@ def calibrated(
         progress(index + 1)
     tables: dict[str, list[FrequencyTable]] = {}
     for level, parts in drawn.items():
-        latents = _Latents(*(np.concatenate(arrays) for arrays in zip(*parts, strict=True)))
-        tables |= _level_tables(level, latents, fitted_densities(histograms[level]))
+        tables |= _level_tables(level, joined_latents(parts), fitted_densities(histograms[level]))
     return tables
 
 
-def _drawn(posterior: Gaussian, prior: Gaussian, count: int, rng: np.random.Generator) -> _Latents:
-    """``count`` latents of a level, any of them."""
-    shape = np.shape(posterior.mu)
-    which = rng.choice(int(np.prod(shape)), count, replace=False)
-    arrays = (posterior.mu, posterior.log_sigma, prior.mu, prior.log_sigma, np.arange(shape[-1]))
-    return _Latents(*(np.broadcast_to(np.asarray(a), shape).ravel()[which] for a in arrays))
-
-
-def _level_tables(level: int, of: _Latents, densities: list[FrequencyTable]) -> Tables:
+def _level_tables(level: int, of: Latents, densities: list[FrequencyTable]) -> Tables:
     posterior = Gaussian(of.mu, of.log_sigma)
     priors: dict[str, KnownPrior] = {
         "conditional": ConditionalPrior(Gaussian(of.mu_hat, of.log_sigma_hat), of.mu.shape),

@@ -1,0 +1,65 @@
+"""The stage that looks at what a bound's channels are used for."""
+
+from collections.abc import Callable, Collection
+from pathlib import Path
+
+from rdbound.checkpoint import load
+from rdbound.coding.channel_use import channel_shapes, channel_uses, latents_of
+from rdbound.coding.codec import Codec
+from rdbound.images.sets import open_images
+from rdbound.models.base import check_lmbda
+from rdbound.report.channels import channels_report, shown_channels
+from rdbound.report.channels_figure import DrawnChannel
+from rdbound.report.text import document_lines
+from rdbound.report.write import write_document
+from rdbound.stages.progress import Bars
+from rdbound.tables.channels import write_channel_uses
+
+__all__ = ["channels_run"]
+
+
+def channels_run(
+    checkpoint: str,
+    images: str,
+    output: Path,
+    count: int,
+    say: Callable[[str], None],
+    lmbda: float | None = None,
+    outside: Collection[str] = (),
+) -> None:
+    """Write channels.csv, a report and its figures; says the report.
+
+    Args:
+      checkpoint: a file or a name, of a bound of images.
+      images: a folder of photographs, or ``bundled``.
+      output: the folder; its files are replaced.
+      count: of the images, the first.
+      say: called with the report.
+      lmbda: the trade-off, the geometric middle of the model's range by default.
+      outside: see :func:`rdbound.checkpoint.load`.
+
+    Raises ValueError for a codec's checkpoint or one of vectors, and as what it calls does.
+    """
+    loaded = load(checkpoint, outside)
+    model = loaded.model
+    if model.form != "bound" or model.stride == 1:
+        raise ValueError(f"{checkpoint}: channels are told of a bound of images, of form 'bound'")
+    low, high = model.lmbda_range
+    rate = check_lmbda((low * high) ** 0.5 if lmbda is None else lmbda, model.lmbda_range)
+    named = images == "bundled"
+    of = open_images(images if named else "folder", None if named else images).take(count)
+    with Bars() as bars:
+        levels = latents_of(
+            Codec(model), [of[i] for i in range(len(of))], rate,
+            lambda seen: bars.update("looking at latents", seen, len(of)),
+        )  # fmt: skip
+    uses = channel_uses(levels, loaded.tables or {})
+    drawn = []
+    for use in shown_channels(uses):
+        shapes = channel_shapes(use.level, levels[use.level].drawn, use.channel)
+        drawn.append(DrawnChannel(use, shapes.at, shapes.prior, shapes.posterior))
+    title = f"Channels of {loaded.name} at λ = {rate:.4g}, {len(of)} images of {of.name}"
+    document = channels_report(title, uses, drawn)
+    write_document(document, output)
+    write_channel_uses(output / "channels.csv", uses)
+    say("\n".join(document_lines(document)))
