@@ -16,11 +16,12 @@ from typing import Any
 import jax
 import numpy as np
 
-from rdbound.channels import make_channel
+from rdbound.channels import Channel, make_channel
 from rdbound.checkpoint import load
 from rdbound.coding import CODERS, BitsBackCodec
 from rdbound.coding.bits_back import side_bytes
 from rdbound.coding.codecs import image_codec
+from rdbound.coding.vbq import VBQCoder, vbq_channel
 from rdbound.datum import image_datum
 from rdbound.images.files import read_image
 from rdbound.images.sets import open_images
@@ -34,12 +35,10 @@ HEADER = ("coder", "channel", "ideal bits", "bits written", "over, %", "PSNR, id
 SAMPLES = 4
 
 
-def ideal(model: Any, channel: str, image: np.ndarray, lmbda: float) -> tuple[float, float]:
+def ideal(model: Any, channel: Channel, image: np.ndarray, lmbda: float) -> tuple[float, float]:
     """(bits, MSE of the 8-bit output) of a channel, means over samples."""
     datum = image_datum(image, model.stride)
-    one = jax.jit(
-        lambda key: objective(model, make_channel(channel), datum, key, lmbda, decode=eight_bit)
-    )
+    one = jax.jit(lambda key: objective(model, channel, datum, key, lmbda, decode=eight_bit))
     found = [one(jax.random.key(k)) for k in range(SAMPLES)]
     bits = np.mean([np.sum([float(b) for b in f.bits]) for f in found])
     return float(bits), float(np.mean([float(f.distortion) for f in found]))
@@ -47,7 +46,9 @@ def ideal(model: Any, channel: str, image: np.ndarray, lmbda: float) -> tuple[fl
 
 def row(coder: str, channel: str, checkpoint: Any, image: np.ndarray, lmbda: float) -> tuple:
     """The cells of one coder."""
-    bits, mse = ideal(checkpoint.model, channel, image, lmbda)
+    points = channel == VBQCoder.channel
+    of = vbq_channel(checkpoint.tables or {}) if points else make_channel(channel)
+    bits, mse = ideal(checkpoint.model, of, image, lmbda)
     codec = image_codec(checkpoint.model, checkpoint.tables, coder, max_pixels=None)
     codec.decompress(codec.compress(image, lmbda))
     began = time.perf_counter()
@@ -75,6 +76,9 @@ def main() -> None:
     checkpoints = {"bound": load(arguments.bound), "codec": load(arguments.codec)}
     kinds = {name: (coder.channel, coder.form) for name, coder in CODERS.items()}
     rows = []
+    if checkpoints["bound"].tables is None:
+        del kinds[VBQCoder.name]
+        print("no vbq: --bound has no code points; rdbound calibrate makes a copy that has")
     for name, (channel, form) in (kinds | {BitsBackCodec.name: ("bits-back", "codec")}).items():
         rows.append(row(name, channel, checkpoints[form], image, arguments.lmbda))
         print(rows[-1], flush=True)

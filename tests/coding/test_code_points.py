@@ -94,3 +94,20 @@ def test_what_cannot_be_coded_is_refused(mu, penalty, message):
 def test_values_are_exact():
     points = CodePoints(np.array([1, 3, 30]), np.array([1, 7, 2**30 - 1]))
     np.testing.assert_array_equal(points.value, [0.5, 0.875, 1 - 2.0**-30])
+
+
+def test_of_a_regression_they_keep_more_of_the_exact_posterior(rng):
+    """Yang 2020b, Figure 2: more density than weights as far from its mean in another direction."""
+    ratios = []
+    for _ in range(200):
+        x = rng.normal(size=(20, 2)) * [1.0, np.exp(rng.uniform(-2.3, 2.3))]
+        precision = np.eye(2) + x.T @ x / 0.09
+        mean = rng.normal(size=2)
+        found = nearest_points(ndtr(mean), mean, np.diag(precision) ** -0.5, 1.0, _normal)
+        off = ndtri(found.value) - mean
+        angle = 2 * np.pi * (np.arange(64) + 0.5) / 64
+        others = np.linalg.norm(off) * np.stack([np.cos(angle), np.sin(angle)])
+        far = np.einsum("ik,ij,jk->k", others, precision, others).mean()
+        ratios.append(np.log(far / (off @ precision @ off)))
+    # Measured by experiments/bayesian_regression.py: 0.99 ± 0.05 over 500.
+    assert np.mean(ratios) == pytest.approx(0.99, abs=3.5 * np.std(ratios) / 200**0.5)
