@@ -2,7 +2,8 @@
 
 For every coder: the ideal bits of the channel that it realizes, the bytes that it writes (of
 bits-back less the side information), what these are over the ideal, PSNR of the channel's
-samples and of the decoded image, and the seconds of the second encoding and decoding, when
+samples and of the decoded image (bits-back infers a better posterior of its side than the model's,
+whose ideal this is, and may be below it), and the seconds of the second encoding and decoding, when
 programs are compiled.
 
     python experiments/coders.py [--image FILE] [--lmbda 0.0067]
