@@ -1,6 +1,6 @@
 """One trained bound, every rate: code points against scalar quantizers of the same means.
 
-After Yang, Bamler & Mandt 2020 (arXiv 2002.08158, Figures 5 and 6). All convey the posterior means
+After Yang, Bamler & Mandt 2020 (arXiv 2002.08158, Figures 4, 5 and 6). All convey the posterior means
 of one checkpoint at one λ; what differs is how a mean becomes a symbol, and all that is tuned is
 one number a curve. Bytes are written and read; tables are counted on other photographs.
 
@@ -62,6 +62,7 @@ POINTS = (("points", "conditional", "bits"), ("empirical", "empirical", "bits"),
 LMBDAS = (0.0009, 0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932)
 QUALITIES = {"jpeg": (5, 8, 12, 20, 30, 45, 65, 85), "webp": (1, 5, 15, 30, 50, 70, 85, 92),
              "avif": (10, 20, 30, 40, 50, 60, 70, 80)}  # fmt: skip
+RATE = 0.25  # bits per pixel at which reconstructions are shown
 FITTED = 20_000  # means a channel that quantizers are fitted to
 
 
@@ -250,6 +251,42 @@ def figure_of(points: list[Point]) -> Figure:
     return figure
 
 
+def one_rate(image: np.ndarray, name: str, points: list[Point], all_codes: list) -> Figure:
+    """Figure 5: the middle of one image by every curve, at the setting nearest to :data:`RATE`."""
+    shown = [("original", image)]
+    for curve in dict.fromkeys(p.curve for p in points):
+        own = [p for p in points if p.curve == curve and p.image == name]
+        best = min(own, key=lambda p: abs(np.log(p.bpp / RATE)))
+        code = next(c for kind, setting, c in all_codes if (kind, setting) == best[:2])
+        shown.append((f"{curve}: {best.bpp:.3f} bpp, {psnr(best.mse, 255.0):.1f} dB",
+                      code(image)[1]))  # fmt: skip
+    return _gallery(shown, 4, 192)
+
+
+def falling(checkpoint: Checkpoint, image: np.ndarray, lmbda: float) -> Figure:
+    """Figure 4: a small image by code points of falling rate, at last the median of the prior."""
+    shown = [("original", image)]
+    for penalty in [*PENALTIES[1:].tolist(), 16.0 * PENALTIES[-1]]:
+        code = _coded(checkpoint, lmbda, "vbq", penalty=float(penalty), weigh="codes")
+        count, decoded = code(image)
+        shown.append((f"penalty {penalty:.3g}: {8 * count / image[..., 0].size:.3f} bpp", decoded))
+    return _gallery(shown, 4, 256)
+
+
+def _gallery(shown: list[tuple[str, np.ndarray]], columns: int, side: int) -> Figure:
+    rows = -(-len(shown) // columns)
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(2.6 * columns, 2.8 * rows), layout="constrained")
+        panels = figure.subplots(rows, columns).ravel()
+        for axes in panels:
+            axes.set_axis_off()
+        for axes, (title, picture) in zip(panels, shown, strict=False):
+            top, left = (max(0, (n - side) // 2) for n in picture.shape[:2])
+            axes.imshow(picture[top : top + side, left : left + side])
+            axes.set_title(title, fontsize=7)
+    return figure
+
+
 def main() -> None:
     """Measure, write the points, print BD-rates and draw."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
@@ -272,7 +309,8 @@ def main() -> None:
     training = open_images("folder", str(arguments.training)).take(arguments.fitted)
     fitted_books(gathered(checkpoint, training, arguments.lmbda))
     points: list[Point] = []
-    for curve, setting, code in codes(checkpoint, codec, arguments.lmbda):
+    all_codes = list(codes(checkpoint, codec, arguments.lmbda))
+    for curve, setting, code in all_codes:
         points += [
             measured(name, images[i], curve, setting, code) for i, name in enumerate(images.names)
         ]
@@ -282,7 +320,12 @@ def main() -> None:
         writer.writerow(Point._fields)
         writer.writerows(points)
     figure_of(points).savefig(arguments.output / "quantize.png", dpi=150)
-    print("\n".join(block_lines(bd_rates(points))))
+    print("\n".join(block_lines(bd_rates(points))), flush=True)
+    one_rate(images[0], images.names[0], points, all_codes).savefig(
+        arguments.output / "one_rate.png", dpi=150
+    )
+    small = open_images("bundled-crops")[0]
+    falling(checkpoint, small, arguments.lmbda).savefig(arguments.output / "falling.png", dpi=150)
 
 
 if __name__ == "__main__":
