@@ -1,6 +1,6 @@
 """One trained bound, every rate: code points against scalar quantizers of the same means.
 
-After Yang, Bamler & Mandt 2020 (arXiv 2002.08158, Figures 4, 5 and 6). All convey the posterior means
+After Yang, Bamler & Mandt 2020 (arXiv 2002.08158, Figures 4 to 6). All convey the posterior means
 of one checkpoint at one λ; what differs is how a mean becomes a symbol, and all that is tuned is
 one number a curve. Bytes are written and read; tables are counted on other photographs.
 
