@@ -49,6 +49,14 @@ def test_precise_numbers_are_told_precisely(rng):
     assert bits[:, :20].mean() > 6 > 3 > bits[:, 20:].mean()
 
 
+def test_the_prior_has_mean_and_spread_of_the_means(rng):
+    means, _ = _posterior(rng)
+    values, bits = quantized_posterior(means, np.full(means.shape, 0.2))
+    quartiles = np.unique(values[bits == 2])
+    expected = means.mean() + 0.67449 * means.std() * np.array([-1, 1])
+    np.testing.assert_allclose(quartiles, expected, rtol=1e-4)
+
+
 def test_a_penalty_beyond_all_leaves_the_mean_of_the_prior(rng):
     means, scales = _posterior(rng)
     data = compress_posterior(means, scales, 1e6)

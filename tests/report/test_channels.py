@@ -50,6 +50,11 @@ def test_the_channels_shown_span_what_they_tell():
     assert shown == [(0, 0), (0, 1), (1, 10), (1, 9), (1, 6), (1, 0)]
 
 
+def test_what_moves_the_mean_by_a_hundredth_of_the_variance_is_active():
+    assert _use(0, 0, 0.1, offset=0.0101).active
+    assert not _use(0, 0, 0.1, offset=0.0099).active
+
+
 def test_a_table_has_every_channel(tmp_path):
     write_channel_uses(tmp_path / "channels.csv", USES)
     lines = (tmp_path / "channels.csv").read_text().splitlines()
