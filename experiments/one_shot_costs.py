@@ -8,12 +8,16 @@ and its numbers:
     blocks       relative entropy coding of Gaussian samples by what a block of them tells: bits
                  over the divergence, and how far what is conveyed is from a sample; theory's
                  I + log₂(I + 1) + 4 beside (Li & El Gamal 2018)
-    photograph   the same of a bound's latents: bits over the divergence and PSNR by the block
+    photograph   the same of a bound's latents: bits over the divergence and PSNR by the block, and
+                 of the layered quantizer, whose block is one latent
+    picture      all of them in one: bits a block over the divergence by what a block tells, with
+                 theory's curves beneath; of whatever overheads.csv holds
 
     python experiments/one_shot_costs.py [quantizers blocks photograph] [--image FILE]
 """
 
 import argparse
+import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -40,10 +44,28 @@ from rdbound.ops.prior_scaled import PriorScaled
 from rdbound.report.document import Table
 from rdbound.report.style import STYLE
 from rdbound.report.text import block_lines
+from rdbound.theory.one_shot import least_excess
 
+OVERHEADS = "overheads.csv"
 COUNT = 200_000
 RATES = (0.02, 0.05, 0.1, 0.2, 0.4, 0.7, 1.0, 1.5, 2.0, 3.0, 5.0)
 BATCHES = 10  # of them, by which a standard error is estimated
+
+
+class Overhead(NamedTuple):
+    """What one way to convey samples costs.
+
+    Attributes:
+      source: of the samples.
+      coder: and its rule.
+      told: divergence of a block, bits.
+      over: bits beyond it.
+    """
+
+    source: str
+    coder: str
+    told: float
+    over: float
 
 
 class Written(NamedTuple):
@@ -92,6 +114,13 @@ def quantizers(arguments: argparse.Namespace) -> Table:
         rows.append((f"{rate:.3f}", f"{D:.4g}", f"{cells[0]:+.4f} ± {layered[1]:.4f}",
                      f"{cells[1]:+.4f} ± {dithered[1]:.4f}", f"{theory:+.4f}"))  # fmt: skip
         print(rows[-1], flush=True)
+    names = ("layered", "dithered")
+    found = [
+        Overhead("Gaussian", name, rate, values[place])
+        for rate, values in drawn.items()
+        for place, name in enumerate(names)
+    ]
+    keep(arguments, found)
     figure, axes = _panel()
     rates = np.array(list(drawn))
     values = np.array(list(drawn.values()))
@@ -152,6 +181,8 @@ def blocks(arguments: argparse.Namespace) -> Table:
                 rows.append((f"{told:g}", name, f"{row[0]:+.2f}", f"{100 * row[0] / told:+.1f}",
                              f"{row[1]:.3f}"))  # fmt: skip
                 print(rows[-1], flush=True)
+    keep(arguments, [Overhead("Gaussian", f"rec, {name}", told, over) for name, points in
+                     drawn.items() for told, over, _ in points])  # fmt: skip
     figure, (left, right) = _panels()
     for name, points in drawn.items():
         if points:
@@ -225,10 +256,63 @@ def photograph(arguments: argparse.Namespace) -> Table:
                      f"{100 * (J / (bits / pixels + lmbda * mse) - 1):+.1f}",
                      f"{seconds[0]:.0f}", f"{seconds[1]:.1f}"))  # fmt: skip
         print(rows[-1], flush=True)
+    found = [Overhead("photograph", "rec, beam of 16", told, told * over / 100)
+             for told, over, *_ in drawn]  # fmt: skip
+    layered = Codec(checkpoint.model, checkpoint.tables, "layered").compress(image, lmbda)
+    latents = sum(int(np.prod(of.shape)) for of in ideal.bits)
+    over = (8 * len(layered) - bits) / latents
+    keep(arguments, [*found, Overhead("photograph", "layered", bits / latents, over)])
     _draw_photograph(np.array(drawn), arguments.output / "photograph.png")
     header = ("bits a block", "bpp", "over KL, %", "I + log₂(I + 1) + 4, %", "ΔPSNR, dB", "J, %",
               "encode, s", "decode, s")  # fmt: skip
     return Table(header, rows)
+
+
+def keep(arguments: argparse.Namespace, found: Sequence[Overhead]) -> None:
+    """Put overheads in the table, in the place of what it held of their sources and coders."""
+    new = {(one.source, one.coder) for one in found}
+    kept = [one for one in read_overheads(arguments) if (one.source, one.coder) not in new]
+    with (arguments.output / OVERHEADS).open("w", newline="") as file:
+        csv.writer(file).writerows([Overhead._fields, *kept, *found])
+
+
+def read_overheads(arguments: argparse.Namespace) -> list[Overhead]:
+    """What earlier questions found; none where there is no file."""
+    path = arguments.output / OVERHEADS
+    if not path.is_file():
+        return []
+    with path.open(newline="") as file:
+        rows = list(csv.DictReader(file))
+    return [Overhead(r["source"], r["coder"], float(r["told"]), float(r["over"])) for r in rows]
+
+
+def picture(arguments: argparse.Namespace) -> Table:
+    """The asymptotic gap: what one pays for blocks that are not infinite."""
+    found = read_overheads(arguments)
+    if not found:
+        raise SystemExit(f"{arguments.output / OVERHEADS}: nothing yet; ask the other questions")
+    with matplotlib.rc_context(STYLE):
+        figure = Figure(figsize=(7.2, 4.4), layout="constrained")
+        axes = figure.subplots()
+    rows = []
+    for source_name, coder in dict.fromkeys((one.source, one.coder) for one in found):
+        own = [one for one in found if one[:2] == (source_name, coder) and one.over > 0]
+        own.sort(key=lambda one: one.told)
+        told, over = np.array([(one.told, one.over) for one in own]).T
+        style = "s--" if source_name == "photograph" else "o-"
+        axes.plot(told, over, style, ms=3.5, lw=1.1, label=f"{coder} ({source_name})")
+        rows += [(coder, source_name, f"{t:.3g}", f"{o:.3g}", f"{100 * o / t:.1f}")
+                 for t, o in zip(told, over, strict=True)]  # fmt: skip
+    told = np.geomspace(*axes.get_xlim()) if axes.get_xlim()[0] > 0 else np.geomspace(0.01, 1000)
+    axes.plot(told, [least_excess(t) for t in told], color="black", lw=0.9,
+              label="theory: what no block needs to exceed")  # fmt: skip
+    for level, style in ((0.5208, ":"), (0.2546, "-.")):
+        axes.axhline(level, color="grey", lw=0.8, ls=style)
+    axes.set(xlabel="divergence of a block (bits)", ylabel="bits over it", xscale="log",
+             yscale="log")  # fmt: skip
+    axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    figure.savefig(arguments.output / "picture.png", dpi=150)
+    return Table(("coder", "source", "bits a block", "bits over", "per cent"), rows)
 
 
 def _draw_photograph(drawn: np.ndarray, path: Path) -> None:
@@ -250,7 +334,8 @@ def _image(arguments: argparse.Namespace) -> np.ndarray:
     return open_images("bundled-crops")[0]
 
 
-QUESTIONS = {"quantizers": quantizers, "blocks": blocks, "photograph": photograph}
+QUESTIONS = {"quantizers": quantizers, "blocks": blocks, "photograph": photograph,
+             "picture": picture}  # fmt: skip
 
 
 def _panel() -> tuple[Figure, Any]:
