@@ -1,6 +1,7 @@
 """The figure of the ladder: bars of what each rung costs over the bound."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import matplotlib
 import numpy as np
@@ -17,6 +18,9 @@ _DIGITIZATION, _ASYMPTOTIC = "#56B4E9", "#E69F00"  # Okabe & Ito's palette
 
 def ladder_figure(rungs: Sequence[Rung], images: int) -> Figure:
     """One panel a λ, one bar a rung: digitization and, beyond it, the asymptotic part.
+
+    Where bytes cost less than the ideal, as those of bits-back, which infers a better posterior
+    than the model's, that part is hatched and lies within the bar.
 
     Lengths are in per cent of the bound's J, with 95 % intervals of the digitization where
     there are any. Raises ValueError where there is no rung.
@@ -50,6 +54,13 @@ def ladder_figure(rungs: Sequence[Rung], images: int) -> Figure:
     return figure
 
 
+def _asymptotic(length: float) -> dict[str, Any]:
+    """How the asymptotic part is drawn: what bytes save is hatched, back into the bar."""
+    if length >= 0:
+        return {"color": _ASYMPTOTIC}
+    return {"facecolor": "white", "edgecolor": _ASYMPTOTIC, "hatch": "/////", "lw": 0.5}
+
+
 def _panel(axes: Axes, rungs: Sequence[Rung], lmbda: float) -> None:
     for place, rung in enumerate(rungs):
         if lmbda not in rung.J:
@@ -64,7 +75,7 @@ def _panel(axes: Axes, rungs: Sequence[Rung], lmbda: float) -> None:
         total = first
         if lmbda in rung.asymptotic:
             second = rung.asymptotic[lmbda].value / unit
-            axes.barh(place, second, 0.62, first, color=_ASYMPTOTIC)
+            axes.barh(place, second, 0.62, first, **_asymptotic(second))
             total += second
         axes.annotate(f"{total:+.1f}", (max(total, first, 0.0), place), (3, 0), fontsize=6.5,
                       textcoords="offset points", va="center")  # fmt: skip
