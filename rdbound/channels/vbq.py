@@ -73,7 +73,7 @@ class VBQChannel(Channel):
         number = jnp.select(
             [bits == 1, bits <= 5, bits <= 10], [0 * k, ordinal, interval], reach + 1
         )
-        within = jnp.where(bits <= 10, jnp.maximum(bits - 6, 0), 0)
+        within = jnp.where(bits <= 10, jnp.maximum(bits - 6, 0), 0).astype(jnp.float32)
         excess = jnp.maximum(ordinal - 2**9 + 1, 1).astype(jnp.float32)
         deep = jnp.where(bits > 10, _ESCAPE + 1 + jnp.floor(jnp.log2(excess)), 0.0)
         return costs[row, reach + number] + within + deep
@@ -84,18 +84,20 @@ def _nearest(t: jax.Array, ratio: jax.Array, penalty: float) -> tuple[jax.Array,
     xi = ndtr(t)
     a_bit = 2.0 * penalty * ratio**2
 
-    def step(best, bits):
-        whole = jnp.ldexp(1.0, bits)
+    def step(best, tried):
+        bits, whole = tried
         for k in (jnp.floor(xi * whole), jnp.floor(xi * whole) + 1.0):
             offered = (jnp.mod(k, 2.0) == 1.0) & (k <= whole / 2)
             value = ndtri(jnp.where(offered, k, 1.0) / whole)
             loss = jnp.where(offered, (value - t) ** 2 + a_bit * bits, jnp.inf)
-            new = (loss, jnp.full(t.shape, bits), k.astype(jnp.int32), value)
+            new = (loss, jnp.full(t.shape, bits), k, value)
             taken = partial(jnp.where, loss < best[0])
             best = jax.tree.map(taken, new, best)
         return best, None
 
-    none = (jnp.full(t.shape, jnp.inf, t.dtype), jnp.ones(t.shape, jnp.int32),
-            jnp.ones(t.shape, jnp.int32), jnp.zeros_like(t))  # fmt: skip
-    (_, bits, k, value), _ = jax.lax.scan(step, none, jnp.arange(1, _BITS + 1, dtype=jnp.int32))
-    return bits, k, value
+    one = jnp.ones_like(t)
+    # As floats, which hold all these integers exactly.
+    tried = np.arange(1, _BITS + 1, dtype=t.dtype)
+    none = (jnp.full(t.shape, jnp.inf, t.dtype), one, one, jnp.zeros_like(t))
+    (_, bits, k, value), _ = jax.lax.scan(step, none, (tried, 2.0**tried))
+    return bits.astype(jnp.int32), k.astype(jnp.int32), value

@@ -58,9 +58,9 @@ def test_the_channel_takes_the_same_points_and_counts_the_same_bits(rng):
         streams = [Writer() for _ in range(2)]
         found = coder.write(1, posterior, prior, streams[0])
         channel = vbq_channel(code_points(), penalty).at_level(1)
-        sample, bits = channel(
-            *(Gaussian(*map(jnp.asarray, of)) for of in (posterior, prior)), jax.random.key(0)
-        )
+        both = (Gaussian(*map(jnp.asarray, of)) for of in (posterior, prior))
+        with jax.numpy_dtype_promotion("strict"):
+            sample, bits = channel(*both, jax.random.key(0))
         np.testing.assert_allclose(sample, found, atol=1e-4)
         assert 8 * len(streams[0].finish()) == pytest.approx(float(bits.sum()), abs=64)
 
