@@ -7,6 +7,7 @@ from rdbound.objective import DECODERS
 
 ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prior-scaled",
          "bound-layered-ideal", "bound-layered-coded", "bound-rec-ideal", "bound-rec-coded",
+         "bound-vbq-ideal", "bound-vbq-coded",
          "codec-dithered-ideal", "codec-dithered-coded", "codec-bits-back-ideal",
          "codec-bits-back-coded", "codec-bits-back-refined-ideal",
          "codec-bits-back-refined-coded", "codec-ideal", "codec-coded", "codec-refined-ideal",
@@ -17,8 +18,8 @@ ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prio
 def test_names_are_unique_and_in_the_tables_order():
     assert list(METHODS) == ORDER
     assert all(method.name == name for name, method in METHODS.items())
-    assert [method_order(name) for name in ORDER] == list(range(23))
-    assert method_order("somebody-else's") == 23, "unknown ones come last"
+    assert [method_order(name) for name in ORDER] == list(range(25))
+    assert method_order("somebody-else's") == 25, "unknown ones come last"
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)
@@ -33,7 +34,7 @@ def test_a_method_speaks_of_things_that_exist(method):
 
 def test_bytes_are_written_by_the_coder_whose_channel_judges_them():
     coded = [m for m in METHODS.values() if m.coder is not None]
-    assert [m.name for m in coded] == ["bound-layered-coded", "bound-rec-coded",
+    assert [m.name for m in coded] == ["bound-layered-coded", "bound-rec-coded", "bound-vbq-coded",
                                        "codec-dithered-coded", "codec-bits-back-coded",
                                        "codec-bits-back-refined-coded", "codec-coded",
                                        "codec-refined-coded"]  # fmt: skip
