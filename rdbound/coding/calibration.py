@@ -7,7 +7,7 @@ import numpy as np
 
 from rdbound.coding.codec import Codec, VectorCodec
 from rdbound.coding.densities import fitted_densities, histogram
-from rdbound.coding.dyadic import REACH, numbers_of
+from rdbound.coding.dyadic import SYMBOLS, symbols_of
 from rdbound.coding.range_coder import Writer
 from rdbound.coding.tables import FrequencyTable, Tables
 from rdbound.coding.vbq import ConditionalPrior, EmpiricalPrior, KnownPrior, code_lengths
@@ -19,6 +19,7 @@ from rdbound.coding.vbq_tables import (
     counted_tables,
     density_key,
     points_key,
+    tables_at,
 )
 from rdbound.coding.watching import (
     Latents,
@@ -31,7 +32,6 @@ from rdbound.ops.distributions import Gaussian
 
 __all__ = ["calibrated"]
 
-_SYMBOLS = 2 * REACH + 2
 _LATENTS = 400_000  # of a level that points are counted on, drawn from all data
 _ROUNDS = 8  # of choosing points by the lengths of codes and counting them again
 
@@ -102,10 +102,10 @@ def _again(
     known: KnownPrior, posterior: Any, spread: np.ndarray, tables: list[FrequencyTable]
 ) -> list[FrequencyTable]:
     """Tables of the points that are chosen by the lengths that ``tables`` give codes."""
-    counts = []
-    for node, penalty in enumerate(PENALTIES):
-        own = tables[node * PRIOR_SCALES.levels : (node + 1) * PRIOR_SCALES.levels]
-        counts.append(_counts(known, posterior, spread, penalty, own))
+    counts = [
+        _counts(known, posterior, spread, penalty, tables_at(tables, penalty))
+        for penalty in PENALTIES
+    ]
     return counted_tables(np.array(counts))
 
 
@@ -115,7 +115,6 @@ def _counts(
 ) -> np.ndarray:  # fmt: skip
     """How often each code point is taken, by the scale of the prior, [scales, symbols]."""
     lengths = None if tables is None else code_lengths(spread, tables)
-    number, _ = numbers_of(known.points(posterior, penalty, lengths))
-    place = np.where(np.abs(number) > REACH, _SYMBOLS - 1, number + REACH)
-    found = np.bincount(_SYMBOLS * spread + place, minlength=PRIOR_SCALES.levels * _SYMBOLS)
-    return found.reshape(PRIOR_SCALES.levels, _SYMBOLS)
+    place = symbols_of(known.points(posterior, penalty, lengths))
+    found = np.bincount(SYMBOLS * spread + place, minlength=PRIOR_SCALES.levels * SYMBOLS)
+    return found.reshape(PRIOR_SCALES.levels, SYMBOLS)

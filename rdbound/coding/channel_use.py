@@ -9,8 +9,8 @@ from rdbound.coding.codec import Codec
 from rdbound.coding.dyadic import lengths_of
 from rdbound.coding.range_coder import Writer
 from rdbound.coding.tables import Tables
-from rdbound.coding.vbq import ConditionalPrior
-from rdbound.coding.vbq_tables import KNOWN, PRIOR_SCALES, WEIGHED, node_of, points_key
+from rdbound.coding.vbq import ConditionalPrior, code_lengths
+from rdbound.coding.vbq_tables import KNOWN, WEIGHED, points_key, tables_at
 from rdbound.coding.watching import (
     Latents,
     WatchingCoder,
@@ -137,11 +137,8 @@ def _points(level: int, of: Latents, tables: Tables) -> tuple[np.ndarray, np.nda
     if key not in tables:
         return None
     known = ConditionalPrior(Gaussian(of.mu_hat, of.log_sigma_hat), of.mu.shape)
-    first = PRIOR_SCALES.levels * node_of(LN2)
-    own = tables[key][first : first + PRIOR_SCALES.levels]
-    groups = known.spread(Writer()).astype(np.int64)
-    lengths = lambda points, which: lengths_of(points, groups[which], own)  # noqa: E731
-    points = known.points(Gaussian(of.mu, of.log_sigma), LN2, lengths)
+    own, groups = tables_at(tables[key], LN2), known.spread(Writer()).astype(np.int64)
+    points = known.points(Gaussian(of.mu, of.log_sigma), LN2, code_lengths(groups, own))
     return lengths_of(points, groups, own), known.latent(points, of.mu.shape) - of.mu
 
 

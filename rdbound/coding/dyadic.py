@@ -15,13 +15,17 @@ from rdbound.coding.code_points import MOST_BITS, CodePoints
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import TOTAL, FrequencyTable
 
-__all__ = ["REACH", "lengths_of", "numbers_of", "read_points", "write_points"]
+__all__ = ["REACH", "SYMBOLS", "lengths_of", "numbers_of", "read_points", "symbols_of",
+           "write_points"]  # fmt: skip
 
 _SINGLE, _SHARED = 5, 10  # bits up to which points are counted singly, and in intervals
 _HALF = 2 ** (_SINGLE - 1)  # intervals on one side of ½
 _ESCAPE = 6  # bits of sign and length that follow an escape
 REACH = _HALF - 1 + (_SHARED - _SINGLE) * _HALF
 """The largest number that has a frequency of its own, 95."""
+
+SYMBOLS = 2 * REACH + 2
+"""Of a table, the escape's last."""
 
 
 def numbers_of(points: CodePoints) -> tuple[np.ndarray, np.ndarray]:
@@ -36,15 +40,20 @@ def numbers_of(points: CodePoints) -> tuple[np.ndarray, np.ndarray]:
     return side * number, within
 
 
+def symbols_of(points: CodePoints) -> np.ndarray:
+    """The place of each point's frequency in a table, int64 [n]."""
+    number, _ = numbers_of(points)
+    return np.where(np.abs(number) > REACH, SYMBOLS - 1, number + REACH)
+
+
 def lengths_of(points: CodePoints, groups: np.ndarray, tables: list[FrequencyTable]) -> np.ndarray:
     """Bits that :func:`write_points` takes for each point, float64 [n]."""
     number, _ = numbers_of(points)
     beyond = np.abs(number) > REACH
-    place = np.where(beyond, 2 * REACH + 1, number + REACH)
     costs = np.log2(TOTAL / np.array([table.frequencies for table in tables], np.float64))
     within = np.clip(points.bits - _SINGLE - 1, 0, _SHARED - _SINGLE - 1)
     deep = _ESCAPE + np.frexp(np.maximum(np.abs(number) - REACH, 1).astype(np.float64))[1]
-    return costs[groups, place] + np.where(beyond, deep, within)
+    return costs[groups, symbols_of(points)] + np.where(beyond, deep, within)
 
 
 def write_points(

@@ -13,7 +13,7 @@ import numpy as np
 from flax import nnx
 
 from rdbound.coding.densities import BINS
-from rdbound.coding.dyadic import REACH
+from rdbound.coding.dyadic import SYMBOLS
 from rdbound.coding.grid import SCALES
 from rdbound.coding.tables import (
     FrequencyTable,
@@ -91,7 +91,7 @@ def check_codes(model: Any, tables: Tables) -> None:
     shapes = () if shape is None else latent_shapes(model, shape)
     for level, (*_, channels) in enumerate(shapes):
         points = {
-            points_key(level, prior, weigh): (2 * REACH + 2, NODES * PRIOR_SCALES.levels)
+            points_key(level, prior, weigh): (SYMBOLS, NODES * PRIOR_SCALES.levels)
             for prior in KNOWN
             for weigh in WEIGHED
         }

@@ -18,7 +18,7 @@ from scipy.special import ndtr, ndtri
 
 from rdbound.coding.code_points import CodePoints, nearest_points
 from rdbound.coding.container import BitstreamError
-from rdbound.coding.dyadic import REACH, numbers_of, read_points, write_points
+from rdbound.coding.dyadic import SYMBOLS, read_points, symbols_of, write_points
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import FrequencyTable, table_from_weights
 from rdbound.ops.gaussian import LN2
@@ -27,7 +27,6 @@ __all__ = ["compress_posterior", "decompress_posterior", "quantized_posterior"]
 
 _MAGIC = b"RDV\x01"
 _HEAD = struct.Struct("<Iff")
-_SYMBOLS = 2 * REACH + 2
 _OCTAVE, _LEVELS = 4, 128  # of the logarithm of a count: steps an octave, and how many
 _DIMENSIONS, _SIDE = 8, 2**31
 _MOST = 2**31
@@ -44,14 +43,12 @@ def compress_posterior(means: np.ndarray, scales: np.ndarray, penalty: float = L
     Raises ValueError for shapes that differ, nothing to code, and what is not finite.
     """
     prior, points = _chosen(means, scales, penalty)
-    number, _ = numbers_of(points)
-    place = np.where(np.abs(number) > REACH, _SYMBOLS - 1, number + REACH)
-    coarse = _coarse(np.bincount(place, minlength=_SYMBOLS))
+    coarse = _coarse(np.bincount(symbols_of(points), minlength=SYMBOLS))
     stream = Writer()
     stream.integer(np.ndim(means), _DIMENSIONS + 1)
     stream.integers(np.array(np.shape(means), np.int64), _SIDE)
     stream.integers(coarse, _LEVELS)
-    write_points(stream, points, np.zeros(len(number), np.int64), [_table(coarse)])
+    write_points(stream, points, np.zeros(len(points.bits), np.int64), [_table(coarse)])
     payload = stream.finish()
     return _MAGIC + _HEAD.pack(zlib.crc32(payload), *prior) + payload
 
@@ -69,7 +66,7 @@ def decompress_posterior(data: bytes) -> np.ndarray:
         raise BitstreamError("truncated or damaged: the checksum of the stream does not match")
     stream = Reader(payload)
     shape = tuple(stream.integers(stream.integer(_DIMENSIONS + 1), _SIDE).tolist())
-    coarse = stream.integers(_SYMBOLS, _LEVELS)
+    coarse = stream.integers(SYMBOLS, _LEVELS)
     count = math.prod(shape)
     if not 0 < count < _MOST or not coarse.any():
         raise BitstreamError(f"no array of the shape {shape}")

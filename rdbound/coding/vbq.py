@@ -29,8 +29,8 @@ from rdbound.coding.vbq_tables import (
     PRIOR_SCALES,
     WEIGHED,
     density_key,
-    node_of,
     points_key,
+    tables_at,
 )
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
@@ -214,7 +214,7 @@ class VBQCoder(Coder):
     def _groups(self, level: int, spread: np.ndarray) -> tuple[np.ndarray, list[FrequencyTable]]:
         """(which table is each latent's, the tables of the level and the penalty)."""
         tables = self.tables[points_key(level, self._prior, self._weigh)]
-        return spread.astype(np.int64), _at(tables, self._penalty)
+        return spread.astype(np.int64), tables_at(tables, self._penalty)
 
 
 def code_lengths(groups: np.ndarray, tables: list[FrequencyTable]) -> Lengths:
@@ -229,12 +229,6 @@ def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
     """
     costs: list[np.ndarray] = []
     while (key := points_key(len(costs), KNOWN[0], WEIGHED[0])) in tables:
-        frequencies = np.array([table.frequencies for table in _at(tables[key], penalty)])
+        frequencies = np.array([table.frequencies for table in tables_at(tables[key], penalty)])
         costs.append(np.log2(TOTAL / frequencies).astype(np.float32))
     return VBQChannel(costs or None, PRIOR_SCALES.low, PRIOR_SCALES.step, penalty)
-
-
-def _at(tables: list[FrequencyTable], penalty: float) -> list[FrequencyTable]:
-    """Those of a penalty, one a scale of the prior."""
-    first = PRIOR_SCALES.levels * node_of(penalty)
-    return tables[first : first + PRIOR_SCALES.levels]

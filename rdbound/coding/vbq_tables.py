@@ -9,13 +9,13 @@ level the densities of its channels.
 
 import numpy as np
 
-from rdbound.coding.dyadic import REACH
+from rdbound.coding.dyadic import SYMBOLS
 from rdbound.coding.grid import EvenGrid
 from rdbound.coding.tables import FrequencyTable, table_from_weights
 from rdbound.ops.gaussian import LN2
 
 __all__ = ["KNOWN", "NODES", "PENALTIES", "PRIOR_SCALES", "WEIGHED", "counted_tables",
-           "density_key", "node_of", "points_key"]  # fmt: skip
+           "density_key", "node_of", "points_key", "tables_at"]  # fmt: skip
 
 PRIOR_SCALES = EvenGrid(-2.5, 0.25, 32)
 """Of the log-scales of priors."""
@@ -30,7 +30,6 @@ KNOWN = ("conditional", "empirical")
 WEIGHED = ("bits", "codes")
 """What a point costs an encoder: its own bits, or the length of its code."""
 
-_SYMBOLS = 2 * REACH + 2
 _POOLED, _UNIFORM = 16.0, 0.25  # counts that the tables of all scales, and no knowledge, weigh
 
 
@@ -55,6 +54,12 @@ def node_of(penalty: float) -> int:
     return int(np.searchsorted(2.0 * PENALTIES[:-1], penalty))
 
 
+def tables_at(tables: list[FrequencyTable], penalty: float) -> list[FrequencyTable]:
+    """Of a level's tables those for a penalty, one a scale of the prior."""
+    first = PRIOR_SCALES.levels * node_of(penalty)
+    return tables[first : first + PRIOR_SCALES.levels]
+
+
 def counted_tables(counts: np.ndarray) -> list[FrequencyTable]:
     """Of counts [NODES, PRIOR_SCALES.levels, symbols], one table each, in this order.
 
@@ -64,5 +69,5 @@ def counted_tables(counts: np.ndarray) -> list[FrequencyTable]:
     mirrored = counts.astype(np.float64)
     mirrored[..., :-1] = 0.5 * (mirrored[..., :-1] + mirrored[..., -2::-1])
     pooled = mirrored.sum(1, keepdims=True) + 1e-9
-    weights = mirrored + _POOLED * pooled / pooled.sum(-1, keepdims=True) + _UNIFORM / _SYMBOLS
-    return [table_from_weights(row) for row in weights.reshape(-1, _SYMBOLS)]
+    weights = mirrored + _POOLED * pooled / pooled.sum(-1, keepdims=True) + _UNIFORM / SYMBOLS
+    return [table_from_weights(row) for row in weights.reshape(-1, SYMBOLS)]

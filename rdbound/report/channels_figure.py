@@ -35,14 +35,9 @@ class DrawnChannel:
 def bits_figure(uses: Sequence[ChannelUse]) -> Figure:
     """A panel a level: the channels in the order of their KL, bits an element on a log axis."""
     levels = sorted({use.level for use in uses})
-    columns = min(len(levels), 4)
-    rows = -(-len(levels) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(1.0 + 3.2 * columns, 2.8 * rows), layout="constrained")
-        panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-        for axes in panels[len(levels) :]:
-            axes.set_axis_off()
-        for axes, level in zip(panels, levels, strict=False):
+        figure, panels = _panels(len(levels), 3.2, 2.8)
+        for axes, level in zip(panels, levels, strict=True):
             own = sorted((u for u in uses if u.level == level), key=lambda use: -use.kl)
             place = np.arange(len(own))
             bits = lambda name, own=own: [getattr(u, name) / u.share for u in own]  # noqa: E731
@@ -64,14 +59,9 @@ def bits_figure(uses: Sequence[ChannelUse]) -> Figure:
 
 def densities_figure(drawn: Sequence[DrawnChannel]) -> Figure:
     """A panel a channel: its prior, its aggregate posterior and what it costs."""
-    columns = min(len(drawn), 4)
-    rows = -(-len(drawn) // columns)
     with matplotlib.rc_context(STYLE):
-        figure = Figure(figsize=(1.0 + 2.3 * columns, 2.3 * rows), layout="constrained")
-        panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
-        for axes in panels[len(drawn) :]:
-            axes.set_axis_off()
-        for axes, one in zip(panels, drawn, strict=False):
+        figure, panels = _panels(len(drawn), 2.3, 2.3)
+        for axes, one in zip(panels, drawn, strict=True):
             axes.fill_between(one.at, one.prior, color="0.8", label="prior")
             axes.plot(one.at, one.posterior, color=_POINTS, lw=1.2, label="aggregate posterior")
             axes.set_title(_told(one.use), loc="left", fontsize=7)
@@ -79,6 +69,17 @@ def densities_figure(drawn: Sequence[DrawnChannel]) -> Figure:
         figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
                       ncols=2, frameon=False, fontsize=8)  # fmt: skip
     return figure
+
+
+def _panels(count: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
+    """A figure and ``count`` axes in it, at most four a row, of a size in inches."""
+    columns = min(count, 4)
+    rows = -(-count // columns)
+    figure = Figure(figsize=(1.0 + width * columns, height * rows), layout="constrained")
+    panels = np.atleast_1d(figure.subplots(rows, columns)).ravel()
+    for axes in panels[count:]:
+        axes.set_axis_off()
+    return figure, panels[:count]
 
 
 def _told(use: ChannelUse) -> str:
