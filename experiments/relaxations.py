@@ -129,7 +129,7 @@ def curves(checkpoint: Checkpoint, images, arguments) -> Table:
     left.set_ylim(top=float(true[0]) * 1.05)
     right.set(xlabel="steps", ylabel="true − relaxed J")
     right.axhline(0.0, color="black", lw=0.5)
-    left.legend(frameon=False, fontsize=7)
+    figure.legend(frameon=False, fontsize=7, loc="outside lower center", ncols=4)
     figure.savefig(arguments.output / "curves.png")
     header = ("relaxation", "J at the start", "least J", "least, %", "last, %", "true − relaxed")
     return Table(header, rows)
@@ -201,7 +201,7 @@ def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
     left.plot(z, jnp.round(z) ** 2, color="black", lw=0.8, label="rounded")
     left.set(xlabel="z", ylabel="E (sample of z)²")
     right.set(xlabel="z", ylabel="its gradient", ylim=(-8, 8))
-    left.legend(frameon=False, fontsize=7)
+    figure.legend(frameon=False, fontsize=7, loc="outside lower center", ncols=5)
     figure.savefig(arguments.output / "scalar.png")
     at = ("z = ¼", "½", "1")
     return Table(
