@@ -20,8 +20,8 @@ import numpy as np
 from rdbound.channels import Channel, make_channel
 from rdbound.checkpoint import load
 from rdbound.coding import CODERS, BitsBackCodec
-from rdbound.coding.bits_back import side_bytes
 from rdbound.coding.codecs import image_codec
+from rdbound.coding.side import side_bytes
 from rdbound.coding.vbq import VBQCoder, vbq_channel
 from rdbound.datum import image_datum
 from rdbound.images.files import read_image

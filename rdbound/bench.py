@@ -17,9 +17,10 @@ import numpy as np
 from flax import nnx
 
 from rdbound.checkpoint import Checkpoint
-from rdbound.coding.bits_back import side_bytes
 from rdbound.coding.codec import Codec
 from rdbound.coding.compiled import CompiledSides
+from rdbound.coding.lossless import is_lossless
+from rdbound.coding.side import side_bytes
 from rdbound.coding.vbq import vbq_channel
 from rdbound.datum import Datum, in_frame, resized
 from rdbound.distortion import SquaredError
@@ -91,11 +92,16 @@ class Bench:
       examples: what it is evaluated on.
       options: how.
 
-    Raises ValueError for an unknown method.
+    Raises ValueError for an unknown method, and for a lossless model.
     """
 
     def __init__(self, checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions):
         self.name, self.model = checkpoint.name, checkpoint.model
+        if is_lossless(self.model):
+            raise ValueError(
+                f"{self.name}: a lossless model has no distortion; its J at λ = 1 is "
+                "the length of what rdbound compress writes"
+            )
         self.distortion = checkpoint.distortion
         self.examples, self.options = examples, _with_code_points(options, checkpoint)
         self.vectors = isinstance(examples, VectorExamples)

@@ -3,7 +3,8 @@
 A distortion is any function (datum, x̂) → scalar, differentiable in x̂ and
 written for one datum, with its padding masked. λ multiplies it, so that its
 scale is part of what a λ means: MSE on 0–255 for images, mean squared error for
-vectors, 1 − MS-SSIM.
+vectors, 1 − MS-SSIM; or the bits that say what a lossy reconstruction leaves open, of a
+model whose J at λ = 1 is then the length of a lossless code.
 
 One from outside is named ``package.module:function``:
 
@@ -17,17 +18,26 @@ from outside must then be named by the user too.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 
 from rdbound.datum import Datum
 from rdbound.ops.ms_ssim import masked_ms_ssim
+from rdbound.ops.pixels import PixelDistribution
 from rdbound.registry import build, import_outside
 
-__all__ = ["DISTORTIONS", "Distortion", "MSSSIM", "SquaredError", "make_distortion"]
+__all__ = [
+    "DISTORTIONS",
+    "Distortion",
+    "MSSSIM",
+    "NegativeLogLikelihood",
+    "SquaredError",
+    "make_distortion",
+]
 
-Distortion = Callable[[Datum, jax.Array], jax.Array]
+Distortion = Callable[[Datum, Any], jax.Array]
 
 
 @dataclass(frozen=True)
@@ -64,9 +74,30 @@ class MSSSIM:
         return 1.0 - masked_ms_ssim(datum.x, x_hat, datum.mask)
 
 
+@dataclass(frozen=True)
+class NegativeLogLikelihood:
+    """Bits a pixel that the datum takes given what was conveyed, all colours together.
+
+    Of models whose reconstruction is a distribution of pixels
+    (:class:`rdbound.ops.pixels.PixelDistribution`). At λ = 1, J is the negative evidence
+    lower bound: the expected length of a bits-back code (Townsend et al. 2019).
+    """
+
+    def __call__(self, datum: Datum, x_hat: PixelDistribution) -> jax.Array:
+        """Bits a pixel; raises ValueError for a reconstruction that is no distribution."""
+        if not isinstance(x_hat, PixelDistribution):
+            raise ValueError(
+                "negative-log-likelihood is of models that say a distribution of pixels "
+                "(resnet-vae-lossless)"
+            )
+        bits = x_hat.bits(jnp.round(255.0 * datum.x))
+        return jnp.sum(datum.mask * bits) / datum.pixels
+
+
 DISTORTIONS: dict[str, Callable[..., Distortion]] = {
     "squared-error": SquaredError,
     "ms-ssim": MSSSIM,
+    "negative-log-likelihood": NegativeLogLikelihood,
 }
 
 

@@ -165,8 +165,10 @@ def _sides(of: Candidate) -> str:
 
     x, lmbda = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (of.shape, ()))
     conveyed, x_hat = jax.eval_shape(ask, state, x, jax.random.key(0), lmbda)
-    if x_hat.shape != of.shape:
-        raise ValueError(f"its synthesize answers {list(x_hat.shape)} to data {list(of.shape)}")
+    shapes = {leaf.shape for leaf in jax.tree.leaves(x_hat)}
+    if shapes != {of.shape}:
+        found = ", ".join(str(list(shape)) for shape in sorted(shapes))
+        raise ValueError(f"its synthesize answers {found} to data {list(of.shape)}")
     levels = ", ".join(str(list(sample.shape)) for sample, _ in conveyed)
     return f"sides: all answer data {list(of.shape)}, with latents {levels or 'of no level'}"
 

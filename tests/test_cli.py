@@ -17,6 +17,7 @@ from rdbound.cli import main
 from rdbound.models import make_model
 from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
+from tests.toy import LOSSLESS_SPEC, LosslessToy
 
 REFINEMENT = {
     "steps": 40,
@@ -234,6 +235,25 @@ def test_side_information_rides_along_and_comes_back(folder, tmp_path, size, rng
         text = _fails(capsys, "decompress", stream, tmp_path / "b.png", *checkpoint, "--force",
                       "--side-out", name)  # fmt: skip
         assert message in text
+
+
+@pytest.mark.parametrize("coder", [[], ["--coder", "rec"]])
+def test_a_lossless_checkpoint_gives_the_picture_back(folder, tmp_path, coder, capsys):
+    picture, stream, image = folder / "pictures" / "2.png", tmp_path / "a.rdb", tmp_path / "a.png"
+    file = save_checkpoint(tmp_path / "m.safetensors", LosslessToy(), LOSSLESS_SPEC)
+    checkpoint = ["--checkpoint", str(file), "--model", LOSSLESS_SPEC["name"]]
+    assert main(["compress", str(picture), str(stream), *checkpoint, *coder]) == 0
+    rate = 8 * stream.stat().st_size / np.prod(Image.open(picture).size)
+    assert f"{rate:.4f} bits per pixel" in capsys.readouterr().out
+    assert main(["decompress", str(stream), str(image), *checkpoint]) == 0
+    np.testing.assert_array_equal(Image.open(image), Image.open(picture))
+
+
+def test_a_lossless_checkpoint_is_not_evaluated_for_its_distortion(folder, tmp_path, capsys):
+    file = save_checkpoint(tmp_path / "m.safetensors", LosslessToy(), LOSSLESS_SPEC)
+    config = _evaluation(folder, tmp_path / "run", checkpoints=[str(file)], lmbdas=[1.0],
+                         outside=[LOSSLESS_SPEC["name"]])  # fmt: skip
+    assert "a lossless model has no distortion" in _fails(capsys, "evaluate", config)
 
 
 def test_mistakes_about_side_information_are_told(folder, tmp_path, capsys):

@@ -6,6 +6,7 @@ import pytest
 from rdbound.datum import Datum, image_datum, whole
 from rdbound.distortion import DISTORTIONS, MSSSIM, SquaredError, make_distortion
 from rdbound.ops.ms_ssim import masked_ms_ssim
+from rdbound.ops.pixels import PixelDistribution
 from rdbound.ops.quality import ms_ssim
 
 
@@ -32,7 +33,10 @@ def test_squared_error_is_mse_on_the_scale_of_its_peak(rng):
     assert float(SquaredError()(vector, y[0, :, 0])) == pytest.approx(expected, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", DISTORTIONS)
+_OF_IMAGES = [name for name in DISTORTIONS if name != "negative-log-likelihood"]
+
+
+@pytest.mark.parametrize("name", _OF_IMAGES)
 def test_a_distortion_is_zero_of_equals_and_blind_to_the_padding(name, rng):
     x, y = _pair(rng, 170, 180)
     datum = image_datum(x, 64)
@@ -44,6 +48,24 @@ def test_a_distortion_is_zero_of_equals_and_blind_to_the_padding(name, rng):
     assert value > 1e-3
     # Of squared error exactly; of MS-SSIM, whose windows shrink with the image, nearly.
     assert other == pytest.approx(value, rel=1e-6 if name == "squared-error" else 0.02)
+
+
+def test_the_likelihood_is_counted_a_pixel_and_not_in_the_padding(rng):
+    x, _ = _pair(rng, 20, 12)
+    datum, shape = image_datum(x, 16), (32, 16, 3)
+    mu = jnp.asarray(rng.uniform(0, 255, shape), jnp.float32)
+    said = PixelDistribution(mu, jnp.full(shape, 2.0), jnp.zeros(shape))
+    scale = np.exp(2.0)
+    above, below = ((x - np.asarray(mu)[:20, :12] + h) / scale for h in (0.5, -0.5))
+    mass = np.where(x == 255, 1, 1 / (1 + np.exp(-above)))
+    mass = mass - np.where(x == 0, 0, 1 / (1 + np.exp(-below)))
+    likelihood = make_distortion("negative-log-likelihood")
+    expected = -np.log2(mass).sum() / 240
+    assert float(likelihood(datum, said)) == pytest.approx(expected, rel=1e-3)
+    other = said._replace(mu=mu.at[20:].set(999.0))
+    assert float(likelihood(datum, other)) == pytest.approx(expected, rel=1e-3)
+    with pytest.raises(ValueError, match="models that say a distribution of pixels"):
+        likelihood(datum, datum.x)
 
 
 def test_ms_ssim_is_that_of_the_table_where_nothing_is_padded(rng):

@@ -1,4 +1,4 @@
-"""Latent models that are not part of the package: one of three sides, one of six."""
+"""Latent models that are not part of the package."""
 
 from functools import cache
 
@@ -9,9 +9,11 @@ from flax import nnx
 from rdbound.coding import Codec
 from rdbound.coding.calibration import calibrated
 from rdbound.ops.distributions import Gaussian, Mixture
+from rdbound.ops.pixels import PixelDistribution
 
 SPEC = {"name": "tests.toy:Toy", "form": "codec", "lmbda": [0.001, 0.1]}
-OUTSIDE = ("tests.toy:Toy",)
+LOSSLESS_SPEC = {"name": "tests.toy:LosslessToy", "form": "bound", "lmbda": [1.0, 1.0]}
+OUTSIDE = ("tests.toy:Toy", "tests.toy:LosslessToy")
 
 
 def _patches(x):
@@ -55,6 +57,19 @@ class Toy(nnx.Module):
 
     def synthesize(self, latents, lmbda):
         return _unpatches(self.decode(latents[1] / (20.0 * jnp.sqrt(lmbda)))) + 0.5
+
+
+class LosslessToy(Toy):
+    """A bound that says a distribution of pixels."""
+
+    lossless = True
+
+    def __init__(self, form="bound", lmbda_range=(1.0, 1.0), seed=0):
+        super().__init__(form, lmbda_range, seed)
+
+    def synthesize(self, latents, lmbda):
+        mu = 255.0 * super().synthesize(latents, lmbda)
+        return PixelDistribution(mu, jnp.full(mu.shape, 3.0), jnp.full(mu.shape, 0.3))
 
 
 @cache

@@ -17,5 +17,15 @@ from rdbound.coding.bits_back import BitsBackCodec
 from rdbound.coding.codec import Codec, VectorCodec
 from rdbound.coding.coders import CODERS, make_coder
 from rdbound.coding.container import BitstreamError
+from rdbound.coding.lossless import LosslessBitsBack, LosslessCodec
 
-__all__ = ["CODERS", "BitsBackCodec", "BitstreamError", "Codec", "VectorCodec", "make_coder"]
+__all__ = [
+    "CODERS",
+    "BitsBackCodec",
+    "BitstreamError",
+    "Codec",
+    "LosslessBitsBack",
+    "LosslessCodec",
+    "VectorCodec",
+    "make_coder",
+]

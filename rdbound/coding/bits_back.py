@@ -15,7 +15,7 @@ It is no walk of per-level coders, since its decoder infers from a later latent 
 earlier one was drawn by; the container is the same, with a code of its own.
 """
 
-from typing import NamedTuple
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -27,54 +27,37 @@ from rdbound.coding.container import (
     BITS_BACK,
     BitstreamError,
     Header,
-    named_coder,
     read_container,
-    write_container,
 )
 from rdbound.coding.families import make_tables
 from rdbound.coding.grid import SCALES
 from rdbound.coding.inference import inferred
 from rdbound.coding.limits import MAX_PIXELS, check_pixels
 from rdbound.coding.range_coder import Reader, Writer
-from rdbound.coding.shared import shared_integers
 from rdbound.coding.shifted import ScaledBoxes
+from rdbound.coding.side import (
+    Told,
+    own_side,
+    side_stack,
+    split,
+    told_container,
+    told_parameters,
+    without_filling,
+)
 from rdbound.coding.stack import BitStack
 from rdbound.coding.tables import Tables
-from rdbound.coding.two_levels import Frame, Placed, TwoLevels
+from rdbound.coding.two_levels import Frame, TwoLevels
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
 from rdbound.models.base import Evidence, LatentModel, check_lmbda
 from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.walk import latent_shapes
 
-__all__ = ["BitsBackCodec", "CarryingCodec", "Told", "side_bytes"]
+__all__ = ["BitsBackCodec", "CarryingCodec"]
 
 _MOST_STEPS = 1000
 STEPS = 300
 """Of inference, by default."""
-
-
-class Told(NamedTuple):
-    """A container and what was paid for.
-
-    Attributes:
-      data: the container, with the side information in it.
-      drawn: bits that ẑ was drawn with: what the decoder gets back.
-      filled: of these, bits that the side information did not have.
-    """
-
-    data: bytes
-    drawn: float
-    filled: int
-
-
-def side_bytes(data: bytes) -> int:
-    """Bytes of side information that a container of any coder carries; they are nobody's rate."""
-    found = named_coder(data)
-    if found is None or found[0] != BitsBackCodec.code:
-        return 0
-    side = found[1].get("side")
-    return side if type(side) is int and side >= 0 else 0
 
 
 class BitsBackCodec:
@@ -139,8 +122,8 @@ class BitsBackCodec:
         """
         header, payload = read_container(bytes(data), self.fingerprint)
         frame = self._frame(header)
-        length, filled, steps = _parameters(header)
-        text, words = _split(payload)
+        length, filled, steps = told_parameters(header, steps=_MOST_STEPS + 1)
+        text, words = split(payload)
         reader = Reader(text)
         levels = TwoLevels(self._of, self._boxes, frame, reader)
 
@@ -153,7 +136,7 @@ class BitsBackCodec:
             return y, z, stack.original()
 
         y, z, original = unless_lost(read)
-        side = _without_filling(original, filled, length)
+        side = without_filling(original, filled, length)
         if reader.crc != header.index_crc or not reader.exhausted() or side is None:
             raise BitstreamError(OTHER_ARITHMETIC)
         return as_image(header, finite(self._of.synthesize(levels.state(z, y)))), side
@@ -170,17 +153,15 @@ class BitsBackCodec:
         if not all(np.isfinite(leaf).all() for leaf in inference):
             raise ValueError("what is inferred of z is not finite: the model cannot code this")
         q = levels.placed(inference)
-        stack, filled = _filled(side, q)
-        before = stack.bits
-        z = q.values(stack.pop(q.groups, q.tables))
-        drawn = before - stack.bits
-        levels.push_y_and_z(stack, z, y)
+        drawn: list[np.ndarray] = []
+        of = side_stack(side, len(q.groups),
+                        lambda stack: drawn.append(stack.pop(q.groups, q.tables)))  # fmt: skip
+        levels.push_y_and_z(of.stack, q.values(drawn[-1]), y)
         levels.posterior(inference)
-        parameters = {"filled": filled, "side": len(side), "steps": self._steps}
+        parameters = {"filled": of.filled, "side": len(side), "steps": self._steps}
         header = Header(self.fingerprint, writer.crc, lmbda, size[0], size[1], self.code,
                         parameters)  # fmt: skip
-        payload = _joined(writer.finish(), stack.words)
-        return Told(write_container(header, payload), drawn, max(0, drawn - 8 * len(side)))
+        return told_container(header, writer.finish(), of)
 
     def _frame(self, header: Header) -> "Frame":
         if header.coder != self.code:
@@ -201,17 +182,18 @@ class CarryingCodec:
     As much of a known generator as the latents can take, so that no initial bits are paid for.
 
     Args:
-      codec: that writes and reads.
+      codec: that writes and reads: this one or
+        :class:`rdbound.coding.lossless.LosslessBitsBack`.
     """
 
-    def __init__(self, codec: BitsBackCodec):
+    def __init__(self, codec: Any):
         self._codec = codec
 
     def compress(self, image: np.ndarray, lmbda: float | None = None,
                  evidence: Evidence | None = None) -> bytes:  # fmt: skip
         """As :meth:`rdbound.coding.Codec.compress`; :func:`side_bytes` of it are no rate."""
         check_image(image)
-        side = shared_integers(1, 0, self._codec.takes(image.shape) // 2 + 64).tobytes()
+        side = own_side(self._codec.takes(image.shape))
         return self._codec.compress(image, lmbda, side, evidence).data
 
     def decompress(self, data: bytes) -> np.ndarray:
@@ -229,50 +211,3 @@ def _check_model(model: LatentModel) -> None:
             "the coder 'bits-back' serves codecs of images with two levels, the first with a "
             "density a channel (Res-hyper); the coder 'rounding' serves any codec"
         )
-
-
-def _filled(side: bytes, q: Placed) -> tuple[BitStack, int]:
-    """(the side information with so many known words beneath that Q can be drawn, how many)."""
-    above = np.frombuffer(side + b"\0" * (-len(side) % 4), "<u4").astype(np.uint32)
-    enough = len(q.groups) + 64  # no symbol takes more than 20 bits
-    stack = BitStack(np.concatenate([_filling(enough), above]), whole=True)
-    before = stack.bits
-    stack.pop(q.groups, q.tables)
-    wanted = -(-(before - stack.bits) // 32) + 2  # the coder's own state beside
-    filled = max(0, wanted - len(above))
-    return BitStack(np.concatenate([_filling(filled), above]), whole=True), filled
-
-
-def _filling(count: int) -> np.ndarray:
-    """Known words, uint32 [count]: the same on top however many there are beneath."""
-    return (shared_integers(0, 0, count) >> np.uint64(32)).astype(np.uint32)[::-1]
-
-
-def _without_filling(words: np.ndarray, filled: int, length: int) -> bytes | None:
-    """The side information; None where the words are not what the encoder began with."""
-    if len(words) != filled + -(-length // 4):
-        return None
-    above = words[filled:].astype("<u4").tobytes()
-    whole = np.array_equal(words[:filled], _filling(filled)) and not any(above[length:])
-    return above[:length] if whole else None
-
-
-def _parameters(header: Header) -> tuple[int, int, int]:
-    """(bytes of side information, words filled up, steps of inference)."""
-    found = [header.parameters.get(name) for name in ("side", "filled", "steps")]
-    limits = (2**40, 2**32, _MOST_STEPS + 1)
-    if not all(type(x) is int and 0 <= x < most for x, most in zip(found, limits, strict=True)):
-        raise BitstreamError("malformed header: the parameters of bits-back are not integers")
-    return found[0], found[1], found[2]  # type: ignore[return-value]
-
-
-def _joined(text: bytes, words: np.ndarray) -> bytes:
-    return len(text).to_bytes(4, "little") + text + words.astype("<u4").tobytes()
-
-
-def _split(payload: bytes) -> tuple[bytes, np.ndarray]:
-    length = int.from_bytes(payload[:4], "little")
-    words = payload[4 + length :]
-    if len(payload) < 4 + length or len(words) % 4:
-        raise BitstreamError("malformed payload: its parts do not fit")
-    return payload[4 : 4 + length], np.frombuffer(words, "<u4").astype(np.uint32)

@@ -31,7 +31,7 @@ from rdbound.coding.container import (
     write_container,
 )
 from rdbound.coding.families import make_tables
-from rdbound.coding.framed import Framed
+from rdbound.coding.framed import in_frames
 from rdbound.coding.limits import MAX_PIXELS, check_pixels
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import Tables
@@ -141,7 +141,8 @@ class _Codec(ABC):
             posterior = of.posterior(level, state, known[level])
             return self.coder.write(level, posterior, prior, writer), None
 
-        walk(of, rate, len(known), step)
+        state = walk(of, rate, len(known), step).state
+        self._write_rest(of, state, x, size, writer)
         header = Header(self.fingerprint, writer.crc, float(rate), height, width, self.coder.code,
                         self.coder.parameters)  # fmt: skip
         return write_container(header, writer.finish())
@@ -155,11 +156,26 @@ class _Codec(ABC):
         def step(level, prior, state):
             return coder.read(level, prior, shapes[level], reader), None
 
+        def read() -> Callable[[], np.ndarray]:
+            walked = walk(of, jnp.float32(header.lmbda), len(shapes), step)
+            return self._read_rest(of, walked.state, header, reader)
+
         of = self._sides(header.height, header.width)
-        walked = unless_lost(lambda: walk(of, jnp.float32(header.lmbda), len(shapes), step))
+        decoded = unless_lost(read)
         if reader.crc != header.index_crc or not reader.exhausted():
             raise BitstreamError(OTHER_ARITHMETIC)
-        return header, finite(of.synthesize(walked.state))
+        return header, decoded()
+
+    def _write_rest(  # noqa: B027 (most have nothing to add)
+        self, of: Sides, state: Any, x: Any, size: tuple[int, ...], writer: Writer
+    ) -> None:
+        """What follows the latents: nothing, where the reconstruction is what is decoded."""
+
+    def _read_rest(
+        self, of: Sides, state: Any, header: Header, reader: Reader
+    ) -> Callable[[], np.ndarray]:
+        """What makes the datum of all that was read, once it is known to be right."""
+        return lambda: finite(of.synthesize(state))
 
     def _coder_of(self, header: Header) -> Coder:
         """The coder that a container names, whatever this codec writes with."""
@@ -289,7 +305,7 @@ class Codec(_Codec):
     def _sides(self, height: int, width: int) -> Sides:
         size = self._padded(height, width)
         if getattr(self._model, "framed", False) and not is_large(*size):
-            return Framed(self._compiled, size, self.stride)
+            return in_frames(self._model, self._compiled, size)
         return self.windows.sides(*size)
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:

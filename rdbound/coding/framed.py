@@ -14,7 +14,7 @@ from rdbound.coding.compiled import CompiledSides
 from rdbound.datum import frame_of, of_size
 from rdbound.ops.frames import Extent
 
-__all__ = ["Framed"]
+__all__ = ["Framed", "in_frames"]
 
 
 class Framed:
@@ -64,6 +64,11 @@ class Framed:
     def _filled(self, tree: Any) -> Any:
         """Arrays of three axes with zeros in the rest of the frame."""
         return _of_size(tree, self._size, self._frame)
+
+
+def in_frames(model: Any, of: CompiledSides, size: tuple[int, int]) -> Any:
+    """The sides for images of one padded size: in a frame where the model is ``framed``."""
+    return Framed(of, size, model.stride) if getattr(model, "framed", False) else of
 
 
 def _of_size(tree: Any, now: tuple[int, int], then: tuple[int, int]) -> Any:

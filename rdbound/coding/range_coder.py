@@ -14,9 +14,12 @@ import numpy as np
 
 from rdbound.coding.tables import FrequencyTable
 
-__all__ = ["LARGEST", "Reader", "UnreadableError", "Writer", "integers"]
+__all__ = ["LARGEST", "ROWS", "Reader", "UnreadableError", "Writer", "integers"]
 
 LARGEST = 2**30  # magnitudes of symbols stay below this
+
+ROWS = constriction.stream.model.Categorical(perfect=False)
+"""The entropy model of symbols that have a row of probabilities each."""
 
 _DIGIT = 16  # bits of one digit of a plainly coded integer
 
@@ -92,6 +95,10 @@ class Writer(_Checked):
                 self._encoder.encode((values % 2**_DIGIT).astype(np.int32), uniform)
             values = values >> _DIGIT
 
+    def rows(self, values: np.ndarray, probabilities: np.ndarray) -> None:
+        """Write 0 ≤ values [n], each by its own row of float32 ``probabilities`` [n, symbols]."""
+        self._encoder.encode(values.astype(np.int32), ROWS, probabilities)
+
     def finish(self) -> bytes:
         """All that was written, without zero bytes at the end: the reader supplies them."""
         words = self._encoder.get_compressed()
@@ -143,6 +150,10 @@ class Reader(_Checked):
                 digits = np.asarray(self._decoder.decode(uniform, count), np.int64)
                 values += digits << (_DIGIT * place)
         return values
+
+    def rows(self, probabilities: np.ndarray) -> np.ndarray:
+        """Read int32 [n], each by its own row of ``probabilities`` [n, symbols]."""
+        return np.asarray(self._decoder.decode(ROWS, probabilities), np.int32)
 
     def exhausted(self) -> bool:
         """False where data is certainly left over."""

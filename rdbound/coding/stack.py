@@ -8,7 +8,7 @@ beside the stack (:class:`rdbound.coding.range_coder.Writer`), in the order of r
 import constriction
 import numpy as np
 
-from rdbound.coding.range_coder import LARGEST, Reader, UnreadableError, Writer
+from rdbound.coding.range_coder import LARGEST, ROWS, Reader, UnreadableError, Writer
 from rdbound.coding.tables import FrequencyTable
 
 __all__ = ["BitStack", "read_excess", "write_excess"]
@@ -72,6 +72,29 @@ class BitStack:
                 coded = np.asarray(self._coder.decode(table.model, len(place)), np.int32)
                 values[place] = coded - table.reach
         return values
+
+    def push_rows(self, values: np.ndarray, probabilities: np.ndarray) -> None:
+        """Push 0 ≤ values [n], each by its own row of float32 ``probabilities`` [n, symbols]."""
+        self._coder.encode_reverse(values.astype(np.int32), ROWS, probabilities)
+
+    def pop_rows(self, probabilities: np.ndarray) -> np.ndarray:
+        """Pop int32 [n], each by its own row of ``probabilities`` [n, symbols]."""
+        return np.asarray(self._coder.decode(ROWS, probabilities), np.int32)
+
+    def push_bits(self, values: np.ndarray, bits: int) -> None:
+        """Push 0 ≤ values [n] < 2^bits, all values alike; ``bits`` is at most 16."""
+        if bits and len(values):
+            self._coder.encode_reverse(values.astype(np.int32), _uniform(bits))
+
+    def pop_bits(self, count: int, bits: int) -> np.ndarray:
+        """Pop int64 [count] below 2^bits."""
+        if not bits or not count:
+            return np.zeros(count, np.int64)
+        return np.asarray(self._coder.decode(_uniform(bits), count), np.int64)
+
+
+def _uniform(bits: int) -> constriction.stream.model.Uniform:
+    return constriction.stream.model.Uniform(1 << bits)
 
 
 def _in_order(groups: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:

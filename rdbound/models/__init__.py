@@ -14,6 +14,7 @@ from functools import partial
 from rdbound.models.base import LatentModel
 from rdbound.models.factorized import check_form
 from rdbound.models.hyperprior import SIZES
+from rdbound.models.lossless_vae import LOSSLESS, LosslessVAE
 from rdbound.models.mlp import MLP
 from rdbound.models.res_context import ResContext
 from rdbound.models.res_hyper import ResHyper
@@ -27,6 +28,7 @@ MODELS: dict[str, Callable] = {
     **{f"res-hyper-{size}": partial(ResHyper, size) for size in SIZES},
     **{f"res-context-{size}": partial(ResContext, size) for size in SIZES},
     **{f"resnet-vae-{size}": partial(ResNetVAE, size) for size in HIERARCHIES},
+    **{f"resnet-vae-{size}": partial(LosslessVAE, size) for size in LOSSLESS},
     "mlp": MLP,
 }
 

@@ -16,7 +16,9 @@ Most models need less: one with the three sides ``infer(x, lmbda)``,
 ``prior(level, latents, lmbda)`` and ``synthesize(latents, lmbda)`` is a latent
 model too (:class:`Flat`). A model knows nothing of channels. One of images whose every
 layer that looks beside a place goes through :func:`rdbound.ops.frames.confined` says
-``framed = True``, and images of many sizes share its programs. Names of parts that a
+``framed = True``, and images of many sizes share its programs. One whose
+reconstruction is a distribution of pixels (:class:`rdbound.ops.pixels.PixelDistribution`)
+says ``lossless = True``. Names of parts that a
 checkpoint in int8 is to keep in float16 stand in ``precise``.
 
 A whole model, for vectors [n], one level deep:

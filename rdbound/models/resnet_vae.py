@@ -42,7 +42,17 @@ from rdbound.models.hyperprior import (
 from rdbound.models.layers import Down, FasterBlock, Linear, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian, Prior
 
-__all__ = ["FINEST", "HIERARCHIES", "ResNetVAE", "LevelGroup", "smooth_log"]
+__all__ = [
+    "FINEST",
+    "HIERARCHIES",
+    "HierarchyState",
+    "Level",
+    "LevelGroup",
+    "ResNetVAE",
+    "of_scale",
+    "set_bias",
+    "smooth_log",
+]
 
 
 @dataclass(frozen=True)
@@ -101,16 +111,17 @@ def smooth_log(v: jax.Array) -> jax.Array:
     return jnp.where(v < -60.0, v * ln2 - jnp.log(ln2), jnp.log(scale))
 
 
-def _of_scale(sigma: np.ndarray | float) -> np.ndarray:
+def of_scale(sigma: np.ndarray | float) -> np.ndarray:
     """The ``v`` whose smooth scale is ``sigma``."""
     return np.log2(np.expm1(np.asarray(sigma) * np.log(2.0)))
 
 
-_V_POSTERIOR = float(_of_scale(np.exp(LOG_SIGMA_POSTERIOR)))
+_V_POSTERIOR = float(of_scale(np.exp(LOG_SIGMA_POSTERIOR)))
 _V_SILENT = -4.0  # of priors that begin at about the scale of their posteriors
 
 
-def _set_bias(head: Moments, where: slice | np.ndarray, value: np.ndarray | float) -> None:
+def set_bias(head: Moments, where: slice | np.ndarray, value: np.ndarray | float) -> None:
+    """Set entries of the bias of ``head``."""
     bias = head.bias
     assert bias is not None
     bias[...] = bias[...].at[where].set(value)
@@ -167,7 +178,7 @@ class Level(nnx.Module):
         self.finer = None if finer is None else Up(width, finer, 2, **kw)
         kernel = self.to_posterior.kernel
         kernel[...] = kernel[...].at[:, self.latent :].set(0.0)
-        _set_bias(self.to_posterior, slice(self.latent, None), _V_POSTERIOR)
+        set_bias(self.to_posterior, slice(self.latent, None), _V_POSTERIOR)
 
     def start_as(self, first: int, root: np.ndarray) -> None:
         """Convey as many components, from the ``first`` on, of features that are theirs.
@@ -183,7 +194,7 @@ class Level(nnx.Module):
         says = jnp.zeros_like(self.tell.kernel[...])
         self.tell.kernel[...] = says.at[place, own].set(1.0 / root[own])
         assert self.to_prior is not None
-        _set_bias(self.to_prior, self.latent + place, _of_scale(root[own] ** 2))
+        set_bias(self.to_prior, self.latent + place, of_scale(root[own] ** 2))
 
     def start_silent(self) -> None:
         """See what the state lacks of the features, and say next to nothing of it."""
@@ -193,7 +204,7 @@ class Level(nnx.Module):
         self.look.kernel[...], self.from_state.kernel[...] = one, -one
         for kernel in (self.to_posterior.kernel, self.tell.kernel):
             kernel[...] = 0.1 * kernel[...]
-        _set_bias(self.to_prior, slice(self.latent, None), _V_SILENT)
+        set_bias(self.to_prior, slice(self.latent, None), _V_SILENT)
 
     def moments(self, state: Any, features: jax.Array, e: jax.Array | None):
         """(means, log-scales) of the posterior: means in the unit of features, [h, w, latent]."""
@@ -232,6 +243,9 @@ class ResNetVAE(nnx.Module):
     """
 
     framed = True  # every layer that looks aside is confined
+    hierarchies = HIERARCHIES
+    finest = FINEST
+    outputs = 3  # numbers a pixel that the decoder ends in
     # The linear path: the picture itself goes by it.
     precise = ("rise", "look", "from_state", "to_posterior", "tell", "finer", "to_x")
 
@@ -244,14 +258,15 @@ class ResNetVAE(nnx.Module):
         seed: int = 0,
         mse_per_unit: Unit = 1.0,
     ):
-        if size not in HIERARCHIES:
-            raise ValueError(f"unknown size {size!r}: choose one of {', '.join(HIERARCHIES)}")
-        groups = HIERARCHIES[size]
+        if size not in self.hierarchies:
+            known = ", ".join(self.hierarchies)
+            raise ValueError(f"unknown size {size!r}: choose one of {known}")
+        groups = self.hierarchies[size]
         self.form = check_form(form)
         self.lmbda_range = tuple(lmbda_range)
         self.compute = compute
         self.mse_per_unit = float(mse_per_unit)
-        self.strides = tuple(FINEST * 2**k for k in reversed(range(len(groups))))
+        self.strides = tuple(self.finest * 2**k for k in reversed(range(len(groups))))
         self.stride = self.strides[0]
         e = RATE_WIDTH if lmbda_range[0] < lmbda_range[1] else 0
         rngs = nnx.Rngs(seed)
@@ -264,7 +279,7 @@ class ResNetVAE(nnx.Module):
 
     def _build_up(self, groups, e, kw):
         widths = [3, *(group.width for group in reversed(groups))]
-        factors = (FINEST, *[2] * (len(groups) - 1))
+        factors = (self.finest, *[2] * (len(groups) - 1))
         self.rise = nnx.List(
             [Down(a, b, f, **kw) for a, b, f in zip(widths[:-1], widths[1:], factors, strict=True)]
         )
@@ -280,7 +295,7 @@ class ResNetVAE(nnx.Module):
                 group_of.append(place)
         self.levels = nnx.List(levels)
         self.group_of = tuple(group_of)
-        self.to_x = Up(groups[-1].width, 3, FINEST, rngs=kw["rngs"])
+        self.to_x = Up(groups[-1].width, self.outputs, self.finest, rngs=kw["rngs"])
 
     def _start_from_klt(self, widths):
         """Make the linear path a transform codec, by what its levels at stride 16 convey."""

@@ -11,11 +11,11 @@ import numpy as np
 from PIL import Image
 
 from rdbound.checkpoint import Checkpoint, load, resolve
-from rdbound.coding import BitsBackCodec, BitstreamError, Codec
-from rdbound.coding.bits_back import side_bytes
-from rdbound.coding.codecs import bits_back_codec
+from rdbound.coding import BitsBackCodec, BitstreamError
+from rdbound.coding.codecs import bits_back_codec, level_codec, uses_bits_back
 from rdbound.coding.container import named_coder
 from rdbound.coding.limits import MAX_PIXELS
+from rdbound.coding.side import side_bytes
 from rdbound.images.files import read_image
 
 __all__ = ["compress_file", "decompress_file", "refuse_overwriting"]
@@ -52,14 +52,15 @@ def compress_file(
     Raises ValueError as what it calls does, and where ``target`` is there already, or is
     one of the files that are read.
     """
-    if side is not None and coder != BitsBackCodec.name:
-        raise ValueError(f"{side}: only the coder 'bits-back' takes side information along")
     others = [] if side is None else [side]
     _check_target(target, force, source, resolve(checkpoint), *others)
     loaded = _loaded(checkpoint, outside)
+    carries = uses_bits_back(loaded.model, coder)
+    if side is not None and not carries:
+        raise ValueError(f"{side}: only the coder 'bits-back' takes side information along")
     image = read_image(source, max_pixels)
     pixels, options = image.shape[0] * image.shape[1], options or {}
-    if coder == BitsBackCodec.name:
+    if carries:
         carrying = bits_back_codec(loaded.model, loaded.tables, max_pixels, **options)
         carried = b"" if side is None else side.read_bytes()
         told = carrying.compress(image, lmbda, carried)
@@ -69,7 +70,7 @@ def compress_file(
             f"{8 * (len(told.data) - len(carried)) / pixels:.4f} bits per pixel, "
             f"{told.filled / pixels:.4f} of them for lack of more"
         )
-    codec = Codec(loaded.model, loaded.tables, coder, max_pixels, **options)
+    codec = level_codec(loaded.model, loaded.tables, coder, max_pixels, **options)
     data = codec.compress(image, lmbda)
     _write(target, data)
     return f"{target}: {len(data)} bytes, {8 * len(data) / pixels:.4f} bits per pixel"
@@ -104,10 +105,10 @@ def decompress_file(
     loaded = _loaded(checkpoint, outside)
     try:
         if carries:
-            codec = BitsBackCodec(loaded.model, loaded.tables, max_pixels)
+            codec = bits_back_codec(loaded.model, loaded.tables, max_pixels)
             image, carried = codec.decompress(data)
         else:
-            image = Codec(loaded.model, loaded.tables, max_pixels=max_pixels).decompress(data)
+            image = level_codec(loaded.model, loaded.tables, None, max_pixels).decompress(data)
     except BitstreamError as error:
         raise ValueError(f"{source}: {error}") from None
     _write(target, _encoded(image, LOSSLESS[kind]))

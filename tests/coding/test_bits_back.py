@@ -12,10 +12,11 @@ from flax import nnx
 
 from rdbound.channels.anchored import anchored
 from rdbound.coding import BitsBackCodec, BitstreamError, Codec
-from rdbound.coding.bits_back import CarryingCodec, side_bytes
+from rdbound.coding.bits_back import CarryingCodec
 from rdbound.coding.codecs import bits_back_codec
 from rdbound.coding.container import Header, named_coder, read_container, write_container
 from rdbound.coding.inference import inferred
+from rdbound.coding.side import side_bytes
 from rdbound.datum import image_datum
 from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.ops.gaussian import LN2
