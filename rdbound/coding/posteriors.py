@@ -1,17 +1,20 @@
 """Arrays of a mean-field posterior as bytes: variational Bayesian quantization of models.
 
-    data = compress_posterior(means, scales, penalty=0.7)
+    data = compress_posterior(means, scales, penalty=0.7, rounds=5)
     values = decompress_posterior(data)
 
 Weights of a Bayesian neural network, the vectors of a word embedding: whatever has a mean and a
 scale for each number. The prior is N(m, s²) with the mean and the variance of all
 the posterior's means (Yang, Bamler & Mandt 2020, section 4.2); it and the frequencies of the code
-points are in the bytes, so that nothing else is needed to read them.
+points are in the bytes, so that nothing else is needed to read them. An entropy coder does not
+write a point's bits: ``rounds`` choose the points again by what their codes cost,
+entropy-constrained quantization (Chou, Lookabaugh & Gray 1989). A reader does not notice.
 """
 
 import math
 import struct
 import zlib
+from functools import partial
 
 import numpy as np
 from scipy.special import ndtr, ndtri
@@ -21,6 +24,7 @@ from rdbound.coding.container import BitstreamError
 from rdbound.coding.dyadic import SYMBOLS, read_points, symbols_of, write_points
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.tables import FrequencyTable, table_from_weights
+from rdbound.coding.vbq import code_lengths
 from rdbound.ops.gaussian import LN2
 
 __all__ = ["compress_posterior", "decompress_posterior", "quantized_posterior"]
@@ -32,18 +36,22 @@ _DIMENSIONS, _SIDE = 8, 2**31
 _MOST = 2**31
 
 
-def compress_posterior(means: np.ndarray, scales: np.ndarray, penalty: float = LN2) -> bytes:
+def compress_posterior(
+    means: np.ndarray, scales: np.ndarray, penalty: float = LN2, rounds: int = 0
+) -> bytes:
     """Code points near the means, as near as the scales ask for.
 
     Args:
       means: of the posterior, any shape.
       scales: its standard deviations, positive, of the same shape.
       penalty: nats of the posterior's log-density that a bit must save.
+      rounds: of choosing again by the codes that the round before led to; 0 chooses by the
+        points' bits, as the paper does.
 
     Raises ValueError for shapes that differ, nothing to code, and what is not finite.
     """
-    prior, points = _chosen(means, scales, penalty)
-    coarse = _coarse(np.bincount(symbols_of(points), minlength=SYMBOLS))
+    prior, points = _chosen(means, scales, penalty, rounds)
+    coarse = _coarse(points)
     stream = Writer()
     stream.integer(np.ndim(means), _DIMENSIONS + 1)
     stream.integers(np.array(np.shape(means), np.int64), _SIDE)
@@ -78,20 +86,20 @@ def decompress_posterior(data: bytes) -> np.ndarray:
 
 
 def quantized_posterior(
-    means: np.ndarray, scales: np.ndarray, penalty: float = LN2
+    means: np.ndarray, scales: np.ndarray, penalty: float = LN2, rounds: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
     """(the values that bytes would give, float32, the bits of each code point).
 
     Args: and errors as of :func:`compress_posterior`. The bits are those of the points
     themselves, before the entropy code.
     """
-    prior, points = _chosen(means, scales, penalty)
+    prior, points = _chosen(means, scales, penalty, rounds)
     shape = np.shape(means)
     return _values(points, *prior).reshape(shape), points.bits.reshape(shape)
 
 
 def _chosen(
-    means: np.ndarray, scales: np.ndarray, penalty: float
+    means: np.ndarray, scales: np.ndarray, penalty: float, rounds: int
 ) -> tuple[tuple[float, float], CodePoints]:
     """((mean, scale) of the prior, float32 numbers; the points)."""
     mu, sigma = np.asarray(means, np.float64), np.asarray(scales, np.float64)
@@ -101,13 +109,17 @@ def _chosen(
         raise ValueError("a mean that is not finite, or a scale that is not positive")
     centre = float(np.float32(mu.mean()))
     spread = float(np.float32(max(mu.std(), np.finfo(np.float32).tiny)))
-    points = nearest_points(
+    choose = partial(
+        nearest_points,
         ndtr((mu.ravel() - centre) / spread),
         mu.ravel(),
         sigma.ravel(),
         penalty,
         lambda at, which: centre + spread * ndtri(at),
     )
+    points = choose()
+    for _ in range(rounds):
+        points = choose(code_lengths(np.zeros(mu.size, np.int64), [_table(_coarse(points))]))
     return (centre, spread), points
 
 
@@ -115,8 +127,9 @@ def _values(points: CodePoints, mean: float, scale: float) -> np.ndarray:
     return (mean + scale * ndtri(points.value)).astype(np.float32)
 
 
-def _coarse(counts: np.ndarray) -> np.ndarray:
-    """Counts as steps of their logarithm, at least 1 where there is any."""
+def _coarse(points: CodePoints) -> np.ndarray:
+    """Counts of symbols as steps of their logarithm, at least 1 where there is any."""
+    counts = np.bincount(symbols_of(points), minlength=SYMBOLS)
     steps = np.rint(_OCTAVE * np.log2(np.maximum(counts, 1))) + 1
     return np.where(counts > 0, np.minimum(steps, _LEVELS - 1), 0).astype(np.int64)
 

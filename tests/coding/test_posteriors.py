@@ -38,6 +38,22 @@ def test_the_bytes_are_the_entropy_of_the_points(rng):
     assert written > 0.98 * entropy
 
 
+@pytest.mark.parametrize("penalty", [0.3, 3.0])
+def test_rounds_lessen_what_bits_and_error_cost_together(penalty, rng):
+    """J = code length + error in units of the posterior, as weighed by the penalty."""
+    means, scales = _posterior(rng, (400, 50))
+    costs = []
+    for rounds in (0, 1, 2, 6):
+        data = compress_posterior(means, scales, penalty, rounds)
+        values = decompress_posterior(data)
+        np.testing.assert_array_equal(
+            values, quantized_posterior(means, scales, penalty, rounds)[0]
+        )
+        error = np.sum((values - means) ** 2 / (2 * penalty * scales**2))
+        costs.append((8 * len(data) + error) / means.size)
+    assert costs[0] - 0.05 > costs[1] > costs[2] >= costs[3] - 0.01
+
+
 def test_precise_numbers_are_told_precisely(rng):
     means, _ = _posterior(rng)
     scales = np.where(np.arange(40) < 20, 0.001, 0.5) * np.ones(means.shape)
