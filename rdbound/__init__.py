@@ -12,13 +12,19 @@ A latent model and a channel give R, D and J = R + λ·D of one datum
 over data in training, minimized over one datum's evidence by :func:`refine`.
 """
 
-from rdbound.channels import make_channel
-from rdbound.checkpoint import load
-from rdbound.coding import BitstreamError, Codec
-from rdbound.models import make_model
-from rdbound.objective import objective
-from rdbound.refinement import refine
-from rdbound.tables.rd import read_table
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from rdbound.channels import make_channel
+    from rdbound.checkpoint import load
+    from rdbound.coding import BitstreamError, Codec
+    from rdbound.models import make_model
+    from rdbound.objective import objective
+    from rdbound.refinement import refine
+    from rdbound.tables.rd import read_table
 
 __all__ = [
     "BitstreamError",
@@ -30,3 +36,35 @@ __all__ = [
     "read_table",
     "refine",
 ]
+
+_HOMES = {
+    "BitstreamError": "rdbound.coding",
+    "Codec": "rdbound.coding",
+    "load": "rdbound.checkpoint",
+    "make_channel": "rdbound.channels",
+    "make_model": "rdbound.models",
+    "objective": "rdbound.objective",
+    "read_table": "rdbound.tables.rd",
+    "refine": "rdbound.refinement",
+}
+
+
+class _Package(ModuleType):
+    """The package, whose names are imported when they are asked for: JAX alone takes seconds.
+
+    They are properties, since importing a module of a name, ``rdbound.objective``, would
+    otherwise put it in the function's place.
+    """
+
+
+def _offered(name: str) -> property:
+    return property(lambda _: getattr(import_module(_HOMES[name]), name), lambda *_: None)
+
+
+for _name in _HOMES:
+    setattr(_Package, _name, _offered(_name))
+sys.modules[__name__].__class__ = _Package
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

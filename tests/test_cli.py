@@ -4,6 +4,7 @@ import csv
 import dataclasses
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -84,6 +85,22 @@ def _fails(capsys, *argv):
     return text
 
 
+def test_alone_it_tells_its_commands(capsys):
+    assert main([]) == 0
+    alone = capsys.readouterr().out
+    for name in ("quickstart", "train", "evaluate", "gaps", "bd-rate", "compress", "models"):
+        assert f"    {name}" in alone
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert ended.value.code == 0
+    assert capsys.readouterr().out == f"rdbound {version('rdbound')}\n"
+
+
+def test_as_a_module_it_is_the_same(capsys):
+    run = subprocess.run([sys.executable, "-m", "rdbound", "--version"], capture_output=True)
+    assert run.stdout.decode() == f"rdbound {version('rdbound')}\n"
+
+
 def test_evaluate_then_gaps(folder, tmp_path, capsys):
     assert main(["evaluate", str(_evaluation(folder, tmp_path / "run"))]) == 0
     out = capsys.readouterr().out
@@ -138,6 +155,7 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path):
 DROPPED = """
 import gc, signal, sys, time
 from rdbound import cli
+from rdbound.commands import listing
 class Late:
     def __del__(self):
         {inside}
@@ -148,7 +166,7 @@ def command(arguments):
     gc.collect()
     for _ in range(400):
         time.sleep(0.05)
-cli._models = command
+listing._models = command
 sys.argv = ["rdbound", "models"]
 cli.script()
 """
@@ -536,7 +554,7 @@ def test_listings(capsys):
     assert "res-hyper-4-codec" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("argv", [[], ["quikstart"], ["compress", "a"], ["train"]])
+@pytest.mark.parametrize("argv", [["quikstart"], ["compress", "a"], ["train"]])
 def test_a_wrong_command_line_exits_with_2(argv, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(argv)

@@ -1,0 +1,8 @@
+"""``python -m rdbound`` is the command ``rdbound``."""
+
+from rdbound.cli import script
+
+__all__: list[str] = []
+
+if __name__ == "__main__":
+    script()

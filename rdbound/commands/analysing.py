@@ -1,0 +1,125 @@
+"""Commands that read tables, or tell what a checkpoint's channels do."""
+
+from pathlib import Path
+
+from rdbound.commands.cost import cost_of
+from rdbound.commands.shared import Command, add_lmbda, add_method, add_model, count
+
+__all__ = ["add_analysing"]
+
+
+def add_analysing(command: Command) -> None:
+    """gaps, scaling, bd-rate, channels."""
+    sub = command("gaps", _gaps, "the gaps of RD tables")
+    sub.add_argument("tables", nargs="+", help="rd.csv files")
+    sub.add_argument("--output", required=True, help="folder for gaps.csv and its figure")
+    sub.add_argument("--bound", help="name of the bound's model, where the tables hold several")
+    sub.add_argument("--codec", help="name of the codec's model, where the tables hold several")
+    add_method(sub)
+    sub = command("scaling", _scaling, "bounds, codecs and gaps of RD tables by model size")
+    sub.add_argument("tables", nargs="+", help="rd.csv files")
+    sub.add_argument("--output", required=True, help="folder for the report and its figures")
+    sub.add_argument("--anchor", default="vtm-22.0", help="default: vtm-22.0")
+    add_method(sub)
+    sub = command("bd-rate", _bd_rate, "BD-rate of a curve against a published one")
+    sub.add_argument("curve", help="an RD table, or a CSV: bpp, psnr [, image | images]")
+    sub.add_argument("--anchor", default="vtm-22.0", help="default: vtm-22.0")
+    sub.add_argument("--dataset", default="kodak", help="default: kodak")
+    sub.add_argument("--images", type=count, metavar="N",
+                     help="over how many images a CSV of means is")  # fmt: skip
+    sub.add_argument("--unequal-means", action="store_true",
+                     help="compare means over different, or unknown, images")  # fmt: skip
+    add_method(sub)
+    sub = command("channels", _channels, "what a bound's channels are used for")
+    sub.add_argument("checkpoint", help="file or name, of a bound of images")
+    sub.add_argument("images", help="folder of photographs, or bundled")
+    sub.add_argument("--output", required=True, help="folder for the report and its figures")
+    sub.add_argument("--count", type=count, default=6, metavar="N",
+                     help="of the photographs; default: 6")  # fmt: skip
+    add_lmbda(sub, "trade-off; default: middle of the model's range")
+    add_model(sub)
+
+
+def _gaps(arguments) -> None:
+    from rdbound.analysis.gaps import chain, has_chain
+    from rdbound.analysis.ladder import has_rungs
+    from rdbound.report.document import Document, Section
+    from rdbound.report.gap_notes import negative_notes
+    from rdbound.report.gaps import gap_sections
+    from rdbound.report.ladder import ladder_section
+    from rdbound.report.text import section_lines
+    from rdbound.report.write import save_pictures
+    from rdbound.stages.files import refuse_overwriting
+    from rdbound.stages.progress import warn
+    from rdbound.tables.gaps import Gap, write_gaps
+    from rdbound.tables.rd import read_table
+
+    folder = Path(arguments.output)
+    refuse_overwriting(folder / "gaps.csv", force=False)
+    rows = [row for table in arguments.tables for row in read_table(Path(table))]
+    sections: list[Section] = []
+    found: list[Gap] = []
+    if not (climbs := has_rungs(rows)) or has_chain(rows):
+        of = chain(rows, arguments.bound, arguments.codec)
+        found = of.gaps
+        write_gaps(folder / "gaps.csv", found)
+        sections += gap_sections(rows, of, arguments.method)
+    if climbs:
+        sections.append(ladder_section(rows, arguments.bound, arguments.method))
+    save_pictures(Document("Gaps", tuple(sections)).pictures, folder)
+    for section in sections:
+        print("", *section_lines(section), sep="\n")
+    for note in negative_notes(found):
+        warn(note)
+
+
+def _scaling(arguments) -> None:
+    from rdbound.analysis.curves import from_reference
+    from rdbound.analysis.scaling import architecture_of, scaling
+    from rdbound.reference import find_curve
+    from rdbound.report.scaling import scaling_report
+    from rdbound.report.text import document_lines
+    from rdbound.report.write import write_document
+    from rdbound.stages.files import refuse_overwriting
+    from rdbound.tables.rd import read_table
+
+    folder = Path(arguments.output)
+    refuse_overwriting(folder / "report.md", force=False)
+    rows = [row for table in arguments.tables for row in read_table(Path(table))]
+    if not rows:
+        raise ValueError(f"{', '.join(arguments.tables)}: no rows")
+    anchor = from_reference(find_curve(rows[0].dataset, arguments.anchor))
+    names = dict.fromkeys(architecture_of(row.model) for row in rows)
+    found = scaling(rows, anchor, {name: _kmac(name) for name in names}, arguments.method)
+    document = scaling_report(rows, found, anchor.name)
+    write_document(document, folder)
+    print("\n".join(document_lines(document)))
+
+
+def _kmac(architecture: str) -> float:
+    """Thousand multiply–accumulates per pixel of encoder and decoder."""
+    c = cost_of(architecture)
+    return (c.encoder + c.decoder) / 1e3
+
+
+def _bd_rate(arguments) -> None:
+    from rdbound.analysis.bd_rate import compare
+    from rdbound.analysis.curves import from_reference, read_curves
+    from rdbound.reference import find_curve
+
+    anchor = from_reference(find_curve(arguments.dataset, arguments.anchor))
+    curves = read_curves(Path(arguments.curve), arguments.dataset, arguments.images)
+    for curve in curves:
+        value = compare(anchor, curve, arguments.method, arguments.unequal_means)
+        print(f"{curve.name} against {anchor.name}, {arguments.dataset}: {value}, "
+              f"{arguments.method}")  # fmt: skip
+
+
+def _channels(arguments) -> None:
+    from rdbound.stages.channels import channels_run
+    from rdbound.stages.files import refuse_overwriting
+
+    folder = Path(arguments.output)
+    refuse_overwriting(folder / "report.md", force=False)
+    channels_run(arguments.checkpoint, arguments.images, folder, arguments.count, print,
+                 arguments.lmbda, arguments.model)  # fmt: skip

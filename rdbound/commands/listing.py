@@ -1,0 +1,70 @@
+"""Commands that list what there is, and try what is to be trained."""
+
+import argparse
+import csv
+import sys
+
+from rdbound.commands.cost import cost_of
+from rdbound.commands.shared import Command, add_lmbda
+
+__all__ = ["add_listing"]
+
+
+def add_listing(command: Command) -> None:
+    """check-model, models, checkpoints, references."""
+    _add_check(command("check-model", _check_model, "try a model before training it"))
+    command("models", _models, "the named models and their cost")
+    command("checkpoints", _checkpoints, "the shipped checkpoints")
+    command("references", _references, "the shipped published points and their sources")
+
+
+def _add_check(sub: argparse.ArgumentParser) -> None:
+    sub.add_argument("model", help="a name, or package.module:Class")
+    sub.add_argument("--form", choices=("bound", "codec"), help="default: one after the other")
+    add_lmbda(sub, "low [high]; default: 0.0018 0.0483", nargs="+", default=(0.0018, 0.0483))
+    sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of it")
+    sub.add_argument(
+        "--distortion", default="squared-error", help="name or package.module:function"
+    )
+    sub.add_argument("--dimension", type=int, help="of vectors, where the model does not say it")
+
+
+def _check_model(arguments) -> None:
+    from rdbound.stages.check import check_run, read_options
+
+    forms = ("bound", "codec") if arguments.form is None else (arguments.form,)
+    options = read_options(arguments.option)
+    check_run(arguments.model, forms, arguments.lmbda, options, arguments.distortion,
+              arguments.dimension, print)  # fmt: skip
+
+
+def _models(arguments) -> None:
+    from rdbound.models import MODELS
+
+    print(f"{'name':20}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
+    for name in MODELS:
+        if name == "mlp":
+            print(f"{'mlp':20}{'by options':>12}{'–':>10}{'–':>10}  (vectors)", flush=True)
+            continue
+        c = cost_of(name)
+        print(
+            f"{name:20}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}", flush=True
+        )
+
+
+def _checkpoints(arguments) -> None:
+    from rdbound.checkpoint import zoo
+
+    for name, file in zoo().items():
+        print(f"{name}  {file.stat().st_size / 1e6:.1f} MB  card: {file.with_suffix('.md')}")
+
+
+def _references(arguments) -> None:
+    from rdbound.reference import CITATIONS, curves
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("dataset", "method", "kind", "points", "basis", "source"))
+    for curve in sorted(curves().values(), key=lambda c: (c.dataset, c.kind, c.method)):
+        basis = "per image" if curve.per_image else "means"
+        source = CITATIONS[curve.source]
+        writer.writerow((curve.dataset, curve.label, curve.kind, len(curve.points), basis, source))

@@ -1,0 +1,76 @@
+"""Commands that run a configuration."""
+
+from pathlib import Path
+
+from rdbound.commands.shared import Command, add_model
+
+__all__ = ["add_running"]
+
+
+def add_running(command: Command) -> None:
+    """quickstart, train, evaluate, answers, export, verify."""
+    sub = command("quickstart", _quickstart, "bound, codec and gaps of three photographs")
+    sub.add_argument("--output", default="runs/quickstart", help="default: runs/quickstart")
+    for name, run, text in (
+        ("train", _train, "train a model from a config"),
+        ("evaluate", _evaluate, "evaluate checkpoints into an RD table and a report"),
+        ("answers", _answers, "estimate R(D) of sources by every method of a config"),
+    ):
+        sub = command(name, run, text)
+        sub.add_argument("config", help="YAML file")
+        sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
+    sub = command("export", _export, "the averaged weights of a training run so far, as a file")
+    sub.add_argument("folder", help="of the run")
+    add_model(sub)
+    sub.add_argument("output", help=".safetensors file")
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
+    sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
+    sub.add_argument("--output", help="folder for the table, answers.csv")
+
+
+def _quickstart(arguments) -> None:
+    from rdbound.stages.quickstart import quickstart
+
+    quickstart(arguments.output, print)
+
+
+def _train(arguments) -> None:
+    from rdbound.stages.train import train_run
+
+    _each_cell(arguments, train_run)
+
+
+def _evaluate(arguments) -> None:
+    from rdbound.stages.evaluate import evaluate_run
+
+    _each_cell(arguments, evaluate_run)
+
+
+def _answers(arguments) -> None:
+    from rdbound.stages.answers import answers_run
+
+    _each_cell(arguments, answers_run)
+
+
+def _each_cell(arguments, run) -> None:
+    from rdbound.config import load_config
+    from rdbound.stages.sweep import each_cell
+
+    each_cell(load_config(arguments.config, arguments.overrides), run, print)
+
+
+def _export(arguments) -> None:
+    from rdbound.stages.export import export_run
+    from rdbound.stages.files import refuse_overwriting
+
+    target = refuse_overwriting(Path(arguments.output), arguments.force)
+    step = export_run(Path(arguments.folder), target, arguments.model)
+    print(f"{target}: the averaged weights of step {step}")
+
+
+def _verify(arguments) -> int:
+    """Exit code 1 where a bound lies on the wrong side of the truth."""
+    from rdbound.stages.verify import verify
+
+    output = None if arguments.output is None else Path(arguments.output)
+    return 0 if verify(print, output) else 1

@@ -1,0 +1,34 @@
+"""What several commands are told alike."""
+
+import argparse
+from collections.abc import Callable
+from typing import Any
+
+__all__ = ["Command", "add_lmbda", "add_method", "add_model", "count"]
+
+Command = Callable[[str, Callable[[Any], int | None], str], argparse.ArgumentParser]
+"""(name, what runs it, one line) → the parser of a new command."""
+
+
+def add_method(sub: argparse.ArgumentParser) -> None:
+    """How curves are interpolated."""
+    sub.add_argument("--method", default="pchip", choices=("pchip", "akima", "cubic"),
+                     help="of interpolation; default: pchip")  # fmt: skip
+
+
+def add_lmbda(sub: argparse.ArgumentParser, text: str, **more: Any) -> None:
+    """λ, by either spelling."""
+    sub.add_argument("--lmbda", "--lambda", dest="lmbda", type=float, help=text, **more)
+
+
+def count(text: str) -> int:
+    """A number of images."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of images")
+    return int(text)
+
+
+def add_model(sub: argparse.ArgumentParser) -> None:
+    """The models from outside that a file may name."""
+    sub.add_argument("--model", action="append", default=[], metavar="PACKAGE.MODULE:CLASS",
+                     help="allow the file to name this class from outside the package")  # fmt: skip
