@@ -527,6 +527,49 @@ def test_bd_rate_of_tables_and_plain_curves(tmp_path, capsys):
     )
 
 
+def test_bd_rate_of_one_codec_against_another(tmp_path, capsys):
+    """Any of them a table's method, a curve or a published name; rates of known ratios."""
+    rows = [dataclasses.replace(r, dataset="kodak") for r in make_rows()]
+    write_table(tmp_path / "rd.csv", rows)
+    more = [dataclasses.replace(r, bits=1.5 * r.bits, bpp=1.5 * r.bpp) for r in rows]
+    write_table(tmp_path / "more.csv", more)
+    of = [f"{tmp_path / name}.csv:codec-coded" for name in ("more", "rd")]
+    plot = tmp_path / "plot.svg"
+    text = _fails(capsys, "bd-rate", of[0], "resnet-vae", "--anchor", of[1], "--plot", plot)
+    assert "no image in common" in text
+    assert not plot.exists()
+    assert main(["bd-rate", *of, "--anchor", of[1], "--plot", str(plot)]) == 0
+    told = capsys.readouterr().out.splitlines()
+    assert "codec-coded, kodak: +50.00 %" in told[0]
+    assert "codec-coded, kodak: +0.00 %" in told[1]
+    assert told[2] == str(plot)
+    assert plot.read_text().count("c codec-coded") == 3
+    assert "exists already" in _fails(capsys, "bd-rate", of[0], "--anchor", of[1], "--plot", plot)
+    whole = str(tmp_path / "rd.csv")
+    assert "one curve is the anchor" in _fails(capsys, "bd-rate", of[0], "--anchor", whole)
+    text = _fails(capsys, "bd-rate", of[0], "--anchor", f"{whole}:mine")
+    assert "holds no method 'mine': choose one of" in text
+
+
+def test_bd_rate_by_ms_ssim(tmp_path, capsys):
+    from rdbound import reference
+
+    points = reference.find_curve("kodak", "vtm-22.0").points
+    mine = tmp_path / "mine.csv"
+    lines = [f"{p.image},{0.8 * p.bpp},{p.ms_ssim}" for p in points]
+    mine.write_text("\n".join(["image,bpp,ms_ssim", *lines]))
+    assert main(["bd-rate", str(mine), "--metric", "ms-ssim"]) == 0
+    assert "kodak by MS-SSIM: -20.00 % [-20.00, -20.00]" in capsys.readouterr().out
+    mine.write_text("bpp,ms_ssim\n0.2,38.0\n")
+    text = _fails(capsys, "bd-rate", mine, "--metric", "ms-ssim")
+    assert "line 2: ms_ssim = '38.0' is above 1" in text
+    rows = [dataclasses.replace(r, dataset="kodak", ms_ssim=None) for r in make_rows()]
+    write_table(tmp_path / "rd.csv", rows)
+    assert "has no MS-SSIM" in _fails(capsys, "bd-rate", tmp_path / "rd.csv", "--metric", "ms-ssim")
+    text = _fails(capsys, "bd-rate", "jpeg", "--anchor", "hpcm-base", "--metric", "ms-ssim")
+    assert "hpcm-base: no MS-SSIM is published on kodak" in text
+
+
 def test_bd_rate_of_means_needs_to_know_over_how_many_images(tmp_path, capsys):
     from rdbound import reference
 

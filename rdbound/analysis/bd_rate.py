@@ -16,7 +16,7 @@ _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
 
 @dataclass(frozen=True)
 class BDRate:
-    """Average difference of rate at equal PSNR, in per cent of the anchor's.
+    """Average difference of rate at equal quality, in per cent of the anchor's.
 
     ``interval`` is 95 % over images; None where only means are known, or too few images.
     ``images`` holds the value of each image, empty where only means are known;
@@ -50,7 +50,7 @@ def _counted(images: int | None) -> str:
 def bd_rate(anchor: Points, test: Points, method: str = "pchip", name: str = "curve") -> float:
     """BD-rate of ``test`` against ``anchor`` in per cent (Bjøntegaard 2001, VCEG-M33).
 
-    The integral runs over the common range of PSNR.
+    The integral runs over the common range of PSNR, or of MS-SSIM in dB.
 
     Args:
       anchor: the curve whose rate is 100 %.
@@ -93,7 +93,7 @@ def _check_curve(label: str, points: Points, fewest: int) -> None:
         pairs = ", ".join(
             f"({b:.4f}, {p:.2f})" for b, p in zip(points.bpp, points.psnr, strict=True)
         )
-        raise ValueError(f"{label}: PSNR does not rise with the rate: (bpp, dB) = {pairs}")
+        raise ValueError(f"{label}: quality does not rise with the rate: (bpp, dB) = {pairs}")
 
 
 def _check_overlap(name: str, anchor: np.ndarray, test: np.ndarray) -> None:

@@ -14,18 +14,23 @@ from rdbound.tables.rd import Row, read_table
 from rdbound.tables.rows import read_header
 
 __all__ = [
+    "METRICS",
     "ImageCurves",
     "Points",
     "from_reference",
     "from_rows",
     "mean_curve",
+    "named_curves",
     "read_curves",
 ]
 
 
 @dataclass(frozen=True)
 class Points:
-    """Points of one curve: ``bpp``, ``psnr`` (dB) and ``mse`` (0–255), each [n]."""
+    """Points of one curve: ``bpp``, ``psnr`` (dB) and ``mse`` (0–255), each [n].
+
+    Where a curve is by MS-SSIM, ``psnr`` holds −10·log₁₀(1 − MS-SSIM), in dB too.
+    """
 
     bpp: np.ndarray
     psnr: np.ndarray
@@ -56,7 +61,17 @@ class ImageCurves:
         return len(self.images) if self.per_image else self.count
 
 
-_Triple = tuple[float, float, float]  # bits per pixel, PSNR, MSE
+METRICS = {"psnr": "PSNR", "ms-ssim": "MS-SSIM"}
+"""What quality is measured by, as options and as words."""
+
+_Triple = tuple[float, float, float]  # bits per pixel, quality in dB, MSE
+
+
+def _quality(metric: str, psnr: float | None, ms_ssim: float | None) -> float | None:
+    """In dB; None where it is not known."""
+    if metric == "psnr":
+        return psnr
+    return None if ms_ssim is None else float(-10.0 * np.log10(max(1.0 - ms_ssim, 1e-12)))
 
 
 def _mse(psnr: float) -> float:
@@ -69,36 +84,48 @@ def _points(triples: Iterable[_Triple]) -> Points:
     return Points(array[:, 0], array[:, 1], array[:, 2])
 
 
-def from_rows(rows: Sequence[Row]) -> dict[tuple[str, str, str], ImageCurves]:
+def from_rows(rows: Sequence[Row], metric: str = "psnr") -> dict[tuple[str, str, str], ImageCurves]:
     """Curves by (data set, model, method), points ordered by rate; floors are none.
 
-    Raises ValueError as :func:`rdbound.analysis.images.check_images` of any curve.
+    Raises ValueError as :func:`rdbound.analysis.images.check_images` of any curve, and for
+    rows without the ``metric``, of :data:`METRICS`.
     """
     names = bare_names(row.image for row in rows)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
         if row.method not in METHODS or METHODS[row.method].kind != "floor":
             groups.setdefault((row.dataset, row.model, row.method), []).append(row)
-    return {key: _curve(key, group, names) for key, group in groups.items()}
+    return {key: _curve(key, group, names, metric) for key, group in groups.items()}
 
 
-def _curve(key: tuple[str, str, str], rows: Sequence[Row], names: Mapping[str, str]) -> ImageCurves:
+def _curve(
+    key: tuple[str, str, str], rows: Sequence[Row], names: Mapping[str, str], metric: str
+) -> ImageCurves:
     name = f"{key[1]} {key[2]}"
     check_images(name, ((row.lmbda, row.image) for row in rows))
     images: dict[str, list[_Triple]] = {}
     for row in rows:
-        images.setdefault(names[row.image], []).append((row.bpp, row.psnr, row.mse))
+        quality = _quality(metric, row.psnr, row.ms_ssim)
+        if quality is None:
+            raise ValueError(f"{name}: {row.image} at λ = {row.lmbda:g} has no {METRICS[metric]}")
+        images.setdefault(names[row.image], []).append((row.bpp, quality, row.mse))
     return ImageCurves(key[0], name, {image: _points(p) for image, p in images.items()})
 
 
-def from_reference(curve: reference.Curve) -> ImageCurves:
-    """A published curve; MSE is filled from PSNR where only that is published."""
+def from_reference(curve: reference.Curve, metric: str = "psnr") -> ImageCurves:
+    """A published curve; MSE is filled from PSNR where only that is published.
+
+    Raises ValueError where nothing of the ``metric`` is published.
+    """
     images: dict[str, list[_Triple]] = {}
     for p in curve.points:
-        if p.psnr is None:
+        quality = _quality(metric, p.psnr, p.ms_ssim)
+        if quality is None:
             continue
-        mse = p.mse if p.mse is not None else _mse(p.psnr)
-        images.setdefault(p.image or "", []).append((p.bpp, p.psnr, mse))
+        mse = p.mse if p.mse is not None else _mse(p.psnr) if p.psnr is not None else np.nan
+        images.setdefault(p.image or "", []).append((p.bpp, quality, mse))
+    if not images:
+        raise ValueError(f"{curve.label}: no {METRICS[metric]} is published on {curve.dataset}")
     named = {image: _points(points) for image, points in images.items()}
     count = None if curve.per_image else curve.points[0].count
     return ImageCurves(curve.dataset, curve.label, named, count)
@@ -121,7 +148,30 @@ def mean_curve(curves: ImageCurves) -> Points:
     return Points(bpp, psnr, mse)
 
 
-def read_curves(path: Path, dataset: str, count: int | None = None) -> list[ImageCurves]:
+def named_curves(
+    name: str, dataset: str, count: int | None = None, metric: str = "psnr"
+) -> list[ImageCurves]:
+    """Curves by what a user calls them: a file, ``FILE:METHOD`` of a table, or a published one.
+
+    Args: as of :func:`read_curves`; ``name`` in place of its path.
+    Raises ValueError as it does, as :func:`rdbound.reference.find_curve`, and for a method
+    that a table does not hold.
+    """
+    file, _, method = name.partition(".csv:")
+    if not name.endswith(".csv") and not method:
+        return [from_reference(reference.find_curve(dataset, name), metric)]
+    found = read_curves(Path(f"{file}.csv" if method else name), dataset, count, metric)
+    # A curve of a table is called by its model and its method.
+    chosen = [curve for curve in found if not method or method in (curve.name, *curve.name.split())]
+    if not chosen:
+        known = ", ".join(sorted(curve.name for curve in found))
+        raise ValueError(f"{file}.csv: holds no method {method!r}: choose one of {known}")
+    return chosen
+
+
+def read_curves(
+    path: Path, dataset: str, count: int | None = None, metric: str = "psnr"
+) -> list[ImageCurves]:
     """Curves of a file: every method of an RD table on ``dataset``, or one plain curve.
 
     Args:
@@ -129,6 +179,7 @@ def read_curves(path: Path, dataset: str, count: int | None = None) -> list[Imag
       dataset: what the curves are on.
       count: the number of images that a plain curve of means is over, where the file
         does not say.
+      metric: of :data:`METRICS`.
 
     Raises ValueError as the two readers and :func:`from_rows`, for an RD table
     without the data set, and for a ``count`` of what is no mean, or of another one.
@@ -138,22 +189,28 @@ def read_curves(path: Path, dataset: str, count: int | None = None) -> list[Imag
         if not rows:
             raise ValueError(f"{path}: holds no row of the data set {dataset!r}")
         try:
-            found = list(from_rows(rows).values())
+            found = list(from_rows(rows, metric).values())
         except ValueError as error:
             raise ValueError(f"{path}: {error}") from None
     else:
-        found = [_plain(path, dataset)]
+        found = [_plain(path, dataset, metric)]
     return found if count is None else [_counted(path, curve, count) for curve in found]
 
 
-def _plain(path: Path, dataset: str) -> ImageCurves:
-    plain = read_plain(path, dataset)
+def _plain(path: Path, dataset: str, metric: str) -> ImageCurves:
+    plain = read_plain(path, dataset, metric)
     names = bare_names(plain.points)
     images = {
-        names[image]: _points((bpp, psnr, _mse(psnr)) for bpp, psnr in points)
+        names[image]: _points(_triple(metric, bpp, value) for bpp, value in points)
         for image, points in plain.points.items()
     }
     return ImageCurves(dataset, path.stem, images, plain.count)
+
+
+def _triple(metric: str, bpp: float, value: float) -> _Triple:
+    quality = _quality(metric, value, value)
+    assert quality is not None
+    return bpp, quality, _mse(value) if metric == "psnr" else np.nan
 
 
 def _counted(path: Path, curve: ImageCurves, count: int) -> ImageCurves:

@@ -21,9 +21,17 @@ def add_analysing(command: Command) -> None:
     sub.add_argument("--output", required=True, help="folder for the report and its figures")
     sub.add_argument("--anchor", default="vtm-22.0", help="default: vtm-22.0")
     add_method(sub)
-    sub = command("bd-rate", _bd_rate, "BD-rate of a curve against a published one")
-    sub.add_argument("curve", help="an RD table, or a CSV: bpp, psnr [, image | images]")
-    sub.add_argument("--anchor", default="vtm-22.0", help="default: vtm-22.0")
+    sub = command("bd-rate", _bd_rate, "BD-rate of curves against an anchor")
+    sub.add_argument("curves", nargs="+", metavar="CURVE",
+                     help="an RD table, TABLE.csv:METHOD, a CSV: bpp, psnr [, image | images], "
+                     "or the name of a published curve")  # fmt: skip
+    sub.add_argument("--anchor", default="vtm-22.0",
+                     help="a curve as above, with TABLE.csv:METHOD where a table holds several; "
+                     "default: vtm-22.0")  # fmt: skip
+    sub.add_argument("--metric", default="psnr", choices=("psnr", "ms-ssim"),
+                     help="of quality; default: psnr")  # fmt: skip
+    sub.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .pdf or .svg")
+    sub.add_argument("--force", action="store_true", help="overwrite the drawing")
     sub.add_argument("--dataset", default="kodak", help="default: kodak")
     sub.add_argument("--images", type=count, metavar="N",
                      help="over how many images a CSV of means is")  # fmt: skip
@@ -104,15 +112,30 @@ def _kmac(architecture: str) -> float:
 
 def _bd_rate(arguments) -> None:
     from rdbound.analysis.bd_rate import compare
-    from rdbound.analysis.curves import from_reference, read_curves
-    from rdbound.reference import find_curve
+    from rdbound.analysis.curves import METRICS, named_curves
+    from rdbound.report.curves_figure import curves_figure
+    from rdbound.stages.files import refuse_overwriting
 
-    anchor = from_reference(find_curve(arguments.dataset, arguments.anchor))
-    curves = read_curves(Path(arguments.curve), arguments.dataset, arguments.images)
+    metric = arguments.metric
+    anchors = named_curves(arguments.anchor, arguments.dataset, metric=metric)
+    if len(anchors) > 1:
+        known = ", ".join(curve.name for curve in anchors)
+        raise ValueError(f"{arguments.anchor}: one curve is the anchor: add :METHOD, of {known}")
+    anchor = anchors[0]
+    if arguments.plot is not None:
+        target = refuse_overwriting(Path(arguments.plot), arguments.force)
+    curves = [
+        curve for name in arguments.curves
+        for curve in named_curves(name, arguments.dataset, arguments.images, metric)
+    ]  # fmt: skip
+    by = "" if metric == "psnr" else f" by {METRICS[metric]}"
     for curve in curves:
         value = compare(anchor, curve, arguments.method, arguments.unequal_means)
-        print(f"{curve.name} against {anchor.name}, {arguments.dataset}: {value}, "
+        print(f"{curve.name} against {anchor.name}, {arguments.dataset}{by}: {value}, "
               f"{arguments.method}")  # fmt: skip
+    if arguments.plot is not None:
+        curves_figure([anchor, *curves], METRICS[metric]).savefig(target, bbox_inches="tight")
+        print(target)
 
 
 def _channels(arguments) -> None:

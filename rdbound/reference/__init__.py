@@ -31,7 +31,7 @@ about three points: 10-bit input is the stronger anchor."""
 
 @dataclass(frozen=True)
 class PublishedPoint:
-    """One published point: bits per pixel, PSNR in dB, MSE on 0–255 over RGB.
+    """One published point: bits per pixel, PSNR in dB, MSE on 0–255 and MS-SSIM over RGB.
 
     ``image`` is None for a mean over ``count`` images.
     """
@@ -41,6 +41,7 @@ class PublishedPoint:
     psnr: float | None
     mse: float | None
     count: int = 1
+    ms_ssim: float | None = None
 
 
 @dataclass(frozen=True)
@@ -121,21 +122,25 @@ def _number(text: str) -> float | None:
     return float(text) if text else None
 
 
+def _of_image(r: _Record) -> PublishedPoint:
+    bpp, psnr, mse = (float(r[name]) for name in ("bpp", "psnr_rgb", "mse_255"))
+    return PublishedPoint(r["image"], bpp, psnr, mse, ms_ssim=_number(r["ms_ssim_rgb"]))
+
+
 def _vtm(r: _Record) -> _Keyed:
     method = "vtm-22.0" if r["input_bit_depth"] == "10" else "vtm-22.0-8bit"
-    point = PublishedPoint(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
-    return (r["dataset"], method, "codec", "vtm-22.0"), point
+    return (r["dataset"], method, "codec", "vtm-22.0"), _of_image(r)
 
 
 def _published(r: _Record) -> _Keyed:
     mse, count = _number(r["mse_255"]), int(r["images"])
-    point = PublishedPoint(None, float(r["bpp"]), _number(r["psnr_rgb"]), mse, count)
+    ms_ssim = _number(r["ms_ssim_rgb"])
+    point = PublishedPoint(None, float(r["bpp"]), _number(r["psnr_rgb"]), mse, count, ms_ssim)
     return (r["dataset"], r["method"], r["kind"], r["source"]), point
 
 
 def _yang(r: _Record) -> _Keyed:
-    point = PublishedPoint(r["image"], float(r["bpp"]), float(r["psnr_rgb"]), float(r["mse_255"]))
-    return (r["dataset"], r["method"], r["kind"], r["source"]), point
+    return (r["dataset"], r["method"], r["kind"], r["source"]), _of_image(r)
 
 
 _FILES = {

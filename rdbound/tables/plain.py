@@ -1,5 +1,7 @@
 """A plain curve: a CSV with the columns ``bpp`` and ``psnr`` (or ``psnr_rgb``), a point a line.
 
+By MS-SSIM the second is ``ms_ssim`` (or ``ms_ssim_rgb``), as a number up to 1.
+
 With a column ``image`` the points are of single images. Without, they are means, and a
 column ``images`` says over how many.
 """
@@ -14,14 +16,16 @@ from rdbound.tables.rows import read_header, read_rows
 
 __all__ = ["PlainCurve", "read_plain"]
 
-_READERS = {"bpp": number(above=0.0), "psnr": number(), "images": optional(integer(least=1))}
+_READERS = {"bpp": number(above=0.0), "psnr": number(), "ms_ssim": number(),
+            "images": optional(integer(least=1))}  # fmt: skip
+_COLUMNS = {"psnr": "psnr", "ms-ssim": "ms_ssim"}
 _OF_ONE = ("dataset", "model", "method", "images")
 """Columns that may stand beside, and hold one value."""
 
 
 @dataclass(frozen=True)
 class PlainCurve:
-    """Points (bits per pixel, PSNR in dB) by image; a mean's are by the empty name.
+    """Points (bits per pixel, PSNR in dB or MS-SSIM) by image; a mean's are by the empty name.
 
     ``count`` is the number of images of a mean, None where nobody says.
     """
@@ -30,23 +34,27 @@ class PlainCurve:
     count: int | None
 
 
-def read_plain(path: Path, dataset: str) -> PlainCurve:
-    """Read and check a plain curve on ``dataset``.
+def read_plain(path: Path, dataset: str, metric: str = "psnr") -> PlainCurve:
+    """Read and check a plain curve on ``dataset`` by ``psnr`` or ``ms-ssim``.
 
     Raises ValueError naming the file, the line and the column of what is not a
-    positive rate, a finite PSNR or a whole number of images, of a mean among single
-    images, and of a second data set, model or method.
+    positive rate, a finite PSNR, an MS-SSIM up to 1, or a whole number of images, of a mean
+    among single images, and of a second data set, model or method.
     """
-    former = {} if "psnr" in read_header(path) else {"psnr_rgb": "psnr"}
-    found = list(read_rows(path, ("bpp", "psnr"), "a curve", former))
+    column = _COLUMNS[metric]
+    former = {} if column in read_header(path) else {f"{column}_rgb": column}
+    found = list(read_rows(path, ("bpp", column), "a curve", former))
     if not found:
         raise ValueError(f"{path}: holds no points")
     _check_one(path, found, dataset)
     points: dict[str, list[tuple[float, float]]] = {}
     count = None
+    readers = {name: _READERS[name] for name in ("bpp", column, "images")}
     for line, record in found:
-        values = read_cells(path, line, {"images": ""} | record, _READERS)
-        points.setdefault(_image(record), []).append((values["bpp"], values["psnr"]))
+        values = read_cells(path, line, {"images": ""} | record, readers)
+        if column == "ms_ssim" and values[column] > 1.0:
+            raise cell_error(path, line, column, record[column], "is above 1")
+        points.setdefault(_image(record), []).append((values["bpp"], values[column]))
         count = values["images"]
     return PlainCurve(points, count if "" in points else None)
 

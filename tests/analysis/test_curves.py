@@ -79,6 +79,17 @@ def _points(bpp, psnr):
     return Points(np.asarray(bpp, float), psnr, 255.0**2 * 10 ** (-psnr / 10))
 
 
+def test_by_ms_ssim_quality_is_what_lacks_to_one_in_decibels():
+    rows = make_rows()
+    found = from_rows(
+        [dataclasses.replace(r, ms_ssim=1 - 10 ** (-r.psnr / 30)) for r in rows], "ms-ssim"
+    )
+    for key, curve in from_rows(rows).items():
+        for image, points in curve.images.items():
+            np.testing.assert_allclose(found[key].images[image].psnr, points.psnr / 3)
+            np.testing.assert_array_equal(found[key].images[image].bpp, points.bpp)
+
+
 def test_a_mean_curve_is_of_rates_of_decibels_and_of_errors_each_by_itself():
     """PSNR is averaged in dB: above that of the mean MSE, which stands beside it."""
     one, other = _points([0.1, 0.4], [30.0, 34.0]), _points([0.5, 0.8], [40.0, 42.0])

@@ -97,8 +97,8 @@ def test_only_common_images_count():
 def test_a_curve_that_does_not_rise_is_told():
     rows = [dataclasses.replace(r, psnr=30.0) if r.method == "codec-ideal" else r for r in _rows()]
     found = {r.method: r for r in ladder(rows)}["codec-ideal"]
-    assert "PSNR does not rise" in found.bd_digitization
-    assert "PSNR does not rise" in found.bd_asymptotic
+    assert "quality does not rise" in found.bd_digitization
+    assert "quality does not rise" in found.bd_asymptotic
 
 
 def test_models_beside_the_pair_have_rungs_and_other_bounds_have_none():
