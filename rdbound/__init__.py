@@ -2,9 +2,13 @@
 
     import rdbound
 
+    table = rdbound.bound(image, lmbdas=[0.0067], steps=100)  # uint8 [h, w, 3]
+    table += rdbound.code(image, lmbdas=[0.0067])
+    print(table)
+
     checkpoint = rdbound.load("res-hyper-4-codec")
     codec = rdbound.Codec(checkpoint.model, checkpoint.tables)
-    data = codec.compress(image, lmbda=0.0067)  # uint8 [h, w, 3] → bytes
+    data = codec.compress(image, lmbda=0.0067)  # → bytes
     image = codec.decompress(data)
 
 A latent model and a channel give R, D and J = R + λ·D of one datum
@@ -18,32 +22,42 @@ from types import ModuleType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from rdbound.analysis.gaps import gaps
+    from rdbound.api import bd_rate, bound, code, plot
     from rdbound.channels import make_channel
     from rdbound.checkpoint import load
-    from rdbound.coding import BitstreamError, Codec
+    from rdbound.coding import Codec
     from rdbound.models import make_model
     from rdbound.objective import objective
     from rdbound.refinement import refine
     from rdbound.tables.rd import read_table
 
 __all__ = [
-    "BitstreamError",
     "Codec",
+    "bd_rate",
+    "bound",
+    "code",
+    "gaps",
     "load",
     "make_channel",
     "make_model",
     "objective",
+    "plot",
     "read_table",
     "refine",
 ]
 
 _HOMES = {
-    "BitstreamError": "rdbound.coding",
     "Codec": "rdbound.coding",
+    "bd_rate": "rdbound.api",
+    "bound": "rdbound.api",
+    "code": "rdbound.api",
+    "gaps": "rdbound.analysis.gaps",
     "load": "rdbound.checkpoint",
     "make_channel": "rdbound.channels",
     "make_model": "rdbound.models",
     "objective": "rdbound.objective",
+    "plot": "rdbound.api",
     "read_table": "rdbound.tables.rd",
     "refine": "rdbound.refinement",
 }

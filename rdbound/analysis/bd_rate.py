@@ -8,7 +8,7 @@ import numpy as np
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
 from rdbound.analysis.interval import interval
 
-__all__ = ["INTERPOLATIONS", "BDRate", "bd_rate", "compare"]
+__all__ = ["INTERPOLATIONS", "BDRate", "compare", "rate_difference"]
 
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
@@ -47,7 +47,9 @@ def _counted(images: int | None) -> str:
     return f"{images} image{'' if images == 1 else 's'}"
 
 
-def bd_rate(anchor: Points, test: Points, method: str = "pchip", name: str = "curve") -> float:
+def rate_difference(
+    anchor: Points, test: Points, method: str = "pchip", name: str = "curve"
+) -> float:
     """BD-rate of ``test`` against ``anchor`` in per cent (Bjøntegaard 2001, VCEG-M33).
 
     The integral runs over the common range of PSNR, or of MS-SSIM in dB.
@@ -117,7 +119,7 @@ def compare(
       method: of :data:`INTERPOLATIONS`.
       unequal: whether means may be over different, or unknown, numbers of images.
 
-    Raises ValueError as :func:`bd_rate` and :func:`rdbound.analysis.curves.mean_curve`,
+    Raises ValueError as :func:`rate_difference` and :func:`rdbound.analysis.curves.mean_curve`,
     for means over numbers of images that differ or are not known, unless ``unequal``,
     and where no image is common.
     """
@@ -125,13 +127,14 @@ def compare(
         averaged = (anchor.averaged, test.averaged)
         if not unequal:
             _check_equal(anchor, test)
-        value = bd_rate(mean_curve(anchor), mean_curve(test), method, test.name)
+        value = rate_difference(mean_curve(anchor), mean_curve(test), method, test.name)
         return BDRate(value, None, {}, averaged)
     common = sorted(anchor.images.keys() & test.images.keys())
     if not common:
         raise ValueError(f"{test.name}: no image in common with {anchor.name}")
     values = {
-        i: bd_rate(anchor.images[i], test.images[i], method, f"{test.name}, {i}") for i in common
+        i: rate_difference(anchor.images[i], test.images[i], method, f"{test.name}, {i}")
+        for i in common
     }
     array = np.array(list(values.values()))
     return BDRate(float(array.mean()), interval(array), values)

@@ -14,7 +14,7 @@ from rdbound.tables.rd import Row, read_table
 from rdbound.tables.rows import read_header
 
 __all__ = [
-    "METRICS",
+    "QUALITIES",
     "ImageCurves",
     "Points",
     "from_reference",
@@ -61,7 +61,7 @@ class ImageCurves:
         return len(self.images) if self.per_image else self.count
 
 
-METRICS = {"psnr": "PSNR", "ms-ssim": "MS-SSIM"}
+QUALITIES = {"psnr": "PSNR", "ms-ssim": "MS-SSIM"}
 """What quality is measured by, as options and as words."""
 
 _Triple = tuple[float, float, float]  # bits per pixel, quality in dB, MSE
@@ -88,7 +88,7 @@ def from_rows(rows: Sequence[Row], metric: str = "psnr") -> dict[tuple[str, str,
     """Curves by (data set, model, method), points ordered by rate; floors are none.
 
     Raises ValueError as :func:`rdbound.analysis.images.check_images` of any curve, and for
-    rows without the ``metric``, of :data:`METRICS`.
+    rows without the ``metric``, of :data:`QUALITIES`.
     """
     names = bare_names(row.image for row in rows)
     groups: dict[tuple[str, str, str], list[Row]] = {}
@@ -107,7 +107,7 @@ def _curve(
     for row in rows:
         quality = _quality(metric, row.psnr, row.ms_ssim)
         if quality is None:
-            raise ValueError(f"{name}: {row.image} at λ = {row.lmbda:g} has no {METRICS[metric]}")
+            raise ValueError(f"{name}: {row.image} at λ = {row.lmbda:g} has no {QUALITIES[metric]}")
         images.setdefault(names[row.image], []).append((row.bpp, quality, row.mse))
     return ImageCurves(key[0], name, {image: _points(p) for image, p in images.items()})
 
@@ -125,7 +125,7 @@ def from_reference(curve: reference.Curve, metric: str = "psnr") -> ImageCurves:
         mse = p.mse if p.mse is not None else _mse(p.psnr) if p.psnr is not None else np.nan
         images.setdefault(p.image or "", []).append((p.bpp, quality, mse))
     if not images:
-        raise ValueError(f"{curve.label}: no {METRICS[metric]} is published on {curve.dataset}")
+        raise ValueError(f"{curve.label}: no {QUALITIES[metric]} is published on {curve.dataset}")
     named = {image: _points(points) for image, points in images.items()}
     count = None if curve.per_image else curve.points[0].count
     return ImageCurves(curve.dataset, curve.label, named, count)
@@ -179,7 +179,7 @@ def read_curves(
       dataset: what the curves are on.
       count: the number of images that a plain curve of means is over, where the file
         does not say.
-      metric: of :data:`METRICS`.
+      metric: of :data:`QUALITIES`.
 
     Raises ValueError as the two readers and :func:`from_rows`, for an RD table
     without the data set, and for a ``count`` of what is no mean, or of another one.

@@ -1,5 +1,6 @@
 """Stochastic Gumbel annealing, per-sample optimization of the quantized codec, and its mean."""
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -40,6 +41,19 @@ class SGAChannel(Channel):
     decay: float = 0.001
     start: float = 700
     temperature: float | jax.Array | None = None
+
+    @classmethod
+    def over(cls, steps: int, start: float = 0.1, end: float = 0.05) -> Self:
+        """The schedule for a number of steps: warm for a part of them, ``end`` at the last.
+
+        Args:
+          steps: of refinement, at least 1.
+          start: the part at the first temperature, below 1.
+          end: the last temperature, below the first. How much either matters on Kodak is
+            measured by ``experiments/relaxations.py``.
+        """
+        decay = math.log(cls.initial / end) / ((1.0 - start) * steps)
+        return cls(start=start * steps, decay=decay)
 
     def __post_init__(self):
         if not (self.initial > 0 and self.decay > 0):

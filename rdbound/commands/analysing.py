@@ -112,7 +112,7 @@ def _kmac(architecture: str) -> float:
 
 def _bd_rate(arguments) -> None:
     from rdbound.analysis.bd_rate import compare
-    from rdbound.analysis.curves import METRICS, named_curves
+    from rdbound.analysis.curves import QUALITIES, named_curves
     from rdbound.report.curves_figure import curves_figure
     from rdbound.stages.files import refuse_overwriting
 
@@ -128,13 +128,13 @@ def _bd_rate(arguments) -> None:
         curve for name in arguments.curves
         for curve in named_curves(name, arguments.dataset, arguments.images, metric)
     ]  # fmt: skip
-    by = "" if metric == "psnr" else f" by {METRICS[metric]}"
+    by = "" if metric == "psnr" else f" by {QUALITIES[metric]}"
     for curve in curves:
         value = compare(anchor, curve, arguments.method, arguments.unequal_means)
         print(f"{curve.name} against {anchor.name}, {arguments.dataset}{by}: {value}, "
               f"{arguments.method}")  # fmt: skip
     if arguments.plot is not None:
-        curves_figure([anchor, *curves], METRICS[metric]).savefig(target, bbox_inches="tight")
+        curves_figure([anchor, *curves], QUALITIES[metric]).savefig(target, bbox_inches="tight")
         print(target)
 
 

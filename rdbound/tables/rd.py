@@ -5,9 +5,10 @@ method is, :data:`rdbound.methods.METHODS` says.
 """
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
+from typing import Any
 
 from rdbound.tables.cells import (
     CellReader,
@@ -25,6 +26,7 @@ __all__ = [
     "BLOCK",
     "COLUMNS",
     "MEAN",
+    "RDTable",
     "Row",
     "check_unique",
     "is_squared",
@@ -94,7 +96,57 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     write_rows(path, COLUMNS, ({name: getattr(row, name) for name in COLUMNS} for row in rows))
 
 
-def read_table(path: Path) -> list[Row]:
+class RDTable(list[Row]):
+    """Rows, as :func:`read_table` reads them and evaluations return them: a list that prints.
+
+    ``str(table)`` is the means over images, ``table.to_pandas()`` a frame of all columns.
+    """
+
+    def __add__(self, other: Iterable[Row]) -> "RDTable":  # type: ignore[override]
+        """The rows of both; raises ValueError where one of a key is in both."""
+        both = RDTable([*self, *other])
+        check_unique(both, "both tables")
+        return both
+
+    def __iadd__(self, other: Iterable[Row]) -> "RDTable":  # type: ignore[override,misc]
+        """As :meth:`__add__`."""
+        return self + other
+
+    def write(self, path: str | Path) -> Path:
+        """Write ``path``, a CSV, whole or not at all; returns it."""
+        write_table(Path(path), self)
+        return Path(path)
+
+    def to_pandas(self) -> Any:
+        """A ``pandas.DataFrame`` with the columns of :class:`Row`; needs pandas.
+
+        Raises ModuleNotFoundError where pandas is not there.
+        """
+        import pandas
+
+        return pandas.DataFrame({name: [getattr(row, name) for row in self] for name in COLUMNS})
+
+    def __str__(self) -> str:
+        header = ("model", "method", "λ", "images", "bpp", "PSNR", "J")
+        return "\n".join([_printed(header), *(_printed(line) for line in self._means())])
+
+    def _means(self) -> Iterator[tuple[str, ...]]:
+        """Cells of the mean over images of every model, method and λ."""
+        groups: dict[tuple[str, str, float], list[Row]] = {}
+        for row in self:
+            groups.setdefault((row.model, row.method, row.lmbda), []).append(row)
+        for (model, method, lmbda), rows in groups.items():
+            count = len(rows)
+            bpp, psnr, J = (sum(getattr(r, n) for r in rows) / count for n in ("bpp", "psnr", "J"))
+            yield model, method, f"{lmbda:.4g}", str(count), f"{bpp:.4f}", f"{psnr:.2f}", f"{J:.4f}"
+
+
+def _printed(cells: Sequence[str]) -> str:
+    model, method, *numbers = cells
+    return " ".join([f"{model:20}", f"{method:20}", *(f"{number:>8}" for number in numbers)])
+
+
+def read_table(path: str | Path) -> RDTable:
     """Read and check an RD table.
 
     Raises ValueError naming the file, the line and the column of the first thing that
@@ -102,7 +154,8 @@ def read_table(path: Path) -> list[Row]:
     that of other rows of the model is (a model trained for another distortion has it
     nowhere).
     """
-    rows, lines = [], []
+    path = Path(path)
+    rows, lines = RDTable(), []
     for line, record in read_rows(path, COLUMNS, "an RD table"):
         rows.append(_row(path, line, record))
         lines.append(line)

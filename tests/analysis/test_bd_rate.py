@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from rdbound import reference
-from rdbound.analysis.bd_rate import INTERPOLATIONS, bd_rate, compare
+from rdbound.analysis.bd_rate import INTERPOLATIONS, compare, rate_difference
 from rdbound.analysis.curves import ImageCurves, Points, from_reference
 
 
@@ -34,7 +34,7 @@ def test_the_anchors_bit_depth_moves_bd_rate_by_three_points(anchor, expected):
 @pytest.mark.parametrize("factor", [0.5, 1.0, 1.3])
 def test_a_curve_of_scaled_rate_differs_by_the_scale(method, factor):
     bpp, psnr = np.array([0.1, 0.2, 0.4, 0.8, 1.6]), np.array([28.0, 30.5, 33.5, 36.5, 40.0])
-    found = bd_rate(_curve(bpp, psnr), _curve(factor * bpp, psnr), method)
+    found = rate_difference(_curve(bpp, psnr), _curve(factor * bpp, psnr), method)
     assert found == pytest.approx(100 * (factor - 1), abs=1e-6)
 
 
@@ -42,22 +42,22 @@ def test_too_little_overlap_is_an_error_with_the_ranges():
     a = _curve([0.1, 0.2, 0.4, 0.8], [28, 30, 32, 34])
     b = _curve([0.1, 0.2, 0.4, 0.8], [33.1, 35, 37, 39])
     with pytest.raises(ValueError, match=r"33.10–39.00 dB and the anchor's 28.00–34.00 dB"):
-        bd_rate(a, b)
+        rate_difference(a, b)
 
 
 def test_a_curve_that_is_not_monotone_is_an_error_with_its_points():
     a = _curve([0.1, 0.2, 0.4, 0.8], [28, 30, 32, 34])
     b = _curve([0.1, 0.2, 0.4, 0.8], [28, 31, 30.5, 34])
     with pytest.raises(ValueError, match=r"does not rise .*\(0.4000, 30.50\)"):
-        bd_rate(a, b, name="mine")
+        rate_difference(a, b, name="mine")
 
 
 def test_too_few_points_and_unknown_methods_are_errors():
     a = _curve([0.1, 0.2], [28, 30])
     with pytest.raises(ValueError, match="at least 3"):
-        bd_rate(a, a)
+        rate_difference(a, a)
     with pytest.raises(ValueError, match="unknown interpolation 'linear'"):
-        bd_rate(a, a, "linear")
+        rate_difference(a, a, "linear")
 
 
 def test_means_over_different_images_are_refused():
@@ -110,7 +110,7 @@ def test_a_rate_of_nothing_is_an_error():
     anchor = _curve([0.1, 0.2, 0.4, 0.8], [28, 30, 32, 34])
     nothing = _curve([0.0, 0.2, 0.4, 0.8], [27, 30, 32, 34])
     with pytest.raises(ValueError, match=r"mine: a rate of 0 bits at 27.00 dB is in no ratio"):
-        bd_rate(anchor, nothing, name="mine")
+        rate_difference(anchor, nothing, name="mine")
 
 
 def test_no_common_image_is_an_error():

@@ -1,0 +1,215 @@
+"""What the commands do, from Python: images in, a table out.
+
+    table = rdbound.bound(image, lmbdas=[0.0067])  # uint8 [h, w, 3]
+    print(table)
+
+Images are a path of a file or a folder, the name of a set (``kodak``, ``bundled``), an array
+uint8 [h, w, 3], a list of paths or arrays, or an :class:`rdbound.images.sets.ImageSet`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+
+from rdbound.analysis.bd_rate import BDRate, compare
+from rdbound.analysis.curves import ImageCurves, from_rows, named_curves
+from rdbound.channels import make_channel
+from rdbound.channels.sga import SGAChannel
+from rdbound.checkpoint import Checkpoint, load
+from rdbound.evaluation import evaluate
+from rdbound.evaluation_options import EvaluationOptions
+from rdbound.examples import ImageExamples
+from rdbound.images.files import read_image
+from rdbound.images.sets import ImageSet, open_images
+from rdbound.methods import METHODS
+from rdbound.refinement import RefinementOptions
+from rdbound.report.rd_figure import rd_figure
+from rdbound.tables.rd import RDTable, Row
+
+__all__ = ["bd_rate", "bound", "code", "image_set", "plot"]
+
+Images = str | Path | np.ndarray | ImageSet | Sequence[str | Path | np.ndarray]
+
+_NAMED = ("kodak", "bundled", "bundled-crops")
+
+
+def bound(
+    images: Images,
+    checkpoint: str | Path | Checkpoint = "res-hyper-4-bound",
+    lmbdas: Sequence[float] | None = None,
+    steps: int = 0,
+    samples: int = 8,
+    seed: int = 0,
+    warn: Callable[[str], None] = print,
+) -> RDTable:
+    """The upper bound of a rate–distortion model on images: bits that a Gaussian channel takes.
+
+    Args:
+      images: see :mod:`rdbound.api`.
+      checkpoint: of a bound, a name of the zoo or a file.
+      lmbdas: the trade-offs; by default all that the checkpoint serves
+        (:func:`rdbound.evaluation.lmbdas_of`).
+      steps: of per-sample optimization; with 0 the amortized bound alone.
+      samples: of the channel's noise, averaged.
+      seed: of all noise.
+      warn: told of rows that are left out.
+
+    Returns rows of the methods ``bound`` and, with steps, ``bound-refined``.
+    Raises ValueError for images, a checkpoint or λ that cannot be used.
+    """
+    of = _loaded(checkpoint, "bound")
+    methods = ("bound", "bound-refined") if steps else ("bound",)
+    return _rows(of, images, lmbdas, steps, samples, seed, methods, None, warn)
+
+
+def code(
+    images: Images,
+    checkpoint: str | Path | Checkpoint = "res-hyper-4-codec",
+    lmbdas: Sequence[float] | None = None,
+    steps: int = 0,
+    coder: str = "rounding",
+    seed: int = 0,
+    streams: str | Path | None = None,
+    warn: Callable[[str], None] = print,
+) -> RDTable:
+    """What images take as real bytes, and what these decode to.
+
+    Args:
+      images: see :mod:`rdbound.api`.
+      checkpoint: of a codec, or of a bound where the coder serves bounds.
+      lmbdas: as of :func:`bound`.
+      steps: of stochastic Gumbel annealing before coding; coders other than ``rounding`` and
+        ``bits-back`` take none.
+      coder: name of what writes (:data:`rdbound.coding.CODERS`), or ``bits-back``.
+      seed: of all noise.
+      streams: a folder to keep the bytes in.
+      warn: told of rows that are left out.
+
+    Returns rows of the coder's ``coded`` methods, of the amortized codec and, with steps, the
+    refined one. Raises ValueError as :func:`bound`, and for a coder that no method writes by.
+    """
+    methods = [m for m in METHODS.values() if m.coder == coder and m.kind == "coded"]
+    if not methods:
+        known = sorted({m.coder for m in METHODS.values() if m.coder})
+        raise ValueError(f"unknown coder {coder!r}: choose one of {', '.join(known)}")
+    refined = any(m.through for m in methods)
+    if steps and not refined:
+        raise ValueError(f"coder {coder!r} codes what the networks infer: it takes no steps")
+    of = _loaded(checkpoint, str(methods[0].form))
+    wanted = tuple(m.name for m in methods if steps or m.through is None)
+    folder = None if streams is None else Path(streams)
+    return _rows(of, images, lmbdas, steps, 1, seed, wanted, folder, warn)
+
+
+def bd_rate(
+    curve: str | Path | Sequence[Row],
+    anchor: str | Path | Sequence[Row] = "vtm-22.0",
+    of: str | None = None,
+    metric: str = "psnr",
+    interpolation: str = "pchip",
+    dataset: str = "kodak",
+) -> BDRate:
+    """BD-rate of a curve against another, per image where both have images.
+
+    Args:
+      curve: a table, a CSV of points, ``TABLE.csv:METHOD``, or the name of a published curve.
+      anchor: the same, whose rate is 100 %.
+      of: the method, or model and method, of a table that holds several curves.
+      metric: ``psnr`` or ``ms-ssim``.
+      interpolation: ``pchip``, ``akima`` or ``cubic``.
+      dataset: of files and published curves.
+
+    Raises ValueError where one of them is not one curve, and as
+    :func:`rdbound.analysis.bd_rate.compare`.
+    """
+    one = partial(_curve, dataset=dataset, metric=metric)
+    return compare(one(anchor), one(curve, of=of), interpolation)
+
+
+def plot(table: Sequence[Row]) -> Axes:
+    """The RD curves of a table, with published ones of the same images: matplotlib axes.
+
+    Raises ValueError as :func:`rdbound.report.rd_figure.rd_figure`.
+    """
+    return rd_figure(table).axes[0]
+
+
+def image_set(images: Images) -> ImageSet:
+    """Images by any of the ways of :mod:`rdbound.api`; raises ValueError for what is none."""
+    if isinstance(images, ImageSet):
+        return images
+    if isinstance(images, str) and images in _NAMED:
+        return open_images(images)
+    if isinstance(images, str | Path):
+        path = Path(images).expanduser()
+        if path.is_dir():
+            return open_images("folder", str(path))
+        return _listed([path])
+    if isinstance(images, np.ndarray) and images.ndim != 4:
+        return _listed([images])
+    return _listed(images)
+
+
+def _listed(images: Iterable[Any]) -> ImageSet:
+    """Paths and arrays, read and checked now."""
+    found, names = [], []
+    for number, image in enumerate(images):
+        if isinstance(image, str | Path):
+            found.append(read_image(image))
+            names.append(Path(image).name)
+            continue
+        array = np.asarray(image)
+        if array.dtype != np.uint8 or array.ndim != 3 or array.shape[2] != 3:
+            raise ValueError(
+                f"image {number}: expected a path or uint8 [h, w, 3], not {array.dtype} "
+                f"{list(array.shape)}"
+            )
+        found.append(array)
+        names.append(f"image-{number}")
+    if not found:
+        raise ValueError("no images")
+    if len(set(names)) < len(names):
+        raise ValueError(f"two images have the same name: {', '.join(names)}")
+    return ImageSet("images", tuple(names), found.__getitem__)
+
+
+def _loaded(checkpoint: str | Path | Checkpoint, form: str) -> Checkpoint:
+    of = checkpoint if isinstance(checkpoint, Checkpoint) else load(str(checkpoint))
+    if of.model.form != form:
+        raise ValueError(f"{of.name}: is of form {of.model.form!r}, and a {form} is asked for")
+    return of
+
+
+def _rows(
+    of: Checkpoint, images: Images, lmbdas: Sequence[float] | None, steps: int, samples: int,
+    seed: int, methods: tuple[str, ...], streams: Path | None, warn: Callable[[str], None],
+) -> RDTable:  # fmt: skip
+    refine, channels = None, {}
+    if steps:
+        refine = RefinementOptions(steps, check_every=max(1, min(50, steps // 4)))
+        sga = SGAChannel.over(steps)
+        channels = {"sga": sga, "bits-back-sga": make_channel("bits-back", of=sga)}
+    chosen = None if lmbdas is None else tuple(map(float, lmbdas))
+    options = EvaluationOptions(chosen, samples, refine, methods=methods, channels=channels,
+                                seed=seed)  # fmt: skip
+    examples = ImageExamples(image_set(images))
+    return RDTable(evaluate(of, examples, options, streams, warn=warn))
+
+
+def _curve(
+    of_what: str | Path | Sequence[Row], dataset: str, metric: str, of: str | None = None
+) -> ImageCurves:
+    """The one curve that is meant."""
+    if isinstance(of_what, str | Path):
+        found = named_curves(str(of_what), dataset, metric=metric)
+    else:
+        found = list(from_rows(of_what, metric).values())
+    chosen = [c for c in found if of is None or of in (c.name, *c.name.split())]
+    if len(chosen) != 1:
+        known = ", ".join(sorted(curve.name for curve in found))
+        raise ValueError(f"one curve is needed: say which by the argument of: {known}")
+    return chosen[0]

@@ -1,0 +1,174 @@
+"""From Python what the commands do: the same rows, whatever the images are given as."""
+
+import dataclasses
+import sys
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import rdbound
+from rdbound.api import image_set
+from rdbound.channels.sga import SGAChannel
+from rdbound.checkpoint import load, save_checkpoint
+from rdbound.evaluation import evaluate
+from rdbound.evaluation_options import EvaluationOptions
+from rdbound.examples import ImageExamples
+from rdbound.images.sets import open_images
+from rdbound.refinement import RefinementOptions
+from rdbound.tables.rd import RDTable, read_table
+from tests.analysis.test_gaps import make_rows
+from tests.toy import OUTSIDE, SPEC, Toy
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """(bound, codec) of the toy, as loaded checkpoints."""
+    folder = tmp_path_factory.mktemp("pair")
+    found = []
+    for form in ("bound", "codec"):
+        file = save_checkpoint(folder / f"{form}.safetensors", Toy(form), SPEC | {"form": form})
+        found.append(load(str(file), OUTSIDE))
+    return found
+
+
+@pytest.fixture(scope="module")
+def image():
+    return np.random.default_rng(3).integers(0, 256, (24, 32, 3), dtype=np.uint8)
+
+
+def test_rows_are_those_of_an_evaluation(pair, image):
+    found = rdbound.bound(image, pair[0], [0.01], steps=8, samples=3, seed=5)
+    options = EvaluationOptions(
+        (0.01,), 3, RefinementOptions(8, check_every=2), methods=("bound", "bound-refined"), seed=5
+    )
+    expected = evaluate(pair[0], ImageExamples(image_set(image)), options)
+    assert found == list(expected)
+    assert [row.method for row in found] == ["bound", "bound-refined"]
+    assert found[1].J < found[0].J
+    assert [r.method for r in rdbound.bound(image, pair[0], [0.01])] == ["bound"]
+
+
+def test_bytes_are_those_of_the_codec(pair, image, tmp_path):
+    (row,) = rdbound.code(image, pair[1], [0.01], streams=tmp_path)
+    data = rdbound.Codec(pair[1].model, pair[1].tables).compress(image, 0.01)
+    assert row.bytes == len(data)
+    assert next(tmp_path.rglob("*.rdb")).read_bytes() == data
+    plain, refined = rdbound.code(image, pair[1], [0.01], steps=40)
+    assert (plain.bytes, refined.method) == (row.bytes, "codec-refined-coded")
+    assert refined.J < plain.J
+    (dithered,) = rdbound.code(image, pair[1], [0.01], coder="dithered")
+    assert dithered.method == "codec-dithered-coded"
+    (rec,) = rdbound.code(image, pair[0], [0.01], coder="rec")
+    assert rec.method == "bound-rec-coded"
+
+
+def test_lmbdas_are_by_default_all_that_is_served(pair, image):
+    found = rdbound.bound(image, pair[0], samples=1)
+    assert [row.lmbda for row in found] == [0.0018, 0.0054, 0.0162, 0.0483]
+
+
+def test_images_are_what_a_user_has(tmp_path, image):
+    file = tmp_path / "one.png"
+    Image.fromarray(image).save(file)
+    for given in (file, str(file), tmp_path, image, [image], image[None], [file]):
+        found = image_set(given)
+        assert len(found) == 1
+        np.testing.assert_array_equal(found[0], image)
+    both = image_set([file, image])
+    assert both.names == ("one.png", "image-1")
+    assert image_set("bundled").names == open_images("bundled").names
+    assert image_set(both) is both
+    for wrong, message in (
+        (image / 255.0, "expected a path or uint8"),
+        (image[..., 0], "expected a path or uint8"),
+        ([], "no images"),
+        ([file, file], "same name: one.png, one.png"),
+        (tmp_path / "two.png", "no such file"),
+    ):
+        with pytest.raises(ValueError, match=message):
+            image_set(wrong)
+
+
+def test_what_cannot_be_is_refused(pair, image):
+    with pytest.raises(ValueError, match="of form 'codec', and a bound is asked for"):
+        rdbound.bound(image, pair[1])
+    with pytest.raises(ValueError, match="unknown coder 'zip': choose one of bits-back, dithered"):
+        rdbound.code(image, pair[1], coder="zip")
+    with pytest.raises(ValueError, match="'dithered' codes what the networks infer"):
+        rdbound.code(image, pair[1], coder="dithered", steps=5)
+
+
+def test_a_table_adds_prints_and_is_written(tmp_path):
+    rows = make_rows()
+    half = RDTable(rows[::2])
+    half += rows[1::2]
+    assert isinstance(half, RDTable)
+    with pytest.raises(ValueError, match="two rows for"):
+        half + rows[:1]
+    assert sorted(read_table(half.write(tmp_path / "rd.csv")), key=str) == sorted(rows, key=str)
+    line = next(x for x in str(half).splitlines() if " codec-coded " in x and " 0.01 " in x)
+    of = [r for r in rows if r.method == "codec-coded" and r.lmbda == 0.01]
+    bpp, psnr, J = (np.mean([getattr(r, n) for r in of]) for n in ("bpp", "psnr", "J"))
+    assert line.split() == [
+        "c",
+        "codec-coded",
+        "0.01",
+        "3",
+        f"{bpp:.4f}",
+        f"{psnr:.2f}",
+        f"{J:.4f}",
+    ]
+
+
+def test_a_frame_has_the_columns_of_a_row(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pandas", SimpleNamespace(DataFrame=dict))
+    rows = RDTable(make_rows())
+    frame = rows.to_pandas()
+    assert frame["bpp"] == [row.bpp for row in rows]
+    assert set(frame) == set(rows[0].__slots__)
+
+
+def test_bd_rate_is_of_one_curve_against_another(tmp_path):
+    rows = RDTable(make_rows())
+    dearer = [r for r in rows if r.method == "codec-coded"]
+    factor = [dataclasses.replace(r, bits=2 * r.bits, bpp=2 * r.bpp) for r in dearer]
+    found = rdbound.bd_rate(factor, dearer)
+    assert found.value == pytest.approx(100.0)
+    assert set(found.images) == {"a", "b", "c"}
+    assert rdbound.bd_rate(rows, dearer, of="codec-coded").value == pytest.approx(0.0, abs=1e-9)
+    with pytest.raises(ValueError, match="one curve is needed: say which"):
+        rdbound.bd_rate(rows, dearer)
+    assert rdbound.bd_rate("resnet-vae").value == pytest.approx(-16.93, abs=0.01)
+    by = rdbound.bd_rate("resnet-vae", metric="ms-ssim").value
+    assert by == pytest.approx(-18.90, abs=0.01)
+
+
+def test_a_plot_is_axes_with_a_line_a_method():
+    axes = rdbound.plot(make_rows())
+    assert axes.get_ylabel().startswith("PSNR")
+    drawn = {line.get_label() for line in axes.lines}
+    assert {"bound", "bound-refined", "codec-coded"} <= drawn
+
+
+def test_gaps_are_those_of_the_rows():
+    total = [g for g in rdbound.gaps(make_rows()) if g.gap == "total" and g.image == "mean"]
+    assert [g.lmbda for g in total] == [0.002, 0.01, 0.05]
+
+
+def test_the_schedule_of_annealing_is_made_for_its_steps():
+    for steps in (10, 300):
+        of = SGAChannel.over(steps)
+        assert of.temperature_at(round(0.1 * steps)) == pytest.approx(0.5)
+        assert of.temperature_at(steps) == pytest.approx(0.05)
+    assert SGAChannel.over(100, start=0.0, end=0.01).temperature_at(50) == pytest.approx(
+        0.5 * (0.01 / 0.5) ** 0.5
+    )
+
+
+def test_three_lines_from_an_image_to_its_bound(image):
+    table = rdbound.bound(np.kron(image, np.ones((2, 2, 1), np.uint8)), lmbdas=[0.0067], steps=2)
+    assert [row.model for row in table] == ["res-hyper-4-bound"] * 2
+    assert all(0 < row.bpp < 24 and pytest.approx(row.bpp + 0.0067 * row.mse) == row.J
+               for row in table)  # fmt: skip
