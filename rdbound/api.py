@@ -25,7 +25,7 @@ from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import ImageExamples
 from rdbound.images.files import read_image
 from rdbound.images.sets import ImageSet, open_images
-from rdbound.methods import METHODS
+from rdbound.methods import METHODS, Method
 from rdbound.refinement import RefinementOptions
 from rdbound.report.rd_figure import rd_figure
 from rdbound.tables.rd import RDTable, Row
@@ -76,7 +76,7 @@ def code(
     streams: str | Path | None = None,
     warn: Callable[[str], None] = print,
 ) -> RDTable:
-    """What images take as real bytes, and what these decode to.
+    """What images take as real bytes, and what these decode to, beside the ideal code lengths.
 
     Args:
       images: see :mod:`rdbound.api`.
@@ -89,15 +89,12 @@ def code(
       streams: a folder to keep the bytes in.
       warn: told of rows that are left out.
 
-    Returns rows of the coder's ``coded`` methods, of the amortized codec and, with steps, the
-    refined one. Raises ValueError as :func:`bound`, and for a coder that no method writes by.
+    Returns rows of the coder's ``coded`` methods and of the ``ideal`` ones that they are held
+    against, of the amortized codec and, with steps, the refined one. Raises ValueError as
+    :func:`bound`, and for a coder that no method writes by.
     """
-    methods = [m for m in METHODS.values() if m.coder == coder and m.kind == "coded"]
-    if not methods:
-        known = sorted({m.coder for m in METHODS.values() if m.coder})
-        raise ValueError(f"unknown coder {coder!r}: choose one of {', '.join(known)}")
-    refined = any(m.through for m in methods)
-    if steps and not refined:
+    methods = _methods_of(coder)
+    if steps and not any(m.through for m in methods):
         raise ValueError(f"coder {coder!r} codes what the networks infer: it takes no steps")
     of = _loaded(checkpoint, str(methods[0].form))
     wanted = tuple(m.name for m in methods if steps or m.through is None)
@@ -175,6 +172,17 @@ def _listed(images: Iterable[Any]) -> ImageSet:
     if len(set(names)) < len(names):
         raise ValueError(f"two images have the same name: {', '.join(names)}")
     return ImageSet("images", tuple(names), found.__getitem__)
+
+
+def _methods_of(coder: str) -> list[Method]:
+    """Those whose bytes it writes, and their ideals: judged and refined alike."""
+    coded = [m for m in METHODS.values() if m.coder == coder and m.kind == "coded"]
+    if not coded:
+        known = sorted({m.coder for m in METHODS.values() if m.coder})
+        raise ValueError(f"unknown coder {coder!r}: choose one of {', '.join(known)}")
+    alike = {(m.form, m.judge, m.through) for m in coded}
+    ideal = lambda m: m.kind == "ideal" and (m.form, m.judge, m.through) in alike  # noqa: E731
+    return [m for m in METHODS.values() if m in coded or ideal(m)]
 
 
 def _loaded(checkpoint: str | Path | Checkpoint, form: str) -> Checkpoint:

@@ -51,17 +51,30 @@ def test_rows_are_those_of_an_evaluation(pair, image):
 
 
 def test_bytes_are_those_of_the_codec(pair, image, tmp_path):
-    (row,) = rdbound.code(image, pair[1], [0.01], streams=tmp_path)
+    ideal, row = rdbound.code(image, pair[1], [0.01], streams=tmp_path)
+    assert (ideal.method, row.method) == ("codec-ideal", "codec-coded")
+    assert ideal.bits < row.bits < ideal.bits + 8 * 60
     data = rdbound.Codec(pair[1].model, pair[1].tables).compress(image, 0.01)
     assert row.bytes == len(data)
     assert next(tmp_path.rglob("*.rdb")).read_bytes() == data
-    plain, refined = rdbound.code(image, pair[1], [0.01], steps=40)
-    assert (plain.bytes, refined.method) == (row.bytes, "codec-refined-coded")
-    assert refined.J < plain.J
-    (dithered,) = rdbound.code(image, pair[1], [0.01], coder="dithered")
-    assert dithered.method == "codec-dithered-coded"
-    (rec,) = rdbound.code(image, pair[0], [0.01], coder="rec")
-    assert rec.method == "bound-rec-coded"
+    of = {r.method: r for r in rdbound.code(image, pair[1], [0.01], steps=40)}
+    assert set(of) == {"codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-real",
+                       "codec-refined-coded"}  # fmt: skip
+    assert of["codec-coded"].bytes == row.bytes
+    assert of["codec-refined-coded"].J < row.J
+    dithered = rdbound.code(image, pair[1], [0.01], coder="dithered")
+    assert [r.method for r in dithered] == ["codec-dithered-ideal", "codec-dithered-coded"]
+    rec = rdbound.code(image, pair[0], [0.01], coder="rec")
+    assert [r.method for r in rec] == ["bound-rec-ideal", "bound-rec-coded"]
+
+
+def test_a_bound_and_its_codec_have_gaps(pair, image):
+    table = rdbound.bound(image, pair[0], [0.01], steps=8, samples=2)
+    table += rdbound.code(image, pair[1], [0.01], steps=20)
+    of = {g.gap: g.value for g in rdbound.gaps(table) if g.image == "image-0"}
+    J = {row.method: row.J for row in table}
+    assert of["asymptotic"] == pytest.approx(J["codec-coded"] - J["codec-ideal"])
+    assert of["digitization"] == pytest.approx(J["codec-refined-real"] - J["bound-refined"])
 
 
 def test_lmbdas_are_by_default_all_that_is_served(pair, image):
