@@ -28,7 +28,7 @@ _OCTAVE = 8  # scales an octave
 _LADDER = EvenGrid(math.log(0.125), math.log(2.0) / _OCTAVE, 160)  # in boxes
 _WIDEST = 10 * _OCTAVE  # index of 128 boxes: what lies above is told in packs
 _EIGHTHS = EvenGrid(-4096.0, 0.125, 2**16)
-_BAND = 5e-5
+_BAND = 2e-5  # noise of the last digit on weights and latents moves means by 1e-5 at most
 
 
 @cache

@@ -26,8 +26,8 @@ LEVELS = 256
 _PARTS = 4  # of a level, that means are told apart to
 _MEANS = EvenGrid(-64.0, 1.0 / _PARTS, _PARTS * 384)
 _SCALES = EvenGrid(LOG_SCALES[0], 0.125, 65)
-# Measured between two sizes of array, whose sums run in another order: 5e-5 of a level.
-_BAND = 2e-4
+# Noise of the last digit on weights and latents moves means by 8e-5 of a level at most.
+_BAND = 1e-4
 _ROWS = 8192  # at once
 _REACH = LEVELS + 320  # the furthest that a level lies from a mean's whole part
 _FURTHEST = 40.0  # scales from the mean, where the logistic function has long ended
