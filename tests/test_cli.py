@@ -461,7 +461,10 @@ def test_what_would_fail_hours_later_fails_at_once(folder, tmp_path, capsys):
         ({"lmbdas": [0.01, 0.9]}, "outside the model's range"),
         ({"lmbdas": [0.01, 0.01]}, "holds a value twice"),
         ({"checkpoints": [str(folder / "codec")] * 2}, "two checkpoints have the same name"),
-        ({"refinement": {"steps": 40}}, "refinement's channel is still 0.5"),
+        (
+            {"refinement": {"steps": 40, "channel": {"name": "sga", "options": {"start": 40}}}},
+            "refinement's channel is still 0.5",
+        ),
         ({"methods": ["codec-idael"]}, "unknown method 'codec-idael'"),
         ({"refinement": {"steps": 40, "channel": {"name": "sag"}}}, "unknown channel 'sag'"),
     ):

@@ -1,4 +1,5 @@
 import json
+import math
 from pathlib import Path
 
 import pytest
@@ -38,6 +39,20 @@ def test_the_resolved_config_resolves_to_itself(tmp_path):
     config = load_config(_write(tmp_path, GOOD))
     again = load_config(_write(tmp_path, to_yaml(config)))
     assert again == config
+
+
+@pytest.mark.parametrize("channel", [None, "sga", "annealed"])
+def test_annealing_takes_as_many_steps_as_refinement(tmp_path, channel):
+    section = {"checkpoints": ["a"], "data": {"source": "kodak"}, "refinement": {"steps": 200}}
+    if channel is not None:
+        section["refinement"]["channel"] = {"name": channel}
+    config = load_config(_write(tmp_path, yaml.safe_dump({"output": "x", "evaluation": section})))
+    found = config.evaluation.refinement.channel
+    assert found.name == (channel or "sga")
+    # Warm for a tenth, τ = 0.05 at the end.
+    assert found.options == pytest.approx({"start": 20, "decay": math.log(10) / 180})
+    again = load_config(_write(tmp_path, to_yaml(config)), ["evaluation.refinement.steps=300"])
+    assert again.evaluation.refinement.channel == found, "what is written is what was meant"
 
 
 def test_every_mistake_is_reported_at_once_with_the_nearest_key(tmp_path, monkeypatch):

@@ -25,6 +25,8 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
+from rdbound.channels import CHANNELS
+from rdbound.channels.sga import SGAChannel
 from rdbound.refinement import RefinementOptions
 from rdbound.sources import SOURCES
 from rdbound.training_options import TrainingOptions
@@ -172,10 +174,22 @@ class TrainConfig(_Strict):
 class RefinementConfig(RefinementOptions):
     """Options of refinement, and the channel that codecs are refined through.
 
-    Bounds are refined through the channel they are judged by.
+    Bounds are refined through the channel they are judged by. A channel that is annealed and
+    has no options gets the schedule made for ``steps``
+    (:meth:`rdbound.channels.sga.SGAChannel.over`), which is written out with the config.
     """
 
     channel: NamedConfig = NamedConfig(name="sga")
+
+    def __post_init__(self):
+        kind = CHANNELS.get(self.channel.name)
+        annealed = isinstance(kind, type) and issubclass(kind, SGAChannel)
+        if annealed and not self.channel.options:
+            of = kind.over(self.steps)
+            options = {"start": of.start, "decay": of.decay}
+            object.__setattr__(
+                self, "channel", NamedConfig(name=self.channel.name, options=options)
+            )
 
 
 class CheckpointConfig(_Strict):
