@@ -74,7 +74,9 @@ def test_rates_and_pictures_are_those_of_the_image_alone(monkeypatch, rng):
     assert float(jnp.abs(unmasked - 1).min()) > 0.05, "the frame is no part of it by itself"
 
 
-@pytest.mark.parametrize("name", ["res-context", "resnet-vae"])
+@pytest.mark.parametrize(
+    "name", [pytest.param("res-context", marks=pytest.mark.slow), "resnet-vae"]
+)
 def test_streams_are_those_of_the_image_alone(name, monkeypatch, rng):
     """One codec computes in frames, the other does not: each reads what the other wrote."""
     model = _model(name, monkeypatch)
