@@ -7,10 +7,11 @@ prior and posterior, pairs from the text have the likelihood σ(u·v), sampled p
     python experiments/skip_gram.py TEXT [--analogies questions-words.txt]
 
 TEXT has one sentence a line, in lower case, words apart by spaces (``.xz``, ``.gz`` and ``.bz2``
-are read). The means of all vectors are quantized by code points, bytes and all, as the paper chooses
-them and by what their codes cost, and by a uniform grid, whose indexes an entropy code, gzip, bzip2 and lzma compress. Measured against bits a latent:
-the mean log-likelihood of held-out pairs, how often a word's nearest neighbour is among the ten
-nearest after quantization, and analogies answered.
+are read). The means of all vectors are quantized by code points, bytes and all, as the paper
+chooses them and by what their codes cost, and by a uniform grid, whose indexes an entropy code,
+gzip, bzip2 and lzma compress. Measured against bits a latent: the mean log-likelihood of held-out
+pairs, how often a word's nearest neighbour is among the ten nearest after quantization, and
+analogies answered.
 """
 
 import argparse
