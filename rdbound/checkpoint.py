@@ -84,7 +84,8 @@ def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "fl
       path: of the file.
       model: the latent model.
       spec: see :class:`Checkpoint`.
-      dtype: ``float32``, ``float16`` or ``int8`` (:mod:`rdbound.checkpoint_weights`).
+      dtype: ``float32``, ``float16``, ``int8`` or ``coded``
+        (:mod:`rdbound.checkpoint_weights`).
 
     Raises ValueError, and writes nothing, for a weight that is not finite in ``dtype``, a model
     that holds more than weights, and a codec whose priors no fixed tables can code

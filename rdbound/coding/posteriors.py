@@ -23,7 +23,7 @@ from rdbound.coding.code_points import CodePoints, nearest_points
 from rdbound.coding.container import BitstreamError
 from rdbound.coding.dyadic import SYMBOLS, read_points, symbols_of, write_points
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.tables import FrequencyTable, table_from_weights
+from rdbound.coding.tables import COARSE, coarse_counts, table_from_coarse
 from rdbound.coding.vbq import code_lengths
 from rdbound.ops.gaussian import LN2
 
@@ -31,7 +31,6 @@ __all__ = ["compress_posterior", "decompress_posterior", "quantized_posterior"]
 
 _MAGIC = b"RDV\x01"
 _HEAD = struct.Struct("<Iff")
-_OCTAVE, _LEVELS = 4, 128  # of the logarithm of a count: steps an octave, and how many
 _DIMENSIONS, _SIDE = 8, 2**31
 _MOST = 2**31
 
@@ -55,8 +54,8 @@ def compress_posterior(
     stream = Writer()
     stream.integer(np.ndim(means), _DIMENSIONS + 1)
     stream.integers(np.array(np.shape(means), np.int64), _SIDE)
-    stream.integers(coarse, _LEVELS)
-    write_points(stream, points, np.zeros(len(points.bits), np.int64), [_table(coarse)])
+    stream.integers(coarse, COARSE)
+    write_points(stream, points, np.zeros(len(points.bits), np.int64), [table_from_coarse(coarse)])
     payload = stream.finish()
     return _MAGIC + _HEAD.pack(zlib.crc32(payload), *prior) + payload
 
@@ -74,12 +73,12 @@ def decompress_posterior(data: bytes) -> np.ndarray:
         raise BitstreamError("truncated or damaged: the checksum of the stream does not match")
     stream = Reader(payload)
     shape = tuple(stream.integers(stream.integer(_DIMENSIONS + 1), _SIDE).tolist())
-    coarse = stream.integers(SYMBOLS, _LEVELS)
+    coarse = stream.integers(SYMBOLS, COARSE)
     count = math.prod(shape)
     if not 0 < count < _MOST or not coarse.any():
         raise BitstreamError(f"no array of the shape {shape}")
     try:
-        points = read_points(stream, np.zeros(count, np.int64), [_table(coarse)])
+        points = read_points(stream, np.zeros(count, np.int64), [table_from_coarse(coarse)])
     except UnreadableError as error:
         raise BitstreamError(str(error)) from None
     return _values(points, mean, scale).reshape(shape)
@@ -119,7 +118,8 @@ def _chosen(
     )
     points = choose()
     for _ in range(rounds):
-        points = choose(code_lengths(np.zeros(mu.size, np.int64), [_table(_coarse(points))]))
+        table = table_from_coarse(_coarse(points))
+        points = choose(code_lengths(np.zeros(mu.size, np.int64), [table]))
     return (centre, spread), points
 
 
@@ -128,14 +128,4 @@ def _values(points: CodePoints, mean: float, scale: float) -> np.ndarray:
 
 
 def _coarse(points: CodePoints) -> np.ndarray:
-    """Counts of symbols as steps of their logarithm, at least 1 where there is any."""
-    counts = np.bincount(symbols_of(points), minlength=SYMBOLS)
-    steps = np.rint(_OCTAVE * np.log2(np.maximum(counts, 1))) + 1
-    return np.where(counts > 0, np.minimum(steps, _LEVELS - 1), 0).astype(np.int64)
-
-
-def _table(coarse: np.ndarray) -> FrequencyTable:
-    """Of coarse counts; by whole octaves and four factors, the same on every machine."""
-    factors = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
-    octave, part = np.divmod(np.maximum(coarse - 1, 0), _OCTAVE)
-    return table_from_weights(np.where(coarse > 0, np.ldexp(factors[part], octave), 0.0))
+    return coarse_counts(np.bincount(symbols_of(points), minlength=SYMBOLS))

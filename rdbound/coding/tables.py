@@ -20,8 +20,20 @@ import numpy as np
 from rdbound.coding.grid import SCALES
 from rdbound.ops.distributions import TAIL, Gaussian
 
-__all__ = ["TOTAL", "FrequencyTable", "Tables", "gaussian_tables", "pack", "scaled_tables",
-           "table_from_mass", "table_from_weights", "unpack"]  # fmt: skip
+__all__ = [
+    "COARSE",
+    "TOTAL",
+    "FrequencyTable",
+    "Tables",
+    "coarse_counts",
+    "gaussian_tables",
+    "pack",
+    "scaled_tables",
+    "table_from_coarse",
+    "table_from_mass",
+    "table_from_weights",
+    "unpack",
+]
 
 TOTAL = 2**20  # every table's frequencies sum to this: exact in float32
 
@@ -69,6 +81,23 @@ def _quantize(probabilities: np.ndarray) -> np.ndarray:
     frequencies = np.maximum(1, np.floor(probabilities * TOTAL)).astype(np.int64)
     frequencies[np.argmax(frequencies)] += TOTAL - frequencies.sum()
     return frequencies
+
+
+OCTAVE, COARSE = 4, 128
+"""Of the logarithm of a count: steps an octave, and how many there are."""
+
+
+def coarse_counts(counts: np.ndarray) -> np.ndarray:
+    """Counts as steps of their logarithm, 0 where there is none: what a stream tells of them."""
+    steps = np.rint(OCTAVE * np.log2(np.maximum(counts, 1))) + 1
+    return np.where(counts > 0, np.minimum(steps, COARSE - 1), 0).astype(np.int64)
+
+
+def table_from_coarse(coarse: np.ndarray) -> FrequencyTable:
+    """Of coarse counts [2m + 2]; by whole octaves and four factors, the same on every machine."""
+    factors = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
+    octave, part = np.divmod(np.maximum(coarse - 1, 0), OCTAVE)
+    return table_from_weights(np.where(coarse > 0, np.ldexp(factors[part], octave), 0.0))
 
 
 def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) -> FrequencyTable:

@@ -159,13 +159,13 @@ class TrainConfig(_Strict):
       channel: ``gaussian`` for a bound, ``mixed`` for a codec, for example.
       options: see :class:`rdbound.training.TrainingOptions`.
       weights: type of the checkpoint's tensors; float16 halves what weights take, int8
-        halves it again for most (:mod:`rdbound.checkpoint_weights`).
+        halves it again for most, coded takes a third less (:mod:`rdbound.checkpoint_weights`).
     """
 
     data: VectorsConfig | CropsConfig
     channel: NamedConfig
     options: TrainingOptions = TrainingOptions()
-    weights: Literal["float32", "float16", "int8"] = "float32"
+    weights: Literal["float32", "float16", "int8", "coded"] = "float32"
 
     _choose = _by_source(CropsConfig)
 
