@@ -13,7 +13,7 @@ caller names it too (``outside``): a file from anywhere must not choose code to 
 """
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -74,7 +74,13 @@ class Checkpoint:
             raise ValueError(f"{self.name}: {error}") from None
 
 
-def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "float32") -> Path:
+def save_checkpoint(
+    path: Path,
+    model: LatentModel,
+    spec: dict,
+    dtype: str = "float32",
+    fineness: Mapping[str, float] | None = None,
+) -> Path:
     """Write a model with weights rounded to ``dtype`` and tables made from these.
 
     The tables are those of the weights as they will be read, not as they were
@@ -86,12 +92,13 @@ def save_checkpoint(path: Path, model: LatentModel, spec: dict, dtype: str = "fl
       spec: see :class:`Checkpoint`.
       dtype: ``float32``, ``float16``, ``int8`` or ``coded``
         (:mod:`rdbound.checkpoint_weights`).
+      fineness: of coded kernels, see :func:`rdbound.checkpoint_weights.encoded_weights`.
 
     Raises ValueError, and writes nothing, for a weight that is not finite in ``dtype``, a model
     that holds more than weights, and a codec whose priors no fixed tables can code
     (:func:`rdbound.coding.families.make_tables`).
     """
-    tensors = encoded_weights(flat_weights(model), dtype, getattr(model, "precise", ()))
+    tensors = encoded_weights(flat_weights(model), dtype, getattr(model, "precise", ()), fineness)
     model = _with_weights(model, decoded_weights(tensors))
     tables = make_tables(model) if model.form == "codec" else {}
     write_contents(path, Contents(spec, tensors, tables))

@@ -138,3 +138,13 @@ def test_a_coded_model_is_saved_and_loaded(tmp_path):
     power = sum(float((v**2).sum()) for v in exact.values())
     assert noise < power / FINENESS["rest"] ** 2 / 10
     assert path.stat().st_size < 0.9 * sum(value.size for value in exact.values())
+
+
+def test_fineness_is_by_kernel(weights):
+    tensors = encoded_weights(weights, "coded", ("to_x",), {"blocks.0.kernel": 4.0})
+    spread = np.sqrt((weights["blocks.0.kernel"] ** 2).mean((0, 1, 2)))
+    np.testing.assert_allclose(tensors["blocks.0.kernel.scale"], spread / 4.0, rtol=1e-6)
+    other = np.sqrt((weights["to_x.dense.kernel"] ** 2).mean(0)) / FINENESS["precise"]
+    np.testing.assert_allclose(tensors["to_x.dense.kernel.scale"], other, rtol=1e-6)
+    with pytest.raises(ValueError, match=r"no weight is called blocks\.1\.kernel"):
+        encoded_weights(weights, "coded", (), {"blocks.1.kernel": 4.0})

@@ -34,5 +34,5 @@ def test_what_is_no_numbers_is_refused(rng):
         except ValueError:
             refused += 1
     assert refused, "what is no such stream is a ValueError or some numbers, and nothing else"
-    with pytest.raises(ValueError, match="no such numbers|needs a weight"):
+    with pytest.raises(ValueError, match=r"no such numbers|needs a weight"):
         numbers_of_bytes(b"", 5)

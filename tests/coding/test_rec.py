@@ -12,7 +12,7 @@ from rdbound.coding.candidates import level_key, normals
 from rdbound.coding.clustered import write_clustered
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.rec import RelativeEntropyCoder
-from rdbound.coding.selection import Blocks, Rule, choose, sums
+from rdbound.coding.selection import Blocks, Rule, _noise, choose, sums
 from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.ops.relative_entropy import Tilt, divergence_of
 
@@ -230,6 +230,20 @@ def test_a_posterior_as_wide_as_its_prior_or_wider_is_drawn_from_too(mean, rho):
     )
     # Samples of the prior end at 4.3: of the widest of these 0.0001 is beyond.
     assert stats.kstest(((z - mean) / rho).ravel(), stats.norm.cdf).pvalue > 1e-3
+
+
+def test_the_times_of_an_ordered_race_are_those_of_sorted_exponentials():
+    """The k-th of J comes at 1/J + … + 1/(J − k + 1) on average (Rényi)."""
+    bits, count = 5, 4000
+    J = 1 << bits
+    number = jnp.arange(count, dtype=jnp.uint32)
+    blocks = Blocks(number, jnp.ones(count, jnp.int32), jnp.ones((count, 2)))
+    found = _noise(Rule("ordered", bits, 1), jax.random.key(3), blocks, jnp.int32(0))
+    times = np.exp(-np.asarray(found, np.float64))
+    assert (np.diff(times, axis=1) > 0).all()
+    expected = np.cumsum(1.0 / (J - np.arange(J)))
+    error = times.std(axis=0) / count**0.5
+    assert (np.abs(times.mean(axis=0) - expected) < 5 * error).all()
 
 
 def test_a_search_without_end_is_refused():
