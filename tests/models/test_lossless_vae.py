@@ -76,6 +76,7 @@ class _Noise:
         pass
 
 
+@pytest.mark.slow
 def test_trained_it_comes_near_the_entropy_of_noise_and_never_below(tiny, tmp_path):
     """Entropy of a rounded logistic: log₂ of its scale, and 2 nats, to 0.001 at this scale."""
     entropy = 3 * (np.log2(_Noise.scale) + 2 / np.log(2))
