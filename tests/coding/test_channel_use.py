@@ -53,6 +53,7 @@ def test_the_grid_errs_as_it_must_and_costs_the_entropy_of_its_indexes(rng):
     np.testing.assert_allclose(grid[0], fine[0], atol=0.03)
 
 
+@pytest.mark.slow
 def test_code_points_err_alike(rng):
     latents = _latents(rng)
     of = latents.drawn
