@@ -21,8 +21,9 @@ drawn for "savings" is the best by the true objective, as refinement keeps it: e
 import argparse
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -32,7 +33,7 @@ from matplotlib.figure import Figure
 
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import from_rows
-from rdbound.channels import Channel, make_channel
+from rdbound.channels import CHANNELS, Channel, make_channel
 from rdbound.checkpoint import Checkpoint, load
 from rdbound.datum import image_datum, stack
 from rdbound.evaluation import evaluate
@@ -61,12 +62,8 @@ class Relaxation(NamedTuple):
 
 def _annealed(name: str, start: float = 0.35, end: float = COLD) -> Callable[[int], Channel]:
     """Warm for a part of the steps, then down to ``end`` at the last."""
-
-    def of(steps: int) -> Channel:
-        decay = np.log(0.5 / end) / ((1 - start) * steps)
-        return make_channel(name, start=start * steps, decay=float(decay))
-
-    return of
+    kind: Any = CHANNELS[name]
+    return partial(kind.over, start=start, end=end)
 
 
 RELAXATIONS = {

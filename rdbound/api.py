@@ -16,7 +16,7 @@ import numpy as np
 from matplotlib.axes import Axes
 
 from rdbound.analysis.bd_rate import BDRate, compare
-from rdbound.analysis.curves import ImageCurves, from_rows, named_curves
+from rdbound.analysis.curves import ImageCurves, called, from_rows, named_curves
 from rdbound.channels import make_channel
 from rdbound.channels.sga import SGAChannel
 from rdbound.checkpoint import Checkpoint, load
@@ -216,7 +216,7 @@ def _curve(
         found = named_curves(str(of_what), dataset, metric=metric)
     else:
         found = list(from_rows(of_what, metric).values())
-    chosen = [c for c in found if of is None or of in (c.name, *c.name.split())]
+    chosen = found if of is None else called(found, of)
     if len(chosen) != 1:
         known = ", ".join(sorted(curve.name for curve in found))
         raise ValueError(f"one curve is needed: say which by the argument of: {known}")

@@ -17,6 +17,7 @@ __all__ = [
     "QUALITIES",
     "ImageCurves",
     "Points",
+    "called",
     "from_reference",
     "from_rows",
     "mean_curve",
@@ -148,6 +149,11 @@ def mean_curve(curves: ImageCurves) -> Points:
     return Points(bpp, psnr, mse)
 
 
+def called(curves: Iterable[ImageCurves], name: str) -> list[ImageCurves]:
+    """Those of the curves with this name; of a table's by the model or the method alone too."""
+    return [curve for curve in curves if name in (curve.name, *curve.name.split())]
+
+
 def named_curves(
     name: str, dataset: str, count: int | None = None, metric: str = "psnr"
 ) -> list[ImageCurves]:
@@ -161,8 +167,7 @@ def named_curves(
     if not name.endswith(".csv") and not method:
         return [from_reference(reference.find_curve(dataset, name), metric)]
     found = read_curves(Path(f"{file}.csv" if method else name), dataset, count, metric)
-    # A curve of a table is called by its model and its method.
-    chosen = [curve for curve in found if not method or method in (curve.name, *curve.name.split())]
+    chosen = called(found, method) if method else found
     if not chosen:
         known = ", ".join(sorted(curve.name for curve in found))
         raise ValueError(f"{file}.csv: holds no method {method!r}: choose one of {known}")

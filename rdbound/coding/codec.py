@@ -33,7 +33,7 @@ from rdbound.coding.container import (
 from rdbound.coding.families import make_tables
 from rdbound.coding.framed import in_frames
 from rdbound.coding.limits import MAX_PIXELS, check_pixels
-from rdbound.coding.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.range_coder import Reader, Writer, is_lost
 from rdbound.coding.tables import Tables
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
@@ -218,11 +218,8 @@ def unless_lost(read: Callable[[], T]) -> T:
     try:
         return read()
     except BaseException as error:
-        # The range coder reports what it cannot decode by an assertion, or
-        # by a panic, which is not a subclass of Exception. The payload's
-        # checksum was right: what differs is the arithmetic.
-        lost = isinstance(error, AssertionError | UnreadableError)
-        if lost or type(error).__name__ == "PanicException":
+        # The payload's checksum was right: what differs is the arithmetic.
+        if is_lost(error):
             raise BitstreamError(OTHER_ARITHMETIC) from None
         raise
 

@@ -8,7 +8,7 @@ import math
 
 import numpy as np
 
-from rdbound.coding.range_coder import LARGEST, Reader, UnreadableError, Writer
+from rdbound.coding.range_coder import LARGEST, Reader, Writer, is_lost
 from rdbound.coding.tables import COARSE, coarse_counts, table_from_coarse
 
 __all__ = ["bytes_of_numbers", "numbers_of_bytes"]
@@ -56,8 +56,7 @@ def numbers_of_bytes(data: bytes, count: int) -> np.ndarray:
         packs = stream.symbols(np.zeros(count, np.int64), [table]).astype(np.int64)
         places = stream.integers(count, 1 << k)
     except BaseException as error:
-        lost = isinstance(error, AssertionError | UnreadableError)
-        if lost or type(error).__name__ == "PanicException":
+        if is_lost(error):
             raise ValueError("bytes that hold no such numbers") from None
         raise
     return (packs << k) + places - ((1 << k) >> 1)

@@ -14,7 +14,7 @@ import numpy as np
 
 from rdbound.coding.tables import FrequencyTable
 
-__all__ = ["LARGEST", "ROWS", "Reader", "UnreadableError", "Writer", "integers"]
+__all__ = ["LARGEST", "ROWS", "Reader", "UnreadableError", "Writer", "integers", "is_lost"]
 
 LARGEST = 2**30  # magnitudes of symbols stay below this
 
@@ -26,6 +26,16 @@ _DIGIT = 16  # bits of one digit of a plainly coded integer
 
 class UnreadableError(ValueError):
     """Decoded values that no writer writes: the reader has lost the thread."""
+
+
+def is_lost(error: BaseException) -> bool:
+    """Whether an exception says that what is read was never written.
+
+    The coder itself reports that by an assertion, or by a panic, which is not a subclass of
+    Exception.
+    """
+    kinds = AssertionError | UnreadableError
+    return isinstance(error, kinds) or type(error).__name__ == "PanicException"
 
 
 def integers(residual: np.ndarray) -> np.ndarray:
