@@ -3,8 +3,9 @@
     table = rdbound.bound(image, lmbdas=[0.0067])  # uint8 [h, w, 3]
     print(table)
 
-Images are a path of a file or a folder, the name of a set (``kodak``, ``bundled``), an array
-uint8 [h, w, 3], a list of paths or arrays, or an :class:`rdbound.images.sets.ImageSet`.
+Images are a path of a file or a folder, the name of a set (``kodak``, ``bundled``,
+``tfds:NAME``), an array uint8 [h, w, 3], a list of paths or arrays, or an
+:class:`rdbound.images.sets.ImageSet`.
 """
 
 from collections.abc import Callable, Iterable, Sequence
@@ -139,7 +140,7 @@ def image_set(images: Images) -> ImageSet:
     """Images by any of the ways of :mod:`rdbound.api`; raises ValueError for what is none."""
     if isinstance(images, ImageSet):
         return images
-    if isinstance(images, str) and images in _NAMED:
+    if isinstance(images, str) and (images in _NAMED or images.startswith("tfds:")):
         return open_images(images)
     if isinstance(images, str | Path):
         path = Path(images).expanduser()

@@ -34,6 +34,7 @@ lowers it:
     codec-ideal           rounded latents, by the inference network
     codec-refined-coded   codec-refined-ideal written to bytes, container and all
     codec-coded           codec-ideal written to bytes
+    external-coded        whole files of a codec from outside (:mod:`rdbound.external`)
 
 ``floor`` is no rung: the distortion of a model to which rate is free. What lies between
 which two has a name in :mod:`rdbound.analysis.gaps`.
@@ -162,6 +163,7 @@ _ALL = (
     ),
     Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),
     Method("codec-coded", "coded", "codec", "rounding", "eight-bit", coder="rounding"),
+    Method("external-coded", "coded", None, decode="eight-bit", vectors=False, asked=True),
     Method("codec-refined-ideal", "ideal", "codec", "rounding", "eight-bit", through="sga"),
     Method(
         "codec-refined-real",

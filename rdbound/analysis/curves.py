@@ -20,7 +20,9 @@ __all__ = [
     "called",
     "from_reference",
     "from_rows",
+    "is_anchor",
     "mean_curve",
+    "named_anchor",
     "named_curves",
     "read_curves",
 ]
@@ -172,6 +174,20 @@ def named_curves(
         known = ", ".join(sorted(curve.name for curve in found))
         raise ValueError(f"{file}.csv: holds no method {method!r}: choose one of {known}")
     return chosen
+
+
+def named_anchor(name: str, dataset: str, metric: str = "psnr") -> ImageCurves:
+    """The one curve that is meant, as :func:`named_curves`; ValueError where there are several."""
+    anchors = named_curves(name, dataset, metric=metric)
+    if len(anchors) > 1:
+        known = ", ".join(curve.name for curve in anchors)
+        raise ValueError(f"{name}: one curve is the anchor: add :METHOD, of {known}")
+    return anchors[0]
+
+
+def is_anchor(name: str, dataset: str) -> bool:
+    """Whether an anchor has points on a data set: a file has, a published curve of it has."""
+    return ".csv" in name or any(key[:2] == (dataset, name) for key in reference.curves())
 
 
 def read_curves(

@@ -42,11 +42,30 @@ class Codebook:
 
     def indexes(self, values: np.ndarray) -> np.ndarray:
         """The level that each value [n] is put on: the least of error² + multiplier·length."""
-        if self.multiplier == 0.0:
-            middles = 0.5 * (self.levels[1:] + self.levels[:-1])
-            return np.searchsorted(middles, values)
-        cost = (values[:, None] - self.levels) ** 2 + self.multiplier * self.lengths
-        return cost.argmin(1)
+        taken, borders = self._cells
+        return taken[np.searchsorted(borders, values)]
+
+    @cached_property
+    def _cells(self) -> tuple[np.ndarray, np.ndarray]:
+        """(levels that some value is put on, as indexes; the borders between them).
+
+        Less the value's own square, costs are straight lines in the value, flatter level by
+        level: each level is the least of them on one interval, or nowhere.
+        """
+        offset = self.levels**2 + self.multiplier * self.lengths
+        taken: list[int] = []
+        borders: list[float] = []
+        for k in range(len(self.levels)):
+            while taken:
+                j = taken[-1]
+                border = 0.5 * (offset[k] - offset[j]) / (self.levels[k] - self.levels[j])
+                if not borders or border > borders[-1]:
+                    borders.append(border)
+                    break
+                taken.pop()
+                borders.pop()
+            taken.append(k)
+        return np.array(taken), np.array(borders)
 
     @cached_property
     def table(self) -> FrequencyTable:

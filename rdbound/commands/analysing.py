@@ -3,13 +3,13 @@
 from pathlib import Path
 
 from rdbound.commands.cost import cost_of
-from rdbound.commands.shared import Command, add_lmbda, add_method, add_model, count
+from rdbound.commands.shared import Command, add_anchor, add_lmbda, add_method, add_model, count
 
 __all__ = ["add_analysing"]
 
 
 def add_analysing(command: Command) -> None:
-    """gaps, scaling, bd-rate, channels."""
+    """gaps, scaling, bd-rate, codecs, channels."""
     sub = command("gaps", _gaps, "the gaps of RD tables")
     sub.add_argument("tables", nargs="+", help="rd.csv files")
     sub.add_argument("--output", required=True, help="folder for gaps.csv and its figure")
@@ -19,15 +19,13 @@ def add_analysing(command: Command) -> None:
     sub = command("scaling", _scaling, "bounds, codecs and gaps of RD tables by model size")
     sub.add_argument("tables", nargs="+", help="rd.csv files")
     sub.add_argument("--output", required=True, help="folder for the report and its figures")
-    sub.add_argument("--anchor", default="vtm-22.0", help="default: vtm-22.0")
+    add_anchor(sub)
     add_method(sub)
     sub = command("bd-rate", _bd_rate, "BD-rate of curves against an anchor")
     sub.add_argument("curves", nargs="+", metavar="CURVE",
                      help="an RD table, TABLE.csv:METHOD, a CSV: bpp, psnr [, image | images], "
                      "or the name of a published curve")  # fmt: skip
-    sub.add_argument("--anchor", default="vtm-22.0",
-                     help="a curve as above, with TABLE.csv:METHOD where a table holds several; "
-                     "default: vtm-22.0")  # fmt: skip
+    add_anchor(sub)
     sub.add_argument("--metric", default="psnr", choices=("psnr", "ms-ssim"),
                      help="of quality; default: psnr")  # fmt: skip
     sub.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .pdf or .svg")
@@ -38,6 +36,24 @@ def add_analysing(command: Command) -> None:
     sub.add_argument("--unequal-means", action="store_true",
                      help="compare means over different, or unknown, images")  # fmt: skip
     add_method(sub)
+    sub = command(
+        "codecs", _codecs, "an RD table of classical codecs, or of your own by its command"
+    )
+    sub.add_argument("images", help="folder or file, kodak, bundled, or tfds:NAME")
+    sub.add_argument("--codec", nargs="+", default=None, metavar="NAME",
+                     help="of jpeg, jpeg-444, webp, avif, avif-444, jpeg2000, jxl, vvc; default: "
+                     "jpeg webp avif jpeg2000, or none beside --encoder")  # fmt: skip
+    sub.add_argument("--encoder", metavar="COMMAND",
+                     help="yours: 'myenc -q {quality} {input} {output}', input a PNG")  # fmt: skip
+    sub.add_argument("--decoder", metavar="COMMAND",
+                     help="of it: 'mydec {input} {output}', output a PNG")  # fmt: skip
+    sub.add_argument("--name", default="mine", help="of it in tables; default: mine")
+    sub.add_argument("--settings", nargs="+", type=float, metavar="N",
+                     help="of quality, of --encoder or of one --codec")  # fmt: skip
+    sub.add_argument("--output", required=True, help="folder for rd.csv and its report")
+    sub.add_argument("--count", type=count, metavar="N", help="of the images; default: all")
+    sub.add_argument("--jobs", type=count, metavar="N", help="at once; default: one a core")
+    add_anchor(sub)
     sub = command("channels", _channels, "what a bound's channels are used for")
     sub.add_argument("checkpoint", help="file or name, of a bound of images")
     sub.add_argument("images", help="folder of photographs, or bundled")
@@ -82,9 +98,8 @@ def _gaps(arguments) -> None:
 
 
 def _scaling(arguments) -> None:
-    from rdbound.analysis.curves import from_reference
+    from rdbound.analysis.curves import named_anchor
     from rdbound.analysis.scaling import architecture_of, scaling
-    from rdbound.reference import find_curve
     from rdbound.report.scaling import scaling_report
     from rdbound.report.text import document_lines
     from rdbound.report.write import write_document
@@ -96,7 +111,7 @@ def _scaling(arguments) -> None:
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
     if not rows:
         raise ValueError(f"{', '.join(arguments.tables)}: no rows")
-    anchor = from_reference(find_curve(rows[0].dataset, arguments.anchor))
+    anchor = named_anchor(arguments.anchor, rows[0].dataset)
     names = dict.fromkeys(architecture_of(row.model) for row in rows)
     found = scaling(rows, anchor, {name: _kmac(name) for name in names}, arguments.method)
     document = scaling_report(rows, found, anchor.name)
@@ -112,16 +127,12 @@ def _kmac(architecture: str) -> float:
 
 def _bd_rate(arguments) -> None:
     from rdbound.analysis.bd_rate import compare
-    from rdbound.analysis.curves import QUALITIES, named_curves
+    from rdbound.analysis.curves import QUALITIES, named_anchor, named_curves
     from rdbound.report.curves_figure import curves_figure
     from rdbound.stages.files import refuse_overwriting
 
     metric = arguments.metric
-    anchors = named_curves(arguments.anchor, arguments.dataset, metric=metric)
-    if len(anchors) > 1:
-        known = ", ".join(curve.name for curve in anchors)
-        raise ValueError(f"{arguments.anchor}: one curve is the anchor: add :METHOD, of {known}")
-    anchor = anchors[0]
+    anchor = named_anchor(arguments.anchor, arguments.dataset, metric)
     if arguments.plot is not None:
         target = refuse_overwriting(Path(arguments.plot), arguments.force)
     curves = [
@@ -136,6 +147,17 @@ def _bd_rate(arguments) -> None:
     if arguments.plot is not None:
         curves_figure([anchor, *curves], QUALITIES[metric]).savefig(target, bbox_inches="tight")
         print(target)
+
+
+def _codecs(arguments) -> None:
+    from rdbound.api import image_set
+    from rdbound.stages.external import chosen_codecs, default_jobs, external_run
+
+    codecs = chosen_codecs(arguments.codec, arguments.settings, arguments.name,
+                           arguments.encoder, arguments.decoder)  # fmt: skip
+    images = image_set(arguments.images).take(arguments.count)
+    jobs = arguments.jobs or default_jobs()
+    external_run(codecs, images, Path(arguments.output), jobs, arguments.anchor, print)
 
 
 def _channels(arguments) -> None:

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Command", "add_lmbda", "add_method", "add_model", "count"]
+__all__ = ["Command", "add_anchor", "add_lmbda", "add_method", "add_model", "count"]
 
 Command = Callable[[str, Callable[[Any], int | None], str], argparse.ArgumentParser]
 """(name, what runs it, one line) → the parser of a new command."""
@@ -14,6 +14,13 @@ def add_method(sub: argparse.ArgumentParser) -> None:
     """How curves are interpolated."""
     sub.add_argument("--method", default="pchip", choices=("pchip", "akima", "cubic"),
                      help="of interpolation; default: pchip")  # fmt: skip
+
+
+def add_anchor(sub: argparse.ArgumentParser) -> None:
+    """What rates are compared with."""
+    sub.add_argument("--anchor", default="vtm-22.0",
+                     help="whose rate is 100 %%: a published curve, a CSV of points, or "
+                     "TABLE.csv:METHOD; default: vtm-22.0")  # fmt: skip
 
 
 def add_lmbda(sub: argparse.ArgumentParser, text: str, **more: Any) -> None:

@@ -208,8 +208,9 @@ class EvaluationConfig(_Strict):
     variable one those of Zhang & Liu 2025 in its range;
     ``methods: null`` every method of :mod:`rdbound.methods` that applies;
     ``bound_channel``: what bounds are judged by, ``sampled`` for posteriors or
-    priors whose divergence has no closed form; ``anchor``: the published curve that
-    BD-rates are against; ``keep_streams``: the bytes of coded rows, as files;
+    priors whose divergence has no closed form; ``anchor``: what BD-rates are
+    against, a published curve, a CSV of points or ``TABLE.csv:METHOD``;
+    ``keep_streams``: the bytes of coded rows, as files;
     ``processes``: how many share the work, each with its own part of the CPU's cores;
     ``outside``: names ``package.module:Class`` that the checkpoints may import.
     """

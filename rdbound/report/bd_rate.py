@@ -1,40 +1,40 @@
-"""BD-rate of the curves of a table against a published one."""
+"""BD-rate of the curves of a table against an anchor."""
 
 from collections.abc import Sequence
 
 from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import ImageCurves, from_reference, from_rows
-from rdbound.reference import curves, find_curve
+from rdbound.analysis.curves import ImageCurves, from_rows, is_anchor, named_anchor
 from rdbound.report.document import Section, Table
 from rdbound.tables.rd import Row
 
-__all__ = ["bd_rate_sections"]
+__all__ = ["bd_rate_cell", "bd_rate_sections"]
 
 
 def bd_rate_sections(
     rows: Sequence[Row], anchor: str, method: str = "pchip"
 ) -> tuple[Section, ...]:
-    """A section with every curve of a table against a shipped anchor.
+    """A section with every curve of a table against an anchor, published or of a file.
 
-    None where the anchor, or any reference, is not known on the data set; a cell
-    says why where a curve has no BD-rate. Raises ValueError for rows of several
-    data sets, and as :func:`rdbound.analysis.curves.from_rows`.
+    None where the anchor is not known on the data set; a cell says why where a curve has
+    no BD-rate. Raises ValueError for rows of several data sets, and as
+    :func:`rdbound.analysis.curves.named_anchor` and ``from_rows`` there.
     """
     datasets = sorted({r.dataset for r in rows})
     if len(datasets) != 1:
         raise ValueError(f"BD-rates are of one data set, not of {', '.join(datasets) or 'none'}")
-    if not any(key[:2] == (datasets[0], anchor) for key in curves()):
+    if not is_anchor(anchor, datasets[0]):
         return ()
-    base = from_reference(find_curve(datasets[0], anchor))
+    base = named_anchor(anchor, datasets[0])
     body = tuple(
-        (name, model, _value(base, curve, method))
+        (name, model, bd_rate_cell(base, curve, method))
         for (_, model, name), curve in from_rows(rows).items()
     )
     header = ("method", "model", f"BD-rate against {base.name}")
     return (Section(f"BD-rate against {base.name}", (Table(header, body),)),)
 
 
-def _value(base: ImageCurves, curve: ImageCurves, method: str) -> str:
+def bd_rate_cell(base: ImageCurves, curve: ImageCurves, method: str = "pchip") -> str:
+    """BD-rate of a curve, or why it has none."""
     try:
         return str(compare(base, curve, method))
     except ValueError as error:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import jax
 
+from rdbound.analysis.curves import named_anchor
 from rdbound.analysis.gaps import gaps
 from rdbound.bench import Bench
 from rdbound.config import Config
@@ -12,7 +13,7 @@ from rdbound.config.schema import EvaluationConfig
 from rdbound.evaluation import Task, evaluate, exact_rows, tasks
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
-from rdbound.reference import curves, find_curve
+from rdbound.reference import curves
 from rdbound.report.gap_notes import negative_notes
 from rdbound.report.rd import rd_report
 from rdbound.report.text import document_lines
@@ -118,8 +119,8 @@ def _check(
             _ = part.distortion  # raises where it may not be imported
         if not chosen_methods(one.form, options, isinstance(examples, VectorExamples)):
             raise ValueError(f"none of evaluation.methods applies to {one.name}")
-    if examples.name in {dataset for dataset, _, _ in curves()}:
-        find_curve(examples.name, section.anchor)
+    if ".csv" in section.anchor or examples.name in {dataset for dataset, _, _ in curves()}:
+        named_anchor(section.anchor, examples.name)
     if section.processes > 1 and jax.default_backend() != "cpu":
         raise ValueError(
             "evaluation.processes is for CPUs, where each process has cores of its own; on "

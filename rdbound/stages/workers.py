@@ -28,7 +28,7 @@ from rdbound.stages.setup import evaluation_options, open_examples, open_subject
 from rdbound.stages.subjects import Subject
 from rdbound.tables.rd import Row
 
-__all__ = ["Done", "Part", "by_processes", "core_sets", "parts_of"]
+__all__ = ["Done", "Part", "by_processes", "core_sets", "ended", "parts_of"]
 
 Part = tuple[Checkpoint, EvaluationOptions]
 
@@ -81,7 +81,7 @@ def by_processes(
     for own in core_sets(count):
         cores.put(own)
     pool = ProcessPoolExecutor(count, context, _begin, (config, cores, streams))
-    with _ended(pool):
+    with ended(pool):
         try:
             for done in as_completed([pool.submit(_compute, *one) for one in work]):
                 yield done.result()
@@ -93,7 +93,7 @@ def by_processes(
 
 
 @contextmanager
-def _ended(pool: ProcessPoolExecutor) -> Iterator[None]:
+def ended(pool: ProcessPoolExecutor) -> Iterator[None]:
     """The pool, its processes stopped at once where it is left with work to do."""
     try:
         yield

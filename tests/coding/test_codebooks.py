@@ -82,6 +82,19 @@ def test_a_grid_counts_what_it_is_given():
                                   [2.0, 0.5])  # fmt: skip
 
 
+@pytest.mark.parametrize("multiplier", [0.0, 0.01, 0.3, 5.0])
+def test_a_value_is_put_on_the_cheapest_of_all_levels(multiplier):
+    rng = np.random.default_rng(3)
+    for count in (1, 2, 3, 40):
+        levels = np.sort(rng.normal(0, 3, count))
+        book = Codebook(levels, rng.gamma(0.3, 1, count) + 1e-9, multiplier)
+        values = rng.normal(0, 4, 500)
+        costs = (values[:, None] - levels) ** 2 + multiplier * book.lengths
+        found = book.indexes(values)
+        np.testing.assert_array_equal(found, costs.argmin(1))
+        assert multiplier < 1 or count < 40 or len(set(found)) < 20
+
+
 def test_a_dear_level_is_left_for_a_near_one():
     book = Codebook(np.array([0.0, 1.0]), np.array([15.0, 1.0]), multiplier=0.1)
     # The code of the second is log₂ 15 bits longer: worth 0.39 of squared error.

@@ -1,0 +1,60 @@
+"""The report of codecs from outside: their points, BD-rates, and published curves beside."""
+
+from collections.abc import Mapping, Sequence
+
+from rdbound.analysis.curves import from_reference, from_rows, is_anchor, named_anchor
+from rdbound.reference import curves, find_curve
+from rdbound.report.bd_rate import bd_rate_cell
+from rdbound.report.document import Document, Note, Picture, Section, Table
+from rdbound.report.rd import rd_table
+from rdbound.report.rd_figure import rd_figure
+from rdbound.tables.rd import Row
+
+__all__ = ["external_report"]
+
+_CONVENTIONS = Note(
+    "Conventions: whole files, decoded by the codec's own decoder; bpp and PSNR are means over "
+    "images, PSNR and MSE over RGB on 0–255; λ of a setting is the slope −dR/dD of the codec's own "
+    "mean curve there."
+)
+
+
+def external_report(rows: Sequence[Row], told: Mapping[str, str], anchor: str) -> Document:
+    """The report of the rows of one data set.
+
+    Args:
+      rows: of the method ``external-coded``.
+      told: what the codecs are, in words, by name.
+      anchor: as of :func:`rdbound.analysis.curves.named_anchor`; left out where the data set
+        lacks it.
+
+    Raises ValueError for no rows.
+    """
+    if not rows:
+        raise ValueError("no setting was measured on every image: nothing to report")
+    notes = tuple(Note(f"`{name}`: {text}.") for name, text in told.items())
+    figure = Picture(rd_figure(rows), "rd_curve", "PSNR against rate")
+    sections = (
+        Section("Rate and distortion", (*notes, rd_table(rows), figure)),
+        *_against(rows, anchor),
+        Section("", (_CONVENTIONS,)),
+    )
+    return Document(f"Codecs on {rows[0].dataset}", sections)
+
+
+def _against(rows: Sequence[Row], anchor: str) -> tuple[Section, ...]:
+    """BD-rates against the anchor and the published curves of the same names, where there are."""
+    dataset = rows[0].dataset
+    if not is_anchor(anchor, dataset):
+        return ()
+    base = named_anchor(anchor, dataset)
+    published = {method for name, method, _ in curves() if name == dataset}
+    body = []
+    for (_, name, _), curve in from_rows(rows).items():
+        known = from_reference(find_curve(dataset, name)) if name in published else None
+        body.append((name, bd_rate_cell(base, curve),
+                     bd_rate_cell(base, known) if known else "–",
+                     bd_rate_cell(known, curve) if known else "–"))  # fmt: skip
+    header = ("codec", f"BD-rate against {base.name}", "of the published curve",
+              "against the published curve")  # fmt: skip
+    return (Section(f"BD-rate against {base.name}", (Table(header, tuple(body)),)),)
