@@ -291,6 +291,9 @@ class Bench:
             return self._judged_large(judged, large, of, evidence)
         one = OverData(self._graphdef, judged, self._framed)
         terms, x_hat = run(one, self.params, of.data, evidence, of.keys(1), of.lmbdas)
+        for place, original in enumerate(() if self.vectors else of.batch.originals):
+            decoded = np.asarray(x_hat[place, 0, 0])[: original.shape[0], : original.shape[1]]
+            self._show(method, of, place, np.rint(255 * decoded.clip(0, 1)).astype(np.uint8))
         similar = [
             None if self.vectors else ms_ssim_of(original, x_hat[place, 0])
             for place, original in enumerate(of.batch.originals)
@@ -332,6 +335,8 @@ class Bench:
             file = streams / self.name / f"{common['image']}_{of.lmbda:g}_{method.name}.rdb"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
+        if not self.vectors:
+            self._show(method, of, place, decoded)
         mse = float(np.mean((original.astype(np.float64) - decoded) ** 2))
         count = len(data) - side_bytes(data)
         bpp = 8 * count / common["pixels"]
@@ -347,6 +352,13 @@ class Bench:
             J=bpp + of.lmbda * self._distortion_of(of, place, scaled, mse),
             J_se=None,
         )
+
+    def _show(self, method: Method, of: _Keyed, place: int, decoded: np.ndarray) -> None:
+        """Keep a reconstruction, uint8 [H, W, 3], where it is one of those to be looked at."""
+        pictures, image = self.options.pictures, of.batch.names[place]
+        if pictures is not None and pictures.wants(method, self.methods, image, of.lmbda):
+            original = of.batch.originals[place]
+            pictures.keep(self.name, method.name, image, of.lmbda, original, decoded)
 
     def _distortion_of(self, of: _Keyed, place: int, decoded: np.ndarray, mse: float) -> float:
         """D of a decoded example; the mean squared error is known in float64 already."""

@@ -57,6 +57,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         for line in str(error).splitlines():
             print(f"rdbound: error: {line}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # what reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
     except OSError as error:
         reason = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
         print(f"rdbound: error: {reason}", file=sys.stderr)

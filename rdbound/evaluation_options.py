@@ -8,6 +8,7 @@ import jax
 
 from rdbound.channels import Channel, make_channel
 from rdbound.methods import METHODS, Method, methods_of
+from rdbound.pictures import Pictures
 from rdbound.refinement import RefinementOptions
 from rdbound.registry import find
 
@@ -35,6 +36,7 @@ class EvaluationOptions:
       channels: in place of the channels that methods name, by that name: ``gaussian``
         stands for what bounds are judged by, ``sga`` for what codecs are refined through.
       seed: of all noise.
+      pictures: where reconstructions are kept to be looked at; None keeps none.
     """
 
     lmbdas: tuple[float, ...] | None
@@ -44,6 +46,7 @@ class EvaluationOptions:
     methods: tuple[str, ...] | None = None
     channels: Mapping[str, Channel] = field(default_factory=dict)
     seed: int = 0
+    pictures: Pictures | None = None
 
     @property
     def together(self) -> int:

@@ -18,6 +18,7 @@ from rdbound.images.sets import ImageSet
 from rdbound.models import make_model
 from rdbound.objective import clip, eight_bit, objective
 from rdbound.ops.distributions import Gaussian
+from rdbound.pictures import Pictures
 from rdbound.programs import TooLargeError, run
 from rdbound.refinement import RefinementOptions, refine
 from rdbound.sources import make_source
@@ -336,6 +337,35 @@ def test_coded_rows_are_the_files(images, tmp_path):
     for name in images.names:
         plain, moved = (rows[name, m] for m in ("codec-coded", "codec-refined-coded"))
         assert abs(moved.mse / plain.mse - 1) > 1e-2, "other symbols, and so another file"
+
+
+class Seen(Pictures):
+    """Pictures that are remembered."""
+
+    def keep(self, model, method, image, lmbda, original, decoded):
+        kept[model, method, image, lmbda] = original, decoded
+
+
+kept = {}
+
+
+@pytest.mark.parametrize(("form", "method"), [("codec", "codec-coded"), ("bound", "bound")])
+def test_pictures_are_what_was_decoded(images, tmp_path, form, method):
+    """Of the images and at the λ that are wanted, and of one method."""
+    kept.clear()
+    seen = Seen(tmp_path, frozenset({"two"}), 0.02)
+    options = EvaluationOptions((0.01, 0.02), samples=1, pictures=seen)
+    rows = {(r.image, r.lmbda, r.method): r
+            for r in evaluate(_checkpoint(form), images, options, tmp_path)}  # fmt: skip
+    assert list(kept) == [("toy", method, "two", 0.02)]
+    ((original, decoded),) = kept.values()
+    np.testing.assert_array_equal(original, images.images[1])
+    assert decoded.dtype == np.uint8
+    mse = np.mean((decoded.astype(float) - original) ** 2)
+    assert mse == pytest.approx(rows["two", 0.02, method].mse, rel=1e-3)
+    if form == "codec":
+        data = (tmp_path / "toy" / f"two_0.02_{method}.rdb").read_bytes()
+        np.testing.assert_array_equal(decoded, Codec(Toy()).decompress(data))
 
 
 @pytest.mark.parametrize(("form", "rung"), [("bound", "bound-layered"),

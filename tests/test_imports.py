@@ -12,7 +12,7 @@ ORDER = ["registry", "ops", "programs", "channels", "models", "datum", "distorti
          "objective", "training_files", "training_options", "training", "refinement", "fingerprint",
          "coding",
          "checkpoint_weights", "checkpoint_file", "checkpoint", "model_check", "images", "sources",
-         "evaluation_options", "examples", "judging", "bench", "evaluation", "theory",
+         "pictures", "evaluation_options", "examples", "judging", "bench", "evaluation", "theory",
          "config"]  # fmt: skip
 # Effects: they may import anything, nothing else imports them.
 EDGE = {"stages", "cli", "commands", "__main__"}

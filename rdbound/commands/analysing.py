@@ -9,7 +9,14 @@ __all__ = ["add_analysing"]
 
 
 def add_analysing(command: Command) -> None:
-    """gaps, scaling, bd-rate, codecs, channels."""
+    """report, cite, gaps, scaling, bd-rate, codecs, channels."""
+    sub = command("report", _report, "reports, results page and LaTeX tables again, of runs")
+    sub.add_argument("runs", nargs="+", help="folders with an rd.csv, or such tables")
+    sub.add_argument("--output", help="folder; default: that of the one run")
+    add_anchor(sub)
+    sub = command("cite", _cite, "a sentence for a paper and the BibTeX of what a run used")
+    sub.add_argument("table", nargs="?", metavar="RUN", help="folder with an rd.csv, or a table")
+    add_anchor(sub)
     sub = command("gaps", _gaps, "the gaps of RD tables")
     sub.add_argument("tables", nargs="+", help="rd.csv files")
     sub.add_argument("--output", required=True, help="folder for gaps.csv and its figure")
@@ -62,6 +69,29 @@ def add_analysing(command: Command) -> None:
                      help="of the photographs; default: 6")  # fmt: skip
     add_lmbda(sub, "trade-off; default: middle of the model's range")
     add_model(sub)
+
+
+def _report(arguments) -> None:
+    from rdbound.report.text import document_lines
+    from rdbound.stages.results import PAGE, report_runs
+
+    output = None if arguments.output is None else Path(arguments.output)
+    document, folder = report_runs([Path(run) for run in arguments.runs], output, arguments.anchor)
+    print("\n".join([*document_lines(document), "", f"{folder / PAGE}: the same to look at"]))
+
+
+def _cite(arguments) -> None:
+    from rdbound.report.citing import bibliography, citing
+    from rdbound.stages.results import run_table
+    from rdbound.tables.rd import read_table
+
+    if arguments.table is None:
+        print(bibliography(("rdbound", "zhang2025gap", "yang2022sandwich")), end="")
+        return
+    cited = citing(read_table(run_table(Path(arguments.table))), arguments.anchor)
+    for sentence in cited.sentences:
+        print(sentence, end="\n\n")
+    print(cited.bibtex, end="")
 
 
 def _gaps(arguments) -> None:

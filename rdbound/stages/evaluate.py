@@ -1,29 +1,27 @@
 """The stage that evaluates: checkpoints and data in, a run folder with a table and report out."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import jax
 
 from rdbound.analysis.curves import named_anchor
-from rdbound.analysis.gaps import gaps
 from rdbound.bench import Bench
 from rdbound.config import Config
 from rdbound.config.schema import EvaluationConfig
-from rdbound.evaluation import Task, evaluate, exact_rows, tasks
+from rdbound.evaluation import Task, evaluate, exact_rows, lmbdas_of, tasks
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
+from rdbound.pictures import Pictures
 from rdbound.reference import curves
-from rdbound.report.gap_notes import negative_notes
-from rdbound.report.rd import rd_report
 from rdbound.report.text import document_lines
-from rdbound.report.write import write_document
 from rdbound.stages import runs
-from rdbound.stages.progress import Bars, fingerprint_images, warn
+from rdbound.stages.progress import Bars, fingerprint_images
+from rdbound.stages.results import MOST_SHOWN, PAGE, PICTURES, write_results
 from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
 from rdbound.stages.subjects import Subject
 from rdbound.stages.workers import Part, by_processes, parts_of
-from rdbound.tables.gaps import write_gaps
 from rdbound.tables.rd import Row, read_table, write_table
 
 __all__ = ["evaluate_examples", "evaluate_run"]
@@ -55,12 +53,11 @@ def evaluate_run(config: Config, say: Say) -> Path:
             say(f"{folder}: finished before; nothing to do")
             return folder
         streams = folder / "streams" if section.keep_streams else None
+        options = replace(options, pictures=_pictures(subjects, examples, options, folder))
         rows = evaluate_examples(subjects, examples, options, folder, streams, config)
         write_table(folder / TABLE, rows)
-        _write_gaps(rows, folder)
-        document = rd_report(rows, section.anchor)
-        write_document(document, folder)
-        say("\n".join(document_lines(document)))
+        document = write_results(rows, folder, section.anchor, [folder])
+        say("\n".join([*document_lines(document), "", f"{folder / PAGE}: the same to look at"]))
         runs.finish(folder, {"rows": len(rows)})
         (folder / PARTIAL).unlink(missing_ok=True)
         return folder
@@ -82,15 +79,15 @@ def _fixed(subject: Subject) -> bool:
     return all(low == high for low, high in ranges)
 
 
-def _write_gaps(rows: Sequence[Row], folder: Path) -> None:
-    """Where the rows allow; the report says why they do not. Negative ones are told."""
-    try:
-        found = gaps(rows)
-    except ValueError:
-        return
-    write_gaps(folder / "gaps.csv", found)
-    for note in negative_notes(found):
-        warn(note)
+def _pictures(
+    subjects: Sequence[Subject], examples: Examples, options: EvaluationOptions, folder: Path
+) -> Pictures | None:
+    """Of the first images, at the middle λ."""
+    if not isinstance(examples, ImageExamples):
+        return None
+    served = {v for one, own in parts_of(subjects, options) for v in lmbdas_of(one, own.lmbdas)}
+    middle = sorted(served)[len(served) // 2]
+    return Pictures(folder / PICTURES, frozenset(examples.names[:MOST_SHOWN]), middle)
 
 
 def _inputs(subjects: Sequence[Subject], examples: Examples) -> dict[str, str]:
@@ -172,7 +169,8 @@ def evaluate_examples(
     section = None if config is None else config.evaluation
     with Bars() as bars:
         if config is not None and section is not None and section.processes > 1:
-            rows = _by_processes(config, section.processes, parts, examples, kept, streams, bars)
+            rows = _by_processes(config, section.processes, parts, examples, kept, streams,
+                                 options.pictures, bars)  # fmt: skip
         else:
             rows = _in_this_process(parts, examples, kept, streams, bars)
     if isinstance(examples, VectorExamples):
@@ -208,7 +206,7 @@ def _in_this_process(
 
 def _by_processes(
     config: Config, count: int, parts: Sequence[Part], examples: Examples, kept: _Kept,
-    streams: Path | None, bars: Bars,
+    streams: Path | None, pictures: Pictures | None, bars: Bars,
 ) -> list[Row]:  # fmt: skip
     """The same rows, task by task."""
     keys: dict[tuple[int, Task], list[tuple]] = {}
@@ -218,7 +216,8 @@ def _by_processes(
     todo = [work for work, own in keys.items() if not all(key in kept.rows for key in own)]
     done = len(keys) - len(todo)
     bars.update("evaluating", done, len(keys))
-    for found in by_processes(config, todo, min(count, max(1, len(todo))), streams):
+    for found in by_processes(config, todo, min(count, max(1, len(todo))), streams,
+                              pictures):  # fmt: skip
         for text in found.warnings:
             bars.write(text)
         kept.add(found.rows)

@@ -24,6 +24,7 @@ from rdbound.config import Config
 from rdbound.evaluation import Task, task_rows
 from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import Examples
+from rdbound.pictures import Pictures
 from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
 from rdbound.stages.subjects import Subject
 from rdbound.tables.rd import Row
@@ -61,7 +62,11 @@ def core_sets(count: int) -> list[set[int]]:
 
 
 def by_processes(
-    config: Config, work: Sequence[tuple[int, Task]], count: int, streams: Path | None
+    config: Config,
+    work: Sequence[tuple[int, Task]],
+    count: int,
+    streams: Path | None,
+    pictures: Pictures | None,
 ) -> Iterator[Done]:
     """Units of parts, each computed by one of ``count`` processes, as they are done.
 
@@ -70,6 +75,7 @@ def by_processes(
       work: (index of the part, task), the long ones first where one can choose.
       count: of processes.
       streams: a folder for the bytes of coded rows; None keeps none.
+      pictures: see :class:`rdbound.evaluation_options.EvaluationOptions`.
 
     Raises ValueError as :func:`rdbound.evaluation.evaluate`, and where the system ends a
     process.
@@ -80,7 +86,7 @@ def by_processes(
     cores: Any = context.Queue()
     for own in core_sets(count):
         cores.put(own)
-    pool = ProcessPoolExecutor(count, context, _begin, (config, cores, streams))
+    pool = ProcessPoolExecutor(count, context, _begin, (config, cores, streams, pictures))
     with ended(pool):
         try:
             for done in as_completed([pool.submit(_compute, *one) for one in work]):
@@ -125,7 +131,7 @@ class _Here:
 _here: _Here | None = None
 
 
-def _begin(config: Config, cores: Any, streams: Path | None) -> None:
+def _begin(config: Config, cores: Any, streams: Path | None, pictures: Pictures | None) -> None:
     """Open everything, on this process's cores."""
     global _here
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it for all
@@ -135,7 +141,8 @@ def _begin(config: Config, cores: Any, streams: Path | None) -> None:
         os.sched_setaffinity(0, own)
     section = config.evaluation
     assert section is not None
-    parts = parts_of(open_subjects(section), evaluation_options(section, config.seed))
+    options = replace(evaluation_options(section, config.seed), pictures=pictures)
+    parts = parts_of(open_subjects(section), options)
     _here = _Here(parts, open_examples(section, config.seed), streams)
 
 

@@ -1,0 +1,144 @@
+r"""Tables for a paper: booktabs rules, siunitx columns, a caption that says the conventions.
+
+They need ``\usepackage{booktabs,siunitx}``.
+"""
+
+import re
+from collections.abc import Sequence
+
+from rdbound.analysis.bd_rate import compare
+from rdbound.analysis.curves import from_rows, is_anchor, named_anchor
+from rdbound.analysis.gaps import GAPS
+from rdbound.methods import METHODS, method_order
+from rdbound.report.words import words_of
+from rdbound.tables.gaps import Gap
+from rdbound.tables.rd import Row
+
+__all__ = ["bd_rate_latex", "escaped", "gap_latex", "rd_latex"]
+
+_MARKS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
+          **{mark: "\\" + mark for mark in "&%$#_{}"}}  # fmt: skip
+_LETTERS = {"λ": r"$\lambda$", "–": "--", "→": r"$\to$", "σ": r"$\sigma$"}
+
+
+def escaped(text: str) -> str:
+    """Text as LaTeX shows it."""
+    marks = _MARKS | _LETTERS
+    return re.sub("|".join(map(re.escape, marks)), lambda found: marks[found.group()], text)
+
+
+def rd_latex(rows: Sequence[Row]) -> str:
+    """Means over images by method, model and λ of the rows of one data set."""
+    groups: dict[tuple[int, str, str, float], list[Row]] = {}
+    for row in rows:
+        if row.method not in METHODS or METHODS[row.method].kind != "floor":
+            place = (method_order(row.method), row.method, row.model, row.lmbda)
+            groups.setdefault(place, []).append(row)
+    body = []
+    for (_, method, model, lmbda), own in sorted(groups.items()):
+        means = [sum(getattr(r, name) for r in own) / len(own) for name in _MEANS]
+        similar = [r.ms_ssim for r in own if r.ms_ssim is not None]
+        body.append((
+            escaped(method), escaped(model), f"{lmbda:.4g}",
+            *(f"{mean:.{digits}f}" for mean, digits in zip(means, _MEANS.values(), strict=True)),
+            f"{sum(similar) / len(similar):.4f}" if similar else "{--}",
+        ))  # fmt: skip
+    words = words_of(row.image for row in rows)
+    count = words.counted(len({row.image for row in rows}))
+    caption = (
+        f"Rate and distortion on {escaped(rows[0].dataset)}, means over {count}: rates in bits "
+        f"per {words.unit}, PSNR in dB and MSE over RGB on 0--255, $J = R + \\lambda D$."
+    )
+    head = ("method", "model", r"{$\lambda$}", "{rate}", "{PSNR}", "{MSE}", "{$J$}", "{MS-SSIM}")
+    return _table("llSSSSSS", head, body, caption, "rd")
+
+
+_MEANS = {"bpp": 4, "psnr": 2, "mse": 2, "J": 4}
+
+
+def bd_rate_latex(rows: Sequence[Row], anchor: str) -> str | None:
+    """BD-rates of all curves against an anchor; None where it is not known on the data set."""
+    if not rows or not is_anchor(anchor, rows[0].dataset):
+        return None
+    base = named_anchor(anchor, rows[0].dataset)
+    body, images = [], set()
+    for (_, model, method), curve in from_rows(rows).items():
+        try:
+            value = compare(base, curve)
+        except ValueError:
+            continue
+        images.add(len(value.images) or None)
+        low, high = value.interval or (None, None)
+        ends = ("{--}" if v is None else f"{v:+.2f}" for v in (low, high))
+        body.append((escaped(method), escaped(model), f"{value.value:+.2f}", *ends))
+    if not body:
+        return None
+    of = " and ".join(str(n) for n in sorted(n for n in images if n))
+    over = f"per image and averaged over {of}" if of else "of means over images"
+    caption = (
+        f"BD-rate in per cent against {escaped(base.name)} on {escaped(rows[0].dataset)}, by PSNR "
+        f"over RGB, {over}, with 95\\,\\% intervals over images (PCHIP interpolation)."
+    )
+    head = ("method", "model", r"{BD-rate (\%)}", "{low}", "{high}")
+    return _table("llSSS", head, body, caption, "bd-rate")
+
+
+def gap_latex(gaps: Sequence[Gap]) -> str | None:
+    """The mean gaps by λ, in bits; None of none."""
+    means = {(g.gap, g.lmbda): g for g in gaps if g.image == "mean"}
+    lmbdas = sorted({lmbda for _, lmbda in means})
+    if not lmbdas:
+        return None
+    body = [
+        (name, *(_value(means.get((name, lmbda))) for lmbda in lmbdas))
+        for name in GAPS
+        if any((name, lmbda) in means for lmbda in lmbdas)
+    ]
+    words = words_of(g.image for g in gaps)
+    count = words.counted(len({g.image for g in gaps} - {"mean"}))
+    caption = (
+        f"Gaps in $J$ (bits per {words.unit}) on {escaped(gaps[0].dataset)}, means over {count}, "
+        "after Zhang and Liu (2025)."
+    )
+    head = ("gap", *(f"{{$\\lambda = {lmbda:.4g}$}}" for lmbda in lmbdas))
+    return _table("l" + "S" * len(lmbdas), head, body, caption, "gaps")
+
+
+def _value(gap: Gap | None) -> str:
+    return "{--}" if gap is None else f"{gap.value:+.4f}"
+
+
+def _table(
+    columns: str, head: Sequence[str], body: Sequence[Sequence[str]], caption: str, label: str
+) -> str:
+    lines = [
+        r"\begin{table}",
+        r"  \centering",
+        f"  \\caption{{{caption}}}",
+        f"  \\label{{tab:{label}}}",
+        f"  \\begin{{tabular}}{{{_columns(columns, body)}}}",
+        r"    \toprule",
+        f"    {' & '.join(head)} \\\\",
+        r"    \midrule",
+        *(f"    {' & '.join(cells)} \\\\" for cells in body),
+        r"    \bottomrule",
+        r"  \end{tabular}",
+        r"\end{table}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _columns(columns: str, body: Sequence[Sequence[str]]) -> str:
+    """``S`` with the room that the numbers of the column need."""
+    found = []
+    for place, column in enumerate(columns):
+        if column != "S":
+            found.append(column)
+            continue
+        cells = [cells[place] for cells in body if not cells[place].startswith("{")]
+        whole = max((len(c.partition(".")[0].lstrip("+-")) for c in cells), default=1)
+        part = max((len(c.partition(".")[2]) for c in cells), default=0)
+        sign = "+" if any(c[0] in "+-" for c in cells) else ""
+        kept = ", retain-explicit-plus" if sign else ""
+        found.append(f"S[table-format={sign}{whole}.{part}{kept}]")
+    return "".join(found)

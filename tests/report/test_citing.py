@@ -1,0 +1,69 @@
+"""Whom a run cites, and what it says of itself."""
+
+import re
+
+import pytest
+
+from rdbound.report.citing import bibliography, cited_keys, citing
+from tests.analysis.test_gaps import make_rows
+from tests.report.kodak import kodak_rows
+
+
+def test_only_what_was_used_is_cited():
+    bound = kodak_rows({("mine", "bound"): 1.0})
+    assert cited_keys(bound, "vtm-22.0") == (
+        "rdbound", "yang2022sandwich", "wang2003msssim", "bjontegaard2001", "bross2021vvc", "kodak"
+    )  # fmt: skip
+    coded = kodak_rows({("res-hyper-4-codec", "codec-refined-coded"): 1.0})
+    assert cited_keys(coded, "jpeg") == (
+        "rdbound", "yang2020improving", "bamler2022ans", "zhang2025gap", "wang2003msssim",
+        "bjontegaard2001", "kodak"
+    )  # fmt: skip
+    gaps = cited_keys(make_rows(), "vtm-22.0")
+    assert gaps == ("rdbound", "yang2022sandwich", "zhang2025gap", "bamler2022ans",
+                    "yang2020improving")  # fmt: skip
+
+
+@pytest.mark.parametrize(("method", "key"), [
+    ("bound-rec-coded", "flamich2020rec"), ("bound-layered-coded", "hegazy2022randomized"),
+    ("codec-dithered-coded", "agustsson2020universal"), ("bound-vbq-coded", "yang2020vbq"),
+    ("codec-refined-soft-ideal", "agustsson2020universal"),
+    ("codec-bits-back-coded", "yang2020improving"),
+])  # fmt: skip
+def test_every_coder_and_relaxation_has_its_source(method, key):
+    assert key in cited_keys(kodak_rows({("m", method): 1.0}), "vtm-22.0")
+
+
+def test_entries_are_bibtex():
+    text = bibliography(("kodak", "zhang2025gap"))
+    assert re.findall(r"^@\w+\{(\w+),$", text, re.M) == ["kodak", "zhang2025gap"]
+    for entry in text.split("\n\n"):
+        assert entry.count("{") == entry.count("}")
+        assert {"author", "title", "year"} <= set(re.findall(r"^  (\w+) = ", entry, re.M))
+    everything = bibliography(cited_keys(make_rows(), "vtm-22.0"))
+    assert everything.count("\n@") == 4
+    with pytest.raises(KeyError):
+        bibliography(["nobody2000"])
+
+
+def test_the_sentence_tells_interval_range_anchor_and_convention():
+    rows = kodak_rows({("m_1", "bound"): 1.0, ("m_1", "bound-refined"): 0.7,
+                       ("m_1", "codec-ideal"): 1.1, ("m_1", "codec-coded"): 1.2})  # fmt: skip
+    bound, coded = citing(rows, "vtm-22.0").sentences
+    assert "an upper bound on the rate--distortion function by m\\_1 after 300 steps" in bound
+    assert "$-30.0\\,\\%$ (95\\,\\% interval over images $[-30.0, -30.0]$)" in bound
+    assert "against vtm-22.0 (10-bit input)" in bound
+    last = max(r.lmbda for r in rows)
+    assert f"for $\\lambda$ from 0.001 to {last:.4g} in $R + \\lambda D$" in bound
+    assert "real-valued reconstructions" in bound
+    assert "the rate of coded files by m\\_1 lies at $+20.0\\,\\%$" in coded
+    assert "sizes of whole files, 8-bit reconstructions" in coded
+
+
+def test_without_an_anchor_it_tells_the_points():
+    rows = [r for r in make_rows() if r.method == "bound"]
+    (sentence,) = citing(rows, "vtm-22.0").sentences
+    for lmbda in (0.002, 0.01, 0.05):
+        own = [r for r in rows if r.lmbda == lmbda]
+        bpp, psnr = (sum(getattr(r, n) for r in own) / 3 for n in ("bpp", "psnr"))
+        assert f"{bpp:.4f} at {psnr:.2f}\\,dB" in sentence
