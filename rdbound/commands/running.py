@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from rdbound.commands.shared import Command, add_model
+from rdbound.commands.shared import Command, add_lmbda, add_model
 
 __all__ = ["add_running"]
 
 
 def add_running(command: Command) -> None:
-    """quickstart, train, evaluate, answers, export, verify."""
+    """quickstart, train, evaluate, answers, export, import, verify."""
     sub = command("quickstart", _quickstart, "bound, codec and gaps of three photographs")
     sub.add_argument("--output", default="runs/quickstart", help="default: runs/quickstart")
     for name, run, text in (
@@ -23,6 +23,16 @@ def add_running(command: Command) -> None:
     sub.add_argument("folder", help="of the run")
     add_model(sub)
     sub.add_argument("output", help=".safetensors file")
+    sub.add_argument("--force", action="store_true", help="overwrite the output")
+    sub = command("import", _import, "a trained model of another library as a checkpoint of ours")
+    sub.add_argument("library", choices=("compressai",), help="whose file it is")
+    sub.add_argument("file", help=".pth, .pth.tar or .safetensors")
+    sub.add_argument("--architecture", required=True,
+                     help="bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean")  # fmt: skip
+    add_lmbda(sub, "trade-off that it was trained for", required=True)
+    sub.add_argument("--form", default="codec", choices=("codec", "bound"),
+                     help="bound: with Gaussian posteriors; default: codec")  # fmt: skip
+    sub.add_argument("-o", "--output", required=True, help=".safetensors file")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
     sub.add_argument("--output", help="folder for the table, answers.csv")
@@ -66,6 +76,16 @@ def _export(arguments) -> None:
     target = refuse_overwriting(Path(arguments.output), arguments.force)
     step = export_run(Path(arguments.folder), target, arguments.model)
     print(f"{target}: the averaged weights of step {step}")
+
+
+def _import(arguments) -> None:
+    from rdbound.stages.compressai import import_compressai
+    from rdbound.stages.files import refuse_overwriting
+
+    source = Path(arguments.file)
+    target = refuse_overwriting(Path(arguments.output), arguments.force, source)
+    print(import_compressai(source, target, arguments.architecture, arguments.lmbda,
+                            arguments.form))  # fmt: skip
 
 
 def _verify(arguments) -> int:

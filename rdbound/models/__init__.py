@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import partial
 
+from rdbound.models.balle import BALLE, Balle
 from rdbound.models.base import LatentModel
 from rdbound.models.factorized import check_form
 from rdbound.models.hyperprior import SIZES
@@ -29,6 +30,7 @@ MODELS: dict[str, Callable] = {
     **{f"res-context-{size}": partial(ResContext, size) for size in SIZES},
     **{f"resnet-vae-{size}": partial(ResNetVAE, size) for size in HIERARCHIES},
     **{f"resnet-vae-{size}": partial(LosslessVAE, size) for size in LOSSLESS},
+    **{name: partial(Balle, kind) for name, kind in BALLE.items()},
     "mlp": MLP,
 }
 
