@@ -54,6 +54,13 @@ def test_the_table_holds_whole_files_and_a_second_run_measures_what_is_new(
     assert len(again) == 6
 
     asked.clear()
+    points = (out / "points.csv").read_text()
+    version = read_measured(out / "points.csv")[0].version
+    (out / "points.csv").write_text(points.replace(version, "Pillow 1.0"))
+    assert _run(photographs, out, "--codec", "jpeg", "--settings", "20", "--jobs", "1") == 0
+    assert sorted(asked) == [("a.png", 20.0), ("b.png", 20.0)]
+
+    asked.clear()
     Image.fromarray(np.full((48, 72, 3), 9, np.uint8)).save(photographs / "b.png")
     assert _run(photographs, out, "--codec", "jpeg", "--settings", "20", "--jobs", "1") == 0
     assert asked == [("b.png", 20.0)]
