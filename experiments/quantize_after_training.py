@@ -21,7 +21,6 @@ The checkpoint is one that ``rdbound calibrate`` has written.
 
 import argparse
 import csv
-import io
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -29,7 +28,6 @@ from typing import Any, ClassVar, NamedTuple
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from PIL import Image
 
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import ImageCurves, Points
@@ -45,6 +43,7 @@ from rdbound.coding.codebooks import (
 from rdbound.coding.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.vbq_tables import PENALTIES
 from rdbound.coding.watching import WatchingCoder
+from rdbound.external import make_external
 from rdbound.images.sets import ImageSet, open_images
 from rdbound.judging import ms_ssim_of
 from rdbound.ops.gaussian import LN2
@@ -62,6 +61,14 @@ POINTS = (("points", "conditional", "bits"), ("empirical", "empirical", "bits"),
 LMBDAS = (0.0009, 0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932)
 QUALITIES = {"jpeg": (5, 8, 12, 20, 30, 45, 65, 85), "webp": (1, 5, 15, 30, 50, 70, 85, 92),
              "avif": (10, 20, 30, 40, 50, 60, 70, 80)}  # fmt: skip
+# Okabe & Ito's palette: code points full, scalar quantizers dashed, codecs dotted.
+LOOKS = {
+    "points": ("#56B4E9", "-"), "points, codes": ("#0072B2", "-"), "empirical": ("#E69F00", "-"),
+    "empirical, codes": ("#D55E00", "-"), "points, λ": ("#CC79A7", "-"),
+    "grid": ("black", "--"), "k-means": ("#999999", "--"), "ecsq": ("#009E73", "--"),
+    "rounding": ("black", ":"), "jpeg": ("#999999", ":"), "webp": ("#009E73", ":"),
+    "avif": ("#0072B2", ":"),
+}  # fmt: skip
 RATE = 0.25  # bits per pixel at which reconstructions are shown
 FITTED = 20_000  # means a channel that quantizers are fitted to
 
@@ -170,7 +177,7 @@ def codes(checkpoint: Checkpoint, codec: Checkpoint, lmbda: float) -> Iterator[t
         yield "rounding", own, _coded(codec, own, "rounding")
     for kind, qualities in QUALITIES.items():
         for quality in qualities:
-            yield kind, quality, _pillow(kind, quality)
+            yield kind, quality, _external(kind, quality)
 
 
 def _coded(checkpoint: Checkpoint, lmbda: float, coder: str, **options: Any) -> Callable:
@@ -183,11 +190,12 @@ def _coded(checkpoint: Checkpoint, lmbda: float, coder: str, **options: Any) -> 
     return code
 
 
-def _pillow(kind: str, quality: int) -> Callable:
+def _external(kind: str, quality: int) -> Callable:
+    codec = make_external(kind)
+
     def code(image: np.ndarray) -> tuple[int, np.ndarray]:
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, format=kind.upper(), quality=quality)
-        return len(buffer.getvalue()), np.asarray(Image.open(buffer).convert("RGB"))
+        data = codec.encode(image, quality)
+        return len(data), codec.decode(data, image.shape[:2])
 
     return code
 
@@ -241,13 +249,21 @@ def figure_of(points: list[Point]) -> Figure:
             bpp = np.array([np.mean([p.bpp for p in group]) for group in of])
             quality = np.array([np.mean([psnr(p.mse, 255.0) for p in group]) for group in of])
             similar = np.array([np.mean([p.ms_ssim or np.nan for p in group]) for group in of])
-            style = {"marker": "o", "ms": 2.5, "lw": 1.1, "label": name}
+            colour, line = LOOKS[name]
+            style = {
+                "marker": "o",
+                "ms": 2.5,
+                "lw": 1.1,
+                "label": name,
+                "color": colour,
+                "ls": line,
+            }
             order = np.argsort(bpp)
             left.plot(bpp[order], quality[order], **style)
             right.plot(bpp[order], -10 * np.log10(1 - similar[order]), **style)
-        left.set(xlabel="bits per pixel", ylabel="PSNR (dB)", xlim=(0.03, 2.0), xscale="log")
-        right.set(xlabel="bits per pixel", ylabel="MS-SSIM (dB)", xlim=(0.03, 2.0), xscale="log")
-        left.legend(frameon=False, fontsize=7)
+        left.set(xlabel="bits per pixel", ylabel="PSNR (dB)", xlim=(0.06, 2.0), xscale="log")
+        right.set(xlabel="bits per pixel", ylabel="MS-SSIM (dB)", xlim=(0.06, 2.0), xscale="log")
+        right.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=7)
     return figure
 
 

@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from rdbound.commands.shared import Command, add_lmbda, add_model
+from rdbound.commands.shared import Command, add_lmbda, add_model, count
 
 __all__ = ["add_running"]
 
 
 def add_running(command: Command) -> None:
-    """quickstart, train, evaluate, answers, export, import, verify."""
+    """quickstart, train, evaluate, answers, status, export, import, verify."""
     sub = command("quickstart", _quickstart, "bound, codec and gaps of three photographs")
     sub.add_argument("--output", default="runs/quickstart", help="default: runs/quickstart")
     for name, run, text in (
@@ -19,6 +19,9 @@ def add_running(command: Command) -> None:
         sub = command(name, run, text)
         sub.add_argument("config", help="YAML file")
         sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
+        _add_engine(sub)
+    sub = command("status", _status, "what became of the cells of a sweep so far")
+    sub.add_argument("folder", help="of the sweep")
     sub = command("export", _export, "the averaged weights of a training run so far, as a file")
     sub.add_argument("folder", help="of the run")
     add_model(sub)
@@ -38,6 +41,25 @@ def add_running(command: Command) -> None:
     sub.add_argument("--output", help="folder for the table, answers.csv")
 
 
+def _add_engine(sub) -> None:
+    """Where the cells of a sweep run."""
+    sub.add_argument("--engine", default="serial", choices=("serial", "local", "slurm"),
+                     help="of a sweep: one cell after another, --jobs processes of this machine, "
+                     "or an array of Slurm's; default: serial")  # fmt: skip
+    sub.add_argument("--jobs", type=count, default=2, metavar="N", help="cells at once; default: 2")
+    sub.add_argument("--partition", help="of Slurm")
+    sub.add_argument("--gpus", type=int, default=0, metavar="N", help="of a job; default: 0")
+    sub.add_argument("--time", type=count, default=1440, metavar="MINUTES",
+                     help="of a job, which then goes on in another; default: 1440")  # fmt: skip
+
+
+def _status(arguments) -> None:
+    from rdbound.report.text import block_lines
+    from rdbound.stages.engines import status_table
+
+    print("\n".join(block_lines(status_table(Path(arguments.folder)))))
+
+
 def _quickstart(arguments) -> None:
     from rdbound.stages.quickstart import quickstart
 
@@ -47,26 +69,39 @@ def _quickstart(arguments) -> None:
 def _train(arguments) -> None:
     from rdbound.stages.train import train_run
 
-    _each_cell(arguments, train_run)
+    _each_cell(arguments, "train", train_run)
 
 
 def _evaluate(arguments) -> None:
     from rdbound.stages.evaluate import evaluate_run
 
-    _each_cell(arguments, evaluate_run)
+    _each_cell(arguments, "evaluate", evaluate_run)
 
 
 def _answers(arguments) -> None:
     from rdbound.stages.answers import answers_run
 
-    _each_cell(arguments, answers_run)
+    _each_cell(arguments, "answers", answers_run)
 
 
-def _each_cell(arguments, run) -> None:
+def _each_cell(arguments, kind: str, run) -> None:
     from rdbound.config import load_config
     from rdbound.stages.sweep import each_cell
 
-    each_cell(load_config(arguments.config, arguments.overrides), run, print)
+    config = load_config(arguments.config, arguments.overrides)
+    each_cell(config, run, print, _runner(arguments, kind, config.output))
+
+
+def _runner(arguments, kind: str, output: str):
+    from rdbound.stages.engines import SlurmOptions, by_commands, by_submitit
+
+    folder = Path(output)
+    if arguments.engine == "local":
+        return by_commands(kind, folder, arguments.jobs)
+    if arguments.engine == "slurm":
+        options = SlurmOptions(arguments.partition, arguments.gpus, arguments.time, arguments.jobs)
+        return by_submitit(kind, folder, options)
+    return None
 
 
 def _export(arguments) -> None:

@@ -5,7 +5,7 @@ OUTPUT/sweep.csv   a row a cell: its options, its last J in training, its status
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rdbound.config import Config, cells
@@ -15,7 +15,7 @@ from rdbound.report.text import block_lines
 from rdbound.tables.rows import write_rows
 from rdbound.training_files import read_metrics
 
-__all__ = ["SUMMARY", "each_cell"]
+__all__ = ["SUMMARY", "Runner", "each_cell", "one_by_one"]
 
 SUMMARY = "sweep.csv"
 Say = Callable[[str], None]
@@ -23,12 +23,40 @@ Value = str | int | float | None
 _LOGGED = ("J", "held_out_J")
 
 
-def each_cell(config: Config, run: Callable[[Config, Say], Path], say: Say) -> None:
+Runner = Callable[[Sequence[Config]], Iterator[tuple[Config, str | None]]]
+"""Runs cells; yields each with None, or what went wrong, as they end."""
+
+
+def one_by_one(run: Callable[[Config, Say], Path], say: Say) -> Runner:
+    """The runner of this process, in order."""
+
+    def runner(grid: Sequence[Config]) -> Iterator[tuple[Config, str | None]]:
+        for cell in grid:
+            try:
+                run(cell, say)
+                yield cell, None
+            except ValueError as error:
+                yield cell, str(error)
+
+    return runner
+
+
+def each_cell(
+    config: Config, run: Callable[[Config, Say], Path], say: Say, runner: Runner | None = None
+) -> None:
     """Run every cell of a config, or the config itself where it has no sweep.
 
     A cell that fails does not keep the others from running. ``sweep.csv`` is written after
     each of them; at the end it is said too, and ValueError raised, with a line for each cell
-    that failed. Raises :class:`rdbound.config.ConfigError` as :func:`rdbound.config.cells`,
+    that failed.
+
+    Args:
+      config: with or without a sweep.
+      run: runs a cell in this process.
+      say: told of the table at the end.
+      runner: of the cells of a sweep; this process by default.
+
+    Raises :class:`rdbound.config.ConfigError` as :func:`rdbound.config.cells`,
     before any cell runs.
     """
     grid = cells(config)
@@ -37,13 +65,12 @@ def each_cell(config: Config, run: Callable[[Config, Say], Path], say: Say) -> N
         return
     status = {cell.output: "waiting" for cell in grid}
     failed = []
-    for cell in grid:
-        try:
-            run(cell, say)
-            status[cell.output] = "finished"
-        except ValueError as error:
-            status[cell.output] = f"failed: {str(error).splitlines()[0]}"
-            failed += [f"{Path(cell.output).name}: {line}" for line in str(error).splitlines()]
+    for cell, wrong in (runner or one_by_one(run, say))(grid):
+        status[cell.output] = "finished"
+        if wrong is not None:
+            lines = wrong.splitlines() or ["it did not say why"]
+            status[cell.output] = f"failed: {lines[0]}"
+            failed += [f"{Path(cell.output).name}: {line}" for line in lines]
         rows = _rows(config, grid, status)
         write_rows(Path(config.output) / SUMMARY, tuple(rows[0]), rows)
     say("\n".join(["", *block_lines(_table(rows))]))
