@@ -45,6 +45,7 @@ from rdbound.report.document import Table
 from rdbound.report.style import STYLE
 from rdbound.report.text import block_lines
 from rdbound.theory.one_shot import least_excess
+from rdbound.walk import latent_shapes
 
 OVERHEADS = "overheads.csv"
 COUNT = 200_000
@@ -259,7 +260,8 @@ def photograph(arguments: argparse.Namespace) -> Table:
     found = [Overhead("photograph", "rec, beam of 16", told, told * over / 100)
              for told, over, *_ in drawn]  # fmt: skip
     layered = Codec(checkpoint.model, checkpoint.tables, "layered").compress(image, lmbda)
-    latents = sum(int(np.prod(of.shape)) for of in ideal.bits)
+    shapes = latent_shapes(checkpoint.model, datum.x.shape)
+    latents = sum(int(np.prod(shape)) for shape in shapes)
     over = (8 * len(layered) - bits) / latents
     keep(arguments, [*found, Overhead("photograph", "layered", bits / latents, over)])
     _draw_photograph(np.array(drawn), arguments.output / "photograph.png")
@@ -305,9 +307,9 @@ def picture(arguments: argparse.Namespace) -> Table:
                  for t, o in zip(told, over, strict=True)]  # fmt: skip
     told = np.geomspace(*axes.get_xlim()) if axes.get_xlim()[0] > 0 else np.geomspace(0.01, 1000)
     axes.plot(told, [least_excess(t) for t in told], color="black", lw=0.9,
-              label="theory: what no block needs to exceed")  # fmt: skip
-    for level, style in ((0.5208, ":"), (0.2546, "-.")):
-        axes.axhline(level, color="grey", lw=0.8, ls=style)
+              label="theory: what no block need exceed")  # fmt: skip
+    for level, style, of in ((0.5208, ":", "layered"), (0.2546, "-.", "dithered")):
+        axes.axhline(level, color="grey", lw=0.8, ls=style, label=f"theory: {of}, high rate")
     axes.set(xlabel="divergence of a block (bits)", ylabel="bits over it", xscale="log",
              yscale="log")  # fmt: skip
     axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
