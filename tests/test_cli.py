@@ -2,6 +2,7 @@
 
 import csv
 import dataclasses
+import io
 import subprocess
 import sys
 from importlib.metadata import version
@@ -19,6 +20,8 @@ from rdbound.models import make_model
 from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
 from tests.toy import LOSSLESS_SPEC, LosslessToy
+
+ROOT = Path(__file__).parents[1]
 
 REFINEMENT = {
     "steps": 40,
@@ -209,6 +212,63 @@ def test_compress_and_decompress(folder, tmp_path, capsys):
     )
     text = _fails(capsys, "compress", picture, tmp_path / "e.rdb", *checkpoint, "--lmbda", "7")
     assert "outside the model's range" in text
+
+
+def test_folders_and_several_files_go_to_a_folder_and_their_psnr_is_told(folder, tmp_path, capsys):
+    own = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
+    pictures = tmp_path / "in"
+    (pictures / "sub").mkdir(parents=True)
+    for name in ("a.png", "sub/b.png"):
+        (pictures / name).write_bytes((folder / "pictures" / "2.png").read_bytes())
+    (pictures / "sub" / "c.png").write_text("no image")
+    text = _fails(capsys, "compress", pictures, tmp_path / "out", *own)
+    assert "sub/c.png: not an image" in text
+    assert "a.png" not in text
+    streams = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.rdb"))
+    assert [str(p) for p in streams] == ["a.rdb", "sub/b.rdb"]
+    assert "exists already" in _fails(capsys, "compress", pictures, tmp_path / "out", *own)
+    assert main(["decompress", str(tmp_path / "out"), str(tmp_path / "back"), *own]) == 0
+    original, back = (np.asarray(Image.open(p).convert("RGB")).astype(float)
+                      for p in (pictures / "a.png", tmp_path / "back" / "a.png"))  # fmt: skip
+    expected = 10 * np.log10(255**2 / np.mean((original - back) ** 2))
+    capsys.readouterr()
+    one = [str(pictures / "a.png"), str(pictures / "sub" / "b.png"), str(tmp_path / "two")]
+    assert main(["compress", *one, *own]) == 0
+    told = capsys.readouterr().out.splitlines()
+    size = (tmp_path / "two" / "a.rdb").stat().st_size
+    pixels = original[..., 0].size
+    assert told[0] == (f"{tmp_path}/two/a.rdb: {size} bytes, {8 * size / pixels:.4f} bits per "
+                       f"pixel, {expected:.2f} dB")  # fmt: skip
+    assert main(["compress", *one, *own, "--force", "--no-check"]) == 0
+    assert "dB" not in capsys.readouterr().out
+    twice = [pictures / "a.png", pictures / "a.png", tmp_path / "three"]
+    assert "would both be" in _fails(capsys, "compress", *twice, *own)
+    text = _fails(capsys, "compress", pictures / "a.png", pictures / "sub", "-", *own)
+    assert "several files need a folder" in text
+
+
+def test_a_dash_is_standard_input_and_output(folder, tmp_path, capfdbinary, monkeypatch):
+    own = ["--checkpoint", str(folder / "codec"), "--model", MODEL["name"]]
+    picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"
+    assert main(["compress", str(picture), str(stream), *own]) == 0
+    capfdbinary.readouterr()
+
+    def feed(data):
+        monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(data)))
+
+    feed(picture.read_bytes())
+    assert main(["compress", "-", "-", *own]) == 0
+    found = capfdbinary.readouterr()
+    assert found.out == stream.read_bytes()
+    assert b"bits per pixel" in found.err
+    feed(found.out)
+    assert main(["decompress", "-", "-", *own]) == 0
+    assert main(["decompress", str(stream), str(tmp_path / "a.png"), *own]) == 0
+    decoded = Image.open(io.BytesIO(capfdbinary.readouterr().out))
+    np.testing.assert_array_equal(np.asarray(decoded), np.asarray(Image.open(tmp_path / "a.png")))
+    feed(b"no image")
+    assert main(["compress", "-", "-", *own]) == 2
+    assert b"error: -: not an image" in capfdbinary.readouterr().err
 
 
 @pytest.mark.parametrize(("form", "coder", "code"), [("codec", "dithered", 1),
@@ -668,3 +728,16 @@ def test_channels_of_a_bound(folder, tmp_path, capsys):
     assert "report.md exists already" in _fails(capsys, *of, "--output", tmp_path / "c")
     of[1] = str(folder / "codec")
     assert "of form 'bound'" in _fails(capsys, *of, "--output", tmp_path / "d")
+
+
+def test_shipped_configs_are_listed_and_copied(tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert main(["configs"]) == 0
+    out = capsys.readouterr().out
+    assert "kodak                           the shipped bound and codec on the 24 Kodak" in out
+    assert "known_answers/finite" in out
+    assert len(out.splitlines()) == len(list((ROOT / "configs").rglob("*.yaml")))
+    assert main(["configs", "kodak"]) == 0
+    assert (tmp_path / "kodak.yaml").read_bytes() == (ROOT / "configs/kodak.yaml").read_bytes()
+    assert "exists already" in _fails(capsys, "configs", "kodak")
+    assert "choose one of" in _fails(capsys, "configs", "nothing")

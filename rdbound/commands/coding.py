@@ -1,6 +1,7 @@
 """Commands on images and streams, and on the tables that streams are written by."""
 
 from pathlib import Path
+from typing import Any
 
 from rdbound.commands.shared import Command, add_lmbda, add_model, count
 
@@ -9,7 +10,7 @@ __all__ = ["add_coding"]
 
 def add_coding(command: Command) -> None:
     """compress, decompress, calibrate."""
-    sub = command("compress", _compress, "an image into an .rdb file")
+    sub = command("compress", _compress, "images into .rdb files")
     _add_files(sub)
     add_lmbda(sub, "trade-off; default: middle of the model's range")
     sub.add_argument("--coder", help="rounding, dithered or bits-back of a codec, layered, "
@@ -19,8 +20,10 @@ def add_coding(command: Command) -> None:
     )
     sub.add_argument("--coder-option", action="append", default=[], metavar="KEY=VALUE",
                      help="of it, such as seed=1")  # fmt: skip
+    sub.add_argument("--no-check", action="store_true",
+                     help="do not decode again what was written; tells no PSNR")  # fmt: skip
     sub.add_argument("--side", metavar="FILE", help="to take along, by the coder bits-back")
-    sub = command("decompress", _decompress, "an .rdb file into an image")
+    sub = command("decompress", _decompress, ".rdb files into images")
     _add_files(sub)
     sub.add_argument("--side-out", metavar="FILE", help="for what bits-back took along")
     sub = command(
@@ -37,8 +40,8 @@ def add_coding(command: Command) -> None:
 
 
 def _add_files(sub) -> None:
-    sub.add_argument("input")
-    sub.add_argument("output")
+    sub.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or - for one")
+    sub.add_argument("output", help="file, - for standard output, or a folder for several")
     sub.add_argument("--checkpoint", default="res-hyper-4-codec", help="file or name")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub.add_argument("--max-pixels", type=int, metavar="N", help="of an image with its padding")
@@ -47,41 +50,46 @@ def _add_files(sub) -> None:
 
 def _compress(arguments) -> None:
     from rdbound.stages.check import read_options
-    from rdbound.stages.files import compress_file
+    from rdbound.stages.files import compress_files
 
     options = read_options(arguments.coder_option)
     if arguments.penalty is not None:
         options["penalty"] = arguments.penalty
-    print(compress_file(**_files(arguments), lmbda=arguments.lmbda, coder=arguments.coder,
-                        options=options, side=_path(arguments.side)))  # fmt: skip
+    compress_files(*_files(arguments), lmbda=arguments.lmbda, coder=arguments.coder,
+                   options=options, side=_path(arguments.side),
+                   checked=not arguments.no_check)  # fmt: skip
 
 
 def _decompress(arguments) -> None:
-    from rdbound.stages.files import decompress_file
+    from rdbound.stages.files import decompress_files
 
-    print(decompress_file(**_files(arguments), side=_path(arguments.side_out)))
+    decompress_files(*_files(arguments), side=_path(arguments.side_out))
 
 
 def _path(text: str | None) -> Path | None:
     return None if text is None else Path(text)
 
 
-def _files(arguments) -> dict:
+def _files(arguments) -> tuple[Any, Any, Any, Any]:
     """What compressing and decompressing are told alike."""
+    import sys
+
     from PIL import Image
 
     from rdbound.coding.limits import MAX_PIXELS
+    from rdbound.stages.files import DASH, FileOptions
 
     # Pillow's limit is a warning, and an error at twice its value: ours is asked for before.
     Image.MAX_IMAGE_PIXELS = None
-    return {
-        "source": Path(arguments.input),
-        "target": Path(arguments.output),
-        "checkpoint": arguments.checkpoint,
-        "force": arguments.force,
-        "outside": arguments.model,
-        "max_pixels": MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels,
-    }
+    target = Path(arguments.output)
+    limit = MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels
+    options = FileOptions(arguments.checkpoint, arguments.force, arguments.model, limit)
+    stream = sys.stderr if target == DASH else sys.stdout
+
+    def say(line: str) -> None:
+        print(line, file=stream, flush=True)
+
+    return [Path(name) for name in arguments.inputs], target, options, say
 
 
 def _calibrate(arguments) -> None:

@@ -11,10 +11,13 @@ __all__ = ["add_listing"]
 
 
 def add_listing(command: Command) -> None:
-    """check-model, models, checkpoints, references."""
+    """check-model, models, checkpoints, configs, references."""
     _add_check(command("check-model", _check_model, "try a model before training it"))
     command("models", _models, "the named models and their cost")
     command("checkpoints", _checkpoints, "the shipped checkpoints")
+    sub = command("configs", _configs, "the shipped configs, or a copy of one of them")
+    sub.add_argument("name", nargs="?", help="of one that is copied here")
+    sub.add_argument("--output", help="file; default: NAME.yaml")
     command("references", _references, "the shipped published points and their sources")
 
 
@@ -57,6 +60,24 @@ def _checkpoints(arguments) -> None:
 
     for name, file in zoo().items():
         print(f"{name}  {file.stat().st_size / 1e6:.1f} MB  card: {file.with_suffix('.md')}")
+
+
+def _configs(arguments) -> None:
+    from pathlib import Path
+
+    from rdbound.config.shipped import described, shipped
+    from rdbound.registry import find
+    from rdbound.stages.files import refuse_overwriting
+
+    known = shipped()
+    if arguments.name is None:
+        for name, file in known.items():
+            print(f"{name:32}{described(file)}")
+        return
+    file = find("config", known, arguments.name.removesuffix(".yaml"))
+    target = refuse_overwriting(Path(arguments.output or file.name), force=False)
+    target.write_bytes(file.read_bytes())
+    print(target)
 
 
 def _references(arguments) -> None:

@@ -10,6 +10,7 @@
 
 import io
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -21,40 +22,43 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff")
 _EIGHT_BIT = {"RGB", "L", "P", "RGBA", "LA", "PA", "1"}
 
 
-def read_image(path: str | Path, max_pixels: int | None = None) -> np.ndarray:
+def read_image(
+    path: str | Path | BinaryIO, max_pixels: int | None = None, name: str | None = None
+) -> np.ndarray:
     """Read an image file as uint8 [H, W, 3].
 
     Greyscale becomes RGB and an opaque alpha channel is dropped; orientation and colour
     profile are honoured.
 
     Args:
-      path: of the file.
+      path: of the file, or an open one.
       max_pixels: one that declares more is refused before it is decoded; Pillow's own limit
         holds too.
+      name: what messages call it; its path by default.
 
     Raises ValueError, naming the file, when it is missing, corrupt, not an image, too
     large, has more than 8 bits a channel, several frames, a colour profile that cannot
     be read, or is partly transparent.
     """
-    path = Path(path)
+    name = str(path) if name is None else name
     try:
         with Image.open(path) as image:
             if max_pixels is not None and image.width * image.height > max_pixels:
                 raise ValueError(
-                    f"{path}: {image.width}×{image.height} is more than the limit of "
+                    f"{name}: {image.width}×{image.height} is more than the limit of "
                     f"{max_pixels:,} pixels; if that is meant, raise it with --max-pixels"
                 )
-            _check_kind(image, str(path))
+            _check_kind(image, name)
             image.load()
-            return to_rgb(_as_shown(image, str(path)), str(path))
+            return to_rgb(_as_shown(image, name), name)
     except FileNotFoundError:
-        raise ValueError(f"{path}: no such file") from None
+        raise ValueError(f"{name}: no such file") from None
     except UnidentifiedImageError:
         raise ValueError(
-            f"{path}: not an image, whatever its name says; expected PNG, JPEG, WebP or TIFF"
+            f"{name}: not an image, whatever its name says; expected PNG, JPEG, WebP or TIFF"
         ) from None
     except (OSError, SyntaxError, EOFError, Image.DecompressionBombError) as error:
-        raise ValueError(f"{path}: cannot be decoded ({error}); is the file whole?") from None
+        raise ValueError(f"{name}: cannot be decoded ({error}); is the file whole?") from None
 
 
 def _check_kind(image: Image.Image, name: str) -> None:
