@@ -8,6 +8,8 @@ runs.
 
 import importlib
 import inspect
+import os
+import sys
 import typing
 from collections.abc import Callable, Collection, Mapping
 from dataclasses import is_dataclass
@@ -102,8 +104,14 @@ def _as_annotated(what: str, hint: Any, value: Any) -> Any:
 
 
 def import_outside(kind: str, name: str) -> Callable:
-    """The class ``package.module:Class``; raises ValueError where it cannot be imported."""
+    """The class ``package.module:Class``; raises ValueError where it cannot be imported.
+
+    Modules of the current folder are found too, after all others: nothing that is installed
+    is hidden by them.
+    """
     module, _, attribute = name.partition(":")
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())
     try:
         found = getattr(importlib.import_module(module), attribute)
     except (ImportError, AttributeError, TypeError, ValueError) as error:
