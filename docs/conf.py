@@ -1,5 +1,6 @@
 """Sphinx: pages in Markdown, notebooks as they are, the reference from docstrings."""
 
+import contextlib
 import os
 import shutil
 from importlib.metadata import version as version_of
@@ -21,14 +22,18 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": False}
 napoleon_use_ivar = True
 suppress_warnings = ["ref.python"]  # `bytes` in a signature is a type, and a column of tables too
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "config_table.md"]
 html_theme = "furo"
 html_title = f"rdbound {version}"
 html_static_path: list[str] = []
 
 
 def _gather(app) -> None:
-    """Notebooks and figures stand elsewhere in the tree; pages find copies of them here."""
+    """Notebooks and figures stand elsewhere in the tree, the keys of a config in its schema."""
+    from rdbound.cli import main
+
+    with (HERE / "config_table.md").open("w") as file, contextlib.redirect_stdout(file):
+        main(["config-reference"])
     for source, target in (("notebooks", "notebooks"), ("experiments/figures", "figures")):
         shutil.rmtree(HERE / target, ignore_errors=True)
         shutil.copytree(HERE.parent / source, HERE / target)

@@ -11,13 +11,15 @@ __all__ = ["add_listing"]
 
 
 def add_listing(command: Command) -> None:
-    """check-model, models, checkpoints, configs, references."""
+    """check-model, models, checkpoints, configs, config-reference, references."""
     _add_check(command("check-model", _check_model, "try a model before training it"))
     command("models", _models, "the named models and their cost")
     command("checkpoints", _checkpoints, "the shipped checkpoints")
     sub = command("configs", _configs, "the shipped configs, or a copy of one of them")
     sub.add_argument("name", nargs="?", help="of one that is copied here")
     sub.add_argument("--output", help="file; default: NAME.yaml")
+    sub = command("config-reference", _config_reference, "every key of a config, and its meaning")
+    sub.add_argument("--json-schema", action="store_true", help="for editors")
     command("references", _references, "the shipped published points and their sources")
 
 
@@ -78,6 +80,21 @@ def _configs(arguments) -> None:
     target = refuse_overwriting(Path(arguments.output or file.name), force=False)
     target.write_bytes(file.read_bytes())
     print(target)
+
+
+def _config_reference(arguments) -> None:
+    import json
+
+    from rdbound.config.keys import config_keys, json_schema
+    from rdbound.report.document import Table
+    from rdbound.report.text import block_lines
+
+    if arguments.json_schema:
+        print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+        return
+    rows = [(f"`{key.path}`", key.kind, "needed" if key.default is None else f"`{key.default}`",
+             key.meaning) for key in config_keys()]  # fmt: skip
+    print("\n".join(block_lines(Table(("key", "type", "default", "meaning"), rows))))
 
 
 def _references(arguments) -> None:

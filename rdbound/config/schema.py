@@ -54,7 +54,12 @@ class _Strict(BaseModel):
 
 
 class NamedConfig(_Strict):
-    """A channel, a coder, a distortion or a source: its name, and its options."""
+    """A channel, a coder, a distortion or a source.
+
+    Attributes:
+      name: of it; ``package.module:Class`` for one from outside the package.
+      options: of it; what they may be, its constructor says.
+    """
 
     name: str
     options: dict[str, Any] = {}
@@ -104,7 +109,9 @@ class ImagesConfig(_Strict):
     """A set of images: ``folder``, ``kodak``, ``bundled``, ``bundled-crops`` or ``tfds:NAME``.
 
     Attributes:
-      source, path, split: see :func:`rdbound.images.sets.open_images`.
+      source: one of these.
+      path: of the folder, of Kodak's, or of the TFDS data.
+      split: of a TFDS data set.
       take: the first so many; all where None.
       cache_gib: memory for decoded images, GiB.
     """
@@ -117,9 +124,11 @@ class ImagesConfig(_Strict):
 
 
 class CropsConfig(ImagesConfig):
-    """Training crops out of a set of images, ``held_out`` of which are only watched.
+    """Training crops out of a set of images.
 
-    ``crop``: side of a crop in pixels, a multiple of the model's stride.
+    Attributes:
+      crop: side of a crop in pixels, a multiple of the model's stride.
+      held_out: images that are only watched, at even distances through the set.
     """
 
     split: str = "train"
@@ -130,8 +139,12 @@ class CropsConfig(ImagesConfig):
 class VectorsConfig(_Strict):
     """Vectors of any source of :mod:`rdbound.sources`, by name.
 
-    Evaluation draws ``vectors`` of them in ``blocks``; a block is to vectors what
-    an image is to photographs: a row, and where it is coded one stream.
+    Attributes:
+      source: its name.
+      options: of it.
+      vectors: that evaluation draws.
+      blocks: that these come in; a block is to vectors what an image is to photographs: a row,
+        and where it is coded one stream.
     """
 
     source: str
@@ -177,6 +190,9 @@ class RefinementConfig(RefinementOptions):
     Bounds are refined through the channel they are judged by. A channel that is annealed and
     has no options gets the schedule made for ``steps``
     (:meth:`rdbound.channels.sga.SGAChannel.over`), which is written out with the config.
+
+    Attributes:
+      channel: that codecs are refined through.
     """
 
     channel: NamedConfig = NamedConfig(name="sga")
@@ -193,7 +209,12 @@ class RefinementConfig(RefinementOptions):
 
 
 class CheckpointConfig(_Strict):
-    """Checkpoints under a name: ``path`` is all that an entry of ``checkpoints`` may be."""
+    """Checkpoints under a name.
+
+    Attributes:
+      name: in tables.
+      path: all that an entry of ``checkpoints`` may be.
+    """
 
     name: Annotated[str, Field(pattern=r"^\w[^/]*$")]
     path: str
@@ -202,17 +223,24 @@ class CheckpointConfig(_Strict):
 class EvaluationConfig(_Strict):
     """Which checkpoints are evaluated, on what and how.
 
-    ``checkpoints``: files, runs or names in the zoo; a sweep's folder, or a pattern of runs
-    or files, is one model with as many λ (:mod:`rdbound.stages.subjects`);
-    ``lmbdas: null`` takes all that a checkpoint serves, the one λ of a fixed rate, of a
-    variable one those of Zhang & Liu 2025 in its range;
-    ``methods: null`` every method of :mod:`rdbound.methods` that applies;
-    ``bound_channel``: what bounds are judged by, ``sampled`` for posteriors or
-    priors whose divergence has no closed form; ``anchor``: what BD-rates are
-    against, a published curve, a CSV of points or ``TABLE.csv:METHOD``;
-    ``keep_streams``: the bytes of coded rows, as files;
-    ``processes``: how many share the work, each with its own part of the CPU's cores;
-    ``outside``: names ``package.module:Class`` that the checkpoints may import.
+    Attributes:
+      checkpoints: files, runs or names in the zoo; a sweep's folder, or a pattern of runs
+        or files, is one model with as many λ (:mod:`rdbound.stages.subjects`).
+      data: images or vectors of a source, as ``source`` says.
+      lmbdas: trade-offs; null takes all that a checkpoint serves, the one λ of a fixed rate,
+        of a variable one those of Zhang & Liu 2025 in its range.
+      methods: of :mod:`rdbound.methods`; null takes every one that applies and need not be asked
+        for.
+      samples: fresh noise samples of a channel that is random.
+      batch: examples of one size refined at a time; ``auto`` as many as memory has room for.
+      processes: how many share the work, each with its own part of the CPU's cores.
+      refinement: per-sample optimization; null leaves it out, and the gaps with it.
+      bound_channel: what bounds are judged by, ``sampled`` for posteriors or priors whose
+        divergence has no closed form.
+      anchor: what BD-rates are against, a published curve, a CSV of points or
+        ``TABLE.csv:METHOD``.
+      keep_streams: the bytes of coded rows, as files.
+      outside: names ``package.module:Class`` that the checkpoints may import.
     """
 
     checkpoints: tuple[str | CheckpointConfig, ...] = Field(min_length=1)
@@ -234,8 +262,9 @@ class EvaluationConfig(_Strict):
 class MethodConfig(NamedConfig):
     """A method by name, with its options.
 
-    ``label``: what tables call it, where one method is tried with several
-    options; ``lmbdas``: in place of the case's.
+    Attributes:
+      label: what tables call it, where one method is tried with several options.
+      lmbdas: in place of the case's.
     """
 
     label: str | None = None
@@ -243,7 +272,14 @@ class MethodConfig(NamedConfig):
 
 
 class CaseConfig(_Strict):
-    """One source and the methods that are tried on it."""
+    """One source and the methods that are tried on it.
+
+    Attributes:
+      label: what tables call it.
+      source: of known or sampled R(D).
+      lmbdas: in bits per unit of distortion.
+      methods: that are tried.
+    """
 
     label: str
     source: NamedConfig
@@ -252,7 +288,11 @@ class CaseConfig(_Strict):
 
 
 class LaboratoryConfig(_Strict):
-    """Sources with known answers, λ in bits per unit of distortion, and methods."""
+    """Sources with known answers, and methods.
+
+    Attributes:
+      cases: one after another.
+    """
 
     cases: tuple[CaseConfig, ...] = Field(min_length=1)
 
@@ -284,6 +324,10 @@ class Config(_Strict):
       output: the run folder.
       seed: of data, noise and draws of λ; initial weights have one among the
         model's options.
+      model: that is trained.
+      training: of it; the command ``train`` asks for both.
+      evaluation: of checkpoints; the command ``evaluate`` asks for it.
+      laboratory: of sources; the command ``answers`` asks for it.
       sweep: dotted keys to lists.
     """
 
