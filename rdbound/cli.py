@@ -50,8 +50,8 @@ def _interrupt_again(dropped) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
-    arguments = _parser().parse_args(argv)
     try:
+        arguments = _parser().parse_args(argv)
         return arguments.run(arguments) or 0
     except ValueError as error:
         for line in str(error).splitlines():

@@ -75,7 +75,7 @@ def test_rates_and_pictures_are_those_of_the_image_alone(monkeypatch, rng):
 
 
 @pytest.mark.parametrize(
-    "name", [pytest.param("res-context", marks=pytest.mark.slow), "resnet-vae"]
+    "name", [pytest.param(n, marks=pytest.mark.slow) for n in ("res-context", "resnet-vae")]
 )
 def test_streams_are_those_of_the_image_alone(name, monkeypatch, rng):
     """One codec computes in frames, the other does not: each reads what the other wrote."""
@@ -106,7 +106,7 @@ class Pictures:
         return self.images[index]
 
 
-@pytest.mark.parametrize("form", ["bound", "codec"])
+@pytest.mark.parametrize("form", ["bound", pytest.param("codec", marks=pytest.mark.slow)])
 def test_three_sizes_have_one_program_a_method(form, rng):
     checkpoint = Checkpoint(_shaken(make_model("res-hyper-1", form, RANGE, latent=8)), {}, None,
                             form)  # fmt: skip

@@ -43,6 +43,7 @@ def here(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.slow
 def test_the_model_of_the_readme_goes_through_every_command(here, capsys):
     for line in _block("sh", "check-model mine:Blocks").strip().splitlines():
         program, *argv = shlex.split(line)

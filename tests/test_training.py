@@ -111,6 +111,7 @@ def test_rate_at_slope_is_reverse_water_filling():
     assert rate == pytest.approx(0.25 * np.log2(4.0 / theta))
 
 
+@pytest.mark.slow
 def test_four_devices_do_what_one_does():
     """In a process of its own: the number of host devices is fixed at start-up."""
     code = """

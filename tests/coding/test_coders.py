@@ -63,6 +63,10 @@ def test_the_bytes_are_the_bits_of_the_channel(name, lmbda, rng):
     assert -spread < excess < OVERHEAD.get(name, 0.01) * ideal.mean() + 8 * 60 + spread
 
 
+@pytest.mark.parametrize(
+    "name",
+    [pytest.param(n, marks=[] if n == "rounding" else [pytest.mark.slow]) for n in CODERS],
+)
 def test_a_fresh_process_decodes_the_same_pixels_with_one_thread_and_with_several(
     name, rng, tmp_path
 ):

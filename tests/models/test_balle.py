@@ -22,6 +22,8 @@ from rdbound.stages.compressai import import_compressai, read_state, renamed
 FIXTURES = Path(__file__).parent / "compressai"
 CASES = [(name, n, m) for name in BALLE for n, m in ((8, 12), (12, 8))]
 LMBDA = 0.013
+SAMPLED = [pytest.param(n, marks=[] if n == "mbt2018-mean" else [pytest.mark.slow]) for n in BALLE]
+"""One of them, and with the slow tests all."""
 
 
 @pytest.fixture(scope="module")
@@ -65,7 +67,7 @@ def test_everything_is_as_in_compressai(imported, name, n, m):
     assert np.abs(expected["y_hat"]).max() > 3
 
 
-@pytest.mark.parametrize("name", BALLE)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_real_bytes_come_back_and_are_as_many_as_the_likelihoods_say(imported, name):
     checkpoint, expected = imported(name, 8, 12)
     image = expected["image"][:63, :101]
@@ -101,7 +103,7 @@ def test_the_bound_of_the_same_network_is_below_its_codec_with_uniform_noise(imp
     assert bound > 0.5 * uniform
 
 
-@pytest.mark.parametrize("name", BALLE)
+@pytest.mark.parametrize("name", SAMPLED)
 def test_every_weight_has_a_gradient_under_training(name):
     model = make_model(name, "codec", LMBDA, width=6, latent=8)
     graphdef, state = nnx.split(model)

@@ -59,6 +59,7 @@ def test_a_wider_and_deeper_model_starts_as_the_same_function(rng):
     assert float(jnp.abs(wide_mu[..., 6:]).max()) > 0, "what is new is computed already"
 
 
+@pytest.mark.slow
 def test_the_old_latents_of_a_wider_res_hyper_mean_what_they_did(rng):
     small = make_model("res-hyper-1", "bound", 0.01, latent=64)
     large = _grown(small, make_model("res-hyper-1", "bound", 0.01, latent=96, seed=3))

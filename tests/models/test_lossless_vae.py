@@ -26,6 +26,7 @@ def tiny(monkeypatch):
     return LosslessVAE("tiny")
 
 
+@pytest.mark.slow
 def test_untrained_it_is_a_pyramid_that_says_the_picture(rng):
     """Each stride tells what those above left: means without noise are the pixels."""
     model, image = make_model("resnet-vae-lossless", "bound", 1.0), _image(rng, 32, 48)

@@ -90,6 +90,7 @@ def test_bfloat16_compute_keeps_rates_in_float32(rng, key):
     assert values[1] == pytest.approx(values[0], rel=0.02)
 
 
+@pytest.mark.slow
 def test_eight_sizes_from_5k_to_400k_macs():
     names = [n for n in MODELS if n.startswith("res-hyper")]
     assert len(names) == 8
@@ -158,7 +159,7 @@ def test_y_is_as_wide_as_asked_for_and_the_stage_below_holds_it():
         make_model("res-hyper-1", "bound", RANGE, latent=30)
 
 
-@pytest.mark.parametrize("latent", [256, 384])
+@pytest.mark.parametrize("latent", [pytest.param(256, marks=pytest.mark.slow), 384])
 def test_the_floor_that_a_width_of_y_leaves_is_that_of_the_klt(latent, rng):
     """Without noise an untrained model keeps the leading components of white blocks: floor known.
 

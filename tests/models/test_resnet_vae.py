@@ -62,6 +62,7 @@ def test_the_smooth_scale_is_the_logarithm_of_softplus():
     np.testing.assert_allclose(slope, [np.log(2), np.log(2), 0.5, 1e-4], rtol=1e-4)
 
 
+@pytest.mark.slow
 def test_untrained_it_is_the_transform_codec_that_res_hyper_begins_as():
     """What stride 16 conveys is the same KLT of a block, and nothing else is said yet."""
     image = jnp.asarray(_image(128, 64) / 255.0, jnp.float32)
@@ -108,7 +109,7 @@ def test_the_analytic_rate_of_each_level_is_its_monte_carlo_mean(tiny):
             sample, log_q = q.draw(key)
             return jnp.sum(log_q - p.log_density(sample)) / np.log(2)
 
-        draws = jax.vmap(ratio)(keys)
+        draws = jax.jit(jax.vmap(ratio))(keys)
         error = float(draws.std()) / len(keys) ** 0.5
         assert float(jnp.sum(p.kl_bits(q))) == pytest.approx(float(draws.mean()), abs=4 * error)
         state = model.absorb(level, state, q.draw(jax.random.key(100 + level))[0])
@@ -155,6 +156,7 @@ class GaussianBlocks:
         return (0.5 * np.log2(self.deviations**2 / D)).sum() / 16 + lmbda * 255**2 * D.sum() / 48
 
 
+@pytest.mark.slow
 def test_two_levels_reach_reverse_water_filling_and_never_pass_below(tmp_path, monkeypatch):
     monkeypatch.setitem(HIERARCHIES, "two", (LevelGroup(16, 2, 4, 0, 0),))
     source, lmbda, steps = GaussianBlocks([0.5, 0.4, 0.3, 0.2, 0.1, 0.03]), 2e-3, 2500
@@ -193,6 +195,7 @@ def test_real_bytes_are_what_was_encoded_on_another_machine_too(tiny, size):
     np.testing.assert_array_equal(other.decompress(data), decoded)
 
 
+@pytest.mark.slow
 def test_refined_is_never_worse_judged_afresh(tiny):
     model, lmbda = tiny("bound"), 0.02
     data = jax.tree.map(lambda leaf: leaf[None], image_datum(_image(32, 32), 16))

@@ -93,6 +93,7 @@ def test_eight_cells_of_which_two_are_killed_are_those_of_the_serial_run(tmp_pat
     assert not list(jobs.glob("*.kill"))
 
 
+@pytest.mark.slow
 def test_a_killed_cell_goes_on_and_a_finished_one_is_left_alone(tmp_path):
     jobs = _killed_and_serial(tmp_path, [0, 1], (1,))
     for seed in (0, 1):

@@ -7,6 +7,7 @@ from rdbound.sources.gaussian import GaussianSource
 from rdbound.tables.rd import read_table
 
 
+@pytest.mark.slow
 def test_a_model_without_a_closed_divergence_trains_and_is_evaluated(tmp_path, capsys):
     path = tmp_path / "rich.yaml"
     path.write_text(f"""

@@ -79,6 +79,7 @@ def test_a_linear_model_reaches_the_bound_of_a_correlated_gaussian():
     assert -3 * estimate.standard_error < excess < 0.01 + 3 * estimate.standard_error
 
 
+@pytest.mark.slow
 def test_a_start_from_the_klt_saves_steps():
     source = make_source("ar1", dimension=16, correlation=0.9)
     options = {"steps": 200, "hidden": [], "learning_rate": 0.01}
@@ -95,6 +96,7 @@ def test_a_start_from_the_klt_saves_steps():
         make_method("neural-upper", start="klt").solve(source, [2.0])
 
 
+@pytest.mark.slow
 def test_a_linear_model_of_many_dimensions_is_within_three_percent_at_a_low_rate():
     """Most of its latents must close; see also configs/known_answers/gaussian_1000.yaml."""
     source = make_source("random-gaussian", dimension=100)
