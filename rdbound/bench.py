@@ -291,9 +291,10 @@ class Bench:
             return self._judged_large(judged, large, of, evidence)
         one = OverData(self._graphdef, judged, self._framed)
         terms, x_hat = run(one, self.params, of.data, evidence, of.keys(1), of.lmbdas)
-        for place, original in enumerate(() if self.vectors else of.batch.originals):
-            decoded = np.asarray(x_hat[place, 0, 0])[: original.shape[0], : original.shape[1]]
-            self._show(method, of, place, np.rint(255 * decoded.clip(0, 1)).astype(np.uint8))
+        for place, original in enumerate(of.batch.originals):
+            if self._is_shown(method, of, place):
+                decoded = np.asarray(x_hat[place, 0, 0])[: original.shape[0], : original.shape[1]]
+                self._show(method, of, place, np.rint(255 * decoded.clip(0, 1)).astype(np.uint8))
         similar = [
             None if self.vectors else ms_ssim_of(original, x_hat[place, 0])
             for place, original in enumerate(of.batch.originals)
@@ -335,7 +336,7 @@ class Bench:
             file = streams / self.name / f"{common['image']}_{of.lmbda:g}_{method.name}.rdb"
             file.parent.mkdir(parents=True, exist_ok=True)
             file.write_bytes(data)
-        if not self.vectors:
+        if self._is_shown(method, of, place):
             self._show(method, of, place, decoded)
         mse = float(np.mean((original.astype(np.float64) - decoded) ** 2))
         count = len(data) - side_bytes(data)
@@ -353,12 +354,18 @@ class Bench:
             J_se=None,
         )
 
-    def _show(self, method: Method, of: _Keyed, place: int, decoded: np.ndarray) -> None:
-        """Keep a reconstruction, uint8 [H, W, 3], where it is one of those to be looked at."""
+    def _is_shown(self, method: Method, of: _Keyed, place: int) -> bool:
+        """Whether the reconstruction is one of those that are kept to be looked at."""
         pictures, image = self.options.pictures, of.batch.names[place]
-        if pictures is not None and pictures.wants(method, self.methods, image, of.lmbda):
-            original = of.batch.originals[place]
-            pictures.keep(self.name, method.name, image, of.lmbda, original, decoded)
+        if pictures is None or self.vectors:
+            return False
+        return pictures.wants(method, self.methods, image, of.lmbda)
+
+    def _show(self, method: Method, of: _Keyed, place: int, decoded: np.ndarray) -> None:
+        """Keep a reconstruction, uint8 [H, W, 3]."""
+        assert self.options.pictures is not None
+        original, image = of.batch.originals[place], of.batch.names[place]
+        self.options.pictures.keep(self.name, method.name, image, of.lmbda, original, decoded)
 
     def _distortion_of(self, of: _Keyed, place: int, decoded: np.ndarray, mse: float) -> float:
         """D of a decoded example; the mean squared error is known in float64 already."""

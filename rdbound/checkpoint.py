@@ -32,7 +32,8 @@ from rdbound.models import LatentModel, make_model
 from rdbound.models.growing import grow
 from rdbound.registry import refuse_outside
 
-__all__ = ["Checkpoint", "digest", "load", "resolve", "save_checkpoint", "start_from", "zoo"]
+__all__ = ["Checkpoint", "digest", "load", "resolve", "save_checkpoint", "start_from",
+           "with_weights", "zoo"]  # fmt: skip
 
 RUN_FILE = "model.safetensors"
 """What a run's folder calls its trained model."""
@@ -99,7 +100,7 @@ def save_checkpoint(
     (:func:`rdbound.coding.families.make_tables`).
     """
     tensors = encoded_weights(flat_weights(model), dtype, getattr(model, "precise", ()), fineness)
-    model = _with_weights(model, decoded_weights(tensors))
+    model = with_weights(model, decoded_weights(tensors))
     tables = make_tables(model) if model.form == "codec" else {}
     write_contents(path, Contents(spec, tensors, tables))
     return path
@@ -124,7 +125,7 @@ def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
         # The initial weights are not wanted: only shapes are computed.
         arguments = {k: v for k, v in spec.items() if k != "distortion"}
         abstract = nnx.eval_shape(lambda: make_model(**arguments))
-        model = _with_weights(abstract, decoded_weights(tensors))
+        model = with_weights(abstract, decoded_weights(tensors))
         if model.form == "codec":
             check_tables(model, tables)
         elif tables:
@@ -175,11 +176,14 @@ def start_from(model: LatentModel, path: str | Path) -> LatentModel:
     """
     path = resolve(path)
     with naming(path):
-        return _with_weights(model, grow(model, decoded_weights(read_contents(path).weights)))
+        return with_weights(model, grow(model, decoded_weights(read_contents(path).weights)))
 
 
-def _with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentModel:
-    """The model with its parameters replaced, as float32; it may be abstract."""
+def with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentModel:
+    """The model with its parameters replaced by ``weights``, as float32; it may be abstract.
+
+    Raises ValueError, naming it, for a weight too many, missing or of another shape.
+    """
     graphdef, state = nnx.split(model)
     places = {".".join(map(str, path)): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
     unknown = sorted(weights.keys() - places.keys())

@@ -10,7 +10,7 @@ from rdbound.analysis.curves import ImageCurves, from_reference, from_rows
 from rdbound.analysis.gaps import PARTS
 from rdbound.analysis.images import bare_names
 from rdbound.methods import METHODS, method_order
-from rdbound.reference import Curve, curves
+from rdbound.reference import curves
 from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN, Row
@@ -42,7 +42,7 @@ def rd_plot(rows: Sequence[Row]) -> go.Figure:
                            mode="lines+markers", hovertemplate="%{text}")  # fmt: skip
     for curve in published:
         bpp, psnr, said = _published_trace(curve, names.values())
-        figure.add_scatter(x=bpp, y=psnr, text=said, name=curve.label, mode="lines",
+        figure.add_scatter(x=bpp, y=psnr, text=said, name=curve.name, mode="lines",
                            line={"dash": "dash"}, hovertemplate="%{text}")  # fmt: skip
     buttons = []
     for place in places:
@@ -175,22 +175,21 @@ def _trace(rows: Sequence[Row], image: str | None) -> _Trace:
     return _columns(points)
 
 
-def _published(dataset: str, images: set[str]) -> list[Curve]:
+def _published(dataset: str, images: set[str]) -> list[ImageCurves]:
     """The references of one data set that are known of these images."""
-    return [c for (name, _, _), c in curves().items() if name == dataset
+    return [from_reference(c) for (name, _, _), c in curves().items() if name == dataset
             and c.per_image and images <= {p.image for p in c.points}]  # fmt: skip
 
 
-def _published_trace(curve: Curve, images: Iterable[str]) -> _Trace:
+def _published_trace(curve: ImageCurves, images: Iterable[str]) -> _Trace:
     """The means over images, setting by setting."""
-    whole = from_reference(curve)
-    chosen = [whole.images[image] for image in images]
+    chosen = [curve.images[image] for image in images]
     count = min(len(p.bpp) for p in chosen)
     points = []
     for k in range(count):
         bpp, psnr = (float(sum(getattr(p, n)[k] for p in chosen) / len(chosen))
                      for n in ("bpp", "psnr"))  # fmt: skip
-        points.append((bpp, psnr, f"{bpp:.4f} bpp, {psnr:.2f} dB<br>{curve.label}"))
+        points.append((bpp, psnr, f"{bpp:.4f} bpp, {psnr:.2f} dB<br>{curve.name}"))
     return _columns(points)
 
 

@@ -9,13 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from safetensors import SafetensorError
 from safetensors.numpy import load_file
 
-from rdbound.checkpoint import save_checkpoint
+from rdbound.checkpoint import save_checkpoint, with_weights
 from rdbound.fingerprint import flat_weights
 from rdbound.models import make_model
 from rdbound.models.balle import BALLE
@@ -55,10 +53,7 @@ def import_compressai(
             "latent": latent}  # fmt: skip
     model = make_model(**spec)  # type: ignore[arg-type]
     _check(source, architecture, flat_weights(model), weights)
-    graphdef, params = nnx.split(model)
-    flat = [(path, leaf.replace(jnp.asarray(weights[".".join(map(str, path))], jnp.float32)))
-            for path, leaf in nnx.to_flat_state(params)]  # fmt: skip
-    save_checkpoint(target, nnx.merge(graphdef, nnx.from_flat_state(flat)), spec)
+    save_checkpoint(target, with_weights(model, weights), spec)
     return f"{target}: {architecture}, N = {width}, M = {latent}, λ = {lmbda:g}, form {form}"
 
 
