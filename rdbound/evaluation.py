@@ -79,11 +79,16 @@ def evaluate(
 
 
 def tasks(checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions) -> list[Task]:
-    """The tasks of an evaluation, in the order of its rows; raises ValueError as that does."""
+    """The tasks of an evaluation, or of its shard, in the order of its rows.
+
+    Raises ValueError as :func:`evaluate`.
+    """
     lmbdas = lmbdas_of(checkpoint, options.lmbdas)
     groups = examples.groups(checkpoint.model.stride, options.together)
     # All λ of a size together: its programs are not kept for ever.
-    return [Task(indexes, lmbda) for indexes in groups for lmbda in lmbdas]
+    todo = [Task(indexes, lmbda) for indexes in groups for lmbda in lmbdas]
+    first, stride = options.shard or (0, 1)
+    return todo[first::stride]
 
 
 def task_rows(

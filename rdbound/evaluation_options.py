@@ -37,6 +37,7 @@ class EvaluationOptions:
         stands for what bounds are judged by, ``sga`` for what codecs are refined through.
       seed: of all noise.
       pictures: where reconstructions are kept to be looked at; None keeps none.
+      shard: (k, n) for every n-th task from the k-th alone; None for all.
     """
 
     lmbdas: tuple[float, ...] | None
@@ -47,6 +48,7 @@ class EvaluationOptions:
     channels: Mapping[str, Channel] = field(default_factory=dict)
     seed: int = 0
     pictures: Pictures | None = None
+    shard: tuple[int, int] | None = None
 
     @property
     def together(self) -> int:

@@ -1,5 +1,6 @@
 """Commands that run a configuration."""
 
+from functools import partial
 from pathlib import Path
 
 from rdbound.commands.shared import Command, add_lmbda, add_model, count
@@ -11,12 +12,12 @@ def add_running(command: Command) -> None:
     """quickstart, train, evaluate, answers, status, export, import, verify."""
     sub = command("quickstart", _quickstart, "bound, codec and gaps of three photographs")
     sub.add_argument("--output", default="runs/quickstart", help="default: runs/quickstart")
-    for name, run, text in (
-        ("train", _train, "train a model from a config"),
-        ("evaluate", _evaluate, "evaluate checkpoints into an RD table and a report"),
-        ("answers", _answers, "estimate R(D) of sources by every method of a config"),
+    for name, text in (
+        ("train", "train a model from a config"),
+        ("evaluate", "evaluate checkpoints into an RD table and a report"),
+        ("answers", "estimate R(D) of sources by every method of a config"),
     ):
-        sub = command(name, run, text)
+        sub = command(name, partial(_each_cell, name), text)
         sub.add_argument("config", help="YAML file")
         sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
         _add_engine(sub)
@@ -44,9 +45,9 @@ def add_running(command: Command) -> None:
 def _add_engine(sub) -> None:
     """Where the cells of a sweep run."""
     sub.add_argument("--engine", default="serial", choices=("serial", "local", "slurm"),
-                     help="of a sweep: one cell after another, --jobs processes of this machine, "
-                     "or an array of Slurm's; default: serial")  # fmt: skip
-    sub.add_argument("--jobs", type=count, default=2, metavar="N", help="cells at once; default: 2")
+                     help="cells of a sweep, or shares of an evaluation: one after another, by "
+                     "--jobs processes, or as an array of Slurm's; default: serial")  # fmt: skip
+    sub.add_argument("--jobs", type=count, default=2, metavar="N", help="at once; default: 2")
     sub.add_argument("--partition", help="of Slurm")
     sub.add_argument("--gpus", type=int, default=0, metavar="N", help="of a job; default: 0")
     sub.add_argument("--time", type=count, default=1440, metavar="MINUTES",
@@ -66,36 +67,26 @@ def _quickstart(arguments) -> None:
     quickstart(arguments.output, print)
 
 
-def _train(arguments) -> None:
-    from rdbound.stages.train import train_run
-
-    _each_cell(arguments, "train", train_run)
-
-
-def _evaluate(arguments) -> None:
-    from rdbound.stages.evaluate import evaluate_run
-
-    _each_cell(arguments, "evaluate", evaluate_run)
-
-
-def _answers(arguments) -> None:
-    from rdbound.stages.answers import answers_run
-
-    _each_cell(arguments, "answers", answers_run)
-
-
-def _each_cell(arguments, kind: str, run) -> None:
-    from rdbound.config import load_config
+def _each_cell(kind: str, arguments) -> None:
+    from rdbound.config import cells, load_config
+    from rdbound.stages.by_name import run_of
+    from rdbound.stages.shards import SHARDS, evaluate_in_shards
     from rdbound.stages.sweep import each_cell
 
     config = load_config(arguments.config, arguments.overrides)
-    each_cell(config, run, print, _runner(arguments, kind, config.output))
+    output, alone = Path(config.output), cells(config) == [config]
+    if kind == "evaluate" and alone and arguments.engine != "serial":
+        runner = _runner(arguments, kind, output / SHARDS)
+        evaluate_in_shards(config, arguments.jobs, runner, print)
+    else:
+        runner = _runner(arguments, kind, output.parent if alone else output)
+        each_cell(config, run_of(kind), print, runner)
 
 
-def _runner(arguments, kind: str, output: str):
+def _runner(arguments, kind: str, folder: Path):
+    """Of cells in ``folder``; None for this process."""
     from rdbound.stages.engines import SlurmOptions, by_commands, by_submitit
 
-    folder = Path(output)
     if arguments.engine == "local":
         return by_commands(kind, folder, arguments.jobs)
     if arguments.engine == "slurm":

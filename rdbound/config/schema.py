@@ -234,6 +234,8 @@ class EvaluationConfig(_Strict):
       samples: fresh noise samples of a channel that is random.
       batch: examples of one size refined at a time; ``auto`` as many as memory has room for.
       processes: how many share the work, each with its own part of the CPU's cores.
+      shard: (k, n), of n jobs the k-th from 0, which leaves a table of every n-th task and no
+        report; written by ``rdbound evaluate --engine``.
       refinement: per-sample optimization; null leaves it out, and the gaps with it.
       bound_channel: what bounds are judged by, ``sampled`` for posteriors or priors whose
         divergence has no closed form.
@@ -250,6 +252,7 @@ class EvaluationConfig(_Strict):
     samples: PositiveInt = 8
     batch: PositiveInt | Literal["auto"] = 1
     processes: PositiveInt = 1
+    shard: tuple[NonNegativeInt, PositiveInt] | None = None
     refinement: RefinementConfig | None = None
     bound_channel: NamedConfig = NamedConfig(name="gaussian")
     anchor: str = "vtm-22.0"

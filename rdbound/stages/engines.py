@@ -5,6 +5,8 @@ Each cell is the command that its user would type, on a config of its own:
     OUTPUT/jobs/CELL.yaml   the config
     OUTPUT/jobs/CELL.log    what the command said, one attempt after another
 
+OUTPUT is the folder of the sweep, or that around the one run of a config without a sweep.
+
 A cell that was finished before is not run again. One that a signal ended, from whoever wanted
 its memory or its time, is begun again and goes on from its last checkpoint.
 """
@@ -12,7 +14,7 @@ its memory or its time, is begun again and goes on from its last checkpoint.
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +24,7 @@ from typing import Any
 from rdbound.config import Config, load_config, to_yaml
 from rdbound.report.document import Table
 from rdbound.stages import runs
+from rdbound.stages.by_name import run_of
 from rdbound.stages.locks import is_locked
 from rdbound.stages.sweep import Runner
 from rdbound.stages.workers import core_sets
@@ -32,7 +35,6 @@ __all__ = ["ATTEMPTS", "CellJob", "SlurmOptions", "by_commands", "by_submitit", 
 ATTEMPTS = 3
 """Of a cell that signals end."""
 JOBS = "jobs"
-RUNS = ("train", "evaluate", "answers")
 
 
 @dataclass(frozen=True)
@@ -58,7 +60,7 @@ def by_commands(
     """A runner of ``count`` processes at once, each on cores of its own where it can be so.
 
     Args:
-      kind: the command, of :data:`RUNS`.
+      kind: the command, of :data:`rdbound.stages.by_name.RUNS`.
       folder: of the sweep.
       count: of processes.
       program: what runs the command.
@@ -120,7 +122,7 @@ def by_submitit(kind: str, folder: Path, options: SlurmOptions, cluster: str = "
     waits for all; where it is stopped, jobs go on, and the same command finds what they did.
 
     Args:
-      kind: the command, of :data:`RUNS`.
+      kind: the command, of :data:`rdbound.stages.by_name.RUNS`.
       folder: of the sweep, which all machines see.
       options: of the jobs.
       cluster: of submitit's: ``slurm``, or ``local`` to try it.
@@ -185,7 +187,7 @@ class CellJob:
     """One cell in a job; what submitit pickles.
 
     Attributes:
-      kind: the command, of :data:`RUNS`.
+      kind: the command, of :data:`rdbound.stages.by_name.RUNS`.
     """
 
     kind: str
@@ -193,7 +195,7 @@ class CellJob:
     def __call__(self, path: str) -> str | None:
         """Run the config at ``path``; returns what went wrong."""
         try:
-            _run_of(self.kind)(load_config(path), print)
+            run_of(self.kind)(load_config(path), print)
         except ValueError as error:
             return str(error)
         return None
@@ -203,20 +205,6 @@ class CellJob:
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, path)
-
-
-def _run_of(kind: str) -> Callable[[Config, Callable[[str], None]], Path]:
-    if kind == "train":
-        from rdbound.stages.train import train_run
-
-        return train_run
-    if kind == "evaluate":
-        from rdbound.stages.evaluate import evaluate_run
-
-        return evaluate_run
-    from rdbound.stages.answers import answers_run
-
-    return answers_run
 
 
 def status_table(folder: Path) -> Table:

@@ -1,7 +1,8 @@
 """The stage that evaluates: checkpoints and data in, a run folder with a table and report out."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -24,12 +25,13 @@ from rdbound.stages.subjects import Subject
 from rdbound.stages.workers import Part, by_processes, parts_of
 from rdbound.tables.rd import Row, read_table, write_table
 
-__all__ = ["evaluate_examples", "evaluate_run"]
+__all__ = ["Entered", "enter_evaluation", "evaluate_examples", "evaluate_run"]
 
 Say = Callable[[str], None]
 
 TABLE = "rd.csv"
 PARTIAL = "rd.partial.csv"
+STREAMS = "streams"
 WARMEST = 0.1
 """Temperature above which the draws of an annealed channel are no integers yet."""
 
@@ -40,6 +42,52 @@ def evaluate_run(config: Config, say: Say) -> Path:
     Raises ValueError for what the configuration lacks or cannot mean, before
     the folder is made.
     """
+    with enter_evaluation(config) as run:
+        folder = run.folder
+        if runs.finished(folder):
+            say(f"{folder}: finished before; nothing to do")
+            return folder
+        streams = folder / STREAMS if run.section.keep_streams else None
+        rows = evaluate_examples(
+            run.subjects, run.examples, run.options, folder, streams, run.config
+        )
+        write_table(folder / TABLE, rows)
+        if run.section.shard is None:
+            document = write_results(rows, folder, run.section.anchor, [folder])
+            say("\n".join([*document_lines(document), "", f"{folder / PAGE}: the same to look at"]))
+        else:
+            say(f"{folder / TABLE}: {len(rows)} rows")
+        runs.finish(folder, {"rows": len(rows)})
+        (folder / PARTIAL).unlink(missing_ok=True)
+        return folder
+
+
+@dataclass(frozen=True)
+class Entered:
+    """An evaluation whose inputs were opened and checked, and whose folder is entered.
+
+    Attributes:
+      config: with the λ of variable rates written out.
+      section: ``evaluation`` of it.
+      subjects: the models.
+      examples: what they are evaluated on.
+      options: how.
+      folder: of the run.
+    """
+
+    config: Config
+    section: EvaluationConfig
+    subjects: Sequence[Subject]
+    examples: Examples
+    options: EvaluationOptions
+    folder: Path
+
+
+@contextmanager
+def enter_evaluation(config: Config) -> Iterator[Entered]:
+    """What an evaluation is made of, alone in its folder; raises ValueError as
+    :func:`evaluate_run`.
+    """
     if config.evaluation is None:
         raise ValueError("evaluation needs the section evaluation in the config")
     section = config.evaluation
@@ -49,18 +97,8 @@ def evaluate_run(config: Config, say: Say) -> Path:
     _check(subjects, examples, section, options)
     config = _resolved(config, subjects)
     with runs.open_run(config, _inputs(subjects, examples)) as folder:
-        if runs.finished(folder):
-            say(f"{folder}: finished before; nothing to do")
-            return folder
-        streams = folder / "streams" if section.keep_streams else None
         options = replace(options, pictures=_pictures(subjects, examples, options, folder))
-        rows = evaluate_examples(subjects, examples, options, folder, streams, config)
-        write_table(folder / TABLE, rows)
-        document = write_results(rows, folder, section.anchor, [folder])
-        say("\n".join([*document_lines(document), "", f"{folder / PAGE}: the same to look at"]))
-        runs.finish(folder, {"rows": len(rows)})
-        (folder / PARTIAL).unlink(missing_ok=True)
-        return folder
+        yield Entered(config, section, subjects, examples, options, folder)
 
 
 def _resolved(config: Config, subjects: Sequence[Subject]) -> Config:

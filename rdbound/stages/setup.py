@@ -56,6 +56,7 @@ def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOption
         methods=section.methods,
         channels=channels,
         seed=seed,
+        shard=section.shard,
     )
 
 

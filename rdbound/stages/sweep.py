@@ -54,14 +54,14 @@ def each_cell(
       config: with or without a sweep.
       run: runs a cell in this process.
       say: told of the table at the end.
-      runner: of the cells of a sweep; this process by default.
+      runner: of the cells; this process by default.
 
     Raises :class:`rdbound.config.ConfigError` as :func:`rdbound.config.cells`,
     before any cell runs.
     """
     grid = cells(config)
-    if config.sweep is None or not combinations(config.sweep):
-        run(grid[0], say)
+    if grid == [config]:
+        _the_one(config, run, say, runner)
         return
     status = {cell.output: "waiting" for cell in grid}
     failed = []
@@ -76,6 +76,18 @@ def each_cell(
     say("\n".join(["", *block_lines(_table(rows))]))
     if failed:
         raise ValueError("\n".join(failed))
+
+
+def _the_one(
+    config: Config, run: Callable[[Config, Say], Path], say: Say, runner: Runner | None
+) -> None:
+    """Run a config without a sweep; raises ValueError with what a runner says went wrong."""
+    if runner is None:
+        run(config, say)
+        return
+    for _, wrong in runner([config]):
+        if wrong is not None:
+            raise ValueError(wrong)
 
 
 def _rows(config: Config, grid: Sequence[Config], status: dict[str, str]) -> list[dict[str, Value]]:
