@@ -9,6 +9,7 @@ import logging
 import os
 import sys
 import threading
+import traceback
 from _thread import interrupt_main
 from collections.abc import Callable, Sequence
 from typing import Any, NoReturn
@@ -17,6 +18,7 @@ from rdbound.commands.analysing import add_analysing
 from rdbound.commands.coding import add_coding
 from rdbound.commands.listing import add_listing
 from rdbound.commands.running import add_running
+from rdbound.commands.settings import add_verbosity, settle
 
 __all__ = ["main", "script"]
 
@@ -50,31 +52,56 @@ def _interrupt_again(dropped) -> None:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
+    verbose = False
     try:
-        arguments = _parser().parse_args(argv)
+        arguments = _parsed(argv)
+        verbose = getattr(arguments, "verbose", False)
+        settle(arguments)
         return arguments.run(arguments) or 0
-    except ValueError as error:
-        for line in str(error).splitlines():
-            print(f"rdbound: error: {line}", file=sys.stderr)
-        return 2
-    except BrokenPipeError:  # what reads the output has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
-    except OSError as error:
-        reason = str(error) if error.filename is None else f"{error.filename}: {error.strerror}"
-        print(f"rdbound: error: {reason}", file=sys.stderr)
-        return 2
-    except MemoryError as error:
-        print(f"rdbound: error: not enough memory: {error}", file=sys.stderr)
-        return 2
-    except RuntimeError as error:  # XLA's, where an array cannot be allocated
-        if "RESOURCE_EXHAUSTED" not in str(error):
-            raise
-        print(f"rdbound: error: not enough memory: {str(error).splitlines()[0]}", file=sys.stderr)
-        return 2
+    except Exception as error:
+        if verbose:
+            traceback.print_exc()
+        return _told(error)
     except KeyboardInterrupt:
         print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
         return _INTERRUPTED
+
+
+def _told(error: Exception) -> int:
+    """Exit code 2 and one line for what a user can mend; raises everything else again."""
+    if isinstance(error, BrokenPipeError):  # what reads the output has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    for line in _lines(error):
+        print(f"rdbound: error: {line}", file=sys.stderr)
+    return 2
+
+
+def _lines(error: Exception) -> list[str]:
+    """What is wrong, in the user's words."""
+    if isinstance(error, ValueError):
+        return str(error).splitlines()
+    if isinstance(error, OSError):
+        named = error.filename is not None
+        return [f"{error.filename}: {error.strerror}" if named else str(error)]
+    first = (str(error).splitlines() or [""])[0]
+    if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in first:  # the latter XLA's
+        return [f"not enough memory: {first}"]
+    if isinstance(error, RuntimeError) and "initialize backend" in first:  # JAX's, of --device
+        return [f"--device: {first.partition(' (set JAX')[0]}"]
+    raise error
+
+
+def _parsed(argv: Sequence[str] | None) -> argparse.Namespace:
+    """The arguments; overrides of a config may stand between or behind its options."""
+    parser = _parser()
+    arguments, left = parser.parse_known_args(argv)
+    strange = [text for text in left if text.startswith("-") or "=" not in text]
+    if strange or (left and not hasattr(arguments, "overrides")):
+        parser.error(f"unrecognized arguments: {' '.join(strange or left)}")
+    if left:
+        arguments.overrides = [*arguments.overrides, *left]
+    return arguments
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -88,6 +115,7 @@ def _parser() -> argparse.ArgumentParser:
     def command(name: str, run: Callable[[Any], int | None], text: str) -> argparse.ArgumentParser:
         sub = commands.add_parser(name, help=text, description=text)
         sub.set_defaults(run=run)
+        add_verbosity(sub)
         return sub
 
     for add in (add_running, add_analysing, add_coding, add_listing):

@@ -28,6 +28,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from rdbound.channels import Channel
 from rdbound.datum import whole
 from rdbound.distortion import Distortion, SquaredError
+from rdbound.hosts import placed
 from rdbound.models.base import LatentModel
 from rdbound.objective import objective
 from rdbound.training_files import Checkpoints, Metrics
@@ -254,12 +255,13 @@ def fit(
       warn: told of a checkpoint that cannot be read, and is put aside for an older one.
 
     A run killed at any moment and started again ends with the same weights,
-    bit for bit on a CPU. Raises :class:`NonFiniteLossError`, at the next log or
-    checkpoint, and ValueError as :func:`make_step`.
+    bit for bit on a CPU. Several processes (:mod:`rdbound.hosts`) all call this alike. Raises
+    :class:`NonFiniteLossError`, at the next log or checkpoint, and ValueError as
+    :func:`make_step`.
     """
     graphdef, state = nnx.split(model)
     step, replicated, split = make_step(graphdef, channel, options, distortion, devices)
-    key = jax.random.key(seed)
+    key = jax.jit(lambda: jax.random.key(seed), out_shardings=replicated)()
     watch = None if held_out is None else _watcher(graphdef, channel, distortion, held_out)
     clock = time.monotonic()
     with Checkpoints(folder / "checkpoints", warn) as checkpoints:
@@ -271,13 +273,13 @@ def fit(
         def last_good() -> LatentModel:
             return _averaged(graphdef, state, restored())
 
-        carry = jax.device_put(restored(), replicated)
+        carry = placed(restored(), replicated)
         done = int(carry.step)
         with Metrics(folder, done) as log:
             each = options.steps_per_call
             for taken in range(done + each, options.steps + each, each):
                 # A call returns before it is done: what comes next is cut and sent meanwhile.
-                batch = jax.device_put(_batches(batches, each), split)
+                batch = placed(_batches(batches, each), split)
                 carry, metrics = step(carry, batch, key)
                 saves = taken == options.steps or taken % options.checkpoint_every == 0
                 if saves or taken % options.log_every == 0:

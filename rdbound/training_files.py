@@ -16,6 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from tensorboardX import SummaryWriter
 
+from rdbound.hosts import is_first, meet
 from rdbound.writing import write_text
 
 __all__ = ["METRICS", "Checkpoints", "Metrics", "newest_readable", "read_metrics", "saved_steps"]
@@ -125,8 +126,11 @@ class Checkpoints:
     def _put_aside_after(self, path: Path) -> None:
         """Rename what is newer than ``path``: Orbax saves no step before its newest."""
         newer = [p for p in saved_steps(self.folder) if int(p.name) > int(path.name)]
-        for damaged in newer:
-            damaged.rename(_free(damaged.with_name(f"{damaged.name}.damaged")))
+        meet("damaged checkpoints are known")
+        if is_first():
+            for damaged in newer:
+                damaged.rename(_free(damaged.with_name(f"{damaged.name}.damaged")))
+        meet("damaged checkpoints are put aside")
         if newer:
             self._manager.reload()
 
@@ -149,7 +153,8 @@ def _free(path: Path) -> Path:
 
 
 class Metrics:
-    """``metrics.jsonl`` and TensorBoard events; a resumed run drops what it will repeat.
+    """``metrics.jsonl`` and TensorBoard events, of the first of several processes; a resumed run
+    drops what it will repeat.
 
     Args:
       folder: of the run.
@@ -160,6 +165,9 @@ class Metrics:
     """
 
     def __init__(self, folder: Path, done: int):
+        self._writes = is_first()
+        if not self._writes:
+            return
         folder.mkdir(parents=True, exist_ok=True)
         kept = [line for line in read_metrics(folder) if line["step"] <= done]
         write_text(folder / METRICS, "".join(json.dumps(line) + "\n" for line in kept))
@@ -168,6 +176,8 @@ class Metrics:
 
     def write(self, step: int, values: dict[str, float]) -> None:
         """One line and one event a quantity."""
+        if not self._writes:
+            return
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         for name, value in values.items():
@@ -177,8 +187,9 @@ class Metrics:
         return self
 
     def __exit__(self, *_):
-        self._file.close()
-        self._board.close()
+        if self._writes:
+            self._file.close()
+            self._board.close()
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:

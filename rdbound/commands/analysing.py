@@ -3,6 +3,7 @@
 from pathlib import Path
 
 from rdbound.commands.cost import cost_of
+from rdbound.commands.settings import add_device
 from rdbound.commands.shared import Command, add_anchor, add_lmbda, add_method, add_model, count
 
 __all__ = ["add_analysing"]
@@ -69,6 +70,7 @@ def add_analysing(command: Command) -> None:
                      help="of the photographs; default: 6")  # fmt: skip
     add_lmbda(sub, "trade-off; default: middle of the model's range")
     add_model(sub)
+    add_device(sub)
 
 
 def _report(arguments) -> None:

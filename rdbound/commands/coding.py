@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from rdbound.commands.settings import add_device
 from rdbound.commands.shared import Command, add_lmbda, add_model, count
 
 __all__ = ["add_coding"]
@@ -37,6 +38,7 @@ def add_coding(command: Command) -> None:
     add_lmbda(sub, "trade-offs; default: four of its range", nargs="+")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     add_model(sub)
+    add_device(sub)
 
 
 def _add_files(sub) -> None:
@@ -46,6 +48,7 @@ def _add_files(sub) -> None:
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub.add_argument("--max-pixels", type=int, metavar="N", help="of an image with its padding")
     add_model(sub)
+    add_device(sub)
 
 
 def _compress(arguments) -> None:

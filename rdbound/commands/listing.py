@@ -5,6 +5,7 @@ import csv
 import sys
 
 from rdbound.commands.cost import cost_of
+from rdbound.commands.settings import add_device
 from rdbound.commands.shared import Command, add_lmbda
 
 __all__ = ["add_listing"]
@@ -32,6 +33,7 @@ def _add_check(sub: argparse.ArgumentParser) -> None:
         "--distortion", default="squared-error", help="name or package.module:function"
     )
     sub.add_argument("--dimension", type=int, help="of vectors, where the model does not say it")
+    add_device(sub)
 
 
 def _check_model(arguments) -> None:

@@ -1,8 +1,10 @@
 """Commands that run a configuration."""
 
+import json
 from functools import partial
 from pathlib import Path
 
+from rdbound.commands.settings import add_device
 from rdbound.commands.shared import Command, add_lmbda, add_model, count
 
 __all__ = ["add_running"]
@@ -12,6 +14,7 @@ def add_running(command: Command) -> None:
     """quickstart, train, evaluate, answers, status, export, import, verify."""
     sub = command("quickstart", _quickstart, "bound, codec and gaps of three photographs")
     sub.add_argument("--output", default="runs/quickstart", help="default: runs/quickstart")
+    add_device(sub)
     for name, text in (
         ("train", "train a model from a config"),
         ("evaluate", "evaluate checkpoints into an RD table and a report"),
@@ -20,7 +23,11 @@ def add_running(command: Command) -> None:
         sub = command(name, partial(_each_cell, name), text)
         sub.add_argument("config", help="YAML file")
         sub.add_argument("overrides", nargs="*", metavar="key=value", help="dotted overrides")
+        sub.add_argument("--output", metavar="FOLDER", help="of the run, in place of the config's")
+        add_device(sub)
         _add_engine(sub)
+        if name == "train":
+            _add_hosts(sub)
     sub = command("status", _status, "what became of the cells of a sweep so far")
     sub.add_argument("folder", help="of the sweep")
     sub = command("export", _export, "the averaged weights of a training run so far, as a file")
@@ -40,6 +47,7 @@ def add_running(command: Command) -> None:
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
     sub.add_argument("--output", help="folder for the table, answers.csv")
+    add_device(sub)
 
 
 def _add_engine(sub) -> None:
@@ -52,6 +60,15 @@ def _add_engine(sub) -> None:
     sub.add_argument("--gpus", type=int, default=0, metavar="N", help="of a job; default: 0")
     sub.add_argument("--time", type=count, default=1440, metavar="MINUTES",
                      help="of a job, which then goes on in another; default: 1440")  # fmt: skip
+
+
+def _add_hosts(sub) -> None:
+    """Which of several processes this is, that train one model together."""
+    sub.add_argument("--coordinator", metavar="HOST:PORT",
+                     help="of the first of several processes that train one model together, each "
+                     "started by this command; auto: as Slurm's environment says")  # fmt: skip
+    sub.add_argument("--processes", type=count, metavar="N", help="of them")
+    sub.add_argument("--process", type=int, metavar="K", help="this one, from 0")
 
 
 def _status(arguments) -> None:
@@ -73,14 +90,30 @@ def _each_cell(kind: str, arguments) -> None:
     from rdbound.stages.shards import SHARDS, evaluate_in_shards
     from rdbound.stages.sweep import each_cell
 
-    config = load_config(arguments.config, arguments.overrides)
+    chosen = [] if arguments.output is None else [f"output={json.dumps(arguments.output)}"]
+    config = load_config(arguments.config, [*arguments.overrides, *chosen])
     output, alone = Path(config.output), cells(config) == [config]
+    if kind == "train" and arguments.coordinator is not None:
+        _train_together(config, alone, arguments)
+        return
     if kind == "evaluate" and alone and arguments.engine != "serial":
         runner = _runner(arguments, kind, output / SHARDS)
         evaluate_in_shards(config, arguments.jobs, runner, print)
     else:
         runner = _runner(arguments, kind, output.parent if alone else output)
         each_cell(config, run_of(kind), print, runner)
+
+
+def _train_together(config, alone: bool, arguments) -> None:
+    from rdbound import hosts
+    from rdbound.stages.by_name import run_of
+
+    if not alone or arguments.engine != "serial":
+        raise ValueError("--coordinator trains one model: no sweep, and no other engine")
+    if arguments.coordinator != hosts.CLUSTER and None in (arguments.processes, arguments.process):
+        raise ValueError("--coordinator HOST:PORT needs --processes N and --process K")
+    hosts.start(arguments.coordinator, arguments.processes, arguments.process)
+    run_of("train")(config, print if hosts.is_first() else lambda _: None)
 
 
 def _runner(arguments, kind: str, folder: Path):

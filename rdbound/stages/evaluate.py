@@ -235,8 +235,12 @@ def _in_this_process(
     parts: Sequence[Part], examples: Examples, kept: _Kept, streams: Path | None, bars: Bars
 ) -> list[Row]:
     rows, known = [], list(kept.rows.values())
-    for one, own in parts:
-        for row in evaluate(one, examples, own, streams, known, bars.update, bars.write):
+    counts = [sum(len(task.indexes) for task in tasks(one, examples, own)) for one, own in parts]
+    for number, (one, own) in enumerate(parts):
+        methods = chosen_methods(one.model.form, own, isinstance(examples, VectorExamples))
+        refinements = len({method.through for method in methods} - {None})
+        show = bars.part(one.name, sum(counts[:number]), sum(counts), refinements)
+        for row in evaluate(one, examples, own, streams, known, show, bars.write):
             rows.append(row)
             kept.add([row])
     return rows

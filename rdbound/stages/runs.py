@@ -17,6 +17,7 @@ from importlib import metadata
 from pathlib import Path
 
 from rdbound.config import Config, to_yaml
+from rdbound.hosts import is_first, meet
 from rdbound.stages.identity import same_run
 from rdbound.stages.locks import LOCK, locked
 from rdbound.writing import read_json, write_json, write_text
@@ -27,6 +28,7 @@ _CONFIG = "config.yaml"
 _INPUTS = "inputs.json"
 _STARTS = "provenance.json"
 _DONE = "finished.json"
+_ENTERED = "the run folder is entered"
 
 
 @contextmanager
@@ -37,9 +39,14 @@ def open_run(config: Config, inputs: dict[str, str]) -> Iterator[Path]:
     that the run reads. Raises ValueError where the folder holds a run of
     another configuration or of other inputs, where a file of it is damaged and
     where another process is in it: nothing of it is touched. What
-    only launches a run may differ (:mod:`rdbound.stages.identity`).
+    only launches a run may differ (:mod:`rdbound.stages.identity`). Of several processes
+    (:mod:`rdbound.hosts`) the first enters for all.
     """
     folder = Path(config.output)
+    if not is_first():
+        meet(_ENTERED)
+        yield folder
+        return
     _refuse_others(folder)
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
@@ -49,6 +56,7 @@ def open_run(config: Config, inputs: dict[str, str]) -> Iterator[Path]:
         write_json(folder / _INPUTS, inputs)
         if not finished(folder):
             _record_start(folder / _STARTS, config.seed)
+        meet(_ENTERED)
         yield folder
 
 

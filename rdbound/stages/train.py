@@ -20,6 +20,7 @@ from rdbound.channels import Channel, make_channel
 from rdbound.config import Config
 from rdbound.config.schema import CropsConfig, ModelConfig, TrainConfig, VectorsConfig
 from rdbound.distortion import Distortion, SquaredError, make_distortion
+from rdbound.hosts import is_first, meet
 from rdbound.images.crops import centre_crops, crops
 from rdbound.images.sets import ImageSet, open_images
 from rdbound.model_check import Candidate, check_model
@@ -66,10 +67,12 @@ def train_run(config: Config, say: Say) -> Path:
             run = partial(fit, model, channel, data.batches(), options, folder, config.seed,
                           distortion, data.held_out, progress=show, warn=warn)  # fmt: skip
             model = _fit_or_keep(run, folder, config.model.spec())
-        checkpoint.save_checkpoint(target, model, config.model.spec(), training.weights)
-        say(f"wrote {target}")
-        seconds = time.monotonic() - start
-        runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
+        if is_first():
+            checkpoint.save_checkpoint(target, model, config.model.spec(), training.weights)
+            say(f"wrote {target}")
+            seconds = time.monotonic() - start
+            runs.finish(folder, {"steps": options.steps, "seconds_of_this_start": seconds})
+        meet("the weights are written")
         return target
 
 
@@ -144,6 +147,8 @@ def _fit_or_keep(run: Callable[[], LatentModel], folder: Path, spec: dict) -> La
         return run()
     except NonFiniteLossError as error:
         target = folder / "last_good.safetensors"
+        if not is_first():
+            raise ValueError(str(error)) from None
         kept = checkpoint.save_checkpoint(target, error.model, spec)
         raise ValueError(
             f"{error}; its averaged weights are in {kept}: go on from them with "

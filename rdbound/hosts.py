@@ -1,0 +1,64 @@
+"""Training by several processes, of one machine or of many: each runs the same program.
+
+    start("node0:1234", count=2, index=1)  # in each, before anything else of JAX's
+
+The first process alone writes; all take the same steps. Every process draws the whole batch
+and sends its own devices their part, so that the steps are those of one process with all
+the devices.
+"""
+
+from typing import Any
+
+import jax
+import numpy as np
+
+__all__ = ["CLUSTER", "is_first", "meet", "placed", "start"]
+
+CLUSTER = "auto"
+"""The coordinator that the cluster's environment names, Slurm's for example."""
+
+
+def start(coordinator: str, count: int | None = None, index: int | None = None) -> None:
+    """Join the other processes.
+
+    Args:
+      coordinator: HOST:PORT of the first process, or :data:`CLUSTER`.
+      count: of processes.
+      index: of this one, from 0.
+
+    Raises ValueError where the cluster's environment does not say what is missing, and where the
+    others cannot be reached.
+    """
+    try:
+        if coordinator == CLUSTER:
+            jax.distributed.initialize()
+        else:
+            jax.distributed.initialize(coordinator, count, index)
+    except (ValueError, RuntimeError) as error:
+        reason = str(error).splitlines()[0]
+        raise ValueError(f"--coordinator {coordinator}: {reason}") from None
+
+
+def is_first() -> bool:
+    """Whether this process is the one that writes."""
+    return not jax.distributed.is_initialized() or jax.process_index() == 0
+
+
+def meet(name: str) -> None:
+    """Wait until all processes are at the point of this name."""
+    if jax.distributed.is_initialized():
+        from jax.experimental.multihost_utils import sync_global_devices
+
+        sync_global_devices(name)
+
+
+def placed(tree: Any, sharding: jax.sharding.Sharding) -> Any:
+    """Arrays of the host, which all processes have alike, on the devices of a sharding."""
+    if not jax.distributed.is_initialized():
+        return jax.device_put(tree, sharding)
+
+    def one(leaf):
+        host = np.asarray(leaf)
+        return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
+
+    return jax.tree.map(one, tree)
