@@ -18,7 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-__all__ = ["TooLargeError", "available_memory", "checked", "divided", "run"]
+__all__ = ["TooLargeError", "ahead", "available_memory", "checked", "divided", "run"]
 
 
 class TooLargeError(ValueError):
@@ -93,6 +93,17 @@ def divided(tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("data")))
 
 
+def ahead(function: Any, *arguments: Any) -> tuple[Any, float | None]:
+    """What ``jax.jit`` made, compiled for these arguments, and the gigabytes that it needs.
+
+    None of these where nobody knows. Raises :class:`TooLargeError` as :func:`run`.
+    """
+    program = function.lower(*arguments).compile()
+    _check_memory(program)
+    needs = _needs(program)
+    return program, None if needs is None else needs / 1e9
+
+
 def _compiled(function: Callable, tree: Any, shapes: tuple) -> Callable:
     program = jax.jit(function).lower(*jax.tree.unflatten(tree, shapes)).compile()
     _check_memory(program)
@@ -102,12 +113,15 @@ def _compiled(function: Callable, tree: Any, shapes: tuple) -> Callable:
 _program = lru_cache(maxsize=KEPT)(_compiled)
 
 
-def _check_memory(program: Any) -> None:
+def _needs(program: Any) -> int | None:
+    """Bytes that a program takes beside its arguments."""
     needs = program.memory_analysis()
-    if needs is None:
-        return
-    total, there = needs.temp_size_in_bytes + needs.output_size_in_bytes, available_memory()
-    if there is not None and total > there:
+    return None if needs is None else needs.temp_size_in_bytes + needs.output_size_in_bytes
+
+
+def _check_memory(program: Any) -> None:
+    total, there = _needs(program), available_memory()
+    if total is not None and there is not None and total > there:
         raise TooLargeError(
             f"this needs {total / 1e9:.1f} GB of memory and {there / 1e9:.1f} GB are free: take "
             "a smaller image or batch, or leave refinement out",

@@ -31,6 +31,7 @@ from rdbound.distortion import Distortion, SquaredError
 from rdbound.hosts import placed
 from rdbound.models.base import LatentModel
 from rdbound.objective import objective
+from rdbound.programs import ahead
 from rdbound.training_files import Checkpoints, Metrics
 from rdbound.training_options import TrainingOptions, optimizer
 
@@ -236,6 +237,7 @@ def fit(
     devices: Sequence[jax.Device] | None = None,
     progress: Callable[[int, dict[str, float]], None] | None = None,
     warn: Callable[[str], None] = lambda _: None,
+    say: Callable[[str], None] = lambda _: None,
 ) -> LatentModel:
     """Train, resuming from the newest checkpoint in ``folder``, and return the averaged model.
 
@@ -253,6 +255,7 @@ def fit(
       devices: defaults to all visible ones.
       progress: called with (step, metrics) at every log.
       warn: told of a checkpoint that cannot be read, and is put aside for an older one.
+      say: told what memory a step takes, before the first.
 
     A run killed at any moment and started again ends with the same weights,
     bit for bit on a CPU. Several processes (:mod:`rdbound.hosts`) all call this alike. Raises
@@ -276,11 +279,14 @@ def fit(
         carry = placed(restored(), replicated)
         done = int(carry.step)
         with Metrics(folder, done) as log:
-            each = options.steps_per_call
+            each, program = options.steps_per_call, None
             for taken in range(done + each, options.steps + each, each):
                 # A call returns before it is done: what comes next is cut and sent meanwhile.
                 batch = placed(_batches(batches, each), split)
-                carry, metrics = step(carry, batch, key)
+                if program is None:
+                    program, gigabytes = ahead(step, carry, batch, key)
+                    say(_plan(options, done, gigabytes))
+                carry, metrics = program(carry, batch, key)
                 saves = taken == options.steps or taken % options.checkpoint_every == 0
                 if saves or taken % options.log_every == 0:
                     _raise_if_failed(carry, checkpoints, last_good)
@@ -294,6 +300,12 @@ def fit(
                 if saves:
                     checkpoints.save(taken, carry, batches)
     return _averaged(graphdef, state, carry)
+
+
+def _plan(options: TrainingOptions, done: int, gigabytes: float | None) -> str:
+    """What is to be done, and in how much memory."""
+    memory = "" if gigabytes is None else f"; a step takes {gigabytes:.2g} GB of memory"
+    return f"{options.steps - done} of {options.steps} steps, {options.batch} data each{memory}"
 
 
 def _batches(batches: Iterator[Any], count: int) -> Any:

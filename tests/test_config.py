@@ -6,6 +6,8 @@ import pytest
 import yaml
 
 from rdbound.config import ConfigError, cells, load_config, to_yaml
+from rdbound.config.load import validated
+from rdbound.stages.hints import gaps_hint
 from rdbound.stages.quickstart import quickstart_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
@@ -245,3 +247,11 @@ def test_the_quickstart_is_its_config():
     raw = yaml.safe_load((CONFIGS / "quickstart.yaml").read_text())
     config = load_config(CONFIGS / "quickstart.yaml")
     assert quickstart_config(raw["output"]) == config
+
+
+def test_the_config_of_six_lines_in_the_readme_is_one():
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    block = text.split("in six lines")[1].split("```yaml\n")[1].split("```")[0]
+    assert len(block.splitlines()) == 6
+    section = validated("README.md", yaml.safe_load(block)).evaluation
+    assert gaps_hint(section, ("bound", "codec")) == []

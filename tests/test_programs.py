@@ -1,12 +1,13 @@
 from dataclasses import dataclass
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
 from rdbound import programs
 from rdbound.coding import Codec
-from rdbound.programs import run
+from rdbound.programs import ahead, run
 from tests.toy import Toy
 
 
@@ -66,3 +67,11 @@ def test_what_needs_more_memory_than_there_is_is_refused_beforehand(monkeypatch)
 def test_memory_that_is_there_is_known():
     there = programs.available_memory()
     assert there is None or 1e7 < there < 1e14
+
+
+def test_what_a_program_needs_is_known_ahead():
+    """Two products of 1000² floats in memory at a time, and the result of one."""
+    x = jnp.ones((1000, 1000))
+    program, gigabytes = ahead(jax.jit(lambda x: (x @ x) @ (x @ x.T)), x)
+    assert float(program(x)[0, 0]) == 1e9
+    assert 0.008 <= gigabytes <= 0.03

@@ -31,6 +31,7 @@ def test_a_quiet_command_draws_no_bar_and_says_its_result(config, tmp_path, caps
         assert main(["train", config, "--output", str(tmp_path / name), *options]) == 0
         said = capsys.readouterr()
         assert ("training" in said.err) == (name == "loud")
+        assert "20 of 20 steps, 8 data each; a step takes " in said.out
         assert f"wrote {tmp_path / name / 'model.safetensors'}" in said.out
     assert not (tmp_path / "configured").exists()
     assert is_quiet()

@@ -18,6 +18,7 @@ from rdbound.pictures import Pictures
 from rdbound.reference import curves
 from rdbound.report.text import document_lines
 from rdbound.stages import runs
+from rdbound.stages.hints import gaps_hint
 from rdbound.stages.progress import Bars, fingerprint_images
 from rdbound.stages.results import MOST_SHOWN, PAGE, PICTURES, write_results
 from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
@@ -54,7 +55,9 @@ def evaluate_run(config: Config, say: Say) -> Path:
         write_table(folder / TABLE, rows)
         if run.section.shard is None:
             document = write_results(rows, folder, run.section.anchor, [folder])
-            say("\n".join([*document_lines(document), "", f"{folder / PAGE}: the same to look at"]))
+            hint = gaps_hint(run.section, {one.form for one in run.subjects})
+            page = f"{folder / PAGE}: the same to look at"
+            say("\n".join([*document_lines(document), "", *hint, page]))
         else:
             say(f"{folder / TABLE}: {len(rows)} rows")
         runs.finish(folder, {"rows": len(rows)})
