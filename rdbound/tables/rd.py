@@ -169,7 +169,7 @@ def check_unique(rows: Sequence[Row], where: str) -> None:
     # Keys of a million rows are a lot to keep; their hashes tell that all differ.
     if len({hash(row.key) for row in rows}) == len(rows):
         return
-    seen: set[tuple] = set()
+    seen: set[tuple[str, str, str, float, str]] = set()
     for row in rows:
         if row.key in seen:
             raise ValueError(f"{where}: two rows for {row.key}")
