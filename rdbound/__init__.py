@@ -6,7 +6,7 @@
     table += rdbound.code(image, lmbdas=[0.0067])
     print(table)
 
-    checkpoint = rdbound.load("res-hyper-4-codec")
+    checkpoint = rdbound.load("res-context-4-codec")
     codec = rdbound.Codec(checkpoint.model, checkpoint.tables)
     data = codec.compress(image, lmbda=0.0067)  # → bytes
     image = codec.decompress(data)

@@ -30,6 +30,7 @@ from rdbound.methods import METHODS, Method
 from rdbound.refinement import RefinementOptions
 from rdbound.report.rd_figure import rd_figure
 from rdbound.tables.rd import RDTable, Row
+from rdbound.zoo import BOUND, CODEC
 
 __all__ = ["bd_rate", "bound", "code", "image_set", "plot"]
 
@@ -40,7 +41,7 @@ _NAMED = ("kodak", "bundled", "bundled-crops")
 
 def bound(
     images: Images,
-    checkpoint: str | Path | Checkpoint = "res-hyper-4-bound",
+    checkpoint: str | Path | Checkpoint = BOUND,
     lmbdas: Sequence[float] | None = None,
     steps: int = 0,
     samples: int = 8,
@@ -69,7 +70,7 @@ def bound(
 
 def code(
     images: Images,
-    checkpoint: str | Path | Checkpoint = "res-hyper-4-codec",
+    checkpoint: str | Path | Checkpoint = CODEC,
     lmbdas: Sequence[float] | None = None,
     steps: int = 0,
     coder: str = "rounding",

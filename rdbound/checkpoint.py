@@ -3,7 +3,7 @@
 The tensors are the weights by dotted name; a codec's integer tables travel
 with them, so that a stream depends on no arithmetic but the file's.
 
-    checkpoint = load("res-hyper-4-codec")  # in the zoo, or a path
+    checkpoint = load("res-context-4-codec")  # in the zoo, or a path
     save_checkpoint(Path("copy.safetensors"), checkpoint.model, checkpoint.spec)
     mine = load("mine.safetensors", outside=["package.module:Class"])
 

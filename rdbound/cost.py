@@ -1,6 +1,6 @@
 """The size of a model: parameters, and multiply–accumulates per pixel.
 
-    cost(load("res-hyper-4-codec").model)  # Cost(parameters=…, encoder=…, decoder=…)
+    cost(load("res-context-4-codec").model)  # Cost(parameters=…, encoder=…, decoder=…)
 
 A product of [a, b] and [b, c] counts a·b·c, a convolution its outputs times the kernel's
 height, width and inputs. What a decoder pays includes every level's prior.

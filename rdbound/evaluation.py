@@ -1,6 +1,6 @@
 """A model × examples × methods → rows of the RD table: one loop for all of them.
 
-    checkpoint = rdbound.load("res-hyper-4-bound")
+    checkpoint = rdbound.load("res-context-4-bound")
     examples = ImageExamples(open_images("bundled-crops"))
     options = EvaluationOptions(lmbdas=(0.0067,), samples=4)
     for row in evaluate(checkpoint, examples, options):

@@ -7,7 +7,7 @@ scale for images unless another is given. Training averages J over a data set an
 minimizes over weights; refinement minimizes J of one datum over its evidence;
 evaluation reports it. What differs is the channel.
 
-    model = rdbound.load("res-hyper-4-bound").model
+    model = rdbound.load("res-context-4-bound").model
     datum = image_datum(image, model.stride)  # uint8 [h, w, 3]
     channel = rdbound.make_channel("gaussian")
     terms = rdbound.objective(model, channel, datum, jax.random.key(0), 0.0067)

@@ -182,6 +182,6 @@ def test_the_schedule_of_annealing_is_made_for_its_steps():
 
 def test_three_lines_from_an_image_to_its_bound(image):
     table = rdbound.bound(np.kron(image, np.ones((2, 2, 1), np.uint8)), lmbdas=[0.0067], steps=2)
-    assert [row.model for row in table] == ["res-hyper-4-bound"] * 2
+    assert [row.model for row in table] == ["res-context-4-bound"] * 2
     assert all(0 < row.bpp < 24 and pytest.approx(row.bpp + 0.0067 * row.mse) == row.J
                for row in table)  # fmt: skip

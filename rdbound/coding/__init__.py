@@ -1,6 +1,6 @@
 """Symbols ↔ bytes: integer tables, the range coder, the container and the codec.
 
-    checkpoint = rdbound.load("res-hyper-4-codec")
+    checkpoint = rdbound.load("res-context-4-codec")
     codec = Codec(checkpoint.model, checkpoint.tables)
     data = codec.compress(image, lmbda=0.0067)  # uint8 [h, w, 3] → bytes
     codec.decompress(data)  # uint8 [h, w, 3]

@@ -5,6 +5,7 @@ from typing import Any
 
 from rdbound.commands.settings import add_device
 from rdbound.commands.shared import Command, add_lmbda, add_model, count
+from rdbound.zoo import CODEC
 
 __all__ = ["add_coding"]
 
@@ -44,7 +45,7 @@ def add_coding(command: Command) -> None:
 def _add_files(sub) -> None:
     sub.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or - for one")
     sub.add_argument("output", help="file, - for standard output, or a folder for several")
-    sub.add_argument("--checkpoint", default="res-hyper-4-codec", help="file or name")
+    sub.add_argument("--checkpoint", default=CODEC, help=f"file or name; default: {CODEC}")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub.add_argument("--max-pixels", type=int, metavar="N", help="of an image with its padding")
     add_model(sub)

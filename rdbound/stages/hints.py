@@ -3,10 +3,11 @@
 from collections.abc import Collection
 
 from rdbound.config.schema import EvaluationConfig
+from rdbound.zoo import BOUND, CODEC
 
 __all__ = ["gaps_hint"]
 
-_SHIPPED = {"bound": "res-context-4-bound", "codec": "res-context-4-codec"}
+_SHIPPED = {"bound": BOUND, "codec": CODEC}
 
 
 def gaps_hint(section: EvaluationConfig, forms: Collection[str]) -> list[str]:

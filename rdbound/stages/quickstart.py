@@ -9,6 +9,7 @@ from pathlib import Path
 
 from rdbound.config import Config
 from rdbound.stages.evaluate import evaluate_run
+from rdbound.zoo import BOUND, CODEC
 
 __all__ = ["quickstart", "quickstart_config"]
 
@@ -19,7 +20,7 @@ def quickstart_config(output: str) -> Config:
         {
             "output": output,
             "evaluation": {
-                "checkpoints": ("res-hyper-4-bound", "res-hyper-4-codec"),
+                "checkpoints": (BOUND, CODEC),
                 "data": {"source": "bundled-crops"},
                 "lmbdas": (0.0018, 0.0067, 0.025),
                 "samples": 4,
