@@ -26,8 +26,8 @@ def start(coordinator: str, count: int | None = None, index: int | None = None) 
       count: of processes.
       index: of this one, from 0.
 
-    Raises ValueError where the cluster's environment does not say what is missing, and where the
-    others cannot be reached.
+    Raises ValueError where neither the arguments nor the cluster's environment say who takes
+    part. Where the others do not come within five minutes, JAX ends the process.
     """
     try:
         if coordinator == CLUSTER:

@@ -61,6 +61,7 @@ def test_two_processes_train_as_one_with_two_devices(tmp_path):
     ("more", "said"),
     [
         (["--coordinator", "localhost:1"], "needs --processes N and --process K"),
+        (["--coordinator", "auto"], "rdbound: error: --coordinator auto: "),
         (["--coordinator", "auto", "--engine", "local"], "no other engine"),
         (["--coordinator", "auto", "sweep={seed: [0, 1]}"], "no sweep"),
     ],

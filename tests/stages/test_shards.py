@@ -48,11 +48,15 @@ def _values(rows):
 
 
 @pytest.mark.parametrize("count", [3, 11])
-def test_shards_have_the_rows_of_one_process_in_its_order(config, whole, count):
-    """Eleven for ten tasks: one has nothing to do."""
+def test_shards_have_the_rows_of_one_process_in_its_order(config, whole, count, monkeypatch):
+    """Eleven for ten tasks: one has nothing to do. What merges them computes nothing."""
     chosen, said = config(f"shards-{count}"), []
-    folder = evaluate_in_shards(chosen, count, one_by_one(evaluate_run, lambda _: None),
-                                said.append)  # fmt: skip
+
+    def runner(grid):
+        yield from one_by_one(evaluate_run, lambda _: None)(grid)
+        monkeypatch.setattr("rdbound.evaluation.task_rows", pytest.fail)
+
+    folder = evaluate_in_shards(chosen, count, runner, said.append)
     assert _values(read_table(folder / TABLE)) == _values(whole)
     sizes = [sum(row.method == "bound" for row in read_table(folder / SHARDS / name / TABLE))
              for name in (f"{k + 1}-of-{count}" for k in range(count))]  # fmt: skip
