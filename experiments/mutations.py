@@ -95,7 +95,7 @@ def tested(folder: Path, tests: Sequence[str]) -> subprocess.CompletedProcess:
         "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.1",
     }
     options = "-n0 -x -q --tb=no -rfE --hypothesis-seed=0 -p no:cacheprovider"
-    command = [sys.executable, "-m", "pytest", *options.split(), *tests]
+    command = [sys.executable, "-m", "pytest", *options.split(), "-m", "slow or not slow", *tests]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
                           timeout=LONGEST)  # fmt: skip
 

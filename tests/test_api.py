@@ -180,6 +180,7 @@ def test_the_schedule_of_annealing_is_made_for_its_steps():
     )
 
 
+@pytest.mark.slow
 def test_three_lines_from_an_image_to_its_bound(image):
     table = rdbound.bound(np.kron(image, np.ones((2, 2, 1), np.uint8)), lmbdas=[0.0067], steps=2)
     assert [row.model for row in table] == ["res-context-4-bound"] * 2

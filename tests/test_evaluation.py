@@ -368,8 +368,13 @@ def test_pictures_are_what_was_decoded(images, tmp_path, form, method):
         np.testing.assert_array_equal(decoded, Codec(Toy()).decompress(data))
 
 
-@pytest.mark.parametrize(("form", "rung"), [("bound", "bound-layered"),
-                                            ("codec", "codec-dithered")])  # fmt: skip
+@pytest.mark.parametrize(
+    ("form", "rung"),
+    [
+        pytest.param("bound", "bound-layered", marks=pytest.mark.slow),
+        ("codec", "codec-dithered"),
+    ],
+)
 def test_bytes_and_pixels_of_a_stochastic_coder_are_those_of_its_channel(rng, form, rung):
     """One draw against the mean of many: within four standard deviations of a draw."""
     images = ImageExamples(ImageSet("noise", ("one",), lambda i: pixels))

@@ -7,7 +7,7 @@ from nbclient import NotebookClient
 FOLDER = Path(__file__).parents[1] / "notebooks"
 
 
-SLOW = {"gaps", "introduction", "network_as_data"}
+SLOW = {"gaps", "introduction", "network_as_data", "quickstart"}
 NOTEBOOKS = [
     pytest.param(path, id=path.stem, marks=[pytest.mark.slow] if path.stem in SLOW else [])
     for path in sorted(FOLDER.glob("*.ipynb"))

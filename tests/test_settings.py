@@ -35,7 +35,7 @@ def test_a_quiet_command_draws_no_bar_and_says_its_result(config, tmp_path, caps
         assert f"wrote {tmp_path / name / 'model.safetensors'}" in said.out
     assert not (tmp_path / "configured").exists()
     assert is_quiet()
-    main(["models"])
+    main(["references"])
     assert not is_quiet(), "of one command, not of those after it"
 
 

@@ -47,7 +47,7 @@ def name(request):
     return request.param
 
 
-@pytest.mark.parametrize("lmbda", [0.001, 0.01, 0.1])
+@pytest.mark.parametrize("lmbda", [pytest.param(0.001, marks=pytest.mark.slow), 0.01, 0.1])
 def test_the_bytes_are_the_bits_of_the_channel(name, lmbda, rng):
     image = _image(rng, 160, 120)
     codec, channel = _codec(name), _channel(name)

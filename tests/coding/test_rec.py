@@ -45,7 +45,10 @@ def _test_of_sample(z, nu, rho):
     return stats.kstest(((z - nu) / rho).ravel(), stats.norm.cdf).pvalue
 
 
-@pytest.mark.parametrize("nats", [10.0, 0.9])  # in one step; in two to four
+@pytest.mark.parametrize(
+    "nats",
+    [pytest.param(10.0, marks=pytest.mark.slow), 0.9],  # in one step; in two to four
+)
 def test_the_exact_rule_draws_from_the_posterior(nats, rng):
     nu, posterior, prior = _matched(rng, 0.6, 2000)
     z, _ = _written(posterior, prior, rule="exact", nats=nats, block=0.1)
