@@ -5,8 +5,10 @@ import jax.numpy as jnp
 import pytest
 from flax import nnx
 
+from rdbound.cli import main
+from rdbound.commands.cost import cost_of
 from rdbound.cost import cost
-from rdbound.models import make_model
+from rdbound.models import MODELS, make_model
 from rdbound.models.layers import DepthwiseBlock, Down, FasterBlock, Up
 from rdbound.ops.distributions import Gaussian
 from tests.toy import Toy
@@ -136,3 +138,19 @@ def test_what_a_res_context_adds_to_the_res_hyper_of_its_size():
     assert other.encoder == one.encoder
     weights = jax.tree.leaves(nnx.state(context, nnx.Param))
     assert other.parameters == sum(math.prod(leaf.shape) for leaf in weights)
+
+
+@pytest.mark.parametrize("name", ["bmshj2018-factorized", "resnet-vae-lossless"])
+def test_a_model_that_serves_one_lmbda_has_a_cost_too(name):
+    made = make_model(name, "bound", 1.0)
+    weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(made)))
+    found = cost_of(name)
+    assert found.parameters == weights
+    assert found.encoder > 1000 < found.decoder
+
+
+@pytest.mark.slow
+def test_every_named_model_is_listed(capsys):
+    assert main(["models"]) == 0
+    listed = [line.split()[0] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert listed == list(MODELS)
