@@ -261,6 +261,13 @@ class EvaluationConfig(_Strict):
 
     _choose = _by_source(ImagesConfig)
 
+    @field_validator("shard")
+    @classmethod
+    def _one_of(cls, value):
+        if value is not None and value[0] >= value[1]:
+            raise ValueError("expected the first below the second")
+        return value
+
 
 class MethodConfig(NamedConfig):
     """A method by name, with its options.

@@ -1,5 +1,6 @@
 """An evaluation by shards has the rows of one process, and computes again only what failed."""
 
+import json
 from dataclasses import astuple
 
 import pytest
@@ -7,6 +8,7 @@ import pytest
 from rdbound.checkpoint import save_checkpoint
 from rdbound.cli import main
 from rdbound.config import load_config
+from rdbound.config.load import validated
 from rdbound.config.sweep import to_yaml
 from rdbound.models import make_model
 from rdbound.stages.evaluate import TABLE, evaluate_run
@@ -92,6 +94,8 @@ def test_a_shard_is_another_run_than_the_whole(config):
     assert one.output.endswith("any/shards/1-of-2")
     assert "shard:\n  - 0\n  - 2\n" in to_yaml(one)
     assert other.evaluation.shard == (1, 2)
+    with pytest.raises(ValueError, match=r"evaluation\.shard: .*the first below the second"):
+        validated("c.yaml", json.loads(one.model_dump_json().replace("[0,2]", "[2,2]")))
 
 
 @pytest.mark.slow
