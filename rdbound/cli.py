@@ -87,8 +87,6 @@ def _lines(error: Exception) -> list[str]:
     first = (str(error).splitlines() or [""])[0]
     if isinstance(error, MemoryError) or "RESOURCE_EXHAUSTED" in first:  # the latter XLA's
         return [f"not enough memory: {first}"]
-    if isinstance(error, RuntimeError) and "initialize backend" in first:  # JAX's, of --device
-        return [f"--device: {first.partition(' (set JAX')[0]}"]
     raise error
 
 

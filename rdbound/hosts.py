@@ -7,15 +7,19 @@ and sends its own devices their part, so that the steps are those of one process
 the devices.
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import jax
 import numpy as np
 
-__all__ = ["CLUSTER", "is_first", "meet", "placed", "start"]
+__all__ = ["CLUSTER", "check_same", "is_first", "meet", "placed", "start", "together"]
 
 CLUSTER = "auto"
 """The coordinator that the cluster's environment names, Slurm's for example."""
+_LONGEST = 4096
+"""Bytes of an error that all are told."""
 
 
 def start(coordinator: str, count: int | None = None, index: int | None = None) -> None:
@@ -50,6 +54,43 @@ def meet(name: str) -> None:
         from jax.experimental.multihost_utils import sync_global_devices
 
         sync_global_devices(name)
+
+
+@contextmanager
+def together() -> Iterator[None]:
+    """What one process raises in here as a ValueError or an OSError, all raise as a ValueError.
+
+    Otherwise the others would wait for it, at the next step that all take.
+    """
+    wrong, raised = "", None
+    try:
+        yield
+    except (ValueError, OSError) as error:
+        wrong, raised = str(error) or type(error).__name__, error
+    if jax.distributed.is_initialized():
+        told = [text for text in _of_all(wrong) if text]
+        if told and raised is None:
+            raise ValueError(told[0])
+    if raised is not None:
+        raise raised
+
+
+def _of_all(text: str) -> list[str]:
+    """The text of each process."""
+    from jax.experimental.multihost_utils import process_allgather
+
+    own = np.zeros(_LONGEST, np.uint8)
+    data = np.frombuffer(text.encode()[:_LONGEST], np.uint8)
+    own[: len(data)] = data
+    return [bytes(row).rstrip(b"\0").decode(errors="replace") for row in process_allgather(own)]
+
+
+def check_same(number: int, what: str) -> None:
+    """Raise ValueError, in all processes, where a number is not the same in each."""
+    if jax.distributed.is_initialized():
+        found = sorted(set(_of_all(str(number))))
+        if len(found) > 1:
+            raise ValueError(f"{what} differs among the processes: {', '.join(found)}")
 
 
 def placed(tree: Any, sharding: jax.sharding.Sharding) -> Any:

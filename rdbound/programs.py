@@ -93,15 +93,16 @@ def divided(tree: Any) -> Any:
     return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("data")))
 
 
-def ahead(function: Any, *arguments: Any) -> tuple[Any, float | None]:
-    """What ``jax.jit`` made, compiled for these arguments, and the gigabytes that it needs.
+def ahead(function: Any, *arguments: Any, advice: str) -> tuple[Any, float | None]:
+    """What ``jax.jit`` made, compiled for these arguments, and the gigabytes that it takes.
 
-    None of these where nobody knows. Raises :class:`TooLargeError` as :func:`run`.
+    These with the arguments; None where nobody knows. Raises :class:`TooLargeError` as
+    :func:`run`, with ``advice`` on what to take instead.
     """
     program = function.lower(*arguments).compile()
-    _check_memory(program)
-    needs = _needs(program)
-    return program, None if needs is None else needs / 1e9
+    _check_memory(program, advice)
+    needs, known = _needs(program), program.memory_analysis()
+    return program, None if needs is None else (needs + known.argument_size_in_bytes) / 1e9
 
 
 def _compiled(function: Callable, tree: Any, shapes: tuple) -> Callable:
@@ -114,17 +115,21 @@ _program = lru_cache(maxsize=KEPT)(_compiled)
 
 
 def _needs(program: Any) -> int | None:
-    """Bytes that a program takes beside its arguments."""
+    """Bytes that a program takes beside its arguments; an output may lie in the place of one."""
     needs = program.memory_analysis()
-    return None if needs is None else needs.temp_size_in_bytes + needs.output_size_in_bytes
+    if needs is None:
+        return None
+    return needs.temp_size_in_bytes + needs.output_size_in_bytes - needs.alias_size_in_bytes
 
 
-def _check_memory(program: Any) -> None:
+def _check_memory(
+    program: Any, advice: str = "a smaller image or batch, or leave refinement out"
+) -> None:
     total, there = _needs(program), available_memory()
     if total is not None and there is not None and total > there:
         raise TooLargeError(
             f"this needs {total / 1e9:.1f} GB of memory and {there / 1e9:.1f} GB are free: take "
-            "a smaller image or batch, or leave refinement out",
+            f"{advice}",
             there / total,
         )
 

@@ -28,7 +28,7 @@ from jax.sharding import NamedSharding, PartitionSpec
 from rdbound.channels import Channel
 from rdbound.datum import whole
 from rdbound.distortion import Distortion, SquaredError
-from rdbound.hosts import placed
+from rdbound.hosts import placed, together
 from rdbound.models.base import LatentModel
 from rdbound.objective import objective
 from rdbound.programs import ahead
@@ -255,7 +255,7 @@ def fit(
       devices: defaults to all visible ones.
       progress: called with (step, metrics) at every log.
       warn: told of a checkpoint that cannot be read, and is put aside for an older one.
-      say: told what memory a step takes, before the first.
+      say: told how many steps are left and what memory they take, before the first.
 
     A run killed at any moment and started again ends with the same weights,
     bit for bit on a CPU. Several processes (:mod:`rdbound.hosts`) all call this alike. Raises
@@ -284,7 +284,10 @@ def fit(
                 # A call returns before it is done: what comes next is cut and sent meanwhile.
                 batch = placed(_batches(batches, each), split)
                 if program is None:
-                    program, gigabytes = ahead(step, carry, batch, key)
+                    with together():
+                        program, gigabytes = ahead(
+                            step, carry, batch, key, advice="a smaller training.options.batch"
+                        )
                     say(_plan(options, done, gigabytes))
                 carry, metrics = program(carry, batch, key)
                 saves = taken == options.steps or taken % options.checkpoint_every == 0
@@ -304,7 +307,7 @@ def fit(
 
 def _plan(options: TrainingOptions, done: int, gigabytes: float | None) -> str:
     """What is to be done, and in how much memory."""
-    memory = "" if gigabytes is None else f"; a step takes {gigabytes:.2g} GB of memory"
+    memory = "" if gigabytes is None else f"; training takes {gigabytes:.2g} GB of memory"
     return f"{options.steps - done} of {options.steps} steps, {options.batch} data each{memory}"
 
 

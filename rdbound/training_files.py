@@ -16,7 +16,7 @@ import numpy as np
 import orbax.checkpoint as ocp
 from tensorboardX import SummaryWriter
 
-from rdbound.hosts import is_first, meet
+from rdbound.hosts import check_same, is_first, meet, together
 from rdbound.writing import write_text
 
 __all__ = ["METRICS", "Checkpoints", "Metrics", "newest_readable", "read_metrics", "saved_steps"]
@@ -117,7 +117,9 @@ class Checkpoints:
             batches.set_state(saved["data"])
             return saved["state"]
 
-        found = newest_readable(self.folder, read, self._warn)
+        with together():
+            found = newest_readable(self.folder, read, self._warn)
+        check_same(-1 if found is None else int(found[0].name), "the newest readable checkpoint")
         if found is None:
             return template
         self._put_aside_after(found[0])

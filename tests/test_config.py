@@ -253,5 +253,5 @@ def test_the_config_of_six_lines_in_the_readme_is_one():
     text = (Path(__file__).parents[1] / "README.md").read_text()
     block = text.split("in six lines")[1].split("```yaml\n")[1].split("```")[0]
     assert len(block.splitlines()) == 6
-    section = validated("README.md", yaml.safe_load(block)).evaluation
-    assert gaps_hint(section, ("bound", "codec")) == []
+    config = validated("README.md", yaml.safe_load(block))
+    assert gaps_hint(config, ("bound", "codec"), True) == []

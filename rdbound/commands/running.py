@@ -29,7 +29,7 @@ def add_running(command: Command) -> None:
         if name == "train":
             _add_hosts(sub)
     sub = command("status", _status, "what became of the cells of a sweep so far")
-    sub.add_argument("folder", help="of the sweep")
+    sub.add_argument("folder", help="of the sweep, of the evaluation, or of one run")
     sub = command("export", _export, "the averaged weights of a training run so far, as a file")
     sub.add_argument("folder", help="of the run")
     add_model(sub)
@@ -87,13 +87,14 @@ def _quickstart(arguments) -> None:
 def _each_cell(kind: str, arguments) -> None:
     from rdbound.config import cells, load_config
     from rdbound.stages.by_name import run_of
-    from rdbound.stages.shards import SHARDS, evaluate_in_shards
+    from rdbound.stages.engines import SHARDS
+    from rdbound.stages.shards import evaluate_in_shards
     from rdbound.stages.sweep import each_cell
 
     chosen = [] if arguments.output is None else [f"output={json.dumps(arguments.output)}"]
     config = load_config(arguments.config, [*arguments.overrides, *chosen])
     output, alone = Path(config.output), cells(config) == [config]
-    if kind == "train" and arguments.coordinator is not None:
+    if kind == "train" and _several(arguments):
         _train_together(config, alone, arguments)
         return
     if kind == "evaluate" and alone and arguments.engine != "serial":
@@ -102,6 +103,13 @@ def _each_cell(kind: str, arguments) -> None:
     else:
         runner = _runner(arguments, kind, output.parent if alone else output)
         each_cell(config, run_of(kind), print, runner)
+
+
+def _several(arguments) -> bool:
+    """Whether several processes train together; raises ValueError where half of it is said."""
+    if arguments.coordinator is None and (arguments.processes or arguments.process is not None):
+        raise ValueError("--processes and --process need --coordinator HOST:PORT")
+    return arguments.coordinator is not None
 
 
 def _train_together(config, alone: bool, arguments) -> None:

@@ -40,4 +40,19 @@ def settle(arguments: argparse.Namespace) -> None:
     if device.isdecimal():
         for name in ("CUDA_VISIBLE_DEVICES", "HIP_VISIBLE_DEVICES"):
             os.environ[name] = device
-    os.environ["JAX_PLATFORMS"] = "gpu" if device.isdecimal() else device
+    if device == "cpu":
+        os.environ["JAX_PLATFORMS"] = device
+    elif getattr(arguments, "coordinator", None) is None:
+        _check("gpu" if device.isdecimal() else device)
+
+
+def _check(kind: str) -> None:
+    """Raise ValueError where JAX computes elsewhere.
+
+    Its platforms are not named in the environment: of "gpu" it would want every maker's, and
+    callbacks need the CPU beside them.
+    """
+    import jax
+
+    if jax.default_backend() != kind:
+        raise ValueError(f"--device: JAX finds no {kind} here, but {jax.default_backend()}")

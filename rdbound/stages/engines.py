@@ -30,11 +30,21 @@ from rdbound.stages.sweep import Runner
 from rdbound.stages.workers import core_sets
 from rdbound.writing import write_text
 
-__all__ = ["ATTEMPTS", "CellJob", "SlurmOptions", "by_commands", "by_submitit", "status_table"]
+__all__ = [
+    "ATTEMPTS",
+    "SHARDS",
+    "CellJob",
+    "SlurmOptions",
+    "by_commands",
+    "by_submitit",
+    "status_table",
+]
 
 ATTEMPTS = 3
 """Of a cell that signals end."""
 JOBS = "jobs"
+SHARDS = "shards"
+"""The folder of the parts of one evaluation (:mod:`rdbound.stages.shards`)."""
 
 
 @dataclass(frozen=True)
@@ -210,14 +220,20 @@ class CellJob:
 def status_table(folder: Path) -> Table:
     """What became of every cell so far: finished, running, failed or waiting, and its last line.
 
-    Raises ValueError where ``folder`` is of no sweep that an engine ran.
+    Args:
+      folder: of a sweep, of an evaluation in shards, or of one run.
+
+    Raises ValueError where no engine ran any of them.
     """
-    configs = sorted((folder / JOBS).glob("*.yaml"))
+    alone = folder.parent / JOBS / f"{folder.name}.yaml"
+    configs = [*sorted((folder / JOBS).glob("*.yaml")),
+               *sorted((folder / SHARDS / JOBS).glob("*.yaml")),
+               *([alone] if alone.exists() else [])]  # fmt: skip
     if not configs:
-        raise ValueError(f"{folder}: no sweep that was run by --engine local or slurm")
+        raise ValueError(f"{folder}: nothing that was run by --engine local or slurm")
     rows = []
     for config in configs:
-        run, log = folder / config.stem, config.with_suffix(".log")
+        run, log = config.parents[1] / config.stem, config.with_suffix(".log")
         if runs.finished(run):
             state = "finished"
         elif is_locked(run):

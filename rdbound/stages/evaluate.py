@@ -11,6 +11,7 @@ from rdbound.analysis.curves import named_anchor
 from rdbound.bench import Bench
 from rdbound.config import Config
 from rdbound.config.schema import EvaluationConfig
+from rdbound.distortion import SquaredError
 from rdbound.evaluation import Task, evaluate, exact_rows, lmbdas_of, tasks
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
@@ -55,7 +56,7 @@ def evaluate_run(config: Config, say: Say) -> Path:
         write_table(folder / TABLE, rows)
         if run.section.shard is None:
             document = write_results(rows, folder, run.section.anchor, [folder])
-            hint = gaps_hint(run.section, {one.form for one in run.subjects})
+            hint = gaps_hint(config, {one.form for one in run.subjects}, run.of_images())
             page = f"{folder / PAGE}: the same to look at"
             say("\n".join([*document_lines(document), "", *hint, page]))
         else:
@@ -84,6 +85,11 @@ class Entered:
     examples: Examples
     options: EvaluationOptions
     folder: Path
+
+    def of_images(self) -> bool:
+        """Whether these are models of images, for squared error."""
+        distortions = {part.distortion for one in self.subjects for part, _ in one.parts}
+        return isinstance(self.examples, ImageExamples) and distortions == {SquaredError()}
 
 
 @contextmanager
@@ -238,11 +244,13 @@ def _in_this_process(
     parts: Sequence[Part], examples: Examples, kept: _Kept, streams: Path | None, bars: Bars
 ) -> list[Row]:
     rows, known = [], list(kept.rows.values())
-    counts = [sum(len(task.indexes) for task in tasks(one, examples, own)) for one, own in parts]
+    sizes = [[len(task.indexes) for task in tasks(one, examples, own)] for one, own in parts]
+    counts = [sum(own) for own in sizes]
     for number, (one, own) in enumerate(parts):
         methods = chosen_methods(one.model.form, own, isinstance(examples, VectorExamples))
         refinements = len({method.through for method in methods} - {None})
-        show = bars.part(one.name, sum(counts[:number]), sum(counts), refinements)
+        before, total = sum(counts[:number]), sum(counts)
+        show = bars.part(one.name, before, total, sizes[number], refinements)
         for row in evaluate(one, examples, own, streams, known, show, bars.write):
             rows.append(row)
             kept.add([row])

@@ -1,7 +1,8 @@
 """Progress bars and warnings, on standard error."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from itertools import accumulate
 
 from tqdm import tqdm
 
@@ -47,7 +48,7 @@ class Bars:
                 self._bar.set_postfix_str(note)
 
     def part(
-        self, name: str, before: float, total: float, inner: int
+        self, name: str, before: int, total: int, sizes: Sequence[int], inner: int
     ) -> Callable[[str, int, int], None]:
         """What moves one bar over the parts of a whole, with the time that is left of it.
 
@@ -55,9 +56,12 @@ class Bars:
           name: of the part; what reports (name, done, of) says how many units are done.
           before: units in the parts before it.
           total: units in all.
-          inner: how many times within a unit something else is reported from 0 to its end.
+          sizes: of the tasks of the part, in units.
+          inner: how many times within a task something else is reported from 0 to its end.
         """
         done, rounds, last = before, 0, 0.0
+        begins = accumulate(sizes, initial=before)
+        size_at = dict(zip(begins, sizes, strict=False))
 
         def show(what: str, now: int, of: int) -> None:
             nonlocal done, rounds, last
@@ -68,7 +72,13 @@ class Bars:
                 return
             rounds, last = rounds + (share < last), share
             within = min(1.0, (rounds + share) / max(1, inner))
-            self.update("evaluating", done + within, total, f"{name}: {what}", rate=False)
+            self.update(
+                "evaluating",
+                done + within * size_at.get(done, 1),
+                total,
+                f"{name}: {what}",
+                rate=False,
+            )
 
         return show
 

@@ -12,12 +12,12 @@ beside what its stage writes. All of them are written whole or not at all.
 import platform
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
 
 from rdbound.config import Config, to_yaml
-from rdbound.hosts import is_first, meet
+from rdbound.hosts import is_first, together
 from rdbound.stages.identity import same_run
 from rdbound.stages.locks import LOCK, locked
 from rdbound.writing import read_json, write_json, write_text
@@ -28,7 +28,6 @@ _CONFIG = "config.yaml"
 _INPUTS = "inputs.json"
 _STARTS = "provenance.json"
 _DONE = "finished.json"
-_ENTERED = "the run folder is entered"
 
 
 @contextmanager
@@ -43,21 +42,24 @@ def open_run(config: Config, inputs: dict[str, str]) -> Iterator[Path]:
     (:mod:`rdbound.hosts`) the first enters for all.
     """
     folder = Path(config.output)
-    if not is_first():
-        meet(_ENTERED)
+    with ExitStack() as stack:
+        with together():
+            if is_first():
+                _refuse_others(folder)
+                folder.mkdir(parents=True, exist_ok=True)
+                stack.enter_context(locked(folder))
+                _begin(folder, config, inputs)
         yield folder
-        return
-    _refuse_others(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder):
-        _check_run(folder, config, inputs)
-        # In this order: a folder with a configuration is a run, whatever else it lacks.
-        write_text(folder / _CONFIG, to_yaml(config))
-        write_json(folder / _INPUTS, inputs)
-        if not finished(folder):
-            _record_start(folder / _STARTS, config.seed)
-        meet(_ENTERED)
-        yield folder
+
+
+def _begin(folder: Path, config: Config, inputs: dict[str, str]) -> None:
+    """Check that the folder is of this run, and say what it is."""
+    _check_run(folder, config, inputs)
+    # In this order: a folder with a configuration is a run, whatever else it lacks.
+    write_text(folder / _CONFIG, to_yaml(config))
+    write_json(folder / _INPUTS, inputs)
+    if not finished(folder):
+        _record_start(folder / _STARTS, config.seed)
 
 
 def _refuse_others(folder: Path) -> None:

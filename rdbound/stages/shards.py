@@ -13,14 +13,13 @@ from pathlib import Path
 
 from rdbound.config import Config
 from rdbound.stages import runs
+from rdbound.stages.engines import SHARDS
 from rdbound.stages.evaluate import PARTIAL, STREAMS, TABLE, enter_evaluation, evaluate_run
 from rdbound.stages.results import PICTURES
 from rdbound.stages.sweep import Runner
 from rdbound.tables.rd import Row, read_table, write_table
 
-__all__ = ["SHARDS", "evaluate_in_shards", "shards"]
-
-SHARDS = "shards"
+__all__ = ["evaluate_in_shards", "shards"]
 
 
 def shards(config: Config, count: int) -> list[Config]:

@@ -7,9 +7,9 @@ from rdbound.config.load import validated
 from rdbound.stages.hints import gaps_hint
 
 
-def _section(**more):
+def _config(**more):
     raw = {"checkpoints": ["mine"], "data": {"source": "folder", "path": "photographs"}} | more
-    return validated("c.yaml", {"output": "out", "evaluation": raw}).evaluation
+    return validated("c.yaml", {"output": "out", "evaluation": raw})
 
 
 REFINED = {"refinement": {"steps": 20}}
@@ -26,12 +26,21 @@ REFINED = {"refinement": {"steps": 20}}
     ],
 )  # fmt: skip
 def test_what_is_missing_is_valid_yaml_and_leaves_nothing_missing(more, forms, added):
-    section = _section(**more)
-    said = gaps_hint(section, forms)
+    said = gaps_hint(_config(**more), forms, True)
     assert "gaps need" in said[0]
-    assert yaml.safe_load("\n".join(said[1:]))["evaluation"] == added
-    assert gaps_hint(_section(**more | added), ("bound", "codec")) == []
+    assert yaml.safe_load("\n".join(said[1:])) == {"output": "out-gaps", "evaluation": added}
+    assert gaps_hint(_config(**more | added), ("bound", "codec"), True) == []
 
 
-def test_a_lossless_model_has_no_gaps_to_add():
-    assert gaps_hint(_section(), ("lossless",)) == []
+def test_a_named_checkpoint_keeps_its_name():
+    named = {"name": "ours", "path": "runs/ours"}
+    said = gaps_hint(_config(checkpoints=[named], **REFINED), ("bound",), True)
+    found = yaml.safe_load("\n".join(said[1:]))["evaluation"]["checkpoints"]
+    assert found == [named, "res-context-4-codec"]
+
+
+def test_what_no_shipped_model_goes_with_is_not_proposed():
+    assert gaps_hint(_config(), ("lossless",), True) == []
+    assert gaps_hint(_config(), ("bound",), False) == [], "of vectors, or of another distortion"
+    assert "checkpoints" not in str(gaps_hint(_config(), ("bound", "codec"), False))
+    assert "refinement" in str(gaps_hint(_config(), ("bound", "codec"), False))

@@ -61,6 +61,7 @@ def test_two_processes_train_as_one_with_two_devices(tmp_path):
     ("more", "said"),
     [
         (["--coordinator", "localhost:1"], "needs --processes N and --process K"),
+        (["--processes", "2", "--process", "0"], "need --coordinator HOST:PORT"),
         (["--coordinator", "auto"], "rdbound: error: --coordinator auto: "),
         (["--coordinator", "auto", "--engine", "local"], "no other engine"),
         (["--coordinator", "auto", "sweep={seed: [0, 1]}"], "no sweep"),
@@ -70,3 +71,20 @@ def test_what_several_processes_cannot_do_is_refused(tmp_path, capsys, more, sai
     assert main(["train", _config(tmp_path, "refused"), *more]) == 2
     assert said in capsys.readouterr().err
     assert not (tmp_path / "refused").exists()
+
+
+@pytest.mark.slow
+def test_what_the_first_process_refuses_all_refuse_at_once(tmp_path):
+    config = _config(tmp_path, "foreign")
+    (tmp_path / "foreign").mkdir()
+    (tmp_path / "foreign" / "thesis.txt").write_text("mine")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    both = [_start(config, "--coordinator", f"localhost:{port}", "--processes", "2",
+                   "--process", str(k)) for k in (1, 0)]  # fmt: skip
+    said = [process.communicate(timeout=120)[1] for process in both]
+    assert [process.returncode for process in both] == [2, 2]
+    for text in said:
+        assert "is not empty and not a run of rdbound" in text
+        assert "Traceback" not in text

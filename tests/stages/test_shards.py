@@ -11,8 +11,9 @@ from rdbound.config import load_config
 from rdbound.config.load import validated
 from rdbound.config.sweep import to_yaml
 from rdbound.models import make_model
+from rdbound.stages.engines import SHARDS
 from rdbound.stages.evaluate import TABLE, evaluate_run
-from rdbound.stages.shards import SHARDS, evaluate_in_shards, shards
+from rdbound.stages.shards import evaluate_in_shards, shards
 from rdbound.stages.sweep import one_by_one
 from rdbound.tables.rd import read_table
 
@@ -106,5 +107,6 @@ def test_two_processes_of_this_machine_share_an_evaluation(config, whole, capsys
     found = read_table(f"{chosen.output}/{TABLE}")
     assert [row.key for row in found] == [row.key for row in whole]
     assert [row.J for row in found] == pytest.approx([row.J for row in whole], rel=2e-4)
-    assert main(["status", f"{chosen.output}/{SHARDS}"]) == 0
-    assert capsys.readouterr().out.count("finished") == 2
+    for folder in (chosen.output, f"{chosen.output}/{SHARDS}"):
+        assert main(["status", folder]) == 0
+        assert capsys.readouterr().out.count("finished") == 2
