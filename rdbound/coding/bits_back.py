@@ -209,5 +209,5 @@ def _check_model(model: LatentModel) -> None:
     if not isinstance(prior, Mixture):
         raise ValueError(
             "the coder 'bits-back' serves codecs of images with two levels, the first with a "
-            "density a channel (Res-hyper); the coder 'rounding' serves any codec"
+            "density a channel, such as res-hyper-4-codec; the coder 'rounding' serves any codec"
         )

@@ -69,7 +69,7 @@ def box_log_mass(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
 
     The mass of the unit box around ``r`` under a centred Gaussian, which is
     both the probability of an integer bin and the density of the Gaussian
-    convolved with uniform noise (Ballé, Laparra & Simoncelli 2017, eq. 13).
+    convolved with uniform noise (Ballé, Laparra & Simoncelli 2017).
     The scale is :func:`bounded`. Of two forms each has the scales it is precise at.
     """
     r, log_sigma = jnp.abs(r), bounded(log_sigma)
