@@ -23,6 +23,7 @@ from rdbound.commands.settings import add_verbosity, settle
 __all__ = ["main", "script"]
 
 _INTERRUPTED = 130
+_interrupted = threading.Event()
 
 
 def script() -> NoReturn:
@@ -43,16 +44,20 @@ def script() -> NoReturn:
 def _interrupt_again(dropped) -> None:
     """Bring a Ctrl-C back that Python dropped, as it drops what a finalizer or a callback of the
     garbage collector raises, JAX's among them: the command would go on as if nothing had been.
+
+    What was interrupted leaves halves of things, such as an event loop of Orbax's, that cannot be
+    closed well; nobody need be told of each.
     """
     if dropped.exc_type is KeyboardInterrupt:
         threading.Timer(0.01, interrupt_main).start()  # after the callback, not within it
-    else:
+    elif not _interrupted.is_set():
         sys.__unraisablehook__(dropped)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code."""
     verbose = False
+    _interrupted.clear()
     try:
         arguments = _parsed(argv)
         verbose = getattr(arguments, "verbose", False)
@@ -63,6 +68,7 @@ def main(argv: Sequence[str] | None = None) -> int:
             traceback.print_exc()
         return _told(error)
     except KeyboardInterrupt:
+        _interrupted.set()
         print("rdbound: interrupted; start the same command again to go on", file=sys.stderr)
         return _INTERRUPTED
 
