@@ -135,13 +135,15 @@ def _figure(draw: Callable[[Axes], None], found: Sequence[Effect]) -> Figure:
 
 
 def _bars(axes: Axes, found, own: Sequence[Effect], place: int, colour: str, label: str) -> None:
-    """The second bar of each architecture stands beside the first."""
-    effect = {one.effect for one in own}
-    names = list(dict.fromkeys(one.architecture for one in found if one.effect in effect))
+    """By size; the second bar of each architecture stands beside the first."""
+    if not own:
+        return
+    effect = own[0].effect
+    sizes = {one.architecture: one.size for one in found if one.effect == effect}
+    names = sorted(sizes, key=lambda name: (sizes[name], name))
     at = np.array([names.index(one.architecture) for one in own]) + 0.38 * (place - 0.5)
-    if own:
-        axes.bar(at, _values(own), 0.36, color=colour, label=label)
-        axes.errorbar(at, _values(own), _reaches(own), fmt="none", color="#333333", capsize=2, lw=1)
+    axes.bar(at, _values(own), 0.36, color=colour, label=label)
+    axes.errorbar(at, _values(own), _reaches(own), fmt="none", color="#333333", capsize=2, lw=1)
     axes.axhline(0.0, color="black", lw=0.8)
     axes.set_xticks(range(len(names)), names, rotation=20, ha="right")
     axes.grid(visible=False, axis="x")

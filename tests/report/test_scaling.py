@@ -45,6 +45,19 @@ def test_bars_carry_gains_and_gaps(found):
     assert [text.get_text() for text in axes.get_xticklabels()] == ["net-1", "net-2"]
 
 
+def test_bars_of_amortized_curves_alone_are_named_by_size():
+    rows = [row for row in rows_by_size(shift=0.1) if "refined" not in row.method]
+    found = scaling(rows, _anchor(), SIZES | {"net-1": 100.0})
+    (axes,) = separation_figure(found).axes
+    assert [text.get_text() for text in axes.get_xticklabels()] == ["net-2", "net-1"]
+    (bars,) = [c for c in axes.containers if c.get_label() == "amortized"]
+    middles = {bar.get_x() + bar.get_width() / 2: bar.get_height() for bar in bars}
+    np.testing.assert_allclose(sorted(middles), [-0.19, 0.81])
+    # Rates of the codec over those of the bound: 2/1.5 of net-1, 1.9/1.1 of net-2.
+    heights = [middles[at] for at in sorted(middles)]
+    np.testing.assert_allclose(heights, [100 * (1.9 / 1.1 - 1), 100 * (2 / 1.5 - 1)])
+
+
 def test_what_the_sizes_say(found):
     faster, bounds, codecs, gap = observations(found)
     assert faster.startswith("**Bounds fall faster with size than codecs:** repeated (-36.0 points")
