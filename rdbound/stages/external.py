@@ -45,7 +45,8 @@ def external_run(
     """Measure codecs on images; says the report.
 
     What ``points.csv`` in the folder holds already of the same pixels by the same version is
-    not measured again, and what it holds of other codecs joins the table.
+    not measured again, and what it holds of other codecs joins the table; of those given the
+    table has the settings that are asked for.
 
     Args:
       codecs: with different names.
@@ -76,7 +77,9 @@ def external_run(
             write_measured(path, points)
             mine = sum(p.codec in versions for p in points)
             bars.update("coding", min(mine, total), total)
-    whole = _whole(points, images)
+    asked = {codec.name: codec.settings for codec in codecs}
+    shown = [p for p in points if p.setting in asked.get(p.codec, (p.setting,))]
+    whole = _whole(shown, images)
     rows = rows_of(whole, images.name)
     write_table(folder / "rd.csv", rows)
     document = external_report(rows, {codec.name: codec.told for codec in codecs}, anchor)

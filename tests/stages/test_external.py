@@ -54,6 +54,12 @@ def test_the_table_holds_whole_files_and_a_second_run_measures_what_is_new(
     assert len(again) == 6
 
     asked.clear()
+    assert _run(photographs, out, "--codec", "jpeg", "--settings", "20", "--jobs", "1") == 0
+    assert not asked
+    fewer = read_table(out / "rd.csv")
+    assert [(r.image, r.bytes) for r in fewer] == [(r.image, r.bytes) for r in rows[:2]]
+
+    asked.clear()
     points = (out / "points.csv").read_text()
     version = read_measured(out / "points.csv")[0].version
     (out / "points.csv").write_text(points.replace(version, "Pillow 1.0"))
