@@ -100,33 +100,26 @@ def ahead(function: Any, *arguments: Any, advice: str) -> tuple[Any, float | Non
     :func:`run`, with ``advice`` on what to take instead.
     """
     program = function.lower(*arguments).compile()
-    _check_memory(program, advice)
-    needs, known = _needs(program), program.memory_analysis()
-    return program, None if needs is None else (needs + known.argument_size_in_bytes) / 1e9
+    known = program.memory_analysis()
+    if known is None:
+        return program, None
+    # Beside the arguments; an output may lie in the place of one.
+    needs = known.temp_size_in_bytes + known.output_size_in_bytes - known.alias_size_in_bytes
+    _check_memory(needs, advice)
+    return program, (needs + known.argument_size_in_bytes) / 1e9
 
 
 def _compiled(function: Callable, tree: Any, shapes: tuple) -> Callable:
-    program = jax.jit(function).lower(*jax.tree.unflatten(tree, shapes)).compile()
-    _check_memory(program)
-    return program
+    advice = "a smaller image or batch, or leave refinement out"
+    return ahead(jax.jit(function), *jax.tree.unflatten(tree, shapes), advice=advice)[0]
 
 
 _program = lru_cache(maxsize=KEPT)(_compiled)
 
 
-def _needs(program: Any) -> int | None:
-    """Bytes that a program takes beside its arguments; an output may lie in the place of one."""
-    needs = program.memory_analysis()
-    if needs is None:
-        return None
-    return needs.temp_size_in_bytes + needs.output_size_in_bytes - needs.alias_size_in_bytes
-
-
-def _check_memory(
-    program: Any, advice: str = "a smaller image or batch, or leave refinement out"
-) -> None:
-    total, there = _needs(program), available_memory()
-    if total is not None and there is not None and total > there:
+def _check_memory(total: int, advice: str) -> None:
+    there = available_memory()
+    if there is not None and total > there:
         raise TooLargeError(
             f"this needs {total / 1e9:.1f} GB of memory and {there / 1e9:.1f} GB are free: take "
             f"{advice}",

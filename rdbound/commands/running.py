@@ -85,7 +85,8 @@ def _quickstart(arguments) -> None:
 
 
 def _each_cell(kind: str, arguments) -> None:
-    from rdbound.config import cells, load_config
+    from rdbound.config import load_config
+    from rdbound.config.sweep import is_sweep
     from rdbound.stages.by_name import run_of
     from rdbound.stages.engines import SHARDS
     from rdbound.stages.shards import evaluate_in_shards
@@ -93,7 +94,7 @@ def _each_cell(kind: str, arguments) -> None:
 
     chosen = [] if arguments.output is None else [f"output={json.dumps(arguments.output)}"]
     config = load_config(arguments.config, [*arguments.overrides, *chosen])
-    output, alone = Path(config.output), cells(config) == [config]
+    output, alone = Path(config.output), not is_sweep(config)
     if kind == "train" and _several(arguments):
         _train_together(config, alone, arguments)
         return

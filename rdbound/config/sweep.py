@@ -25,7 +25,7 @@ from rdbound.config.cell_names import Values, cell_names
 from rdbound.config.load import ConfigError, assign, validated
 from rdbound.config.schema import Config, SweepConfig
 
-__all__ = ["MOST_CELLS", "cells", "combinations", "to_yaml"]
+__all__ = ["MOST_CELLS", "cells", "combinations", "is_sweep", "to_yaml"]
 
 MOST_CELLS = 4096
 
@@ -33,6 +33,11 @@ MOST_CELLS = 4096
 def to_yaml(config: Config) -> str:
     """The resolved configuration, every default written out."""
     return yaml.safe_dump(config.model_dump(mode="json"), sort_keys=False)
+
+
+def is_sweep(config: Config) -> bool:
+    """Whether a config has cells; raises :class:`ConfigError` as :func:`combinations`."""
+    return config.sweep is not None and bool(combinations(config.sweep))
 
 
 def cells(config: Config) -> list[Config]:

@@ -27,7 +27,13 @@ from rdbound.stages.subjects import Subject
 from rdbound.stages.workers import Part, by_processes, parts_of
 from rdbound.tables.rd import Row, read_table, write_table
 
-__all__ = ["Entered", "enter_evaluation", "evaluate_examples", "evaluate_run"]
+__all__ = [
+    "Entered",
+    "enter_evaluation",
+    "evaluate_entered",
+    "evaluate_examples",
+    "evaluate_run",
+]
 
 Say = Callable[[str], None]
 
@@ -45,25 +51,28 @@ def evaluate_run(config: Config, say: Say) -> Path:
     the folder is made.
     """
     with enter_evaluation(config) as run:
-        folder = run.folder
-        if runs.finished(folder):
-            say(f"{folder}: finished before; nothing to do")
-            return folder
-        streams = folder / STREAMS if run.section.keep_streams else None
-        rows = evaluate_examples(
-            run.subjects, run.examples, run.options, folder, streams, run.config
-        )
-        write_table(folder / TABLE, rows)
-        if run.section.shard is None:
-            document = write_results(rows, folder, run.section.anchor, [folder])
-            hint = gaps_hint(config, {one.form for one in run.subjects}, run.of_images())
-            page = f"{folder / PAGE}: the same to look at"
-            say("\n".join([*document_lines(document), "", *hint, page]))
-        else:
-            say(f"{folder / TABLE}: {len(rows)} rows")
-        runs.finish(folder, {"rows": len(rows)})
-        (folder / PARTIAL).unlink(missing_ok=True)
+        return evaluate_entered(run, say)
+
+
+def evaluate_entered(run: "Entered", say: Say) -> Path:
+    """Evaluate what is not known yet of an entered run; returns its folder."""
+    folder = run.folder
+    if runs.finished(folder):
+        say(f"{folder}: finished before; nothing to do")
         return folder
+    streams = folder / STREAMS if run.section.keep_streams else None
+    rows = evaluate_examples(run.subjects, run.examples, run.options, folder, streams, run.config)
+    write_table(folder / TABLE, rows)
+    if run.section.shard is None:
+        document = write_results(rows, folder, run.section.anchor, [folder])
+        hint = gaps_hint(run.config, {one.form for one in run.subjects}, run.of_images())
+        page = f"{folder / PAGE}: the same to look at"
+        say("\n".join([*document_lines(document), "", *hint, page]))
+    else:
+        say(f"{folder / TABLE}: {len(rows)} rows")
+    runs.finish(folder, {"rows": len(rows)})
+    (folder / PARTIAL).unlink(missing_ok=True)
+    return folder
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from pathlib import Path
 from rdbound.config import Config
 from rdbound.stages import runs
 from rdbound.stages.engines import SHARDS
-from rdbound.stages.evaluate import PARTIAL, STREAMS, TABLE, enter_evaluation, evaluate_run
+from rdbound.stages.evaluate import PARTIAL, STREAMS, TABLE, enter_evaluation, evaluate_entered
 from rdbound.stages.results import PICTURES
 from rdbound.stages.sweep import Runner
 from rdbound.tables.rd import Row, read_table, write_table
@@ -36,7 +36,8 @@ def shards(config: Config, count: int) -> list[Config]:
 def evaluate_in_shards(
     config: Config, count: int, runner: Runner, say: Callable[[str], None]
 ) -> Path:
-    """Evaluate by ``count`` jobs; returns the run folder, as :func:`evaluate_run`.
+    """Evaluate by ``count`` jobs; returns the run folder, as
+    :func:`rdbound.stages.evaluate.evaluate_run`.
 
     Args:
       config: of an evaluation, no sweep.
@@ -44,7 +45,7 @@ def evaluate_in_shards(
       runner: of their configs; their folder is OUTPUT/shards.
       say: told of the results.
 
-    Raises ValueError as :func:`evaluate_run`, before any job runs, and with a line for each
+    Raises ValueError as that does, before any job runs, and with a line for each
     shard that failed: the same again computes these only.
     """
     with enter_evaluation(config) as run:
@@ -56,7 +57,7 @@ def evaluate_in_shards(
                     "\n".join(f"shard {Path(one.output).name}: {wrong}" for one, wrong in failed)
                 )
             _merge(config, count, run.folder)
-    return evaluate_run(config, say)
+        return evaluate_entered(run, say)
 
 
 def _merge(config: Config, count: int, folder: Path) -> None:

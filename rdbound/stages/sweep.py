@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 from rdbound.config import Config, cells
-from rdbound.config.sweep import combinations
+from rdbound.config.sweep import combinations, is_sweep
 from rdbound.report.document import Table
 from rdbound.report.text import block_lines
 from rdbound.tables.rows import write_rows
@@ -59,10 +59,11 @@ def each_cell(
     Raises :class:`rdbound.config.ConfigError` as :func:`rdbound.config.cells`,
     before any cell runs.
     """
-    grid = cells(config)
-    if grid == [config]:
+    if not is_sweep(config):
         _the_one(config, run, say, runner)
         return
+    assert config.sweep is not None
+    grid = cells(config)
     status = {cell.output: "waiting" for cell in grid}
     failed = []
     for cell, wrong in (runner or one_by_one(run, say))(grid):
