@@ -17,6 +17,7 @@ formed like those over images.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jax
@@ -97,11 +98,15 @@ class ImageExamples(Examples):
         self.images = images
         self.name, self.names = images.name, images.names
 
+    @cached_property
+    def _sizes(self) -> list[tuple[int, int]]:
+        """(height, width) of every image, each decoded for it once."""
+        return [self.images[index].shape[:2] for index in range(len(self))]
+
     def groups(self, stride: int, limit: int) -> list[tuple[int, ...]]:
         """See :class:`Examples`."""
         shapes: dict[tuple[int, int], list[int]] = {}
-        for index in range(len(self)):
-            height, width = self.images[index].shape[:2]
+        for index, (height, width) in enumerate(self._sizes):
             shapes.setdefault(padded_shape(height, width, stride), []).append(index)
         return [
             tuple(group[start : start + limit])

@@ -9,21 +9,15 @@ from rdbound.cli import main
 from rdbound.commands.settings import settle
 from rdbound.stages.progress import Bars
 from rdbound.verbosity import is_quiet
+from tests.small_training import small_training
 
-TEXT = """
-output: {output}
-model: {{name: mlp, form: bound, lmbda: 1.0, options: {{dimension: 2, hidden: []}}}}
-training:
-  data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}}}
-  channel: {{name: gaussian}}
-  options: {{steps: 20, batch: 8, warmup: 0, log_every: 10}}
-"""
+OPTIONS = "steps: 20, batch: 8, warmup: 0, log_every: 10"
 
 
 @pytest.fixture
 def config(tmp_path):
     path = tmp_path / "c.yaml"
-    path.write_text(TEXT.format(output=tmp_path / "configured"))
+    path.write_text(small_training(tmp_path / "configured", OPTIONS))
     return str(path)
 
 

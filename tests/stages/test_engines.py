@@ -24,16 +24,9 @@ from rdbound.stages.engines import (
 from rdbound.stages.locks import is_locked, locked
 from rdbound.stages.sweep import each_cell
 from rdbound.stages.train import train_run
+from tests.small_training import small_training
 
-TEXT = """
-output: {output}
-model: {{name: mlp, form: bound, lmbda: 1.0, options: {{dimension: 2, hidden: []}}}}
-training:
-  data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}}}
-  channel: {{name: gaussian}}
-  options: {{steps: 60, batch: 8, warmup: 0, checkpoint_every: 10, log_every: 10}}
-sweep: {{seed: {seeds}, name: "{{seed}}"}}
-"""
+OPTIONS = "steps: 60, batch: 8, warmup: 0, checkpoint_every: 10, log_every: 10"
 
 # Runs the command it is given; where a file lies beside the config, kills it once it has a
 # checkpoint, and then itself.
@@ -57,7 +50,8 @@ sys.exit(child.wait())
 
 def _config(folder, seeds):
     folder.mkdir(exist_ok=True)
-    (folder / "c.yaml").write_text(TEXT.format(output=folder / "out", seeds=seeds))
+    sweep = f'sweep: {{seed: {seeds}, name: "{{seed}}"}}'
+    (folder / "c.yaml").write_text(small_training(folder / "out", OPTIONS, more=sweep))
     return load_config(folder / "c.yaml")
 
 

@@ -11,20 +11,14 @@ from rdbound.checkpoint import load
 from rdbound.cli import main
 from rdbound.fingerprint import flat_weights
 from rdbound.training_files import read_metrics
+from tests.small_training import small_training
 
-TEXT = """
-output: {output}
-model: {{name: mlp, form: bound, lmbda: 1.0, options: {{dimension: 2, hidden: [8]}}}}
-training:
-  data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}}}
-  channel: {{name: gaussian}}
-  options: {{steps: 60, batch: 8, warmup: 0, checkpoint_every: 20, log_every: 10}}
-"""
+OPTIONS = "steps: 60, batch: 8, warmup: 0, checkpoint_every: 20, log_every: 10"
 
 
 def _config(folder, name):
     path = folder / f"{name}.yaml"
-    path.write_text(TEXT.format(output=folder / name))
+    path.write_text(small_training(folder / name, OPTIONS, hidden="[8]"))
     return str(path)
 
 
@@ -35,13 +29,18 @@ def _start(config, *more, devices=1):
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
 
 
-@pytest.mark.slow
-def test_two_processes_train_as_one_with_two_devices(tmp_path):
+def _start_two(config):
+    """The second process, and the first."""
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    shared = [_start(_config(tmp_path, "shared"), "--coordinator", f"localhost:{port}",
-                     "--processes", "2", "--process", str(k)) for k in (1, 0)]  # fmt: skip
+    return [_start(config, "--coordinator", f"localhost:{port}", "--processes", "2",
+                   "--process", str(k)) for k in (1, 0)]  # fmt: skip
+
+
+@pytest.mark.slow
+def test_two_processes_train_as_one_with_two_devices(tmp_path):
+    shared = _start_two(_config(tmp_path, "shared"))
     said = [process.communicate(timeout=240)[0] for process in shared]
     assert [process.returncode for process in shared] == [0, 0]
     assert "wrote" not in said[0], "the first process speaks for all"
@@ -78,11 +77,7 @@ def test_what_the_first_process_refuses_all_refuse_at_once(tmp_path):
     config = _config(tmp_path, "foreign")
     (tmp_path / "foreign").mkdir()
     (tmp_path / "foreign" / "thesis.txt").write_text("mine")
-    with socket.socket() as free:
-        free.bind(("localhost", 0))
-        port = free.getsockname()[1]
-    both = [_start(config, "--coordinator", f"localhost:{port}", "--processes", "2",
-                   "--process", str(k)) for k in (1, 0)]  # fmt: skip
+    both = _start_two(config)
     said = [process.communicate(timeout=120)[1] for process in both]
     assert [process.returncode for process in both] == [2, 2]
     for text in said:
