@@ -7,22 +7,17 @@ import pytest
 
 from rdbound.config import load_config
 from rdbound.stages.sweep import SUMMARY, each_cell
+from tests.small_training import small_training
 
-TEXT = """
-output: {output}
-model: {{name: mlp, form: bound, lmbda: 1.0, options: {{dimension: 2, hidden: []}}}}
-training:
-  data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}}}
-  channel: {{name: gaussian}}
-sweep:
-  name: "{{seed}}"
-  zip: {{model.lmbda: [1.0, 2.0, 4.0], seed: [0, 1, 2]}}
+SWEEP = """sweep:
+  name: "{seed}"
+  zip: {model.lmbda: [1.0, 2.0, 4.0], seed: [0, 1, 2]}
 """
 
 
 @pytest.fixture
 def config(tmp_path):
-    (tmp_path / "c.yaml").write_text(TEXT.format(output=tmp_path / "out"))
+    (tmp_path / "c.yaml").write_text(small_training(tmp_path / "out", more=SWEEP))
     return lambda *overrides: load_config(tmp_path / "c.yaml", overrides)
 
 
