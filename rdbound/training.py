@@ -198,23 +198,8 @@ def make_step(
         (loss, means), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
         norm = optax.tree.norm(gradient)
         metrics = {"loss": loss, **means, "gradient_norm": norm}
-        return _advance(state, gradient, jnp.isfinite(loss) & jnp.isfinite(norm)), metrics
-
-    def _advance(state: TrainState, gradient, finite) -> TrainState:
-        updates, opt_state = transform.update(gradient, state.opt_state, state.params)
-        params = optax.apply_updates(state.params, updates)
-        decay = jnp.minimum(options.ema, (1.0 + state.step) / (10.0 + state.step))
-        ema = optax.incremental_update(params, state.ema, 1.0 - decay)
-        good = finite & (state.failed_at < 0)
-        keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)  # noqa: E731
-        failed_at = jnp.where(good | (state.failed_at >= 0), state.failed_at, state.step)
-        return TrainState(
-            keep(params, state.params),
-            keep(ema, state.ema),
-            keep(opt_state, state.opt_state),
-            state.step + 1,
-            failed_at,
-        )
+        finite = jnp.isfinite(loss) & jnp.isfinite(norm)
+        return _advanced(state, gradient, finite, transform, options.ema), metrics
 
     def steps(state: TrainState, batches, key):
         state, metrics = jax.lax.scan(lambda s, batch: step(s, batch, key), state, batches)
@@ -223,6 +208,31 @@ def make_step(
     called = steps if several else step
     compiled = jax.jit(called, donate_argnums=0, out_shardings=(replicated, replicated))
     return compiled, replicated, split
+
+
+def _advanced(
+    state: TrainState,
+    gradient: dict,
+    finite: jax.Array,
+    transform: optax.GradientTransformation,
+    ema: float,
+) -> TrainState:
+    """The state after a step; once a loss was not ``finite``, the same weights for good."""
+    updates, opt_state = transform.update(gradient, state.opt_state, state.params)
+    params = optax.apply_updates(state.params, updates)
+    # The average of the first steps forgets the start.
+    decay = jnp.minimum(ema, (1.0 + state.step) / (10.0 + state.step))
+    average = optax.incremental_update(params, state.ema, 1.0 - decay)
+    good = finite & (state.failed_at < 0)
+    keep = lambda new, old: jax.tree.map(lambda a, b: jnp.where(good, a, b), new, old)  # noqa: E731
+    failed_at = jnp.where(good | (state.failed_at >= 0), state.failed_at, state.step)
+    return TrainState(
+        keep(params, state.params),
+        keep(average, state.ema),
+        keep(opt_state, state.opt_state),
+        state.step + 1,
+        failed_at,
+    )
 
 
 def fit(
@@ -235,7 +245,7 @@ def fit(
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
     held_out: np.ndarray | None = None,
     devices: Sequence[jax.Device] | None = None,
-    progress: Callable[[int, dict[str, float]], None] | None = None,
+    progress: Callable[[int, dict[str, float]], None] = lambda step, metrics: None,
     warn: Callable[[str], None] = lambda _: None,
     say: Callable[[str], None] = lambda _: None,
 ) -> LatentModel:
@@ -277,18 +287,13 @@ def fit(
             return _averaged(graphdef, state, restored())
 
         carry = placed(restored(), replicated)
-        done = int(carry.step)
+        done, each, program = int(carry.step), options.steps_per_call, None
         with Metrics(folder, done) as log:
-            each, program = options.steps_per_call, None
             for taken in range(done + each, options.steps + each, each):
                 # A call returns before it is done: what comes next is cut and sent meanwhile.
                 batch = placed(_batches(batches, each), split)
                 if program is None:
-                    with together():
-                        program, gigabytes = ahead(
-                            step, carry, batch, key, advice="a smaller training.options.batch"
-                        )
-                    say(_plan(options, done, gigabytes))
+                    program = _compiled(step, (carry, batch, key), options, done, say)
                 carry, metrics = program(carry, batch, key)
                 saves = taken == options.steps or taken % options.checkpoint_every == 0
                 if saves or taken % options.log_every == 0:
@@ -298,17 +303,25 @@ def fit(
                     if saves and watch is not None:
                         values["held_out_J"] = watch(carry)
                     log.write(taken, values)
-                    if progress is not None:
-                        progress(taken, values)
+                    progress(taken, values)
                 if saves:
                     checkpoints.save(taken, carry, batches)
     return _averaged(graphdef, state, carry)
 
 
-def _plan(options: TrainingOptions, done: int, gigabytes: float | None) -> str:
-    """What is to be done, and in how much memory."""
+def _compiled(
+    step: Callable,
+    arguments: tuple,
+    options: TrainingOptions,
+    done: int,
+    say: Callable[[str], None],
+) -> Callable:
+    """The step's program; says what is to be done, and in how much memory."""
+    with together():
+        program, gigabytes = ahead(step, *arguments, advice="a smaller training.options.batch")
     memory = "" if gigabytes is None else f"; training takes {gigabytes:.2g} GB of memory"
-    return f"{options.steps - done} of {options.steps} steps, {options.batch} data each{memory}"
+    say(f"{options.steps - done} of {options.steps} steps, {options.batch} data each{memory}")
+    return program
 
 
 def _batches(batches: Iterator[Any], count: int) -> Any:

@@ -15,13 +15,13 @@ It is no walk of per-level coders, since its decoder infers from a later latent 
 earlier one was drawn by; the container is the same, with a code of its own.
 """
 
+from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.coding.codec import OTHER_ARITHMETIC, as_image, check_image, finite, unless_lost
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import (
     BITS_BACK,
@@ -29,10 +29,11 @@ from rdbound.coding.container import (
     Header,
     read_container,
 )
+from rdbound.coding.decoded import OTHER_ARITHMETIC, as_image, finite, unless_lost
 from rdbound.coding.families import make_tables
 from rdbound.coding.grid import SCALES
 from rdbound.coding.inference import inferred
-from rdbound.coding.limits import MAX_PIXELS, check_pixels
+from rdbound.coding.limits import MAX_PIXELS, Limits, check_image
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.shifted import ScaledBoxes
 from rdbound.coding.side import (
@@ -49,7 +50,7 @@ from rdbound.coding.tables import Tables
 from rdbound.coding.two_levels import Frame, TwoLevels
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
-from rdbound.models.base import Evidence, LatentModel, check_lmbda
+from rdbound.models.base import Evidence, LatentModel
 from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.walk import latent_shapes
 
@@ -87,7 +88,9 @@ class BitsBackCodec:
         self.fingerprint = fingerprint(model, make_tables(model) if tables is None else tables)
         self.lmbda_range = model.lmbda_range
         # A model of its own: what is done to the other later must not change what is decoded.
-        self._model, self._max_pixels, self._steps = nnx.clone(model), max_pixels, steps
+        self._model, self._steps = nnx.clone(model), steps
+        padded = partial(padded_shape, stride=model.stride)
+        self._limits = Limits(model.lmbda_range, padded, max_pixels)
         self._of = CompiledSides(model)
         self._boxes = ScaledBoxes(Gaussian.standard_mass, SCALES)
 
@@ -105,11 +108,8 @@ class BitsBackCodec:
         range, or a latent that is not finite.
         """
         check_image(image)
-        low, high = self.lmbda_range
-        rate = float(np.float32((low * high) ** 0.5 if lmbda is None else lmbda))
-        check_lmbda(rate, self.lmbda_range)
-        size = image.shape[0], image.shape[1]
-        check_pixels(size, padded_shape(*size, self._model.stride), self._max_pixels)
+        rate, size = self._limits.lmbda(lmbda), (image.shape[0], image.shape[1])
+        self._limits.check_size(size)
         x = image_datum(image, self._model.stride).x
         known = self._of.infer(x, jnp.float32(rate)) if evidence is None else evidence
         return self._told(size, rate, known, side)
@@ -167,13 +167,8 @@ class BitsBackCodec:
         if header.coder != self.code:
             raise BitstreamError(f"written by coder {header.coder}, not by {self.name!r}")
         size = header.height, header.width
-        try:
-            check_lmbda(header.lmbda, self.lmbda_range)
-            check_pixels(size, padded_shape(*size, self._model.stride), self._max_pixels)
+        with self._limits.met_by(header):
             return Frame.of(self._model, size, header.lmbda)
-        except (TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise BitstreamError(f"not a stream to decode: {reason}") from None
 
 
 class CarryingCodec:

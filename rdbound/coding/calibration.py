@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from rdbound.coding.codec import Codec, VectorCodec
+from rdbound.coding.codec import Codec
 from rdbound.coding.densities import fitted_densities, histogram
 from rdbound.coding.dyadic import SYMBOLS, symbols_of
 from rdbound.coding.range_coder import Writer
@@ -21,6 +21,7 @@ from rdbound.coding.vbq_tables import (
     points_key,
     tables_at,
 )
+from rdbound.coding.vector_codec import VectorCodec
 from rdbound.coding.watching import (
     Latents,
     WatchingCoder,

@@ -14,6 +14,7 @@ that rides along in the next one's stream pays for its initial bits once for all
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import jax
@@ -21,12 +22,13 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.coding.codec import OTHER_ARITHMETIC, Codec, check_image, finite, unless_lost
+from rdbound.coding.codec import Codec
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.container import BITS_BACK, BitstreamError, Header, read_container
+from rdbound.coding.decoded import OTHER_ARITHMETIC, finite, unless_lost
 from rdbound.coding.fine_boxes import WIDTH, FineBoxes
 from rdbound.coding.framed import in_frames
-from rdbound.coding.limits import MAX_PIXELS, check_pixels
+from rdbound.coding.limits import MAX_PIXELS, Limits, check_image
 from rdbound.coding.pixels import pop_levels, push_levels, read_levels, write_levels
 from rdbound.coding.range_coder import Reader, Writer
 from rdbound.coding.side import (
@@ -41,7 +43,7 @@ from rdbound.coding.stack import BitStack
 from rdbound.coding.tables import Tables
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
-from rdbound.models.base import Evidence, LatentModel, Sides, check_lmbda
+from rdbound.models.base import Evidence, LatentModel, Sides
 from rdbound.ops.pixels import PixelDistribution
 from rdbound.walk import latent_shapes
 
@@ -106,7 +108,9 @@ class LosslessBitsBack:
             raise ValueError("lossless bits-back needs a model that says a distribution of pixels")
         self.fingerprint = fingerprint(model, tables or {})
         self.lmbda_range = model.lmbda_range
-        self._model, self._max_pixels = nnx.clone(model), max_pixels
+        self._model = nnx.clone(model)
+        padded = partial(padded_shape, stride=model.stride)
+        self._limits = Limits(model.lmbda_range, padded, max_pixels)
         self._of = CompiledSides(model)
 
     def compress(self, image: np.ndarray, lmbda: float | None = None, side: bytes = b"",
@@ -125,10 +129,8 @@ class LosslessBitsBack:
         if evidence is not None:
             raise ValueError("bits-back infers from the image alone: it takes no refined evidence")
         check_image(image)
-        low, high = self.lmbda_range
-        rate = float(np.float32((low * high) ** 0.5 if lmbda is None else lmbda))
-        check_lmbda(rate, self.lmbda_range)
-        size = image.shape[0], image.shape[1]
+        rate, size = self._limits.lmbda(lmbda), (image.shape[0], image.shape[1])
+        self._limits.check_size(size)
         drawn = _Drawn(self._levels_of(size, rate), image)
         known = side_stack(side, drawn.levels.latents, drawn.draw)
         writer = Writer()
@@ -147,11 +149,8 @@ class LosslessBitsBack:
         if header.coder != self.code:
             raise BitstreamError(f"written by coder {header.coder}, not by {self.name!r}")
         size = header.height, header.width
-        try:
-            levels = self._levels_of(size, check_lmbda(header.lmbda, self.lmbda_range))
-        except (TypeError, ValueError) as error:
-            reason = str(error).splitlines()[0]
-            raise BitstreamError(f"not a stream to decode: {reason}") from None
+        with self._limits.met_by(header):
+            levels = self._levels_of(size, header.lmbda)
         length, filled = told_parameters(header)
         text, words = split(payload)
         reader = Reader(text)
@@ -167,7 +166,6 @@ class LosslessBitsBack:
 
     def _levels_of(self, size: tuple[int, int], lmbda: float) -> "_Levels":
         padded = padded_shape(*size, self._model.stride)
-        check_pixels(size, padded, self._max_pixels)
         shapes = latent_shapes(self._model, (*padded, 3))
         of = in_frames(self._model, self._of, padded)
         return _Levels(of, self._model.stride, jnp.float32(lmbda), tuple(map(tuple, shapes)))
