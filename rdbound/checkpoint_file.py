@@ -18,6 +18,7 @@ from safetensors.numpy import save_file
 from rdbound.coding.tables import Tables, pack, unpack
 from rdbound.models import make_model
 from rdbound.registry import checked_options
+from rdbound.writing import replacing
 
 __all__ = ["Contents", "naming", "read_contents", "write_contents"]
 
@@ -77,12 +78,13 @@ def read_contents(path: Path) -> Contents:
 
 
 def write_contents(path: Path, contents: Contents) -> None:
-    """Write a file that :func:`read_contents` reads."""
+    """Write a file that :func:`read_contents` reads; an older one stays until it is whole."""
     tensors = dict(contents.weights)
     for name, group in contents.tables.items():
         tensors[f"{_TABLE}{name}"], tensors[f"{_TABLE}{name}{_LENGTHS}"] = pack(group)
     path.parent.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, path, metadata={"rdbound": json.dumps(contents.spec)})
+    with replacing(path) as part:
+        save_file(tensors, part, metadata={"rdbound": json.dumps(contents.spec)})
 
 
 def _spec(text: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from flax import nnx
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
-from rdbound import checkpoint
+from rdbound import checkpoint, checkpoint_file
 from rdbound.coding import Codec
 from rdbound.distortion import MSSSIM, SquaredError
 from rdbound.fingerprint import flat_weights
@@ -337,6 +337,20 @@ def test_a_weight_that_is_not_finite_is_not_saved(tmp_path, value, dtype):
     with pytest.raises(ValueError, match=rf"weight decode\.kernel is not finite .*{dtype}"):
         checkpoint.save_checkpoint(tmp_path / "toy.safetensors", model, SPEC, dtype)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_disk_that_is_full_leaves_the_older_checkpoint(tmp_path, monkeypatch):
+    path = checkpoint.save_checkpoint(tmp_path / "toy.safetensors", Toy(), SPEC)
+    before = path.read_bytes()
+
+    def full(tensors, path, metadata):
+        path.write_bytes(b"half")
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(checkpoint_file, "save_file", full)
+    with pytest.raises(OSError, match="no space"):
+        checkpoint.save_checkpoint(path, Toy(), SPEC)
+    assert [file.read_bytes() for file in tmp_path.iterdir()] == [before]
 
 
 class Scaled(Toy):

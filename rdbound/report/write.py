@@ -7,6 +7,7 @@ from matplotlib.figure import Figure
 
 from rdbound.report.document import Document, Picture
 from rdbound.report.text import document_lines
+from rdbound.writing import write_text
 
 __all__ = ["save_figure", "save_pictures", "write_document"]
 
@@ -16,7 +17,7 @@ def write_document(document: Document, folder: Path) -> Path:
     save_pictures(document.pictures, folder)
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.md"
-    report.write_text("\n".join(document_lines(document)) + "\n")
+    write_text(report, "\n".join(document_lines(document)) + "\n")
     return report
 
 
