@@ -222,6 +222,16 @@ def methods_of(
     return tuple(m for m in _ALL if fits(m) and has(m) and wanted(m))
 
 
+def kind_of(name: str) -> str | None:
+    """The kind of a method; None for one that is not ours."""
+    return METHODS[name].kind if name in METHODS else None
+
+
+def form_of(name: str) -> str | None:
+    """``bound`` or ``codec``; None for what no model is judged by, and for what is not ours."""
+    return METHODS[name].form if name in METHODS else None
+
+
 def method_order(name: str) -> int:
     """The place of a method in tables and legends; unknown ones come last."""
     names = list(METHODS)

@@ -7,7 +7,27 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["read_json", "replacing", "write_json", "write_text"]
+__all__ = ["read_json", "refuse_overwriting", "replacing", "write_json", "write_text"]
+
+
+def refuse_overwriting(path: Path, force: bool | None, *inputs: Path) -> Path:
+    """``path``, where it may be written.
+
+    Args:
+      path: of a file.
+      force: whether an older one may be replaced; None where the command has no such option.
+      inputs: files that are read.
+
+    Raises ValueError where it is one of the ``inputs``, by whatever name, or an older file that
+    may not be replaced.
+    """
+    for source in inputs:
+        if path.exists() and source.exists() and path.samefile(source):
+            raise ValueError(f"{path} would replace {source}, which is read; give another name")
+    if path.exists() and not force:
+        option = " or --force" if force is False else ""
+        raise ValueError(f"{path} exists already; give another name{option}")
+    return path
 
 
 @contextmanager

@@ -222,7 +222,7 @@ def test_folders_and_several_files_go_to_a_folder_and_their_psnr_is_told(folder,
         (pictures / name).write_bytes((folder / "pictures" / "2.png").read_bytes())
     (pictures / "sub" / "c.png").write_text("no image")
     text = _fails(capsys, "compress", pictures, tmp_path / "out", *own)
-    assert "sub/c.png: not an image" in text
+    assert "sub/c.png: not a PNG, JPEG, WebP or TIFF image" in text
     assert "a.png" not in text
     streams = sorted(p.relative_to(tmp_path / "out") for p in (tmp_path / "out").rglob("*.rdb"))
     assert [str(p) for p in streams] == ["a.rdb", "sub/b.rdb"]
@@ -268,7 +268,7 @@ def test_a_dash_is_standard_input_and_output(folder, tmp_path, capfdbinary, monk
     np.testing.assert_array_equal(np.asarray(decoded), np.asarray(Image.open(tmp_path / "a.png")))
     feed(b"no image")
     assert main(["compress", "-", "-", *own]) == 2
-    assert b"error: -: not an image" in capfdbinary.readouterr().err
+    assert b"error: -: not a PNG" in capfdbinary.readouterr().err
 
 
 @pytest.mark.parametrize(("form", "coder", "code"), [("codec", "dithered", 1),
@@ -465,7 +465,7 @@ def test_a_model_that_cannot_be_saved_is_told_before_the_first_step(folder, tmp_
 def test_mistakes_about_files(folder, tmp_path, capsys):
     (tmp_path / "text.png").write_text("hello")
     text = _fails(capsys, "compress", tmp_path / "text.png", tmp_path / "a.rdb")
-    assert "text.png: not an image" in text
+    assert "text.png: not a PNG, JPEG, WebP or TIFF image" in text
     assert "no checkpoint nowhere" in _fails(
         capsys,
         "compress",
@@ -607,7 +607,8 @@ def test_bd_rate_of_one_codec_against_another(tmp_path, capsys):
     assert "codec-coded, kodak: +0.00 %" in told[1]
     assert told[2] == str(plot)
     assert plot.read_text().count("c codec-coded") == 3
-    assert "exists already" in _fails(capsys, "bd-rate", of[0], "--anchor", of[1], "--plot", plot)
+    text = _fails(capsys, "bd-rate", of[0], "--anchor", of[1], "--plot", plot)
+    assert "exists already; give another name or --force" in text
     whole = str(tmp_path / "rd.csv")
     assert "one curve is the anchor" in _fails(capsys, "bd-rate", of[0], "--anchor", whole)
     text = _fails(capsys, "bd-rate", of[0], "--anchor", f"{whole}:mine")
@@ -650,7 +651,7 @@ def test_bd_rate_of_means_needs_to_know_over_how_many_images(tmp_path, capsys):
     with pytest.raises(SystemExit) as exit_:
         main(["bd-rate", str(mine), "--images", "0"])
     assert exit_.value.code == 2
-    assert "'0' is no number of images" in capsys.readouterr().err
+    assert "'0' is not a whole number from 1" in capsys.readouterr().err
 
 
 def test_listings(capsys):
@@ -739,5 +740,6 @@ def test_shipped_configs_are_listed_and_copied(tmp_path, monkeypatch, capsys):
     assert len(out.splitlines()) == len(list((ROOT / "configs").rglob("*.yaml")))
     assert main(["configs", "kodak"]) == 0
     assert (tmp_path / "kodak.yaml").read_bytes() == (ROOT / "configs/kodak.yaml").read_bytes()
-    assert "exists already" in _fails(capsys, "configs", "kodak")
+    text = _fails(capsys, "configs", "kodak")
+    assert "kodak.yaml exists already; give another name\n" in text, "it has no --force"
     assert "choose one of" in _fails(capsys, "configs", "nothing")

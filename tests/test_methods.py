@@ -2,7 +2,7 @@ import pytest
 
 from rdbound.channels import CHANNELS
 from rdbound.coding import CODERS
-from rdbound.methods import METHODS, method_order, methods_of
+from rdbound.methods import METHODS, form_of, kind_of, method_order, methods_of
 from rdbound.objective import DECODERS
 
 ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prior-scaled",
@@ -20,6 +20,9 @@ def test_names_are_unique_and_in_the_tables_order():
     assert all(method.name == name for name, method in METHODS.items())
     assert [method_order(name) for name in ORDER] == list(range(26))
     assert method_order("somebody-else's") == 26, "unknown ones come last"
+    assert kind_of("floor") == "floor"
+    assert (kind_of("codec-coded"), form_of("codec-coded")) == ("coded", "codec")
+    assert (kind_of("somebody-else's"), form_of("somebody-else's")) == (None, None)
 
 
 @pytest.mark.parametrize("method", METHODS.values(), ids=lambda m: m.name)

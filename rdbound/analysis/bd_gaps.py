@@ -10,29 +10,11 @@ from dataclasses import replace
 from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.best import Best, Key
 from rdbound.analysis.curves import from_rows
-from rdbound.analysis.gaps import BESIDE, Chain
-from rdbound.methods import METHODS
+from rdbound.analysis.gaps import BEST, Chain, links
+from rdbound.methods import form_of
 from rdbound.tables.rd import Row
 
 __all__ = ["bd_gaps"]
-
-_BEST = "best known"
-
-
-def _steps(real: str) -> dict[str, tuple[str, str]]:
-    """The curve below each gap, which is the anchor of its BD-rate, and the one above.
-
-    ``real`` is the 8-bit curve itself where the rounding of the output is not told apart.
-    """
-    return {
-        "asymptotic": ("codec-ideal", "codec-coded"),
-        "amortization": ("codec-refined-ideal", "codec-ideal"),
-        "output-rounding": (real, "codec-refined-ideal"),
-        "digitization": ("bound-refined", real),
-        "modeling": (_BEST, "bound-refined"),
-        "total": (_BEST, "codec-coded"),
-        **{gap: (lower, upper) for gap, (upper, lower) in BESIDE.items()},
-    }
 
 
 def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, BDRate | str]:
@@ -51,14 +33,14 @@ def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, 
     A sentence in the place of a value says why two curves have none: where they are not
     of the same images at every λ, or :func:`rdbound.analysis.bd_rate.compare` refuses them.
     """
-    known = {_BEST: _best_rows(rows, of.best)}
-    for name in {name for step in _steps(of.real).values() for name in step} - {_BEST}:
-        model = of.bound if METHODS[name].form == "bound" else of.codec
+    known = {BEST: _best_rows(rows, of.best)}
+    for name in {name for link in links(of.real).values() for name in link} - {BEST}:
+        model = of.bound if form_of(name) == "bound" else of.codec
         known[name] = [r for r in rows if (r.method, r.model) == (name, model)]
     return {
         gap: _value(known[lower], known[upper], method)
-        for gap, (lower, upper) in _steps(of.real).items()
-        if lower != upper and known[upper] and known[lower]
+        for gap, (upper, lower) in links(of.real).items()
+        if known[upper] and known[lower]
     }
 
 
@@ -73,9 +55,9 @@ def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | 
 
 def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
     """The best points as rows of a method of their own."""
-    first = rows[0]
+    first, (model, method) = rows[0], BEST.split()
     return [
-        replace(first, dataset=dataset, image=image, lmbda=lmbda, model=_BEST[0], method=_BEST,
+        replace(first, dataset=dataset, image=image, lmbda=lmbda, model=model, method=method,
                 bpp=point.bpp, mse=point.mse, psnr=point.psnr, J=J)
         for (dataset, lmbda, image), (J, point) in best.items()
     ]  # fmt: skip

@@ -23,7 +23,7 @@ from typing import NamedTuple
 
 from rdbound import reference
 from rdbound.analysis.images import bare_names
-from rdbound.methods import METHODS
+from rdbound.methods import kind_of
 from rdbound.tables.rd import Row, is_squared
 
 __all__ = ["EXACT", "Best", "Key", "KnownPoint", "best_known"]
@@ -59,10 +59,10 @@ def best_known(rows: Sequence[Row], wanted: Iterable[Key], squared: bool) -> dic
       wanted: where.
       squared: whether gaps are in MSE.
     """
-    exact = {(r.dataset, r.lmbda): r for r in rows if _kind(r) == "exact"}
+    exact = {(r.dataset, r.lmbda): r for r in rows if kind_of(r.method) == "exact"}
     of_image: dict[tuple[str, str], list[Row]] = {}
     for row in rows:
-        if _kind(row) in _ACHIEVABLE:
+        if kind_of(row.method) in _ACHIEVABLE:
             of_image.setdefault((row.dataset, row.image), []).append(row)
     asked: dict[tuple[str, str], list[float]] = {}
     for dataset, lmbda, image in wanted:
@@ -130,10 +130,6 @@ def _is_below(middle: KnownPoint, left: KnownPoint, right: KnownPoint) -> bool:
     """Whether ``middle`` lies below the chord of its neighbours."""
     chord = (right.bpp - left.bpp) * (middle.mse - left.mse)
     return (middle.bpp - left.bpp) * (right.mse - left.mse) < chord
-
-
-def _kind(row: Row) -> str | None:
-    return METHODS[row.method].kind if row.method in METHODS else None
 
 
 def _point(row: Row, who: str = "") -> KnownPoint:

@@ -8,7 +8,7 @@ import numpy as np
 
 from rdbound import reference
 from rdbound.analysis.images import bare_names, check_images
-from rdbound.methods import METHODS
+from rdbound.methods import kind_of
 from rdbound.tables.plain import read_plain
 from rdbound.tables.rd import Row, read_table
 from rdbound.tables.rows import read_header
@@ -17,10 +17,10 @@ __all__ = [
     "QUALITIES",
     "ImageCurves",
     "Points",
+    "anchor_on",
     "called",
     "from_reference",
     "from_rows",
-    "is_anchor",
     "mean_curve",
     "named_anchor",
     "named_curves",
@@ -96,7 +96,7 @@ def from_rows(rows: Sequence[Row], metric: str = "psnr") -> dict[tuple[str, str,
     names = bare_names(row.image for row in rows)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in rows:
-        if row.method not in METHODS or METHODS[row.method].kind != "floor":
+        if kind_of(row.method) != "floor":
             groups.setdefault((row.dataset, row.model, row.method), []).append(row)
     return {key: _curve(key, group, names, metric) for key, group in groups.items()}
 
@@ -185,9 +185,18 @@ def named_anchor(name: str, dataset: str, metric: str = "psnr") -> ImageCurves:
     return anchors[0]
 
 
-def is_anchor(name: str, dataset: str) -> bool:
-    """Whether an anchor has points on a data set: a file has, a published curve of it has."""
-    return ".csv" in name or any(key[:2] == (dataset, name) for key in reference.curves())
+def anchor_on(name: str, dataset: str) -> ImageCurves | None:
+    """An anchor as :func:`named_anchor`, or None where it is published on other data sets only.
+
+    Raises ValueError as it does, and for a name under which nothing is published.
+    """
+    published = {dataset for dataset, method, _ in reference.curves() if method == name}
+    if ".csv" in name or dataset in published:
+        return named_anchor(name, dataset)
+    if not published:
+        known = ", ".join(sorted({method for _, method, _ in reference.curves()}))
+        raise ValueError(f"no reference {name!r}: choose a CSV, TABLE.csv:METHOD or one of {known}")
+    return None
 
 
 def read_curves(

@@ -34,11 +34,22 @@ import numpy as np
 from rdbound.analysis.best import Best, Key, best_known
 from rdbound.analysis.images import check_images
 from rdbound.analysis.interval import interval
-from rdbound.methods import METHODS
+from rdbound.methods import form_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row, check_unique, is_squared
 
-__all__ = ["BESIDE", "GAPS", "PARTS", "Chain", "chain", "gaps", "has_chain", "pair"]
+__all__ = [
+    "BESIDE",
+    "BEST",
+    "GAPS",
+    "PARTS",
+    "Chain",
+    "chain",
+    "gaps",
+    "has_chain",
+    "links",
+    "pair",
+]
 
 PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
 BESIDE = {
@@ -51,11 +62,25 @@ BESIDE = {
 GAPS = (*PARTS, "total", *BESIDE)
 _NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
 _REAL = "codec-refined-real"
+BEST = "best known"
+"""What stands for the model and the method of J_best."""
 
 
-def _form(row: Row) -> str | None:
-    """``bound``, ``codec``, or None for what no model of the pair is judged by."""
-    return METHODS[row.method].form if row.method in METHODS else None
+def links(real: str = _REAL) -> dict[str, tuple[str, str]]:
+    """Each gap as the method above it and the one below, in order.
+
+    ``real`` is the method before the codec's output is rounded to 8 bits; where that is
+    ``codec-refined-ideal`` the rounding is not told apart, and no gap.
+    """
+    chained = {
+        "asymptotic": ("codec-coded", "codec-ideal"),
+        "amortization": ("codec-ideal", "codec-refined-ideal"),
+        "output-rounding": ("codec-refined-ideal", real),
+        "digitization": (real, "bound-refined"),
+        "modeling": ("bound-refined", BEST),
+        "total": ("codec-coded", BEST),
+    }
+    return {gap: link for gap, link in (chained | BESIDE).items() if link[0] != link[1]}
 
 
 def pair(
@@ -70,7 +95,7 @@ def pair(
 
 
 def _model(rows: Sequence[Row], form: str, name: str | None) -> str:
-    known = sorted({r.model for r in rows if _form(r) == form})
+    known = sorted({r.model for r in rows if form_of(r.method) == form})
     if name is None and len(known) == 1:
         return known[0]
     if name is None or name not in known:
@@ -168,7 +193,7 @@ def _in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
     """
     models, squared = {"bound": bound, "codec": codec}, dict[str, bool]()
     for row in rows:
-        form = _form(row) or ""
+        form = form_of(row.method) or ""
         if row.mse > 0 and row.model == models.get(form):
             squared[form] = squared.get(form, False) or is_squared(row)
     if len(set(squared.values())) > 1:
@@ -185,27 +210,17 @@ def _J_by_method(rows: Sequence[Row], bound: str, codec: str) -> dict[Key, dict[
     models = {"bound": bound, "codec": codec}
     out: dict[Key, dict[str, float]] = {}
     for row in rows:
-        if row.model == models.get(_form(row) or ""):
+        if row.model == models.get(form_of(row.method) or ""):
             out.setdefault((row.dataset, row.lmbda, row.image), {})[row.method] = row.J
     return out
 
 
 def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, float]:
-    """The gaps of one image, in order; where ``real`` is the 8-bit method, rounding is none."""
-    out = {
-        "asymptotic": J["codec-coded"] - J["codec-ideal"],
-        "amortization": J["codec-ideal"] - J["codec-refined-ideal"],
-        "output-rounding": J["codec-refined-ideal"] - J[real],
-        "digitization": J[real] - J["bound-refined"],
-        "modeling": J["bound-refined"] - best,
-        "total": J["codec-coded"] - best,
-    }
-    if real != _REAL:
-        del out["output-rounding"]
+    """The gaps of one image, in order; ``real`` as of :func:`links`."""
+    known = {**J, BEST: best}
+    out = {gap: known[upper] - known[lower] for gap, (upper, lower) in links(real).items()
+           if {upper, lower} <= known.keys()}  # fmt: skip
     assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
-    for gap, (upper, lower) in BESIDE.items():
-        if {upper, lower} <= J.keys():
-            out[gap] = J[upper] - J[lower]
     return out
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from rdbound.commands.cost import cost_of
 from rdbound.commands.settings import add_device
-from rdbound.commands.shared import Command, add_anchor, add_lmbda, add_method, add_model, count
+from rdbound.commands.shared import Command, add_anchor, add_lmbda, add_method, add_model, at_least
 
 __all__ = ["add_analysing"]
 
@@ -39,7 +39,7 @@ def add_analysing(command: Command) -> None:
     sub.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .pdf or .svg")
     sub.add_argument("--force", action="store_true", help="overwrite the drawing")
     sub.add_argument("--dataset", default="kodak", help="default: kodak")
-    sub.add_argument("--images", type=count, metavar="N",
+    sub.add_argument("--images", type=at_least(1), metavar="N",
                      help="over how many images a CSV of means is")  # fmt: skip
     sub.add_argument("--unequal-means", action="store_true",
                      help="compare means over different, or unknown, images")  # fmt: skip
@@ -59,14 +59,14 @@ def add_analysing(command: Command) -> None:
     sub.add_argument("--settings", nargs="+", type=float, metavar="N",
                      help="of quality, of --encoder or of one --codec")  # fmt: skip
     sub.add_argument("--output", required=True, help="folder for rd.csv and its report")
-    sub.add_argument("--count", type=count, metavar="N", help="of the images; default: all")
-    sub.add_argument("--jobs", type=count, metavar="N", help="at once; default: one a core")
+    sub.add_argument("--count", type=at_least(1), metavar="N", help="of the images; default: all")
+    sub.add_argument("--jobs", type=at_least(1), metavar="N", help="at once; default: one a core")
     add_anchor(sub)
     sub = command("channels", _channels, "what a bound's channels are used for")
     sub.add_argument("checkpoint", help="file or name, of a bound of images")
     sub.add_argument("images", help="folder of photographs, or bundled")
     sub.add_argument("--output", required=True, help="folder for the report and its figures")
-    sub.add_argument("--count", type=count, default=6, metavar="N",
+    sub.add_argument("--count", type=at_least(1), default=6, metavar="N",
                      help="of the photographs; default: 6")  # fmt: skip
     add_lmbda(sub, "trade-off; default: middle of the model's range")
     add_model(sub)
@@ -105,13 +105,13 @@ def _gaps(arguments) -> None:
     from rdbound.report.ladder import ladder_section
     from rdbound.report.text import section_lines
     from rdbound.report.write import save_pictures
-    from rdbound.stages.files import refuse_overwriting
     from rdbound.stages.progress import warn
     from rdbound.tables.gaps import Gap, write_gaps
     from rdbound.tables.rd import read_table
+    from rdbound.writing import refuse_overwriting
 
     folder = Path(arguments.output)
-    refuse_overwriting(folder / "gaps.csv", force=False)
+    refuse_overwriting(folder / "gaps.csv", force=None)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
     sections: list[Section] = []
     found: list[Gap] = []
@@ -135,11 +135,11 @@ def _scaling(arguments) -> None:
     from rdbound.report.scaling import scaling_report
     from rdbound.report.text import document_lines
     from rdbound.report.write import write_document
-    from rdbound.stages.files import refuse_overwriting
     from rdbound.tables.rd import read_table
+    from rdbound.writing import refuse_overwriting
 
     folder = Path(arguments.output)
-    refuse_overwriting(folder / "report.md", force=False)
+    refuse_overwriting(folder / "report.md", force=None)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
     if not rows:
         raise ValueError(f"{', '.join(arguments.tables)}: no rows")
@@ -161,7 +161,7 @@ def _bd_rate(arguments) -> None:
     from rdbound.analysis.bd_rate import compare
     from rdbound.analysis.curves import QUALITIES, named_anchor, named_curves
     from rdbound.report.curves_figure import curves_figure
-    from rdbound.stages.files import refuse_overwriting
+    from rdbound.writing import refuse_overwriting
 
     metric = arguments.metric
     anchor = named_anchor(arguments.anchor, arguments.dataset, metric)
@@ -194,9 +194,9 @@ def _codecs(arguments) -> None:
 
 def _channels(arguments) -> None:
     from rdbound.stages.channels import channels_run
-    from rdbound.stages.files import refuse_overwriting
+    from rdbound.writing import refuse_overwriting
 
     folder = Path(arguments.output)
-    refuse_overwriting(folder / "report.md", force=False)
+    refuse_overwriting(folder / "report.md", force=None)
     channels_run(arguments.checkpoint, arguments.images, folder, arguments.count, print,
                  arguments.lmbda, arguments.model)  # fmt: skip

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from rdbound.commands.settings import add_device
-from rdbound.commands.shared import Command, add_lmbda, add_model, count
+from rdbound.commands.shared import Command, add_lmbda, add_model, at_least
 from rdbound.zoo import CODEC
 
 __all__ = ["add_coding"]
@@ -34,7 +34,7 @@ def add_coding(command: Command) -> None:
     sub.add_argument("checkpoint", help="file or name, of a bound of images")
     sub.add_argument("images", help="folder of photographs, other ones than are evaluated on")
     sub.add_argument("output", help=".safetensors file")
-    sub.add_argument("--count", type=count, default=64, metavar="N",
+    sub.add_argument("--count", type=at_least(1), default=64, metavar="N",
                      help="of the photographs; default: 64")  # fmt: skip
     add_lmbda(sub, "trade-offs; default: four of its range", nargs="+")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
@@ -47,16 +47,18 @@ def _add_files(sub) -> None:
     sub.add_argument("output", help="file, - for standard output, or a folder for several")
     sub.add_argument("--checkpoint", default=CODEC, help=f"file or name; default: {CODEC}")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
-    sub.add_argument("--max-pixels", type=int, metavar="N", help="of an image with its padding")
+    sub.add_argument(
+        "--max-pixels", type=at_least(1), metavar="N", help="of an image with its padding"
+    )
     add_model(sub)
     add_device(sub)
 
 
 def _compress(arguments) -> None:
-    from rdbound.stages.check import read_options
+    from rdbound.config.parse import parse_pairs
     from rdbound.stages.files import compress_files
 
-    options = read_options(arguments.coder_option)
+    options = parse_pairs(arguments.coder_option, "--coder-option", "seed=1")
     if arguments.penalty is not None:
         options["penalty"] = arguments.penalty
     compress_files(*_files(arguments), lmbda=arguments.lmbda, coder=arguments.coder,
@@ -99,7 +101,7 @@ def _files(arguments) -> tuple[Any, Any, Any, Any]:
 def _calibrate(arguments) -> None:
     from rdbound.checkpoint import resolve
     from rdbound.stages.calibrate import calibrate_file
-    from rdbound.stages.files import refuse_overwriting
+    from rdbound.writing import refuse_overwriting
 
     source = resolve(arguments.checkpoint)
     target = refuse_overwriting(Path(arguments.output), arguments.force, source)

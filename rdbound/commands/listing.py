@@ -6,7 +6,7 @@ import sys
 
 from rdbound.commands.cost import cost_of
 from rdbound.commands.settings import add_device
-from rdbound.commands.shared import Command, add_lmbda
+from rdbound.commands.shared import Command, add_lmbda, at_least
 
 __all__ = ["add_listing"]
 
@@ -32,15 +32,18 @@ def _add_check(sub: argparse.ArgumentParser) -> None:
     sub.add_argument(
         "--distortion", default="squared-error", help="name or package.module:function"
     )
-    sub.add_argument("--dimension", type=int, help="of vectors, where the model does not say it")
+    sub.add_argument(
+        "--dimension", type=at_least(1), help="of vectors, where the model does not say it"
+    )
     add_device(sub)
 
 
 def _check_model(arguments) -> None:
-    from rdbound.stages.check import check_run, read_options
+    from rdbound.config.parse import parse_pairs
+    from rdbound.stages.check import check_run
 
     forms = ("bound", "codec") if arguments.form is None else (arguments.form,)
-    options = read_options(arguments.option)
+    options = parse_pairs(arguments.option, "--option", "width=64")
     check_run(arguments.model, forms, arguments.lmbda, options, arguments.distortion,
               arguments.dimension, print)  # fmt: skip
 
@@ -71,7 +74,7 @@ def _configs(arguments) -> None:
 
     from rdbound.config.shipped import described, shipped
     from rdbound.registry import find
-    from rdbound.stages.files import refuse_overwriting
+    from rdbound.writing import refuse_overwriting
 
     known = shipped()
     if arguments.name is None:
@@ -79,7 +82,7 @@ def _configs(arguments) -> None:
             print(f"{name:32}{described(file)}")
         return
     file = find("config", known, arguments.name.removesuffix(".yaml"))
-    target = refuse_overwriting(Path(arguments.output or file.name), force=False)
+    target = refuse_overwriting(Path(arguments.output or file.name), force=None)
     target.write_bytes(file.read_bytes())
     print(target)
 

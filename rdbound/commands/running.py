@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from rdbound.commands.settings import add_device
-from rdbound.commands.shared import Command, add_lmbda, add_model, count
+from rdbound.commands.shared import Command, add_lmbda, add_model, at_least
 
 __all__ = ["add_running"]
 
@@ -55,10 +55,12 @@ def _add_engine(sub) -> None:
     sub.add_argument("--engine", default="serial", choices=("serial", "local", "slurm"),
                      help="cells of a sweep, or shares of an evaluation: one after another, by "
                      "--jobs processes, or as an array of Slurm's; default: serial")  # fmt: skip
-    sub.add_argument("--jobs", type=count, default=2, metavar="N", help="at once; default: 2")
+    sub.add_argument("--jobs", type=at_least(1), default=2, metavar="N", help="at once; default: 2")
     sub.add_argument("--partition", help="of Slurm")
-    sub.add_argument("--gpus", type=int, default=0, metavar="N", help="of a job; default: 0")
-    sub.add_argument("--time", type=count, default=1440, metavar="MINUTES",
+    sub.add_argument(
+        "--gpus", type=at_least(0), default=0, metavar="N", help="of a job; default: 0"
+    )
+    sub.add_argument("--time", type=at_least(1), default=1440, metavar="MINUTES",
                      help="of a job, which then goes on in another; default: 1440")  # fmt: skip
 
 
@@ -67,8 +69,8 @@ def _add_hosts(sub) -> None:
     sub.add_argument("--coordinator", metavar="HOST:PORT",
                      help="of the first of several processes that train one model together, each "
                      "started by this command; auto: as Slurm's environment says")  # fmt: skip
-    sub.add_argument("--processes", type=count, metavar="N", help="of them")
-    sub.add_argument("--process", type=int, metavar="K", help="this one, from 0")
+    sub.add_argument("--processes", type=at_least(1), metavar="N", help="of them")
+    sub.add_argument("--process", type=at_least(0), metavar="K", help="this one, from 0")
 
 
 def _status(arguments) -> None:
@@ -139,7 +141,7 @@ def _runner(arguments, kind: str, folder: Path):
 
 def _export(arguments) -> None:
     from rdbound.stages.export import export_run
-    from rdbound.stages.files import refuse_overwriting
+    from rdbound.writing import refuse_overwriting
 
     target = refuse_overwriting(Path(arguments.output), arguments.force)
     step = export_run(Path(arguments.folder), target, arguments.model)
@@ -148,7 +150,7 @@ def _export(arguments) -> None:
 
 def _import(arguments) -> None:
     from rdbound.stages.compressai import import_compressai
-    from rdbound.stages.files import refuse_overwriting
+    from rdbound.writing import refuse_overwriting
 
     source = Path(arguments.file)
     target = refuse_overwriting(Path(arguments.output), arguments.force, source)

@@ -4,7 +4,7 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
-__all__ = ["Command", "add_anchor", "add_lmbda", "add_method", "add_model", "count"]
+__all__ = ["Command", "add_anchor", "add_lmbda", "add_method", "add_model", "at_least"]
 
 Command = Callable[[str, Callable[[Any], int | None], str], argparse.ArgumentParser]
 """(name, what runs it, one line) → the parser of a new command."""
@@ -28,11 +28,15 @@ def add_lmbda(sub: argparse.ArgumentParser, text: str, **more: Any) -> None:
     sub.add_argument("--lmbda", "--lambda", dest="lmbda", type=float, help=text, **more)
 
 
-def count(text: str) -> int:
-    """A number of images."""
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of images")
-    return int(text)
+def at_least(least: int) -> Callable[[str], int]:
+    """What reads a whole number that is not below ``least``."""
+
+    def number(text: str) -> int:
+        if not text.isdecimal() or int(text) < least:
+            raise argparse.ArgumentTypeError(f"{text!r} is not a whole number from {least}")
+        return int(text)
+
+    return number
 
 
 def add_model(sub: argparse.ArgumentParser) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from rdbound.config.parse import parse
+from rdbound.config.parse import parse, parse_pair
 from rdbound.config.schema import Config
 
 __all__ = ["ConfigError", "assign", "load_config", "override", "read_yaml", "validated"]
@@ -76,14 +76,13 @@ def override(raw: dict, text: str) -> None:
 
     Raises :class:`ConfigError` for what is no override, or where a key on the way is a value.
     """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ConfigError(
-            f"override {text!r}: expected key=value, such as training.options.steps=100"
-        )
     try:
-        assign(raw, key, parse(value))
+        key, value = parse_pair(text, "override", "training.options.steps=100")
     except ValueError as error:
+        raise ConfigError(str(error)) from None
+    try:
+        assign(raw, key, value)
+    except ConfigError as error:
         raise ConfigError(f"override {key}: {error}") from None
 
 

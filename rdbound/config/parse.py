@@ -1,11 +1,11 @@
 """YAML into plain values, within limits: whatever a file holds ends in a value or in one line."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Iterable
 from typing import Any
 
 import yaml
 
-__all__ = ["MOST_VALUES", "parse"]
+__all__ = ["MOST_VALUES", "parse", "parse_pair", "parse_pairs"]
 
 MOST_VALUES = 100_000
 """Values in a file, those that aliases repeat counted each time."""
@@ -65,6 +65,36 @@ def parse(text: str) -> Any:
     if size > MOST_VALUES:
         raise ValueError(f"its aliases make {size:.2g} values of it; {MOST_VALUES:,} are allowed")
     return value
+
+
+def parse_pair(text: str, what: str, example: str) -> tuple[str, Any]:
+    """``key=value``, the value in YAML.
+
+    Args:
+      text: of the pair.
+      what: it is, for messages.
+      example: of what is expected.
+
+    Raises ValueError, naming the key, for what is none, and as :func:`parse`.
+    """
+    key, equals, value = text.partition("=")
+    if not equals or not key:
+        raise ValueError(f"{what} {text!r}: expected key=value, such as {example}")
+    try:
+        return key, parse(value)
+    except ValueError as error:
+        raise ValueError(f"{what} {key}: {error}") from None
+
+
+def parse_pairs(texts: Iterable[str], what: str, example: str) -> dict[str, Any]:
+    """Several of :func:`parse_pair`; raises ValueError for a key that is given twice, too."""
+    found: dict[str, Any] = {}
+    for text in texts:
+        key, value = parse_pair(text, what, example)
+        if key in found:
+            raise ValueError(f"{what} {key}: given twice")
+        found[key] = value
+    return found
 
 
 def _size(value: Any, known: dict[int, int]) -> int:

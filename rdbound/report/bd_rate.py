@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import ImageCurves, from_rows, is_anchor, named_anchor
+from rdbound.analysis.curves import ImageCurves, anchor_on, from_rows
 from rdbound.report.document import Section, Table
 from rdbound.tables.rd import Row
 
@@ -15,16 +15,16 @@ def bd_rate_sections(
 ) -> tuple[Section, ...]:
     """A section with every curve of a table against an anchor, published or of a file.
 
-    None where the anchor is not known on the data set; a cell says why where a curve has
+    None where the anchor is published on other data sets; a cell says why where a curve has
     no BD-rate. Raises ValueError for rows of several data sets, and as
-    :func:`rdbound.analysis.curves.named_anchor` and ``from_rows`` there.
+    :func:`rdbound.analysis.curves.anchor_on` and ``from_rows`` there.
     """
     datasets = sorted({r.dataset for r in rows})
     if len(datasets) != 1:
         raise ValueError(f"BD-rates are of one data set, not of {', '.join(datasets) or 'none'}")
-    if not is_anchor(anchor, datasets[0]):
+    base = anchor_on(anchor, datasets[0])
+    if base is None:
         return ()
-    base = named_anchor(anchor, datasets[0])
     body = tuple(
         (name, model, bd_rate_cell(base, curve, method))
         for (_, model, name), curve in from_rows(rows).items()

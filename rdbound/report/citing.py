@@ -1,15 +1,16 @@
 """What a paper needs of a run: one sentence with its bound, and whom to cite for what was used."""
 
+import math
 from collections.abc import Iterable, Iterator, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
 from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import ImageCurves, from_rows, is_anchor, named_anchor
-from rdbound.methods import METHODS
+from rdbound.analysis.curves import ImageCurves, anchor_on, from_rows
+from rdbound.methods import METHODS, kind_of
 from rdbound.report.latex import escaped
-from rdbound.report.words import words_of
+from rdbound.report.words import distortion_words, words_of
 from rdbound.tables.rd import Row
 
 __all__ = ["Citing", "bibliography", "citing", "cited_keys"]
@@ -50,7 +51,7 @@ class Citing(NamedTuple):
 def citing(rows: Sequence[Row], anchor: str) -> Citing:
     """The sentences and entries of the rows of one data set, with BD-rates against ``anchor``.
 
-    Raises ValueError as :func:`rdbound.analysis.curves.named_anchor`.
+    Raises ValueError as :func:`rdbound.analysis.curves.anchor_on`.
     """
     keys = cited_keys(rows, anchor)
     return Citing(tuple(_sentences(rows, anchor)), keys, bibliography(keys))
@@ -74,7 +75,7 @@ def cited_keys(rows: Sequence[Row], anchor: str) -> tuple[str, ...]:
     if any(r.ms_ssim is not None for r in rows):
         keys.append("wang2003msssim")
     dataset = rows[0].dataset if rows else ""
-    if rows and is_anchor(anchor, dataset):
+    if rows and anchor_on(anchor, dataset) is not None:
         keys += ["bjontegaard2001", *(["bross2021vvc"] if anchor.startswith("vtm") else [])]
     keys += ["kodak"] if dataset == "kodak" else []
     return tuple(dict.fromkeys(keys))
@@ -96,8 +97,7 @@ def _entries() -> dict[str, str]:
 
 
 def _sentences(rows: Sequence[Row], anchor: str) -> Iterator[str]:
-    known = bool(rows) and is_anchor(anchor, rows[0].dataset)
-    base = named_anchor(anchor, rows[0].dataset) if known else None
+    base = anchor_on(anchor, rows[0].dataset) if rows else None
     curves = from_rows(rows)
     for model in dict.fromkeys(row.model for row in rows):
         for method in _said(model, {name for _, m, name in curves if m == model}):
@@ -108,7 +108,7 @@ def _sentences(rows: Sequence[Row], anchor: str) -> Iterator[str]:
 def _said(model: str, methods: set[str]) -> Iterator[str]:
     """The tightest bound of a model, and its bytes: refined where they were refined."""
     bounds = [name for name in _BOUNDS if name in methods]
-    coded = sorted((m for m in methods if m in METHODS and METHODS[m].kind == "coded"),
+    coded = sorted((m for m in methods if kind_of(m) == "coded"),
                    key=lambda name: (METHODS[name].through is None, name))  # fmt: skip
     yield from [*bounds[:1], *coded[:1]]
 
@@ -122,7 +122,7 @@ def _reached(base: ImageCurves | None, curve: ImageCurves, rows: Sequence[Row]) 
         value = compare(base, curve)
     except ValueError:
         points = (f"{p[0]:.4f} at {p[1]:.2f}\\,dB" for p in _means(rows))
-        return f"lies at mean rates of {', '.join(points)} PSNR"
+        return f"lies at mean rates of {', '.join(points)} PSNR of the mean MSE"
     percent = f"${value.value:+.1f}\\,\\%$"
     if value.interval is not None:
         low, high = value.interval
@@ -132,10 +132,17 @@ def _reached(base: ImageCurves | None, curve: ImageCurves, rows: Sequence[Row]) 
 
 
 def _means(rows: Sequence[Row]) -> Iterator[tuple[float, float]]:
-    """Of rate and PSNR, by λ."""
+    """The mean rate, and the PSNR of the mean MSE, by λ.
+
+    A point of means over images lies above R(D) for the mean MSE. The mean of PSNRs, which is
+    higher, would be no point of an upper bound.
+    """
+    peak = 255.0 if words_of(row.image for row in rows).unit == "pixel" else 1.0
     for lmbda in sorted({row.lmbda for row in rows}):
         own = [row for row in rows if row.lmbda == lmbda]
-        yield sum(r.bpp for r in own) / len(own), sum(r.psnr for r in own) / len(own)
+        mse = sum(r.mse for r in own) / len(own)
+        quality = 10 * math.log10(peak**2 / mse) if mse else math.inf
+        yield sum(r.bpp for r in own) / len(own), quality
 
 
 def _sentence(rows: Sequence[Row], reached: str) -> str:
@@ -143,17 +150,19 @@ def _sentence(rows: Sequence[Row], reached: str) -> str:
     lmbdas = sorted({row.lmbda for row in rows})
     span = f"{lmbdas[0]:.4g} to {lmbdas[-1]:.4g}"
     count = len({row.image for row in rows})
-    if METHODS[first.method].kind == "bound":
+    if kind_of(first.method) == "bound":
         what = "an upper bound on the rate--distortion function"
-        how = "analytic KL rates of Gaussian posteriors, real-valued reconstructions"
+        how = "rates are relative entropies of posteriors to priors, reconstructions real-valued"
     else:
         what = "the rate of coded files"
-        how = "sizes of whole files, 8-bit reconstructions"
+        whole = "bits-back" not in first.method
+        how = "sizes of whole files" if whole else "sizes of files less what rides along"
+        how += ", 8-bit reconstructions" if words.unit == "pixel" else ""
     steps = f" after {first.steps} steps of optimization per {words.item}" if first.steps else ""
     return (
         f"On {words.counted(count)} of {escaped(first.dataset)}, {what} by "
         f"{escaped(first.model)}{steps} {reached}, for $\\lambda$ "
         f"{f'from {span}' if len(lmbdas) > 1 else f'= {lmbdas[0]:.4g}'} in "
         f"$R + \\lambda D$ with $R$ in bits per "
-        f"{words.unit} and $D$ the mean squared error on 0--255 ({how})."
+        f"{words.unit} and $D$ {distortion_words(rows)} ({how})."
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
-from rdbound.analysis.curves import from_reference, from_rows, is_anchor, named_anchor
+from rdbound.analysis.curves import anchor_on, from_reference, from_rows
 from rdbound.reference import curves, find_curve
 from rdbound.report.bd_rate import bd_rate_cell
 from rdbound.report.document import Document, Note, Picture, Section, Table
@@ -25,7 +25,7 @@ def external_report(rows: Sequence[Row], told: Mapping[str, str], anchor: str) -
     Args:
       rows: of the method ``external-coded``.
       told: what the codecs are, in words, by name.
-      anchor: as of :func:`rdbound.analysis.curves.named_anchor`; left out where the data set
+      anchor: as of :func:`rdbound.analysis.curves.anchor_on`; left out where the data set
         lacks it.
 
     Raises ValueError for no rows.
@@ -45,9 +45,9 @@ def external_report(rows: Sequence[Row], told: Mapping[str, str], anchor: str) -
 def _against(rows: Sequence[Row], anchor: str) -> tuple[Section, ...]:
     """BD-rates against the anchor and the published curves of the same names, where there are."""
     dataset = rows[0].dataset
-    if not is_anchor(anchor, dataset):
+    base = anchor_on(anchor, dataset)
+    if base is None:
         return ()
-    base = named_anchor(anchor, dataset)
     published = {method for name, method, _ in curves() if name == dataset}
     body = []
     for (_, name, _), curve in from_rows(rows).items():

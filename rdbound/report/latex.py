@@ -7,10 +7,10 @@ import re
 from collections.abc import Sequence
 
 from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import from_rows, is_anchor, named_anchor
+from rdbound.analysis.curves import anchor_on, from_rows
 from rdbound.analysis.gaps import GAPS
-from rdbound.methods import METHODS, method_order
-from rdbound.report.words import words_of
+from rdbound.methods import kind_of, method_order
+from rdbound.report.words import distortion_words, mse_words, words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import Row
 
@@ -31,36 +31,39 @@ def rd_latex(rows: Sequence[Row]) -> str:
     """Means over images by method, model and λ of the rows of one data set."""
     groups: dict[tuple[int, str, str, float], list[Row]] = {}
     for row in rows:
-        if row.method not in METHODS or METHODS[row.method].kind != "floor":
+        if kind_of(row.method) != "floor":
             place = (method_order(row.method), row.method, row.model, row.lmbda)
             groups.setdefault(place, []).append(row)
     body = []
     for (_, method, model, lmbda), own in sorted(groups.items()):
-        means = [sum(getattr(r, name) for r in own) / len(own) for name in _MEANS]
+        bpp, psnr, mse, J = (sum(getattr(r, name) for r in own) / len(own)
+                             for name in ("bpp", "psnr", "mse", "J"))  # fmt: skip
         similar = [r.ms_ssim for r in own if r.ms_ssim is not None]
         body.append((
             escaped(method), escaped(model), f"{lmbda:.4g}",
-            *(f"{mean:.{digits}f}" for mean, digits in zip(means, _MEANS.values(), strict=True)),
+            f"{bpp:.4f}", f"{psnr:.2f}", mse_words(mse), f"{J:.4f}",
             f"{sum(similar) / len(similar):.4f}" if similar else "{--}",
         ))  # fmt: skip
-    words = words_of(row.image for row in rows)
+    words, shown = (
+        words_of(row.image for row in rows),
+        [r for group in groups.values() for r in group],
+    )
+    over = " and MSE on 0--255, both over RGB" if words.unit == "pixel" else ""
     count = words.counted(len({row.image for row in rows}))
     caption = (
         f"Rate and distortion on {escaped(rows[0].dataset)}, means over {count}: rates in bits "
-        f"per {words.unit}, PSNR in dB and MSE over RGB on 0--255, $J = R + \\lambda D$."
+        f"per {words.unit}, PSNR in dB{over}, $J = R + \\lambda D$ with $D$ "
+        f"{distortion_words(shown)}."
     )
     head = ("method", "model", r"{$\lambda$}", "{rate}", "{PSNR}", "{MSE}", "{$J$}", "{MS-SSIM}")
     return _table("llSSSSSS", head, body, caption, "rd")
 
 
-_MEANS = {"bpp": 4, "psnr": 2, "mse": 2, "J": 4}
-
-
 def bd_rate_latex(rows: Sequence[Row], anchor: str) -> str | None:
     """BD-rates of all curves against an anchor; None where it is not known on the data set."""
-    if not rows or not is_anchor(anchor, rows[0].dataset):
+    base = anchor_on(anchor, rows[0].dataset) if rows else None
+    if base is None:
         return None
-    base = named_anchor(anchor, rows[0].dataset)
     body, images = [], set()
     for (_, model, method), curve in from_rows(rows).items():
         try:

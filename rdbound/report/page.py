@@ -9,8 +9,8 @@ import jinja2
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
-from rdbound.analysis.curves import ImageCurves, from_reference, from_rows, is_anchor, named_anchor
-from rdbound.methods import METHODS
+from rdbound.analysis.curves import ImageCurves, anchor_on, from_reference, from_rows
+from rdbound.methods import kind_of
 from rdbound.reference import curves
 from rdbound.report.citing import Citing
 from rdbound.report.document import Document
@@ -75,13 +75,13 @@ def results_page(
 
 def _anchors(rows: Sequence[Row], anchor: str) -> dict[str, ImageCurves]:
     """The run's own, the published codecs that are known per image, and the files of the run."""
-    dataset, found = rows[0].dataset, []
-    if is_anchor(anchor, dataset):
-        found.append(named_anchor(anchor, dataset))
+    dataset = rows[0].dataset
+    own = anchor_on(anchor, dataset)
+    found = [] if own is None else [own]
     found += [from_reference(c) for (name, _, per_image), c in curves().items()
               if name == dataset and per_image and c.kind == "codec"]  # fmt: skip
     found += [curve for (_, _, method), curve in from_rows(rows).items()
-              if method in METHODS and METHODS[method].kind == "coded"]  # fmt: skip
+              if kind_of(method) == "coded"]  # fmt: skip
     return {curve.name: curve for curve in found}
 
 

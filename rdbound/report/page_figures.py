@@ -9,7 +9,7 @@ from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import ImageCurves, from_reference, from_rows
 from rdbound.analysis.gaps import PARTS
 from rdbound.analysis.images import bare_names
-from rdbound.methods import METHODS, method_order
+from rdbound.methods import kind_of, method_order
 from rdbound.reference import curves
 from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
@@ -155,7 +155,7 @@ def _cell(value: Any) -> str:
 def _by_curve(rows: Sequence[Row]) -> dict[_Key, list[Row]]:
     found: dict[_Key, list[Row]] = {}
     for row in sorted(rows, key=lambda r: (method_order(r.method), r.model, r.bpp)):
-        if row.method not in METHODS or METHODS[row.method].kind != "floor":
+        if kind_of(row.method) != "floor":
             found.setdefault((row.model, row.method), []).append(row)
     return found
 

@@ -8,12 +8,13 @@ from rdbound.analysis.curves import from_rows
 from rdbound.analysis.gaps import chain
 from rdbound.analysis.images import uneven
 from rdbound.analysis.ladder import has_rungs
-from rdbound.methods import METHODS, method_order
+from rdbound.methods import kind_of, method_order
 from rdbound.report.bd_rate import bd_rate_sections
 from rdbound.report.document import Block, Document, Note, Picture, Section, Table
 from rdbound.report.gaps import gap_sections
 from rdbound.report.ladder import ladder_section
 from rdbound.report.rd_figure import rd_figure
+from rdbound.report.words import mse_words
 from rdbound.tables.rd import Row
 
 __all__ = ["rd_report", "rd_table"]
@@ -93,7 +94,7 @@ def rd_table(rows: Sequence[Row]) -> Table:
 
 
 def _cells(group: Sequence[Row]) -> tuple[str, ...]:
-    first, floor = group[0], METHODS[group[0].method].kind == "floor"
+    first, floor = group[0], kind_of(group[0].method) == "floor"
     return (
         first.method,
         first.model,
@@ -101,16 +102,11 @@ def _cells(group: Sequence[Row]) -> tuple[str, ...]:
         f"{first.lmbda:.4g}",
         "any" if floor else f"{np.mean([r.bpp for r in group]):.4f}",
         f"{np.mean([r.psnr for r in group]):.2f}",
-        f"{np.mean([r.mse for r in group]):{_mse_form(group)}}",
+        mse_words(float(np.mean([r.mse for r in group]))),
         _ssim(group),
         "–" if floor else f"{np.mean([r.J for r in group]):.4f}",
         str(len(group)),
     )
-
-
-def _mse_form(group: Sequence[Row]) -> str:
-    """Two decimals on the scale of images; the squared errors of vectors may be small."""
-    return ".2f" if np.mean([r.mse for r in group]) >= 2.0 else ".4g"
 
 
 def _ssim(group: Sequence[Row]) -> str:

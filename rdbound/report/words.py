@@ -1,11 +1,11 @@
 """What the examples of a table are called: images of pixels, or blocks of dimensions."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from rdbound.tables.rd import BLOCK
+from rdbound.tables.rd import BLOCK, Row, is_squared
 
-__all__ = ["Words", "words_of"]
+__all__ = ["Words", "distortion_words", "mse_words", "words_of"]
 
 
 class Words(NamedTuple):
@@ -29,3 +29,16 @@ def words_of(images: Iterable[str]) -> Words:
     names = set(images) - {"mean"}
     vectors = bool(names) and all(name.startswith(BLOCK) for name in names)
     return Words("block", "dimension") if vectors else Words("image", "pixel")
+
+
+def distortion_words(rows: Sequence[Row]) -> str:
+    """What D of J = R + λ·D is in some rows, as far as their J tells."""
+    if not all(map(is_squared, rows)):
+        return "the distortion that the model was trained for"
+    scale = " on 0--255" if words_of(row.image for row in rows).unit == "pixel" else ""
+    return f"the mean squared error{scale}"
+
+
+def mse_words(mse: float) -> str:
+    """Two decimals on the scale of images; the squared errors of vectors may be small."""
+    return f"{mse:.2f}" if mse >= 2.0 else f"{mse:.4g}"

@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import jax.numpy as jnp
-import yaml
 
 from rdbound.channels import make_channel
 from rdbound.distortion import make_distortion
@@ -14,7 +13,7 @@ from rdbound.models import LatentModel, make_model
 from rdbound.models.base import sides
 from rdbound.ops.quality import MS_SSIM_SMALLEST
 
-__all__ = ["check_run", "read_options"]
+__all__ = ["check_run"]
 
 
 def check_run(
@@ -47,18 +46,6 @@ def check_run(
         candidate = Candidate(model, spec, make_channel(through), make_distortion(distortion),
                               _shape(model, dimension))  # fmt: skip
         check_model(candidate, say)
-
-
-def read_options(texts: Sequence[str]) -> dict[str, Any]:
-    """``key=value`` each, the value in YAML; raises ValueError for what is not."""
-    pairs = [text.partition("=") for text in texts]
-    for text, (key, equals, _) in zip(texts, pairs, strict=True):
-        if not (key and equals):
-            raise ValueError(f"option {text!r}: expected key=value, such as width=64")
-    try:
-        return {key: yaml.safe_load(value) for key, _, value in pairs}
-    except yaml.YAMLError:
-        raise ValueError(f"options {' '.join(texts)}: a value is not valid YAML") from None
 
 
 def _built(spec: dict[str, Any]) -> LatentModel:

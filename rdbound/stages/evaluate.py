@@ -7,7 +7,7 @@ from pathlib import Path
 
 import jax
 
-from rdbound.analysis.curves import named_anchor
+from rdbound.analysis.curves import anchor_on
 from rdbound.bench import Bench
 from rdbound.config import Config
 from rdbound.config.schema import EvaluationConfig
@@ -16,7 +16,6 @@ from rdbound.evaluation import Task, evaluate, exact_rows, lmbdas_of, tasks
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Examples, ImageExamples, VectorExamples
 from rdbound.pictures import Pictures
-from rdbound.reference import curves
 from rdbound.report.text import document_lines
 from rdbound.stages import runs
 from rdbound.stages.hints import gaps_hint
@@ -172,8 +171,7 @@ def _check(
             _ = part.distortion  # raises where it may not be imported
         if not chosen_methods(one.form, options, isinstance(examples, VectorExamples)):
             raise ValueError(f"none of evaluation.methods applies to {one.name}")
-    if ".csv" in section.anchor or examples.name in {dataset for dataset, _, _ in curves()}:
-        named_anchor(section.anchor, examples.name)
+    anchor_on(section.anchor, examples.name)
     if section.processes > 1 and jax.default_backend() != "cpu":
         raise ValueError(
             "evaluation.processes is for CPUs, where each process has cores of its own; on "

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from rdbound.analysis.curves import anchor_on
 from rdbound.external import CommandCodec, ExternalCodec, Measured, make_external, measure_codec
 from rdbound.external.measure import digest_of
 from rdbound.external.points import read_measured, rows_of, write_measured
@@ -62,6 +63,7 @@ def external_run(
     versions = {codec.name: codec.version() for codec in codecs}
     if len(versions) < len(codecs):
         raise ValueError(f"two codecs have the same name: {', '.join(c.name for c in codecs)}")
+    anchor_on(anchor, images.name)  # raises for one that there is not, before hours are spent
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder), Bars() as bars:
         path = folder / POINTS

@@ -21,8 +21,9 @@ from rdbound.coding.limits import MAX_PIXELS
 from rdbound.coding.side import side_bytes
 from rdbound.images.files import SUFFIXES, read_image
 from rdbound.ops.quality import psnr
+from rdbound.writing import refuse_overwriting
 
-__all__ = ["DASH", "FileOptions", "compress_files", "decompress_files", "refuse_overwriting"]
+__all__ = ["DASH", "FileOptions", "compress_files", "decompress_files"]
 
 Say = Callable[[str], None]
 
@@ -213,21 +214,6 @@ def _each(pairs: Sequence[tuple[Path, Path]], one: Callable[[Path, Path], None])
 
 def _input(source: Path) -> Path | io.BytesIO:
     return io.BytesIO(sys.stdin.buffer.read()) if source == DASH else source
-
-
-def refuse_overwriting(path: Path, force: bool, *inputs: Path) -> Path:
-    """``path``, where it may be written.
-
-    Raises ValueError where it is one of the ``inputs``, by whatever name, or where it is
-    there and ``force`` is not given.
-    """
-    for source in inputs:
-        if path.exists() and source.exists() and path.samefile(source):
-            raise ValueError(f"{path} would replace {source}, which is read; give another name")
-    if path.exists() and not force:
-        raise ValueError(f"{path} exists already; give another name" + (
-            " or --force" if path.suffix != ".csv" else ""))  # fmt: skip
-    return path
 
 
 def _check_targets(pairs: Sequence[tuple[Path, Path]], of: FileOptions, *others: Path) -> None:

@@ -3,7 +3,14 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rdbound.analysis.curves import ImageCurves, Points, from_rows, mean_curve, read_curves
+from rdbound.analysis.curves import (
+    ImageCurves,
+    Points,
+    anchor_on,
+    from_rows,
+    mean_curve,
+    read_curves,
+)
 from rdbound.tables.rd import write_table
 from tests.analysis.test_gaps import make_rows
 
@@ -59,6 +66,16 @@ def test_a_count_that_the_file_belies_is_refused(tmp_path):
     _write(path, "image,bpp,psnr\n" + POINTS.format(*"ab"))
     with pytest.raises(ValueError, match=r"x.csv: holds 2 single images, not a mean of 24"):
         read_curves(path, "kodak", 24)
+
+
+def test_an_anchor_of_other_data_sets_is_none_and_an_unknown_one_a_mistake():
+    assert anchor_on("vtm-22.0", "kodak").name == "vtm-22.0 (10-bit input)"
+    for dataset in ("photographs", "tecnick"):  # the second has other published curves
+        assert anchor_on("vtm-22.0", dataset) is None
+        with pytest.raises(ValueError, match="no reference 'vtm-22': choose a CSV, TABLE"):
+            anchor_on("vtm-22", dataset)
+    with pytest.raises(ValueError, match=r"mine\.csv"):
+        anchor_on("mine.csv", "photographs")
 
 
 def test_what_is_wrong_with_a_table_names_the_file(tmp_path):

@@ -75,6 +75,31 @@ def _text(path):
     path.write_text("not an image")
 
 
+def _postscript(path):
+    path.write_text("%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\nshowpage\n")
+
+
+def _portable(path):
+    """A PPM of 16 bits, which Pillow cuts to 8."""
+    path.write_bytes(b"P6 2 2 65535\n" + bytes(24))
+
+
+def _planar(path):
+    """A TIFF of 16 bits a channel, each colour in a plane of its own."""
+    planes = np.arange(3 * 4 * 4, dtype="<u2").reshape(3, 4, 4)
+    lengths, first = (32, 32, 32), 8
+    at = 8 + planes.nbytes  # of what does not fit into an entry
+    tags = [(256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 3, at), (259, 3, 1, 1), (262, 3, 1, 2),
+            (273, 4, 3, at + 6), (277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 3, at + 18),
+            (284, 3, 1, 2)]  # fmt: skip
+    offsets = [first + 32 * k for k in range(3)]
+    outside = struct.pack("<3H3I3I", 16, 16, 16, *offsets, *lengths)
+    directory = struct.pack("<H", len(tags))
+    directory += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
+    path.write_bytes(b"II*\0" + struct.pack("<I", at + len(outside)) + planes.tobytes() + outside
+                     + directory)  # fmt: skip
+
+
 def _cut(path):
     _save(path, np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8))
     path.write_bytes(path.read_bytes()[:500])
@@ -86,7 +111,9 @@ def _nothing(path):
 
 @pytest.mark.parametrize(("make", "message"), [
     (_transparent, "transparent"), (_sixteen_bits, "16 bits"), (_sixteen_bit_rgb, "16 bits"),
-    (_animated, "3 frames"), (_broken_profile, "profile"), (_text, "not an image"),
+    (_animated, "3 frames"), (_broken_profile, "profile"), (_text, "not a PNG, JPEG, WebP or TIFF"),
+    (_postscript, "not a PNG"),
+    (_portable, "not a PNG"), (_planar, "16 bits"),
     (_cut, "cannot be decoded"), (_nothing, "no such file")])  # fmt: skip
 def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path, make, message):
     path = tmp_path / "picture.png"
@@ -128,11 +155,38 @@ def test_another_profile_is_converted_and_srgb_is_left_as_it_is(tmp_path, rng):
     np.testing.assert_array_equal(same, image)
 
 
+def _linear_profile():
+    """The primaries of sRGB with a linear curve, under the name of sRGB."""
+    data = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    (count,) = struct.unpack(">I", data[128:132])
+    entries = [struct.unpack(">4sII", data[k : k + 12]) for k in range(132, 132 + 12 * count, 12)]
+    for name, offset, _ in entries:
+        if name in (b"rTRC", b"gTRC", b"bTRC"):
+            straight = b"curv" + bytes(8)  # no points: the identity
+            data = data[:offset] + straight + data[offset + len(straight) :]
+    return data
+
+
+def test_a_profile_is_known_by_what_it_does_and_not_by_its_name(tmp_path):
+    image = np.repeat(np.arange(0, 256, 5, dtype=np.uint8)[None, :, None], 3, axis=2)
+    path = _save(tmp_path / "linear.png", image, icc_profile=_linear_profile())
+    linear = image / 255.0
+    expected = np.where(linear <= 0.0031308, 12.92 * linear,
+                        1.055 * linear ** (1 / 2.4) - 0.055)  # fmt: skip
+    np.testing.assert_allclose(read_image(path), 255 * expected, atol=1.5)
+
+
 def test_a_profile_does_not_hide_transparency(tmp_path, rng):
     rgba = rng.integers(0, 256, (8, 8, 4), dtype=np.uint8)
-    path = _save(tmp_path / "see-through.png", rgba, icc_profile=_swapped_profile())
+    profile = _swapped_profile()
+    path = _save(tmp_path / "see-through.png", rgba, icc_profile=profile)
     with pytest.raises(ValueError, match="transparent"):
         read_image(path)
+    for mode, transparency in (("P", b"\x00"), ("RGB", (7, 7, 7))):  # by a colour, not a channel
+        image = Image.new("RGB", (4, 4), (7, 7, 7)).convert(mode)
+        image.save(tmp_path / "keyed.png", icc_profile=profile, transparency=transparency)
+        with pytest.raises(ValueError, match="transparent"):
+            read_image(tmp_path / "keyed.png")
 
 
 def test_the_first_picture_of_a_camera_s_file_is_the_photograph(tmp_path):

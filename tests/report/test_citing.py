@@ -1,7 +1,9 @@
 """Whom a run cites, and what it says of itself."""
 
 import re
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from rdbound.report.citing import bibliography, cited_keys, citing
@@ -65,5 +67,21 @@ def test_without_an_anchor_it_tells_the_points():
     (sentence,) = citing(rows, "vtm-22.0").sentences
     for lmbda in (0.002, 0.01, 0.05):
         own = [r for r in rows if r.lmbda == lmbda]
-        bpp, psnr = (sum(getattr(r, n) for r in own) / 3 for n in ("bpp", "psnr"))
+        bpp, mse = (sum(getattr(r, n) for r in own) / 3 for n in ("bpp", "mse"))
+        psnr = 10 * np.log10(255**2 / mse)  # below the mean of PSNRs: a point of the bound
         assert f"{bpp:.4f} at {psnr:.2f}\\,dB" in sentence
+    assert "PSNR of the mean MSE" in sentence
+
+
+def test_it_tells_the_distortion_and_the_rate_that_are_meant():
+    rows = [r for r in make_rows() if r.method == "codec-coded"]
+    (squared,) = citing(rows, "vtm-22.0").sentences
+    assert "$D$ the mean squared error on 0--255 (sizes of whole files, 8-bit rec" in squared
+    (other,) = citing([replace(r, J=r.bpp + 0.1 * r.lmbda) for r in rows], "vtm-22.0").sentences
+    assert "$D$ the distortion that the model was trained for (" in other
+    blocks = [replace(r, image=f"block-{r.image}") for r in rows]
+    assert (
+        "$D$ the mean squared error (sizes of whole files)" in citing(blocks, "jpeg").sentences[0]
+    )
+    back = [replace(r, method="codec-bits-back-coded") for r in rows]
+    assert "sizes of files less what rides along" in citing(back, "vtm-22.0").sentences[0]

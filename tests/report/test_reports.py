@@ -96,6 +96,9 @@ def test_the_table_holds_means_over_images_in_the_order_of_methods():
     bpp = [r.bpp for r in rows if r.method == "bound"]
     assert table.rows[0][3:5] == ("0.01", f"{sum(bpp) / 3:.4f}")
     assert table.rows[0][-1] == "3"
+    others = [dataclasses.replace(r, method="theirs") for r in rows if r.method == "bound"]
+    assert rd_table([*rows, *others]).rows == (
+        *table.rows, ("theirs", *table.rows[0][1:])), "what is not ours comes last"  # fmt: skip
 
 
 def test_the_table_of_gaps_holds_their_means():
@@ -281,7 +284,8 @@ def test_bd_rate_is_that_of_the_rates():
     ((method, model, value),) = section.blocks[0].rows
     assert (method, model) == ("bound", "b")
     assert value.startswith("+20.00 % [+20.00, +20.00] (per image, 4 images")
-    assert bd_rate_sections(rows, "nothing-known") == ()
+    others = [dataclasses.replace(r, dataset="photographs") for r in rows]
+    assert bd_rate_sections(others, "vtm-22.0") == ()
     (section,) = bd_rate_sections(rows[:1], "vtm-22.0")
     assert "not computed: " in section.blocks[0].rows[0][2]
 
