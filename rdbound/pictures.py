@@ -18,6 +18,7 @@ from rdbound.methods import Method
 __all__ = ["Pictures"]
 
 _QUALITY = 92
+_LONGEST = 16383  # side of a WebP
 
 
 @dataclass(frozen=True)
@@ -47,16 +48,25 @@ class Pictures:
         self, model: str, method: str, image: str, lmbda: float, original: np.ndarray,
         decoded: np.ndarray,
     ) -> None:  # fmt: skip
-        """Write both, uint8 [H, W, 3]."""
+        """Write both, uint8 [H, W, 3]; those with a longer side than WebP's limit made smaller."""
         for path, pixels in ((self.original(image), original),
                              (self.decoded(model, method, image, lmbda), decoded)):  # fmt: skip
             path.parent.mkdir(parents=True, exist_ok=True)
-            Image.fromarray(pixels).save(path, "WEBP", quality=_QUALITY)
+            picture = Image.fromarray(pixels)
+            picture.thumbnail((_LONGEST, _LONGEST))
+            picture.save(path, "WEBP", quality=_QUALITY)
 
     def original(self, image: str) -> Path:
         """The file of an original."""
-        return self.folder / f"{image}.original.webp"
+        return self._within(f"{image}.original.webp")
 
     def decoded(self, model: str, method: str, image: str, lmbda: float) -> Path:
         """The file of a reconstruction."""
-        return self.folder / model / f"{image}_{lmbda:g}_{method}.webp"
+        return self._within(f"{model}/{image}_{lmbda:g}_{method}.webp")
+
+    def _within(self, name: str) -> Path:
+        """A file of the folder; ValueError for a name that leads out of it, as of a table's."""
+        path = self.folder / name
+        if not path.resolve().is_relative_to(self.folder.resolve()):
+            raise ValueError(f"{name!r}: the name of a model or an image leads out of its folder")
+        return path

@@ -5,7 +5,7 @@ from pathlib import PurePath
 
 from rdbound.tables.rd import Row
 
-__all__ = ["bare_names", "check_images", "uneven"]
+__all__ = ["bare_names", "check_images", "even", "uneven"]
 
 _SUFFIXES = {".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".ppm"}
 _SHOWN = 3  # λ, and images of each, that a message names
@@ -36,6 +36,12 @@ def uneven(rows: Sequence[Row]) -> dict[tuple[str, str, str], str]:
         groups.setdefault((r.dataset, r.model, r.method), []).append((r.lmbda, r.image))
     faults = {key: _fault(f"{key[1]} {key[2]}", pairs) for key, pairs in groups.items()}
     return {key: fault for key, fault in faults.items() if fault}
+
+
+def even(rows: Sequence[Row]) -> list[Row]:
+    """The rows without those of :func:`uneven`."""
+    faults = uneven(rows)
+    return [r for r in rows if (r.dataset, r.model, r.method) not in faults]
 
 
 def _fault(name: str, pairs: Iterable[tuple[float, str]]) -> str:

@@ -6,7 +6,7 @@ import numpy as np
 
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.gaps import chain
-from rdbound.analysis.images import uneven
+from rdbound.analysis.images import even, uneven
 from rdbound.analysis.ladder import has_rungs
 from rdbound.methods import kind_of, method_order
 from rdbound.report.bd_rate import bd_rate_sections
@@ -36,8 +36,7 @@ def rd_report(rows: Sequence[Row], anchor: str) -> Document:
     A method whose images differ between λ is left out, and told. Raises ValueError for
     rows of several data sets or none.
     """
-    faults = uneven(rows)
-    whole = [r for r in rows if (r.dataset, r.model, r.method) not in faults]
+    faults, whole = uneven(rows), even(rows)
     left_out = (Note(f"Left out: {fault}.") for fault in faults.values())
     sections = (
         Section("Rate and distortion", (rd_table(whole), *left_out, *_figure(whole))),

@@ -10,12 +10,13 @@ FOLDER/citations.bib     whom to cite for what was used
 import base64
 import io
 from collections.abc import Sequence
-from importlib import resources
 from pathlib import Path
 
 from PIL import Image
 
 from rdbound.analysis.gaps import gaps
+from rdbound.analysis.images import even
+from rdbound.checkpoint import zoo
 from rdbound.pictures import Pictures
 from rdbound.report.citing import citing
 from rdbound.report.document import Document
@@ -76,11 +77,16 @@ def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence
       anchor: of BD-rates.
       runs: folders whose pictures and provenance the page shows.
 
-    Negative gaps are warned of. Raises ValueError as :func:`rdbound.report.rd.rd_report`.
+    Negative gaps are warned of. Methods whose images differ between λ, since a row could not be
+    computed, are left out of everything and told in the report. Raises ValueError as
+    :func:`rdbound.report.rd.rd_report`, and for names that lead out of the runs' folders.
     """
     document = rd_report(rows, anchor)
-    found = _gaps(rows)
     write_document(document, folder)
+    rows = even(rows)
+    if not rows:
+        return document  # it says what is left out, and why
+    found = _gaps(rows)
     if found:
         write_gaps(folder / "gaps.csv", found)
     for note in negative_notes(found):
@@ -146,8 +152,9 @@ def _facts(rows: Sequence[Row], runs: Sequence[Path]) -> dict[str, str]:
         for name in _FACTS:
             if (run / name).is_file():
                 found[f"{run.name}/{name}"] = (run / name).read_text(encoding="utf-8")
+    shipped = zoo()
     for model in dict.fromkeys(row.model for row in rows):
-        card = resources.files("rdbound") / "zoo" / f"{model}.md"
-        if card.is_file():
+        if model in shipped:
+            card = shipped[model].with_suffix(".md")
             found[f"card of {model}"] = card.read_text(encoding="utf-8")
     return found

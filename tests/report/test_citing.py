@@ -57,7 +57,8 @@ def test_the_sentence_tells_interval_range_anchor_and_convention():
     assert "against vtm-22.0 (10-bit input)" in bound
     last = max(r.lmbda for r in rows)
     assert f"for $\\lambda$ from 0.001 to {last:.4g} in $R + \\lambda D$" in bound
-    assert "real-valued reconstructions" in bound
+    assert "on 0--255 (rates are relative entropies of" in bound
+    assert "reconstructions real-valued)" in bound
     assert "the rate of coded files by m\\_1 lies at $+20.0\\,\\%$" in coded
     assert "sizes of whole files, 8-bit reconstructions" in coded
 

@@ -1,5 +1,7 @@
 """Results are made again from tables alone, and pictures join where they were kept."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -56,6 +58,29 @@ def test_several_runs_have_one_report(run, tmp_path, capsys):
     assert "two rows" in capsys.readouterr().err
 
 
+def test_a_row_that_is_missing_leaves_its_method_out_and_nothing_else(tmp_path):
+    rows = kodak_rows({("mine", CODED): 1.25, ("mine", "codec-ideal"): 1.2})
+    gone = next(r for r in rows if r.method == CODED and r.image == "kodim02")
+    write_table(tmp_path / "rd.csv", [r for r in rows if r != gone])
+    report_runs([tmp_path], None, "vtm-22.0")
+    assert "Left out: mine codec-coded" in (tmp_path / "report.md").read_text()
+    bd_rates = (tmp_path / "tables" / "bd_rate.tex").read_text()
+    assert "codec-ideal" in bd_rates
+    assert CODED not in bd_rates
+    assert "codec-ideal" in (tmp_path / "index.html").read_text()
+
+
+def test_names_of_a_table_lead_nowhere(run, tmp_path):
+    (tmp_path / "secret.md").write_text("PRIVATE")
+    rows = kodak_rows({(str(tmp_path / "secret"), CODED): 1.25})
+    write_table(run / "rd.csv", rows)
+    with pytest.raises(ValueError, match="leads out of its folder"):
+        report_runs([run], None, "vtm-22.0")
+    write_table(run / "rd.csv", [replace(r, model="m", image=f"../../{r.image}") for r in rows])
+    with pytest.raises(ValueError, match="leads out of its folder"):
+        report_runs([run], None, "vtm-22.0")
+
+
 def test_cite_prints_sentence_and_entries(run, capsys):
     assert main(["cite", str(run)]) == 0
     out = capsys.readouterr().out
@@ -74,6 +99,12 @@ def test_the_picture_kept_is_that_of_the_last_method_that_writes():
     assert not kept.wants(methods[2], methods, "a", 0.02)
     bounds = [METHODS[n] for n in ("bound", "bound-refined", "floor")]
     assert [m.name for m in bounds if kept.wants(m, bounds, "a", 0.01)] == ["bound-refined"]
+
+
+def test_a_panorama_is_kept_smaller_than_a_webp_can_be(tmp_path):
+    kept, wide = Pictures(tmp_path, frozenset()), np.zeros((4, 16400, 3), np.uint8)
+    kept.keep("m", CODED, "a.png", 0.01, wide, wide)
+    assert Image.open(kept.original("a.png")).size == (16383, 4)
 
 
 def test_a_kept_picture_is_near_the_decoded_one(tmp_path):
