@@ -74,6 +74,7 @@ def code(
     lmbdas: Sequence[float] | None = None,
     steps: int = 0,
     coder: str = "rounding",
+    samples: int = 8,
     seed: int = 0,
     streams: str | Path | None = None,
     warn: Callable[[str], None] = print,
@@ -87,6 +88,7 @@ def code(
       steps: of stochastic Gumbel annealing before coding; coders other than ``rounding`` and
         ``bits-back`` take none.
       coder: name of what writes (:data:`rdbound.coding.CODERS`), or ``bits-back``.
+      samples: of the noise of ideal code lengths, averaged, where the coder's channel has any.
       seed: of all noise.
       streams: a folder to keep the bytes in.
       warn: told of rows that are left out.
@@ -101,7 +103,7 @@ def code(
     of = _loaded(checkpoint, str(methods[0].form))
     wanted = tuple(m.name for m in methods if steps or m.through is None)
     folder = None if streams is None else Path(streams)
-    return _rows(of, images, lmbdas, steps, 1, seed, wanted, folder, warn)
+    return _rows(of, images, lmbdas, steps, samples, seed, wanted, folder, warn)
 
 
 def bd_rate(
@@ -200,7 +202,7 @@ def _rows(
 ) -> RDTable:  # fmt: skip
     refine, channels = None, {}
     if steps:
-        refine = RefinementOptions(steps, check_every=max(1, min(50, steps // 4)))
+        refine = RefinementOptions(steps)
         sga = SGAChannel.over(steps)
         channels = {"sga": sga, "bits-back-sga": make_channel("bits-back", of=sga)}
     chosen = None if lmbdas is None else tuple(map(float, lmbdas))

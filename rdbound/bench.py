@@ -5,6 +5,7 @@ Evaluation is a loop over this class (:mod:`rdbound.evaluation`). Noise is keyed
 table, and refinement never sees the noise it is reported with.
 """
 
+import zlib
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
@@ -25,7 +26,7 @@ from rdbound.coding.vbq import vbq_channel
 from rdbound.datum import Datum, in_frame, resized
 from rdbound.distortion import SquaredError
 from rdbound.evaluation_options import EvaluationOptions, chosen_methods
-from rdbound.examples import Batch, Examples, VectorExamples
+from rdbound.examples import Batch, Examples, ImageExamples, VectorExamples
 from rdbound.judging import Judged, OverData, infer, ms_ssim_of, standard_error
 from rdbound.methods import METHODS, Method, methods_of
 from rdbound.models.base import Evidence, Sides
@@ -56,13 +57,15 @@ class _Keyed:
         """Keys of one purpose: 0 refinement, 1 evaluation; they share no noise."""
         key = jax.random.fold_in(jax.random.key(self.seed), np.float32(self.lmbda).view(np.uint32))
 
-        def of_example(index):
-            own = jax.random.fold_in(jax.random.fold_in(key, index), purpose)
+        def of_example(name):
+            # By its name, not its place: one more file in a folder changes no other's row.
+            named = jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode())))
+            own = jax.random.fold_in(named, purpose)
             return own[None] if self.batch.members == 1 else jax.random.split(
                 own, self.batch.members
             )  # fmt: skip
 
-        return jnp.stack([of_example(index) for index in self.batch.indexes])
+        return jnp.stack([of_example(name) for name in self.batch.names])
 
     @property
     def lmbdas(self) -> jax.Array:
@@ -92,7 +95,8 @@ class Bench:
       examples: what it is evaluated on.
       options: how.
 
-    Raises ValueError for an unknown method, and for a lossless model.
+    Raises ValueError for an unknown method, a lossless model, and images too small for the
+    distortion.
     """
 
     def __init__(self, checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions):
@@ -113,11 +117,24 @@ class Bench:
             coder: examples.codec(self.model, checkpoint.tables, coder, max_pixels=None)
             for coder in coders
         }
+        self._check_sides()
         self._framed = getattr(self.model, "framed", False) and not self.vectors
         self._graphdef, self.params = nnx.split(self.model)
         self._solvers: dict[str, Callable] = {}
         self.room: dict[tuple[int, ...], int] = {}  # of the examples of a task, how many fit
         self._report: Callable[[int], None] = lambda step: None
+
+    def _check_sides(self) -> None:
+        """Raise ValueError for an image that the distortion is not defined of."""
+        least = getattr(self.distortion, "smallest_side", 1)
+        if least == 1 or not isinstance(self.examples, ImageExamples):
+            return
+        for name, (height, width) in zip(self.examples.names, self.examples.sizes, strict=True):
+            if min(height, width) < least:
+                raise ValueError(
+                    f"{name} is {width}×{height}; the distortion of {self.name} needs {least} "
+                    "pixels a side"
+                )
 
     def keys(self, indexes: Sequence[int], lmbda: float) -> list[tuple]:
         """The keys of the rows that a batch of examples gives."""

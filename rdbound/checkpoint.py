@@ -23,7 +23,7 @@ import numpy as np
 from flax import nnx
 
 from rdbound.checkpoint_file import Contents, naming, read_contents, write_contents
-from rdbound.checkpoint_weights import decoded_weights, encoded_weights
+from rdbound.checkpoint_weights import decoded_weights, encoded_weights, told_shapes
 from rdbound.coding.families import check_codes, check_tables, make_tables
 from rdbound.coding.tables import Tables
 from rdbound.distortion import Distortion, make_distortion
@@ -116,7 +116,7 @@ def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
 
     Raises ValueError where there is none, it is not one of rdbound's, or its model is from
     outside and not named. Weights are held against the shapes of the model that its
-    metadata describe before that allocates anything.
+    metadata describe before anything of their size is allocated.
     """
     path = resolve(path)
     with naming(path):
@@ -125,6 +125,7 @@ def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
         # The initial weights are not wanted: only shapes are computed.
         arguments = {k: v for k, v in spec.items() if k != "distortion"}
         abstract = nnx.eval_shape(lambda: make_model(**arguments))
+        _check_shapes(abstract, told_shapes(tensors))
         model = with_weights(abstract, decoded_weights(tensors))
         if model.form == "codec":
             check_tables(model, tables)
@@ -184,19 +185,25 @@ def with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentMo
 
     Raises ValueError, naming it, for a weight too many, missing or of another shape.
     """
+    _check_shapes(model, {name: value.shape for name, value in weights.items()})
     graphdef, state = nnx.split(model)
-    places = {".".join(map(str, path)): (path, leaf) for path, leaf in nnx.to_flat_state(state)}
-    unknown = sorted(weights.keys() - places.keys())
+    flat = [(path, leaf.replace(jnp.asarray(weights[".".join(map(str, path))], jnp.float32)))
+            for path, leaf in nnx.to_flat_state(state)]  # fmt: skip
+    return nnx.merge(graphdef, nnx.from_flat_state(flat))
+
+
+def _check_shapes(model: LatentModel, shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise ValueError for a weight too many, missing or of another shape than the model's."""
+    leaves = nnx.to_flat_state(nnx.state(model))
+    known = {".".join(map(str, path)): leaf.shape for path, leaf in leaves}
+    unknown = sorted(shapes.keys() - known.keys())
     if unknown:
         raise ValueError(f"the checkpoint has the weight {unknown[0]}, which the model lacks")
-    flat = []
-    for name, (path, leaf) in places.items():
-        if name not in weights:
+    for name, shape in known.items():
+        if name not in shapes:
             raise ValueError(f"the checkpoint lacks the weight {name}")
-        if weights[name].shape != leaf.shape:
+        if shapes[name] != shape:
             raise ValueError(
-                f"weight {name} has the shape {weights[name].shape} in the checkpoint and "
-                f"{leaf.shape} in the model"
+                f"weight {name} has the shape {shapes[name]} in the checkpoint and "
+                f"{shape} in the model"
             )
-        flat.append((path, leaf.replace(jnp.asarray(weights[name], jnp.float32))))
-    return nnx.merge(graphdef, nnx.from_flat_state(flat))

@@ -19,7 +19,7 @@ import numpy as np
 
 from rdbound.coding.numbers import bytes_of_numbers, numbers_of_bytes
 
-__all__ = ["FINENESS", "check_weights", "decoded_weights", "encoded_weights"]
+__all__ = ["FINENESS", "check_weights", "decoded_weights", "encoded_weights", "told_shapes"]
 
 FINENESS = {"rest": 16.0, "precise": 128.0}
 """Steps in a channel's root mean square, of coded kernels."""
@@ -73,23 +73,39 @@ def decoded_weights(tensors: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
     Raises ValueError, naming it, for a weight of another type, one that is not finite, whole
     numbers without a float32 scale for each output channel, and bytes that hold none.
     """
-    whole = {name for name, value in tensors.items() if value.dtype == np.int8}
-    coded = {name for name, value in tensors.items() if value.dtype == np.uint8}
-    beside = {name + _SCALE for name in whole | coded} | {name + _SHAPE for name in coded}
     weights = {}
-    for name, value in tensors.items():
-        if name in whole | coded:
-            numbers = value if name in whole else _numbers(name, value, tensors)
+    for name in told_shapes(tensors):
+        value = tensors[name]
+        if value.dtype in (np.int8, np.uint8):
+            kind = "int8" if value.dtype == np.int8 else "coded"
+            numbers = value if kind == "int8" else _numbers(name, value, tensors)
             scale = tensors.get(name + _SCALE)
             if scale is None or scale.dtype != np.float32 or scale.shape != numbers.shape[-1:]:
-                kind = "int8" if name in whole else "coded"
                 raise ValueError(f"weight {name} is {kind} and has no scale for each channel")
             with np.errstate(over="ignore", invalid="ignore"):
                 value = (numbers * scale).astype(np.float32)
-        if name not in beside:
-            weights[name] = value
+        weights[name] = value
     check_weights(weights)
     return weights
+
+
+def told_shapes(tensors: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
+    """The shapes of a file's weights by name, before any is decoded.
+
+    Raises ValueError, naming it, for a coded weight without a shape.
+    """
+    coded = {name for name, value in tensors.items() if value.dtype == np.uint8}
+    whole = {name for name, value in tensors.items() if value.dtype == np.int8}
+    beside = {name + _SCALE for name in whole | coded} | {name + _SHAPE for name in coded}
+    return {name: _told_shape(name, tensors) if name in coded else value.shape
+            for name, value in tensors.items() if name not in beside}  # fmt: skip
+
+
+def _told_shape(name: str, tensors: dict[str, np.ndarray]) -> tuple[int, ...]:
+    shape = tensors.get(name + _SHAPE)
+    if shape is None or shape.dtype != np.int64 or shape.ndim != 1 or (shape < 1).any():
+        raise ValueError(f"weight {name} is coded and has no shape")
+    return tuple(shape.tolist())
 
 
 def check_weights(weights: dict[str, np.ndarray]) -> None:
@@ -126,10 +142,8 @@ def _coded(name: str, value: np.ndarray, fineness: float) -> dict[str, np.ndarra
 
 def _numbers(name: str, data: np.ndarray, tensors: dict[str, np.ndarray]) -> np.ndarray:
     """The whole numbers of a coded kernel."""
-    shape = tensors.get(name + _SHAPE)
-    if shape is None or shape.dtype != np.int64 or shape.ndim != 1 or (shape < 1).any():
-        raise ValueError(f"weight {name} is coded and has no shape")
-    count = math.prod(shape.tolist())
+    shape = _told_shape(name, tensors)
+    count = math.prod(shape)
     if count > _MOST or data.ndim != 1:
         raise ValueError(f"weight {name} is coded and of {count} numbers; {_MOST} is the limit")
     try:

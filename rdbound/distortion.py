@@ -18,7 +18,7 @@ from outside must then be named by the user too.
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -26,6 +26,7 @@ import jax.numpy as jnp
 from rdbound.datum import Datum
 from rdbound.ops.ms_ssim import masked_ms_ssim
 from rdbound.ops.pixels import PixelDistribution
+from rdbound.ops.quality import MS_SSIM_SMALLEST
 from rdbound.registry import build, import_outside
 
 __all__ = [
@@ -64,8 +65,10 @@ class MSSSIM:
     """1 − MS-SSIM of RGB (Wang, Simoncelli & Bovik 2003), for images of 161 pixels a side or more.
 
     Published λ multiply 1 − MS-SSIM: 2.4 … 220 covers about 0.1–1 bit per pixel.
-    Windows that reach into the padding do not count.
+    The padding does not count (:func:`rdbound.ops.ms_ssim.masked_ms_ssim`).
     """
+
+    smallest_side: ClassVar[int] = MS_SSIM_SMALLEST
 
     def __call__(self, datum: Datum, x_hat: jax.Array) -> jax.Array:
         """D of a reconstruction [H, W, 3]; raises ValueError for vectors and small images."""

@@ -99,14 +99,14 @@ class ImageExamples(Examples):
         self.name, self.names = images.name, images.names
 
     @cached_property
-    def _sizes(self) -> list[tuple[int, int]]:
+    def sizes(self) -> list[tuple[int, int]]:
         """(height, width) of every image, each decoded for it once."""
         return [self.images[index].shape[:2] for index in range(len(self))]
 
     def groups(self, stride: int, limit: int) -> list[tuple[int, ...]]:
         """See :class:`Examples`."""
         shapes: dict[tuple[int, int], list[int]] = {}
-        for index, (height, width) in enumerate(self._sizes):
+        for index, (height, width) in enumerate(self.sizes):
             shapes.setdefault(padded_shape(height, width, stride), []).append(index)
         return [
             tuple(group[start : start + limit])

@@ -41,7 +41,7 @@ def image():
 def test_rows_are_those_of_an_evaluation(pair, image):
     found = rdbound.bound(image, pair[0], [0.01], steps=8, samples=3, seed=5)
     options = EvaluationOptions(
-        (0.01,), 3, RefinementOptions(8, check_every=2), methods=("bound", "bound-refined"), seed=5
+        (0.01,), 3, RefinementOptions(8), methods=("bound", "bound-refined"), seed=5
     )
     expected = evaluate(pair[0], ImageExamples(image_set(image)), options)
     assert found == list(expected)

@@ -330,6 +330,17 @@ def test_tensors_that_are_not_those_of_the_model_are_told(tmp_path, change, mess
         checkpoint.load(_rewritten(_saved(tmp_path), change), OUTSIDE)
 
 
+def test_shapes_are_looked_at_before_anything_is_decoded(tmp_path, monkeypatch):
+    def bomb(tensors):  # a few bytes that tell of a gigabyte of zeros
+        tensors.update({"more": np.zeros(8, np.uint8), "more.scale": np.ones(64, np.float32),
+                        "more.shape": np.array([2**22, 64])})  # fmt: skip
+
+    path = _rewritten(_saved(tmp_path), bomb)
+    monkeypatch.setattr(checkpoint, "decoded_weights", lambda tensors: pytest.fail("decoded"))
+    with pytest.raises(ValueError, match="has the weight more, which the model lacks"):
+        checkpoint.load(path, OUTSIDE)
+
+
 @pytest.mark.parametrize(("value", "dtype"), [(np.nan, "float32"), (1e6, "float16")])
 def test_a_weight_that_is_not_finite_is_not_saved(tmp_path, value, dtype):
     model = Toy()

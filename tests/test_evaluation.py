@@ -22,7 +22,7 @@ from rdbound.pictures import Pictures
 from rdbound.programs import TooLargeError, run
 from rdbound.refinement import RefinementOptions, refine
 from rdbound.sources import make_source
-from tests.toy import Toy
+from tests.toy import SPEC, Toy
 
 QUICK = RefinementOptions(steps=4, check_every=2)
 
@@ -490,6 +490,21 @@ def test_the_floor_is_the_distortion_of_the_means(images):
         mse = np.mean((255 * np.clip(x_hat, 0, 1)[: image.shape[0], : image.shape[1]] - image) ** 2)
         assert row.mse == pytest.approx(mse, rel=1e-4)
         assert (row.bits, row.J_se) == (0.0, None)
+
+
+def test_a_row_does_not_hang_on_what_stands_before_it_in_the_folder(images):
+    options = EvaluationOptions((0.01,), 3, methods=("bound",))
+    both = list(evaluate(_checkpoint("bound"), images, options))
+    two = ImageExamples(ImageSet("noise", ("two",), lambda i: images.images[1]))
+    (alone,) = evaluate(_checkpoint("bound"), two, options)
+    assert alone == next(row for row in both if row.image == "two")
+
+
+def test_an_image_too_small_for_the_distortion_is_refused_before_anything_is_done(images):
+    spec = SPEC | {"form": "bound", "distortion": {"name": "ms-ssim"}}
+    checkpoint = Checkpoint(Toy(form="bound"), spec, None, "toy")
+    with pytest.raises(ValueError, match="one is 24×16; the distortion of toy needs 161 pixels"):
+        Bench(checkpoint, images, EvaluationOptions((0.01,)))
 
 
 def test_methods_can_be_chosen(images):

@@ -42,7 +42,7 @@ LONGEST_PARAMETERS = 1024
 BITS_BACK = 4
 """The code of what is no coder of levels: :mod:`rdbound.coding.bits_back`."""
 _FIXED = struct.Struct("<8sIf")
-LARGEST_SIDE = 2**20
+LONGEST_SIDE = 2**20
 
 
 class BitstreamError(ValueError):
@@ -135,7 +135,7 @@ def _parse(body: bytes, version: int, fingerprint: bytes) -> tuple[Header, bytes
         value, position = _read_leb128(body, position)
         values.append(value)
     height, width, length = values
-    sides_fit = 1 <= height <= LARGEST_SIDE and 1 <= width <= LARGEST_SIDE
+    sides_fit = 1 <= height <= LONGEST_SIDE and 1 <= width <= LONGEST_SIDE
     if not sides_fit or len(body) - position != length or not 0 < lmbda < math.inf:
         raise BitstreamError("malformed header: sizes, λ or lengths are impossible")
     header = Header(found, index_crc, lmbda, height, width, coder, parameters)

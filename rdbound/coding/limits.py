@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdbound.coding.container import BitstreamError, Header
+from rdbound.coding.container import LONGEST_SIDE, BitstreamError, Header
 from rdbound.models.base import check_lmbda
 
 __all__ = ["MAX_PIXELS", "Limits", "check_image"]
@@ -43,6 +43,10 @@ class Limits:
 
     def check_size(self, size: tuple[int, int]) -> None:
         """Raise ValueError for too large a datum (height, width), before it is allocated."""
+        if max(size) > LONGEST_SIDE:
+            raise ValueError(
+                f"{size[1]}×{size[0]}: a stream tells of no side above {LONGEST_SIDE:,}"
+            )
         pixels = math.prod(self.padded(*size))
         if self.max_pixels is not None and pixels > self.max_pixels:
             raise ValueError(

@@ -22,12 +22,15 @@ from scipy.special import ndtr, ndtri
 from rdbound.coding.code_points import CodePoints, nearest_points
 from rdbound.coding.container import BitstreamError
 from rdbound.coding.dyadic import SYMBOLS, read_points, symbols_of, write_points
-from rdbound.coding.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.range_coder import Reader, Writer, is_lost
 from rdbound.coding.tables import COARSE, coarse_counts, table_from_coarse
 from rdbound.coding.vbq import code_lengths
 from rdbound.ops.gaussian import LN2
 
-__all__ = ["compress_posterior", "decompress_posterior", "quantized_posterior"]
+__all__ = ["MAX_VALUES", "compress_posterior", "decompress_posterior", "quantized_posterior"]
+
+MAX_VALUES = 2**25
+"""Values that are read by default: a stream of a hundred bytes can declare any number."""
 
 _MAGIC = b"RDV\x01"
 _HEAD = struct.Struct("<Iff")
@@ -60,10 +63,14 @@ def compress_posterior(
     return _MAGIC + _HEAD.pack(zlib.crc32(payload), *prior) + payload
 
 
-def decompress_posterior(data: bytes) -> np.ndarray:
+def decompress_posterior(data: bytes, max_values: int | None = MAX_VALUES) -> np.ndarray:
     """What :func:`compress_posterior` wrote → the values, float32, of the shape of the means.
 
-    Raises :class:`BitstreamError` for anything else.
+    Args:
+      data: the bytes.
+      max_values: that it may tell of; None for no limit but the format's, 2³¹.
+
+    Raises :class:`BitstreamError` for anything else, and for more values.
     """
     if data[:4] != _MAGIC or len(data) < 4 + _HEAD.size:
         raise BitstreamError("not the code points of a posterior")
@@ -71,17 +78,26 @@ def decompress_posterior(data: bytes) -> np.ndarray:
     payload = data[4 + _HEAD.size :]
     if zlib.crc32(payload) != crc or not (math.isfinite(mean) and 0 < scale < math.inf):
         raise BitstreamError("truncated or damaged: the checksum of the stream does not match")
-    stream = Reader(payload)
+    try:
+        points, shape = _read(Reader(payload), max_values)
+    except BaseException as error:
+        if is_lost(error):
+            raise BitstreamError("bytes that hold no code points") from None
+        raise
+    return _values(points, mean, scale).reshape(shape)
+
+
+def _read(stream: Reader, max_values: int | None) -> tuple[CodePoints, tuple[int, ...]]:
+    """(the points, the shape of their array)."""
     shape = tuple(stream.integers(stream.integer(_DIMENSIONS + 1), _SIDE).tolist())
     coarse = stream.integers(SYMBOLS, COARSE)
     count = math.prod(shape)
     if not 0 < count < _MOST or not coarse.any():
         raise BitstreamError(f"no array of the shape {shape}")
-    try:
-        points = read_points(stream, np.zeros(count, np.int64), [table_from_coarse(coarse)])
-    except UnreadableError as error:
-        raise BitstreamError(str(error)) from None
-    return _values(points, mean, scale).reshape(shape)
+    if max_values is not None and count > max_values:
+        raise BitstreamError(f"{count:,} values, more than max_values = {max_values:,}")
+    table = table_from_coarse(coarse)
+    return read_points(stream, np.zeros(count, np.int64), [table]), shape
 
 
 def quantized_posterior(

@@ -173,6 +173,9 @@ def test_vectors_of_another_dimension_are_refused(rng):
     small = VectorCodec(make_model("mlp", "codec", 4.0, dimension=3, hidden=[]), max_pixels=14)
     with pytest.raises(ValueError, match="3×5 is 15 pixels"):
         small.compress(rng.standard_normal((5, 3)))
+    one = VectorCodec(make_model("mlp", "codec", 4.0, dimension=1, hidden=[]), max_pixels=None)
+    with pytest.raises(ValueError, match="1×1048577: a stream tells of no side above 1,048,576"):
+        one.compress(np.zeros((2**20 + 1, 1)))
 
 
 def perturbed(model, noise):

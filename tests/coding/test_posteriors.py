@@ -1,5 +1,9 @@
 """Bytes of a mean-field posterior: read back, near the entropy, and refused where damaged."""
 
+import contextlib
+import struct
+import zlib
+
 import numpy as np
 import pytest
 
@@ -89,6 +93,22 @@ def test_damage_is_told(rng):
     damaged[-1] ^= 1
     with pytest.raises(BitstreamError, match="damaged"):
         decompress_posterior(bytes(damaged))
+
+
+def _with_crc(payload):
+    return b"RDV\x01" + struct.pack("<Iff", zlib.crc32(payload), 0.0, 1.0) + payload
+
+
+def test_what_strangers_write_ends_in_values_or_in_one_kind_of_error(rng):
+    data = compress_posterior(*_posterior(rng, (20,)))
+    for _ in range(300):
+        payload = bytearray(data[16:])
+        payload[rng.integers(len(payload))] ^= int(rng.integers(1, 256))
+        with contextlib.suppress(BitstreamError):
+            assert decompress_posterior(_with_crc(bytes(payload)), 1000).size
+    with pytest.raises(BitstreamError, match="20 values, more than max_values = 19"):
+        decompress_posterior(data, 19)
+    assert decompress_posterior(data, 20).shape == (20,)
 
 
 @pytest.mark.parametrize(("means", "scales", "message"), [
