@@ -184,7 +184,12 @@ def _level_uses(
 
 
 def _entropy(symbols: np.ndarray) -> float:
-    """Of how often each is there, bits."""
+    """Of what they were drawn from, in bits, estimated from how often each is there.
+
+    The entropy of the frequencies is too low by some (m − 1)/(2·n) nats, with n symbols of
+    m kinds (Miller 1955); of few symbols what is added is too little still.
+    """
     counts = np.unique(symbols, return_counts=True)[1]
     p = counts / counts.sum()
-    return float((p * np.log2(1.0 / p)).sum())
+    missed = (len(counts) - 1) / (2 * counts.sum() * LN2)
+    return float((p * np.log2(1.0 / p)).sum() + missed)

@@ -4,7 +4,7 @@ from typing import Protocol
 
 import numpy as np
 
-__all__ = ["ExternalCodec"]
+__all__ = ["ExternalCodec", "whole_settings"]
 
 
 class ExternalCodec(Protocol):
@@ -33,3 +33,14 @@ class ExternalCodec(Protocol):
 
     def decode(self, data: bytes, sides: tuple[int, int]) -> np.ndarray:
         """The picture of a file, uint8 [H, W, 3]; ``sides`` (H, W) for files that keep none."""
+
+
+def whole_settings(name: str, settings: tuple[float, ...]) -> tuple[float, ...]:
+    """The settings, of a codec that takes whole numbers; raises ValueError for others.
+
+    Rounded ones would be measured twice under two names.
+    """
+    for setting in settings:
+        if not float(setting).is_integer():
+            raise ValueError(f"{name}: its settings are whole numbers, not {setting:g}")
+    return settings

@@ -5,7 +5,9 @@
 The encoder's input and the decoder's output are PNG files.
 """
 
+import hashlib
 import shlex
+import shutil
 import tempfile
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -60,15 +62,21 @@ class CommandCodec:
         return replace(self, settings=settings)
 
     def version(self) -> str:
-        """The two commands: what they run is the user's."""
-        return f"{self.encoder} | {self.decoder}"
+        """The two commands, and a digest of the programs and files that they name."""
+        files = hashlib.sha256()
+        for command in (self.encoder, self.decoder):
+            program, *words = shlex.split(command)
+            for file in map(Path, [shutil.which(program) or program, *words]):
+                if file.is_file():
+                    files.update(file.read_bytes())
+        return f"{self.encoder} | {self.decoder} | {files.hexdigest()[:16]}"
 
     def encode(self, image: np.ndarray, setting: float) -> bytes:
         """See :class:`rdbound.external.base.ExternalCodec`."""
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "image.png", Path(folder) / "coded"
             Image.fromarray(image).save(source)
-            self._run(self.encoder, source, target, f"{setting:g}")
+            self._run(self.encoder, source, target, _written(setting))
             return target.read_bytes()
 
     def decode(self, data: bytes, sides: tuple[int, int]) -> np.ndarray:
@@ -94,3 +102,8 @@ class CommandCodec:
         run_program(self.name, words)
         if not target.is_file():
             raise ValueError(f"{self.name}: {words[0]!r} wrote no {{output}}")
+
+
+def _written(setting: float) -> str:
+    """All of its digits, and no decimal point where it is a whole number."""
+    return str(int(setting)) if float(setting).is_integer() else repr(setting)

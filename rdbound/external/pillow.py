@@ -10,6 +10,7 @@ import numpy as np
 import PIL
 from PIL import Image, features
 
+from rdbound.external.base import whole_settings
 from rdbound.images.files import to_rgb
 
 __all__ = ["AVIF", "JPEG", "JPEG_2000", "JPEG_XL", "WEBP", "PillowCodec"]
@@ -44,7 +45,9 @@ class PillowCodec:
         return replace(self, name=f"{self.name}-444", told=told, options=options)
 
     def at(self, settings: tuple[float, ...]) -> "PillowCodec":
-        """The same at other settings."""
+        """The same at other settings; raises ValueError for parts of a quality's level."""
+        if self.setting != "quality_layers":
+            whole_settings(self.name, settings)
         return replace(self, settings=settings)
 
     def version(self) -> str:

@@ -10,6 +10,7 @@ from functools import cache
 
 import numpy as np
 
+from rdbound.external.base import whole_settings
 from rdbound.external.programs import run_program
 
 __all__ = ["VVC"]
@@ -39,8 +40,8 @@ class VVC:
                 "substitute for an anchor of 4:4:4)")  # fmt: skip
 
     def at(self, settings: tuple[float, ...]) -> "VVC":
-        """The same at other settings."""
-        return replace(self, settings=settings)
+        """The same at other settings; raises ValueError for parts of a QP."""
+        return replace(self, settings=whole_settings(self.name, settings))
 
     def version(self) -> str:
         """Of FFmpeg; raises ValueError where it, or VVenC in it, is missing."""

@@ -146,7 +146,22 @@ def _folder(path: str | None) -> ImageSet:
     if not files:
         raise ValueError(f"{root}: no image in it or below; looked for {' '.join(SUFFIXES)}")
     names = tuple(str(f.relative_to(root)) for f in files)
-    return ImageSet(root.resolve().name, names, lambda i: read_image(files[i]))
+    name = root.resolve().name
+    if name == "kodak" and not _is_kodak(files):
+        name = "kodak-folder"  # published points are of other pixels
+    return ImageSet(name, names, lambda i: read_image(files[i]))
+
+
+def _is_kodak(files: Sequence[Path]) -> bool:
+    """Whether each is the image of the Kodak set that its name says."""
+    from rdbound.reference import kodak_digests
+
+    known = kodak_digests()
+    return all(f.stem in known and _digest(read_image(f)) == known[f.stem] for f in files)
+
+
+def _digest(image: np.ndarray) -> str:
+    return hashlib.sha256(image.tobytes()).hexdigest()
 
 
 def _kodak(path: str | None) -> ImageSet:
@@ -167,7 +182,7 @@ def _kodak(path: str | None) -> ImageSet:
         if not file.is_file():
             raise ValueError(f"kodak: {file} is missing; put kodim01.png … kodim24.png there")
         image = read_image(file)
-        if hashlib.sha256(image.tobytes()).hexdigest() != digests[name]:
+        if _digest(image) != digests[name]:
             raise ValueError(
                 f"kodak: the pixels of {file} are not those of the Kodak set; "
                 "replace it by the original 8-bit PNG"

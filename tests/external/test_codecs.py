@@ -105,6 +105,26 @@ def test_a_command_line_is_a_codec(own):
     assert (found.codec, found.image, found.digest) == ("mine", "a", expected.digest)
 
 
+def test_a_command_is_given_every_digit_and_known_by_its_program(tmp_path):
+    program = tmp_path / "enc.py"
+    program.write_text("import sys; open(sys.argv[3], 'w').write(sys.argv[1])")
+    command = f"{sys.executable} {program} {{quality}} {{input}} {{output}}"
+    own = CommandCodec("mine", command, command, (1.0,))
+    for setting, told in ((1048576.0, b"1048576"), (0.1234567, b"0.1234567"), (30, b"30")):
+        assert own.encode(IMAGE, setting) == told
+    before = own.version()
+    assert CommandCodec("mine", command, command, (2.0,)).version() == before
+    program.write_text("")
+    assert own.version() != before
+
+
+def test_settings_of_whole_numbers_are_not_rounded():
+    for name in ("jpeg", "vvc"):
+        with pytest.raises(ValueError, match="settings are whole numbers, not 30.5"):
+            make_external(name).at((30.0, 30.5))
+    assert make_external("jpeg2000").at((30.5,)).settings == (30.5,)
+
+
 @pytest.mark.parametrize(("encoder", "decoder", "message"), [
     ("enc {input} {output}", "dec {input} {output}", "its encoder has no {quality}"),
     ("enc {quality} {input} {output}", "dec {input}", "its decoder has no {output}"),

@@ -1,7 +1,10 @@
+import hashlib
+
 import numpy as np
 import pytest
 from PIL import Image
 
+from rdbound import reference
 from rdbound.images.sets import ImageSet, open_images
 
 
@@ -51,6 +54,18 @@ def test_kodak_is_verified(tmp_path, monkeypatch):
         images[0]
     with pytest.raises(ValueError, match=r"kodim02\.png is missing"):
         images[1]
+
+
+def test_a_folder_is_only_called_kodak_where_its_pixels_are(tmp_path, monkeypatch):
+    _write(tmp_path, "kodak/kodim01.png")
+    folder = str(tmp_path / "kodak")
+    assert open_images("folder", folder).name == "kodak-folder"
+    image = open_images("folder", folder)[0]
+    digests = {"kodim01": hashlib.sha256(image.tobytes()).hexdigest()}
+    monkeypatch.setattr(reference, "kodak_digests", lambda: digests)
+    assert open_images("folder", folder).name == "kodak"
+    _write(tmp_path, "kodak/other.png")
+    assert open_images("folder", folder).name == "kodak-folder"
 
 
 @pytest.mark.parametrize(("source", "path", "message"), [
