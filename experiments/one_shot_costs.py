@@ -176,7 +176,7 @@ def blocks(arguments: argparse.Namespace) -> Table:
     rng, rows, drawn = np.random.default_rng(0), [], {name: [] for name in RULES}
     for told in arguments.told:
         for name, given in RULES.items():
-            row = _one_block(rng, told, name, given)
+            row = _one_block(rng, told, given)
             if row is not None:
                 drawn[name].append((told, row[0], row[1]))
                 rows.append((f"{told:g}", name, f"{row[0]:+.2f}", f"{100 * row[0] / told:+.1f}",
@@ -202,7 +202,7 @@ def blocks(arguments: argparse.Namespace) -> Table:
     return Table(header, rows)
 
 
-def _one_block(rng: np.random.Generator, told: float, name: str, given: dict) -> Any:
+def _one_block(rng: np.random.Generator, told: float, given: dict) -> Any:
     """(bits over, error) of blocks of four latents or more; None where a rule is too slow."""
     options = dict(given)
     more = options.pop("more", None)

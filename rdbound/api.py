@@ -25,7 +25,7 @@ from rdbound.evaluation import evaluate
 from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import ImageExamples
 from rdbound.images.files import read_image
-from rdbound.images.sets import ImageSet, open_images
+from rdbound.images.sets import ImageSet, is_set, named_images
 from rdbound.methods import METHODS, Method
 from rdbound.refinement import RefinementOptions
 from rdbound.report.rd_figure import rd_figure
@@ -35,8 +35,6 @@ from rdbound.zoo import BOUND, CODEC
 __all__ = ["bd_rate", "bound", "code", "image_set", "plot"]
 
 Images = str | Path | np.ndarray | ImageSet | Sequence[str | Path | np.ndarray]
-
-_NAMED = ("kodak", "bundled", "bundled-crops")
 
 
 def bound(
@@ -143,13 +141,10 @@ def image_set(images: Images) -> ImageSet:
     """Images by any of the ways of :mod:`rdbound.api`; raises ValueError for what is none."""
     if isinstance(images, ImageSet):
         return images
-    if isinstance(images, str) and (images in _NAMED or images.startswith("tfds:")):
-        return open_images(images)
     if isinstance(images, str | Path):
         path = Path(images).expanduser()
-        if path.is_dir():
-            return open_images("folder", str(path))
-        return _listed([path])
+        whole = path.is_dir() or is_set(str(images))
+        return named_images(str(images)) if whole else _listed([path])
     if isinstance(images, np.ndarray) and images.ndim != 4:
         return _listed([images])
     return _listed(images)

@@ -177,8 +177,10 @@ def exact_rows(examples: VectorExamples, lmbdas: Sequence[float], seed: int = 0)
             continue
         pixels = examples.batch((0,), 1).pixels(0)
         for name in examples.names:
-            rows.append(Row(examples.name, name, "exact", float(lmbda), "exact", pixels,
-                            point.rate * pixels, None, point.rate, point.distortion,
-                            psnr(point.distortion, 1.0), None, point.J(lmbda), None, 0, 0,
-                            seed))  # fmt: skip
+            rows.append(Row(
+                dataset=examples.name, image=name, model="exact", lmbda=float(lmbda),
+                method="exact", pixels=pixels, bits=point.rate * pixels, bytes=None,
+                bpp=point.rate, mse=point.distortion, psnr=psnr(point.distortion, 1.0),
+                ms_ssim=None, J=point.J(lmbda), J_se=None, steps=0, samples=0, seed=seed,
+            ))  # fmt: skip
     return rows

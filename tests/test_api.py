@@ -1,7 +1,12 @@
 """From Python what the commands do: the same rows, whatever the images are given as."""
 
 import dataclasses
+import re
 import sys
+from functools import partial
+from importlib.util import find_spec
+from inspect import signature
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -9,6 +14,7 @@ import pytest
 from PIL import Image
 
 import rdbound
+from rdbound import api
 from rdbound.api import image_set
 from rdbound.channels.sga import SGAChannel
 from rdbound.checkpoint import load, save_checkpoint
@@ -16,6 +22,7 @@ from rdbound.evaluation import evaluate
 from rdbound.evaluation_options import EvaluationOptions
 from rdbound.examples import ImageExamples
 from rdbound.images.sets import open_images
+from rdbound.methods import form_of
 from rdbound.refinement import RefinementOptions
 from rdbound.tables.rd import RDTable, read_table
 from tests.analysis.test_gaps import make_rows
@@ -48,6 +55,24 @@ def test_rows_are_those_of_an_evaluation(pair, image):
     assert [row.method for row in found] == ["bound", "bound-refined"]
     assert found[1].J < found[0].J
     assert [r.method for r in rdbound.bound(image, pair[0], [0.01])] == ["bound"]
+
+
+def _known(of, form, *args, **options):
+    """A table whose curves have BD-rates, for arguments that ``of`` takes."""
+    of.bind(*args, **options)
+    return RDTable(row for row in make_rows() if form_of(row.method) == form)
+
+
+def test_the_example_of_the_readme_runs(tmp_path, monkeypatch):
+    text = (Path(__file__).parents[1] / "README.md").read_text()
+    (block,) = [b for b in re.findall(r"```python\n(.*?)```", text, re.S) if "rdbound.gaps(" in b]
+    monkeypatch.chdir(tmp_path)
+    for name, form in (("bound", "bound"), ("code", "codec")):
+        monkeypatch.setattr(api, name, partial(_known, signature(getattr(api, name)), form))
+    if find_spec("pandas") is None:
+        block = block.replace("table.to_pandas()", "pass")
+    exec(block, {})
+    assert Path("rd.pdf").stat().st_size > 1000
 
 
 def test_bytes_are_those_of_the_codec(pair, image, tmp_path):

@@ -8,7 +8,6 @@ import yaml
 from rdbound.config import ConfigError, cells, load_config, to_yaml
 from rdbound.config.load import validated
 from rdbound.stages.hints import gaps_hint
-from rdbound.stages.quickstart import quickstart_config
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 
@@ -241,12 +240,6 @@ def test_shipped_configs_are_valid_and_say_what_they_are(path, monkeypatch):
     head = path.read_text().splitlines()[:4]
     for line, word in zip(head, ("# What:", "# Run:", "# Time:", "# Expect:"), strict=True):
         assert line.startswith(word), f"{path}: {line}"
-
-
-def test_the_quickstart_is_its_config():
-    raw = yaml.safe_load((CONFIGS / "quickstart.yaml").read_text())
-    config = load_config(CONFIGS / "quickstart.yaml")
-    assert quickstart_config(raw["output"]) == config
 
 
 def test_the_config_of_six_lines_in_the_readme_is_one():

@@ -110,8 +110,8 @@ def _bound_model(rows: Sequence[Row], bound: str | None) -> str:
 
 def _is_rung(method: Method) -> bool:
     """Of the factorized posterior, and what a decoder may put out: clipped or in 8 bits."""
-    squared = method.decode == ("clip" if method.kind == "bound" else "eight-bit")
-    return method.kind in ("bound", "ideal") and squared and method.posterior == "factorized"
+    realizable = method.decode == ("clip" if method.kind == "bound" else "eight-bit")
+    return method.kind in ("bound", "ideal") and realizable and method.posterior == "factorized"
 
 
 def _belongs(key: tuple[str, str], bound: str) -> bool:

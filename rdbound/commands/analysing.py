@@ -64,7 +64,7 @@ def add_analysing(command: Command) -> None:
     add_anchor(sub)
     sub = command("channels", _channels, "what a bound's channels are used for")
     sub.add_argument("checkpoint", help="file or name, of a bound of images")
-    sub.add_argument("images", help="folder of photographs, or bundled")
+    sub.add_argument("images", help="folder, kodak, bundled, or tfds:NAME")
     sub.add_argument("--output", required=True, help="folder for the report and its figures")
     sub.add_argument("--count", type=at_least(1), default=6, metavar="N",
                      help="of the photographs; default: 6")  # fmt: skip

@@ -32,7 +32,10 @@ def add_coding(command: Command) -> None:
         "calibrate", _calibrate, "a bound's checkpoint with code tables for the coder vbq"
     )
     sub.add_argument("checkpoint", help="file or name, of a bound of images")
-    sub.add_argument("images", help="folder of photographs, other ones than are evaluated on")
+    sub.add_argument(
+        "images",
+        help="folder, kodak, bundled, or tfds:NAME; other photographs than are evaluated on",
+    )
     sub.add_argument("output", help=".safetensors file")
     sub.add_argument("--count", type=at_least(1), default=64, metavar="N",
                      help="of the photographs; default: 64")  # fmt: skip
@@ -105,5 +108,5 @@ def _calibrate(arguments) -> None:
 
     source = resolve(arguments.checkpoint)
     target = refuse_overwriting(Path(arguments.output), arguments.force, source)
-    print(calibrate_file(arguments.checkpoint, Path(arguments.images), target, arguments.count,
+    print(calibrate_file(arguments.checkpoint, arguments.images, target, arguments.count,
                          arguments.lmbda, arguments.model))  # fmt: skip

@@ -91,6 +91,9 @@ def _rising(groups: Iterable[Sequence[Measured]]) -> list[Sequence[Measured]]:
 
 def _row(point: Measured, dataset: str, lmbda: float) -> Row:
     J = point.bpp + lmbda * point.mse
-    return Row(dataset, point.image, point.codec, lmbda, METHOD, point.pixels, 8.0 * point.bytes,
-               point.bytes, point.bpp, point.mse, psnr(point.mse), point.ms_ssim, J, None,
-               0, 1, 0)  # fmt: skip
+    return Row(
+        dataset=dataset, image=point.image, model=point.codec, lmbda=lmbda, method=METHOD,
+        pixels=point.pixels, bits=8.0 * point.bytes, bytes=point.bytes, bpp=point.bpp,
+        mse=point.mse, psnr=psnr(point.mse), ms_ssim=point.ms_ssim, J=J, J_se=None,
+        steps=0, samples=1, seed=0,
+    )  # fmt: skip

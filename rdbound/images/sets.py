@@ -18,7 +18,7 @@ import numpy as np
 
 from rdbound.images.files import SUFFIXES, read_image
 
-__all__ = ["ImageSet", "open_images"]
+__all__ = ["ImageSet", "is_set", "named_images", "open_images"]
 
 
 @dataclass(frozen=True)
@@ -106,6 +106,22 @@ class _Cached:
                 self._room -= image.nbytes
                 self._kept[index] = image
         return image
+
+
+_SETS = ("kodak", "bundled", "bundled-crops")
+
+
+def named_images(name: str) -> ImageSet:
+    """A set by its name (``kodak``, ``bundled``, ``bundled-crops``, ``tfds:NAME``), or a folder.
+
+    Raises ValueError as :func:`open_images`.
+    """
+    return open_images(name) if is_set(name) else open_images("folder", name)
+
+
+def is_set(name: str) -> bool:
+    """Whether a name is of a set, and no folder's."""
+    return name in _SETS or name.startswith("tfds:")
 
 
 def open_images(source: str, path: str | None = None, split: str = "test") -> ImageSet:

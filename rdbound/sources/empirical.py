@@ -110,7 +110,7 @@ def patches(size: int, per_image: int, images: str = "bundled", path: str | None
     Args:
       size: side of the square patches, in pixels.
       per_image: patches of each image.
-      images: the set, as :func:`rdbound.sources.image_sets.open_images` calls it.
+      images: the set, as :func:`rdbound.images.sets.open_images` calls it.
       path: of its folder, for the sets that need one.
       split: of a data set that has several.
       seed: of the places of the patches.

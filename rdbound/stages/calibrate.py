@@ -9,7 +9,7 @@ from rdbound.checkpoint import load, resolve
 from rdbound.checkpoint_file import Contents, naming, read_contents, write_contents
 from rdbound.coding.calibration import calibrated
 from rdbound.coding.codec import Codec
-from rdbound.images.sets import ImageSet, open_images
+from rdbound.images.sets import ImageSet, named_images
 from rdbound.stages.progress import Bars
 
 __all__ = ["calibrate_file"]
@@ -19,7 +19,7 @@ _RATES = 4
 
 def calibrate_file(
     checkpoint: str,
-    images: Path,
+    images: str,
     target: Path,
     count: int,
     lmbdas: Sequence[float] | None = None,
@@ -31,7 +31,7 @@ def calibrate_file(
 
     Args:
       checkpoint: a file or a name, of a bound of images.
-      images: a folder of photographs.
+      images: see :func:`rdbound.images.sets.named_images`.
       target: the file.
       count: of the images, evenly through the folder.
       lmbdas: trade-offs to count at; four through the model's range by default.
@@ -44,7 +44,7 @@ def calibrate_file(
     model = loaded.model
     if model.form != "bound" or model.stride == 1:
         raise ValueError(f"{checkpoint}: code points serve a bound of images, of form 'bound'")
-    chosen = _evenly(open_images("folder", str(images)), count)
+    chosen = _evenly(named_images(images), count)
     low, high = model.lmbda_range
     asked = tuple(np.geomspace(low, high, _RATES)) if lmbdas is None else tuple(lmbdas)
     with Bars() as bars:

@@ -6,7 +6,7 @@ from pathlib import Path
 from rdbound.checkpoint import load
 from rdbound.coding.channel_use import channel_shapes, channel_uses, latents_of
 from rdbound.coding.codec import Codec
-from rdbound.images.sets import open_images
+from rdbound.images.sets import named_images
 from rdbound.models.base import check_lmbda
 from rdbound.report.channels import channels_report, shown_channels
 from rdbound.report.channels_figure import DrawnChannel
@@ -31,7 +31,7 @@ def channels_run(
 
     Args:
       checkpoint: a file or a name, of a bound of images.
-      images: a folder of photographs, or ``bundled``.
+      images: see :func:`rdbound.images.sets.named_images`.
       output: the folder; its files are replaced.
       count: of the images, the first.
       say: called with the report.
@@ -46,8 +46,7 @@ def channels_run(
         raise ValueError(f"{checkpoint}: channels are told of a bound of images, of form 'bound'")
     low, high = model.lmbda_range
     rate = check_lmbda((low * high) ** 0.5 if lmbda is None else lmbda, model.lmbda_range)
-    named = images == "bundled"
-    of = open_images(images if named else "folder", None if named else images).take(count)
+    of = named_images(images).take(count)
     with Bars() as bars:
         levels = latents_of(
             Codec(model), [of[i] for i in range(len(of))], rate,

@@ -46,7 +46,7 @@ def import_compressai(
     state = read_state(source)
     try:
         weights = renamed(state)
-        width, latent = _widths(architecture, weights)
+        width, latent = _widths(weights)
     except (KeyError, IndexError, ValueError) as error:
         raise ValueError(f"{source}: not the weights of {architecture}: {error}") from None
     spec = {"name": architecture, "form": form, "lmbda": [lmbda, lmbda], "width": width,
@@ -121,7 +121,7 @@ def _axes(part: str, value: np.ndarray) -> tuple[int, ...]:
     return (2, 3, 0, 1) if transposed else (2, 3, 1, 0)
 
 
-def _widths(architecture: str, weights: Mapping[str, np.ndarray]) -> tuple[int, int]:
+def _widths(weights: Mapping[str, np.ndarray]) -> tuple[int, int]:
     """(N, M)."""
     last = weights["analysis.6.kernel"].shape
     return int(last[2]), int(last[3])

@@ -1,40 +1,18 @@
 """The newcomer's run: the shipped pair of checkpoints on three bundled photographs.
 
-It needs no data, no GPU and no network. Its 40 steps of refinement anneal faster than the
-defaults, so that the temperature has fallen when they end.
+It needs no data, no GPU and no network: ``configs/quickstart.yaml``, whose few steps of refinement
+anneal faster than the defaults, so that the temperature has fallen when they end.
 """
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
-from rdbound.config import Config
+from rdbound.config import load_config
+from rdbound.config.shipped import shipped
 from rdbound.stages.evaluate import evaluate_run
-from rdbound.zoo import BOUND, CODEC
 
-__all__ = ["quickstart", "quickstart_config"]
-
-
-def quickstart_config(output: str) -> Config:
-    """The configuration; ``configs/quickstart.yaml`` is the same in YAML."""
-    return Config.model_validate(
-        {
-            "output": output,
-            "evaluation": {
-                "checkpoints": (BOUND, CODEC),
-                "data": {"source": "bundled-crops"},
-                "lmbdas": (0.0018, 0.0067, 0.025),
-                "samples": 4,
-                "batch": 3,
-                "refinement": {
-                    "steps": 40,
-                    "learning_rate": 0.02,
-                    "check_every": 10,
-                    "channel": {"name": "sga", "options": {"decay": 0.06, "start": 5}},
-                },
-                "keep_streams": True,
-            },
-        }
-    )
+__all__ = ["quickstart"]
 
 
 def quickstart(output: str, say: Callable[[str], None]) -> Path:
@@ -43,11 +21,15 @@ def quickstart(output: str, say: Callable[[str], None]) -> Path:
     Raises ValueError as :func:`rdbound.stages.evaluate.evaluate_run`, for example where
     ``output`` holds another run.
     """
+    config = load_config(shipped()["quickstart"], [f"output={json.dumps(output)}"])
+    assert config.evaluation is not None
+    assert config.evaluation.refinement is not None
     say(
         "Three photographs from scikit-image (coffee, astronaut, chelsea), cropped to "
-        "192×256\npixels, the last to 187×251; a bound and its codec, amortized and refined for 40 "
-        "steps\n(5000 is the default elsewhere: refined numbers here are not final)."
+        "192×256\npixels, the last to 187×251; a bound and its codec, amortized and refined for "
+        f"{config.evaluation.refinement.steps} steps\n"
+        "(5000 is the default elsewhere: refined numbers here are not final)."
     )
-    folder = evaluate_run(quickstart_config(output), say)
+    folder = evaluate_run(config, say)
     say(f"\nIn {folder}: report.md, rd.csv, gaps.csv, figures, config.yaml, streams/")
     return folder

@@ -68,7 +68,7 @@ def by_processes(
     streams: Path | None,
     pictures: Pictures | None,
 ) -> Iterator[Done]:
-    """Units of parts, each computed by one of ``count`` processes, as they are done.
+    """Tasks of parts, each computed by one of ``count`` processes, as they are done.
 
     Args:
       config: with a section ``evaluation``.

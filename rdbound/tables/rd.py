@@ -50,9 +50,9 @@ class Row:
       dataset, image, model, lmbda, method: the key.
       pixels: of the image, padding not counted (dimensions of a vector).
       bits: the rate of the whole image; 8·bytes where bytes were written.
-      bytes: written by the range coder, container and all.
-      bpp, mse, psnr, ms_ssim: bits per pixel; MSE on 0–255; dB; MS-SSIM of RGB.
-      J: bpp + λ·mse.
+      bytes: of the whole file, less side information that rides along.
+      bpp, mse, psnr, ms_ssim: bits per pixel; MSE, of images on 0–255; dB; MS-SSIM of RGB.
+      J: bpp + λ·D; D is mse, or what the model was trained for (:func:`is_squared`).
       J_se: standard error of J where it is a Monte-Carlo mean.
       steps: of refinement.
       samples: noise samples averaged.
