@@ -27,6 +27,7 @@ from rdbound.examples import ImageExamples
 from rdbound.images.files import read_image
 from rdbound.images.sets import ImageSet, is_set, named_images
 from rdbound.methods import METHODS, Method
+from rdbound.reference import DEFAULT_ANCHOR
 from rdbound.refinement import RefinementOptions
 from rdbound.report.rd_figure import rd_figure
 from rdbound.tables.rd import RDTable, Row
@@ -106,7 +107,7 @@ def code(
 
 def bd_rate(
     curve: str | Path | Sequence[Row],
-    anchor: str | Path | Sequence[Row] = "vtm-22.0",
+    anchor: str | Path | Sequence[Row] = DEFAULT_ANCHOR,
     of: str | None = None,
     metric: str = "psnr",
     interpolation: str = "pchip",

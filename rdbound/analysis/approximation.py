@@ -14,6 +14,7 @@ from collections.abc import Sequence
 
 from rdbound.tables.answers import Answer
 from rdbound.tables.gaps import Gap
+from rdbound.tables.rd import MEAN
 
 __all__ = ["approximation_gaps"]
 
@@ -36,5 +37,5 @@ def approximation_gaps(answers: Sequence[Answer]) -> list[Gap]:
             value = plain.J - rich.J
             reach = _NORMAL * (plain.standard_error**2 + rich.standard_error**2) ** 0.5
             name = f"approximation-{family}"
-            out.append(Gap(source, "mean", lmbda, name, value, value - reach, value + reach))
+            out.append(Gap(source, MEAN, lmbda, name, value, value - reach, value + reach))
     return out

@@ -7,7 +7,7 @@ As in Zhang & Liu 2025 (arXiv 2501.12330); the same gaps in bits are
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from rdbound.analysis.bd_rate import BDRate, compare
+from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.best import Best, Key
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.gaps import BEST, Chain, links
@@ -48,9 +48,9 @@ def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | 
     try:
         # Two curves at a time: those of a million rows are a lot to keep.
         anchor, test = from_rows([*lower, *upper]).values()
-        return compare(anchor, test, method)
     except ValueError as error:
         return str(error)
+    return compared(anchor, test, method)
 
 
 def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:

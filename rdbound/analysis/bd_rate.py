@@ -8,7 +8,7 @@ import numpy as np
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
 from rdbound.analysis.interval import interval
 
-__all__ = ["INTERPOLATIONS", "BDRate", "compare", "rate_difference"]
+__all__ = ["INTERPOLATIONS", "BDRate", "compare", "compared", "rate_difference"]
 
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
@@ -138,6 +138,14 @@ def compare(
     }
     array = np.array(list(values.values()))
     return BDRate(float(array.mean()), interval(array), values)
+
+
+def compared(anchor: ImageCurves, test: ImageCurves, method: str = "pchip") -> BDRate | str:
+    """As :func:`compare`; a sentence that says why where there is none."""
+    try:
+        return compare(anchor, test, method)
+    except ValueError as error:
+        return str(error)
 
 
 def _check_equal(anchor: ImageCurves, test: ImageCurves) -> None:

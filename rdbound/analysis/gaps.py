@@ -36,7 +36,7 @@ from rdbound.analysis.images import check_images
 from rdbound.analysis.interval import interval
 from rdbound.methods import form_of
 from rdbound.tables.gaps import Gap
-from rdbound.tables.rd import Row, check_unique, is_squared
+from rdbound.tables.rd import MEAN, Row, check_unique, is_squared
 
 __all__ = [
     "BESIDE",
@@ -226,4 +226,4 @@ def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, fl
 
 def _mean(dataset: str, lmbda: float, gap: str, values: Sequence[float]) -> Gap:
     lo, hi = interval(values) or (None, None)
-    return Gap(dataset, "mean", lmbda, gap, float(np.mean(values)), lo, hi)
+    return Gap(dataset, MEAN, lmbda, gap, float(np.mean(values)), lo, hi)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdbound.analysis.bd_rate import BDRate, compare
+from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.interval import interval
 from rdbound.methods import METHODS, Method, method_order
@@ -164,6 +164,6 @@ def _differences(upper: Sequence[Row], lower: Sequence[Row]) -> dict[float, Mean
 def _bd_rate(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | str:
     try:
         anchor, test = (next(iter(from_rows(of).values())) for of in (lower, upper))
-        return compare(anchor, test, method)
     except ValueError as error:
         return str(error)
+    return compared(anchor, test, method)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdbound.analysis.bd_rate import BDRate, compare
+from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.curves import ImageCurves, from_rows
 from rdbound.analysis.interval import interval
 from rdbound.tables.rd import Row
@@ -80,7 +80,7 @@ def scaling(
     found = []
     for name in sorted(curves, key=lambda name: (family_of(name), sizes[name], name)):
         for effect, form, refined, lower, upper in _pairs(curves[name], anchor):
-            value = _value(lower, upper, method)
+            value = compared(lower, upper, method)
             found.append(Effect(effect, name, family_of(name), sizes[name], form, refined, value))
     return found
 
@@ -118,13 +118,6 @@ def _pairs(own: _Curves, anchor: ImageCurves):
     for refined in (False, True):
         if {("bound", refined), ("codec", refined)} <= own.keys():
             yield "gap", "both", refined, own["bound", refined], own["codec", refined]
-
-
-def _value(lower: ImageCurves, upper: ImageCurves, method: str) -> BDRate | str:
-    try:
-        return compare(lower, upper, method)
-    except ValueError as error:
-        return str(error)
 
 
 @dataclass(frozen=True)

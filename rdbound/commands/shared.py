@@ -4,6 +4,8 @@ import argparse
 from collections.abc import Callable
 from typing import Any
 
+from rdbound.reference import DEFAULT_ANCHOR
+
 __all__ = ["Command", "add_anchor", "add_lmbda", "add_method", "add_model", "at_least"]
 
 Command = Callable[[str, Callable[[Any], int | None], str], argparse.ArgumentParser]
@@ -18,9 +20,9 @@ def add_method(sub: argparse.ArgumentParser) -> None:
 
 def add_anchor(sub: argparse.ArgumentParser) -> None:
     """What rates are compared with."""
-    sub.add_argument("--anchor", default="vtm-22.0",
+    sub.add_argument("--anchor", default=DEFAULT_ANCHOR,
                      help="whose rate is 100 %%: a published curve, a CSV of points, or "
-                     "TABLE.csv:METHOD; default: vtm-22.0")  # fmt: skip
+                     f"TABLE.csv:METHOD; default: {DEFAULT_ANCHOR}")  # fmt: skip
 
 
 def add_lmbda(sub: argparse.ArgumentParser, text: str, **more: Any) -> None:

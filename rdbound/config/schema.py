@@ -27,6 +27,7 @@ from pydantic.dataclasses import dataclass
 
 from rdbound.channels import CHANNELS
 from rdbound.channels.sga import SGAChannel
+from rdbound.reference import DEFAULT_ANCHOR
 from rdbound.refinement import RefinementOptions
 from rdbound.sources import SOURCES
 from rdbound.training_options import TrainingOptions
@@ -255,7 +256,7 @@ class EvaluationConfig(_Strict):
     shard: tuple[NonNegativeInt, PositiveInt] | None = None
     refinement: RefinementConfig | None = None
     bound_channel: NamedConfig = NamedConfig(name="gaussian")
-    anchor: str = "vtm-22.0"
+    anchor: str = DEFAULT_ANCHOR
     keep_streams: bool = False
     outside: tuple[str, ...] = ()
 

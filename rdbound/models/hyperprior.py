@@ -25,6 +25,7 @@ from rdbound.models import klt
 from rdbound.models.factorized import SCALE_BOUND, FactorizedPrior, check_form
 from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian
+from rdbound.ops.gaussian import LN2
 from rdbound.ops.rounding import lower_bound
 
 __all__ = [
@@ -90,7 +91,7 @@ hyper-synthesis then means the same by a scale in both forms."""
 
 # MSE at λ asks for steps of Δ² = 12·3 / (2·ln 2·λ) in an orthonormal transform
 # of RGB on 0–255 (reverse water-filling, uniform quantizer): the unit of y.
-_STEP = (18.0 / 0.6931471805599453) ** 0.5
+_STEP = (18.0 / LN2) ** 0.5
 _LEVELS_PER_FEATURE = 255.0 / PIXEL_GAIN
 
 

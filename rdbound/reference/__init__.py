@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-__all__ = ["ANCHOR_DEPTH", "CITATIONS", "Curve", "PublishedPoint", "curves", "find_curve",
-           "kodak_digests"]  # fmt: skip
+__all__ = ["ANCHOR_DEPTH", "CITATIONS", "DEFAULT_ANCHOR", "Curve", "PublishedPoint", "curves",
+           "find_curve", "kodak_digests"]  # fmt: skip
 
 CITATIONS = {
     "vtm-22.0": "VTM-22.0, encoder_intra_vtm.cfg, one frame, 4:4:4, BT.709 full range, whole files",
@@ -27,6 +27,10 @@ CITATIONS = {
 ANCHOR_DEPTH = {"vtm-22.0": 10, "vtm-22.0-8bit": 8}
 """Input bit depth of the anchors encoded for this package. It moves BD-rate by
 about three points: 10-bit input is the stronger anchor."""
+
+
+DEFAULT_ANCHOR = "vtm-22.0"
+"""What rates are compared with where nothing else is named."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import ImageCurves, anchor_on, from_rows
+from rdbound.analysis.bd_rate import BDRate, compared
+from rdbound.analysis.curves import anchor_on, from_rows
 from rdbound.report.document import Section, Table
 from rdbound.tables.rd import Row
 
@@ -26,16 +26,15 @@ def bd_rate_sections(
     if base is None:
         return ()
     body = tuple(
-        (name, model, bd_rate_cell(base, curve, method))
+        (name, model, bd_rate_cell(compared(base, curve, method)))
         for (_, model, name), curve in from_rows(rows).items()
     )
     header = ("method", "model", f"BD-rate against {base.name}")
     return (Section(f"BD-rate against {base.name}", (Table(header, body),)),)
 
 
-def bd_rate_cell(base: ImageCurves, curve: ImageCurves, method: str = "pchip") -> str:
-    """BD-rate of a curve, or why it has none."""
-    try:
-        return str(compare(base, curve, method))
-    except ValueError as error:
-        return f"not computed: {error}"
+def bd_rate_cell(value: BDRate | str | None) -> str:
+    """A value of a table of BD-rates, or why there is none; None is a dash."""
+    if value is None:
+        return "–"
+    return f"not computed: {value}" if isinstance(value, str) else str(value)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 
+from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.curves import anchor_on, from_reference, from_rows
 from rdbound.reference import curves, find_curve
 from rdbound.report.bd_rate import bd_rate_cell
@@ -52,9 +53,10 @@ def _against(rows: Sequence[Row], anchor: str) -> tuple[Section, ...]:
     body = []
     for (_, name, _), curve in from_rows(rows).items():
         known = from_reference(find_curve(dataset, name)) if name in published else None
-        body.append((name, bd_rate_cell(base, curve),
-                     bd_rate_cell(base, known) if known else "–",
-                     bd_rate_cell(known, curve) if known else "–"))  # fmt: skip
+        values: list[BDRate | str | None] = [compared(base, curve), None, None]
+        if known is not None:
+            values[1:] = compared(base, known), compared(known, curve)
+        body.append((name, *map(bd_rate_cell, values)))
     header = ("codec", f"BD-rate against {base.name}", "of the published curve",
               "against the published curve")  # fmt: skip
     return (Section(f"BD-rate against {base.name}", (Table(header, tuple(body)),)),)

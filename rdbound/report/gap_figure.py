@@ -11,6 +11,7 @@ from rdbound.analysis.gaps import PARTS
 from rdbound.report.style import STYLE
 from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
+from rdbound.tables.rd import MEAN
 
 __all__ = ["gap_figure"]
 
@@ -29,7 +30,7 @@ def gap_figure(gaps: Sequence[Gap]) -> Figure:
     beside the stack, so that it hides none of the parts. Raises ValueError where
     there is no mean over images among the gaps.
     """
-    values = {(g.gap, g.lmbda): g for g in gaps if g.image == "mean"}
+    values = {(g.gap, g.lmbda): g for g in gaps if g.image == MEAN}
     lmbdas = sorted({lmbda for _, lmbda in values})
     if not lmbdas:
         raise ValueError("a figure of gaps needs their means over images; there are none")
@@ -95,5 +96,5 @@ def _place(label: str) -> int:
 
 def _title(gaps: Sequence[Gap]) -> str:
     datasets = ", ".join(sorted({g.dataset for g in gaps}))
-    images = {g.image for g in gaps} - {"mean"}
+    images = {g.image for g in gaps} - {MEAN}
     return f"{datasets}, mean of {words_of(images).counted(len(images))}"

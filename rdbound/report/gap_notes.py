@@ -7,7 +7,7 @@ from rdbound.analysis.best import EXACT, Best, Key
 from rdbound.analysis.gaps import GAPS, Chain
 from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
-from rdbound.tables.rd import Row
+from rdbound.tables.rd import MEAN, Row
 from rdbound.theory.one_shot import least_excess
 
 __all__ = [
@@ -79,15 +79,15 @@ def negative_notes(found: Sequence[Gap]) -> list[str]:
     """
     negative: dict[str, list[Gap]] = {}
     for gap in found:
-        if gap.value < -_ROUNDING and (_NEGATIVE[gap.gap] != _AT_EXACT or gap.image == "mean"):
+        if gap.value < -_ROUNDING and (_NEGATIVE[gap.gap] != _AT_EXACT or gap.image == MEAN):
             negative.setdefault(gap.gap, []).append(gap)
     unit = words_of(g.image for g in found).unit
     return [_negative(negative[name], unit) for name in GAPS if name in negative]
 
 
 def _negative(gaps: Sequence[Gap], unit: str) -> str:
-    lmbdas = ", ".join(f"{g.lmbda:.4g}" for g in gaps if g.image == "mean")
-    single = [g for g in gaps if g.image != "mean"]
+    lmbdas = ", ".join(f"{g.lmbda:.4g}" for g in gaps if g.image == MEAN)
+    single = [g for g in gaps if g.image != MEAN]
     words = words_of(g.image for g in single)
     where = [f"in the mean at λ = {lmbdas}"] if lmbdas else []
     where += [f"of {words.counted(len({g.image for g in single}))}"] if single else []
@@ -116,7 +116,7 @@ def _times(count: int) -> str:
 
 def modeling_note(found: Sequence[Gap], best: Mapping[Key, Best]) -> str:
     """What the modeling gap means: the true one where R(D) is known."""
-    means = [g for g in found if g.gap == "modeling" and g.image == "mean"]
+    means = [g for g in found if g.gap == "modeling" and g.image == MEAN]
     exact = {(dataset, lmbda) for (dataset, lmbda, _), b in best.items() if b.point.who == EXACT}
     others = [g for g in means if (g.dataset, g.lmbda) not in exact]
     if not others:

@@ -3,8 +3,8 @@
 from collections.abc import Sequence
 
 from rdbound.analysis.bd_gaps import bd_gaps
-from rdbound.analysis.bd_rate import BDRate
 from rdbound.analysis.gaps import GAPS, Chain
+from rdbound.report.bd_rate import bd_rate_cell
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.gap_figure import gap_figure
 from rdbound.report.gap_notes import (
@@ -21,7 +21,7 @@ from rdbound.report.gap_notes import (
 )
 from rdbound.report.words import words_of
 from rdbound.tables.gaps import Gap
-from rdbound.tables.rd import Row
+from rdbound.tables.rd import MEAN, Row
 
 __all__ = ["gap_sections", "gap_table", "with_interval"]
 
@@ -44,7 +44,7 @@ def gap_sections(rows: Sequence[Row], of: Chain, method: str = "pchip") -> tuple
         Picture(gap_figure(found), "gaps", "The gaps at each λ"),
     )
     words = words_of(r.image for r in rows)
-    count = words.counted(len({g.image for g in found} - {"mean"}))
+    count = words.counted(len({g.image for g in found} - {MEAN}))
     interval = " [95 % interval]" if any(g.lo is not None for g in found) else ""
     title = f"Gaps in bits per {words.unit}, mean over {count}{interval}"
     return (
@@ -73,18 +73,14 @@ def _notes(of: Chain, found: Sequence[Gap]) -> list[str]:
 
 def _bd_blocks(rows: Sequence[Row], of: Chain, method: str) -> tuple[Block, ...]:
     found = bd_gaps(rows, of, method)
-    body = tuple((gap, _value(value)) for gap, value in found.items())
+    body = tuple((gap, bd_rate_cell(value)) for gap, value in found.items())
     note = "In modeling and total the lower curve is of the best points known at these λ."
     return Table(("gap (BD-rate)", "value, 95 % interval"), body), Note(note)
 
 
-def _value(value: BDRate | str) -> str:
-    return f"not computed: {value}" if isinstance(value, str) else str(value)
-
-
 def gap_table(found: Sequence[Gap]) -> Table:
     """The mean gaps in bits per pixel, one row a gap, one column a λ."""
-    cells = {(g.gap, g.lmbda): with_interval(g) for g in found if g.image == "mean"}
+    cells = {(g.gap, g.lmbda): with_interval(g) for g in found if g.image == MEAN}
     lmbdas = sorted({lmbda for _, lmbda in cells})
     body = tuple(
         (gap, *(cells.get((gap, lmbda), "–") for lmbda in lmbdas))

@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from rdbound.analysis.bd_rate import BDRate
 from rdbound.analysis.ladder import Rung, ladder
+from rdbound.report.bd_rate import bd_rate_cell
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.ladder_figure import ladder_figure
 from rdbound.tables.rd import Row
@@ -50,14 +50,14 @@ def _bits(rungs: Sequence[Rung]) -> Table:
 def _bd_rates(rungs: Sequence[Rung]) -> Table:
     header = ("rung (BD-rate)", "model", "against", "digitization", "asymptotic")
     rows = [
-        (r.method, r.model, r.against, _told(r.bd_digitization), _told(r.bd_asymptotic))
+        (
+            r.method,
+            r.model,
+            r.against,
+            bd_rate_cell(r.bd_digitization),
+            bd_rate_cell(r.bd_asymptotic),
+        )
         for r in rungs
         if r.method != r.against
     ]
     return Table(header, rows)
-
-
-def _told(value: BDRate | str | None) -> str:
-    if value is None:
-        return "–"
-    return f"not computed: {value}" if isinstance(value, str) else str(value)

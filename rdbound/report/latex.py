@@ -12,7 +12,7 @@ from rdbound.analysis.gaps import GAPS
 from rdbound.methods import kind_of, method_order
 from rdbound.report.words import distortion_words, mse_words, words_of
 from rdbound.tables.gaps import Gap
-from rdbound.tables.rd import Row
+from rdbound.tables.rd import MEAN, Row
 
 __all__ = ["bd_rate_latex", "escaped", "gap_latex", "rd_latex"]
 
@@ -88,7 +88,7 @@ def bd_rate_latex(rows: Sequence[Row], anchor: str) -> str | None:
 
 def gap_latex(gaps: Sequence[Gap]) -> str | None:
     """The mean gaps by λ, in bits; None of none."""
-    means = {(g.gap, g.lmbda): g for g in gaps if g.image == "mean"}
+    means = {(g.gap, g.lmbda): g for g in gaps if g.image == MEAN}
     lmbdas = sorted({lmbda for _, lmbda in means})
     if not lmbdas:
         return None
@@ -98,7 +98,7 @@ def gap_latex(gaps: Sequence[Gap]) -> str | None:
         if any((name, lmbda) in means for lmbda in lmbdas)
     ]
     words = words_of(g.image for g in gaps)
-    count = words.counted(len({g.image for g in gaps} - {"mean"}))
+    count = words.counted(len({g.image for g in gaps} - {MEAN}))
     caption = (
         f"Gaps in $J$ (bits per {words.unit}) on {escaped(gaps[0].dataset)}, means over {count}, "
         "after Zhang and Liu (2025)."

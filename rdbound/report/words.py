@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
-from rdbound.tables.rd import BLOCK, Row, is_squared
+from rdbound.tables.rd import BLOCK, MEAN, Row, is_squared
 
 __all__ = ["Words", "distortion_words", "mse_words", "words_of"]
 
@@ -26,7 +26,7 @@ class Words(NamedTuple):
 
 def words_of(images: Iterable[str]) -> Words:
     """Of the names in the column ``image`` (``mean`` says nothing)."""
-    names = set(images) - {"mean"}
+    names = set(images) - {MEAN}
     vectors = bool(names) and all(name.startswith(BLOCK) for name in names)
     return Words("block", "dimension") if vectors else Words("image", "pixel")
 

@@ -23,8 +23,6 @@ __all__ = [
     "exact_slope",
 ]
 
-LN2 = float(np.log(2.0))
-
 
 class Point(NamedTuple):
     """A point of a rate–distortion function: bits and distortion per dimension."""

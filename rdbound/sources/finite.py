@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
 
-from rdbound.sources.base import LN2, Point, check_memory, check_positive
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Point, check_memory, check_positive
 
 __all__ = ["Finite", "bernoulli", "check_probabilities", "uniform_finite"]
 

@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import brentq
 
-from rdbound.sources.base import LN2, Point, check_memory, check_positive
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Point, check_memory, check_positive
 
 __all__ = ["GaussianSource", "ar1", "ar1_asymptotic", "random_gaussian"]
 

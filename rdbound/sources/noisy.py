@@ -20,7 +20,8 @@ from numpy.typing import ArrayLike
 from scipy.integrate import quad
 from scipy.special import i0e, ndtr
 
-from rdbound.sources.base import LN2, Point, check_positive
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Point, check_positive
 from rdbound.sources.finite import check_probabilities
 
 __all__ = ["Circle", "GaussianMixture", "NoisyUniform"]

@@ -7,7 +7,8 @@ import jax.numpy as jnp
 import numpy as np
 from scipy.optimize import minimize_scalar
 
-from rdbound.sources.base import LN2, Point, check_positive
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Point, check_positive
 
 __all__ = ["Sawbridge"]
 

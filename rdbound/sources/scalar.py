@@ -5,7 +5,8 @@ from dataclasses import dataclass
 import jax
 import numpy as np
 
-from rdbound.sources.base import LN2, Point, check_positive
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Point, check_positive
 
 __all__ = ["Laplacian", "Uniform"]
 

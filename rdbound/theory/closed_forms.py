@@ -5,7 +5,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rdbound.sources.base import LN2, Point, Source, check_positive
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Point, Source, check_positive
 from rdbound.theory.base import Estimate, check_lmbdas
 
 __all__ = ["Exact", "OneShot", "ShannonLowerBound", "shannon_lower_bound"]

@@ -5,7 +5,8 @@ from typing import NamedTuple
 import jax
 import numpy as np
 
-from rdbound.sources.base import LN2, Source, check_memory
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Source, check_memory
 
 __all__ = ["Grid", "discretize", "pairwise"]
 

@@ -21,7 +21,8 @@ from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
 from rdbound.models.mlp import Dense
-from rdbound.sources.base import LN2, Source, check_memory
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
 from rdbound.theory.wasserstein import (
     HeldOut,

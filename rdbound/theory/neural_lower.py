@@ -31,7 +31,8 @@ from flax import nnx
 from pydantic import Field, PositiveFloat, PositiveInt
 from scipy.stats import t as student
 
-from rdbound.sources.base import LN2, Source, check_memory
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
 from rdbound.theory.dual import LogU, log_supremum
 

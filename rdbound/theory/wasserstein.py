@@ -27,7 +27,8 @@ import optax
 from pydantic import PositiveFloat, PositiveInt
 
 from rdbound.ops.distances import squared_distances
-from rdbound.sources.base import LN2, Source, check_memory
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, each
 
 __all__ = [
