@@ -34,6 +34,7 @@ from rdbound.datum import whole
 from rdbound.fingerprint import flat_weights
 from rdbound.images.crops import centre_crops
 from rdbound.images.sets import open_images
+from rdbound.models.base import precise_parts
 from rdbound.objective import objective
 
 CROP = 128
@@ -112,7 +113,7 @@ def main() -> None:
     checkpoint = load(arguments.checkpoint)
     judge = judge_of(checkpoint, arguments.images, arguments.count)
     weights = {k: np.asarray(v, np.float32) for k, v in flat_weights(checkpoint.model).items()}
-    coded = encoded_weights(weights, "coded", getattr(checkpoint.model, "precise", ()))
+    coded = encoded_weights(weights, "coded", precise_parts(checkpoint.model))
     kernels = [name for name in weights if coded[name].dtype == np.uint8]
     file = arguments.costs or arguments.output.with_suffix(".costs.json")
     if not file.is_file():

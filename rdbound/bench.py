@@ -20,7 +20,6 @@ from flax import nnx
 from rdbound.checkpoint import Checkpoint
 from rdbound.coding.codec import Codec
 from rdbound.coding.compiled import CompiledSides
-from rdbound.coding.lossless import is_lossless
 from rdbound.coding.side import side_bytes
 from rdbound.coding.vbq import vbq_channel
 from rdbound.datum import Datum, in_frame, resized
@@ -29,7 +28,7 @@ from rdbound.evaluation_options import EvaluationOptions, chosen_methods
 from rdbound.examples import Batch, Examples, ImageExamples, VectorExamples
 from rdbound.judging import Judged, OverData, infer, ms_ssim_of, standard_error
 from rdbound.methods import METHODS, Method, methods_of
-from rdbound.models.base import Evidence, Sides
+from rdbound.models.base import Evidence, Sides, is_framed, is_lossless
 from rdbound.objective import DECODERS
 from rdbound.ops.coupled import couple
 from rdbound.ops.quality import psnr
@@ -118,7 +117,7 @@ class Bench:
             for coder in coders
         }
         self._check_sides()
-        self._framed = getattr(self.model, "framed", False) and not self.vectors
+        self._framed = is_framed(self.model) and not self.vectors
         self._graphdef, self.params = nnx.split(self.model)
         self._solvers: dict[str, Callable] = {}
         self.room: dict[tuple[int, ...], int] = {}  # of the examples of a task, how many fit

@@ -29,6 +29,7 @@ from rdbound.coding.tables import Tables
 from rdbound.distortion import Distortion, make_distortion
 from rdbound.fingerprint import flat_weights
 from rdbound.models import LatentModel, make_model
+from rdbound.models.base import precise_parts
 from rdbound.models.growing import grow
 from rdbound.registry import refuse_outside
 
@@ -99,7 +100,7 @@ def save_checkpoint(
     that holds more than weights, and a codec whose priors no fixed tables can code
     (:func:`rdbound.coding.families.make_tables`).
     """
-    tensors = encoded_weights(flat_weights(model), dtype, getattr(model, "precise", ()), fineness)
+    tensors = encoded_weights(flat_weights(model), dtype, precise_parts(model), fineness)
     model = with_weights(model, decoded_weights(tensors))
     tables = make_tables(model) if model.form == "codec" else {}
     write_contents(path, Contents(spec, tensors, tables))

@@ -32,7 +32,7 @@ from rdbound.hosts import placed, together
 from rdbound.models.base import LatentModel
 from rdbound.objective import objective
 from rdbound.programs import ahead
-from rdbound.training_files import Checkpoints, Metrics
+from rdbound.training_files import CHECKPOINTS, Checkpoints, Metrics
 from rdbound.training_options import TrainingOptions, optimizer
 
 __all__ = [
@@ -277,7 +277,7 @@ def fit(
     key = jax.jit(lambda: jax.random.key(seed), out_shardings=replicated)()
     watch = None if held_out is None else _watcher(graphdef, channel, distortion, held_out)
     clock = time.monotonic()
-    with Checkpoints(folder / "checkpoints", warn) as checkpoints:
+    with Checkpoints(folder / CHECKPOINTS, warn) as checkpoints:
 
         def restored() -> TrainState:
             """The newest checkpoint; the start where there is none."""

@@ -19,9 +19,12 @@ from tensorboardX import SummaryWriter
 from rdbound.hosts import check_same, is_first, meet, together
 from rdbound.writing import write_text
 
-__all__ = ["METRICS", "Checkpoints", "Metrics", "newest_readable", "read_metrics", "saved_steps"]
+__all__ = ["CHECKPOINTS", "METRICS", "Checkpoints", "Metrics", "newest_readable", "read_metrics",
+           "saved_state", "saved_steps"]  # fmt: skip
 
+CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
+_STATE = "state"  # among the items of a checkpoint
 Warn = Callable[[str], None]
 T = TypeVar("T")
 
@@ -30,6 +33,12 @@ def saved_steps(folder: Path) -> list[Path]:
     """The complete checkpoints in ``folder``, newest first: one being written has another name."""
     complete = [p for p in folder.iterdir() if p.name.isdecimal()] if folder.is_dir() else []
     return sorted(complete, key=lambda p: -int(p.name))
+
+
+def saved_state(path: Path) -> Any:
+    """The training state of a checkpoint's folder, as trees of arrays by name."""
+    with ocp.StandardCheckpointer() as reader:
+        return reader.restore(path.absolute() / _STATE)
 
 
 def newest_readable(folder: Path, read: Callable[[Path], T], warn: Warn) -> tuple[Path, T] | None:
@@ -97,7 +106,7 @@ class Checkpoints:
         # the view that device_get gives on a CPU.
         host = jax.tree.map(np.array, state)
         args = ocp.args.Composite(
-            state=ocp.args.StandardSave(host), data=ocp.args.JsonSave(batches.get_state())
+            **{_STATE: ocp.args.StandardSave(host)}, data=ocp.args.JsonSave(batches.get_state())
         )
         self._manager.save(step, args=args)
 
@@ -108,14 +117,14 @@ class Checkpoints:
         the steps between the two are taken again. Raises ValueError where none can.
         """
         args = ocp.args.Composite(
-            state=ocp.args.StandardRestore(jax.device_get(template)),
+            **{_STATE: ocp.args.StandardRestore(jax.device_get(template))},
             data=ocp.args.JsonRestore(),
         )
 
         def read(path: Path) -> Any:
             saved = self._manager.restore(int(path.name), args=args)
             batches.set_state(saved["data"])
-            return saved["state"]
+            return saved[_STATE]
 
         with together():
             found = newest_readable(self.folder, read, self._warn)

@@ -103,9 +103,9 @@ class Codec(LevelCodec):
 
     def _sides(self, height: int, width: int) -> Sides:
         size = self._padded(height, width)
-        if getattr(self._model, "framed", False) and not is_large(*size):
-            return in_frames(self._model, self._compiled, size)
-        return self.windows.sides(*size)
+        if is_large(*size):
+            return self.windows.sides(*size)
+        return in_frames(self._model, self._compiled, size)
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
         return latent_shapes(self._model, (*self._padded(height, width), 3))

@@ -8,9 +8,9 @@ from typing import Any
 from rdbound.coding.bits_back import STEPS, BitsBackCodec, CarryingCodec
 from rdbound.coding.codec import Codec
 from rdbound.coding.limits import MAX_PIXELS
-from rdbound.coding.lossless import LosslessBitsBack, LosslessCodec, is_lossless
+from rdbound.coding.lossless import LosslessBitsBack, LosslessCodec
 from rdbound.coding.tables import Tables
-from rdbound.models.base import LatentModel
+from rdbound.models.base import LatentModel, is_lossless
 from rdbound.registry import checked_options
 
 __all__ = ["bits_back_codec", "image_codec", "level_codec", "uses_bits_back"]

@@ -12,6 +12,7 @@ import numpy as np
 
 from rdbound.coding.compiled import CompiledSides
 from rdbound.datum import frame_of, of_size
+from rdbound.models.base import is_framed
 from rdbound.ops.frames import Extent
 
 __all__ = ["Framed", "in_frames"]
@@ -68,7 +69,7 @@ class Framed:
 
 def in_frames(model: Any, of: CompiledSides, size: tuple[int, int]) -> Any:
     """The sides for images of one padded size: in a frame where the model is ``framed``."""
-    return Framed(of, size, model.stride) if getattr(model, "framed", False) else of
+    return Framed(of, size, model.stride) if is_framed(model) else of
 
 
 def _of_size(tree: Any, now: tuple[int, int], then: tuple[int, int]) -> Any:

@@ -43,16 +43,11 @@ from rdbound.coding.stack import BitStack
 from rdbound.coding.tables import Tables
 from rdbound.datum import image_datum, padded_shape
 from rdbound.fingerprint import fingerprint
-from rdbound.models.base import Evidence, LatentModel, Sides
+from rdbound.models.base import Evidence, LatentModel, Sides, is_lossless
 from rdbound.ops.pixels import PixelDistribution
 from rdbound.walk import latent_shapes
 
-__all__ = ["LosslessBitsBack", "LosslessCodec", "is_lossless"]
-
-
-def is_lossless(model: LatentModel) -> bool:
-    """Whether a model's reconstruction is a distribution of pixels."""
-    return bool(getattr(model, "lossless", False))
+__all__ = ["LosslessBitsBack", "LosslessCodec"]
 
 
 class LosslessCodec(Codec):

@@ -48,7 +48,8 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Flat", "FlatState", "LatentModel", "Sides", "ThreeSided", "check_lmbda", "sides"]
+__all__ = ["Flat", "FlatState", "LatentModel", "Sides", "ThreeSided", "check_lmbda", "is_framed",
+           "is_lossless", "precise_parts", "sides"]  # fmt: skip
 
 Evidence = Sequence[Any]
 """A pytree of arrays for each level, first conveyed first. In flat models the posteriors."""
@@ -182,6 +183,21 @@ class Flat:
 def sides(model: Any) -> Sides:
     """The six sides of any latent model: itself where it has ``absorb``, else :class:`Flat`."""
     return model if hasattr(model, "absorb") else Flat(model)
+
+
+def is_framed(model: Any) -> bool:
+    """Whether images of many sizes share a model's programs."""
+    return bool(getattr(model, "framed", False))
+
+
+def is_lossless(model: Any) -> bool:
+    """Whether a model's reconstruction is a distribution of pixels."""
+    return bool(getattr(model, "lossless", False))
+
+
+def precise_parts(model: Any) -> tuple[str, ...]:
+    """Parts of the names of weights that a checkpoint is to keep more exactly."""
+    return tuple(getattr(model, "precise", ()))
 
 
 def check_lmbda(lmbda: float, lmbda_range: tuple[float, float]) -> float:

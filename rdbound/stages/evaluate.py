@@ -19,8 +19,9 @@ from rdbound.pictures import Pictures
 from rdbound.report.text import document_lines
 from rdbound.stages import runs
 from rdbound.stages.hints import gaps_hint
+from rdbound.stages.names import PAGE, PICTURES, TABLE
 from rdbound.stages.progress import Bars, fingerprint_images
-from rdbound.stages.results import MOST_SHOWN, PAGE, PICTURES, write_results
+from rdbound.stages.results import MOST_SHOWN, write_results
 from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
 from rdbound.stages.subjects import Subject
 from rdbound.stages.workers import Part, by_processes, parts_of
@@ -36,7 +37,6 @@ __all__ = [
 
 Say = Callable[[str], None]
 
-TABLE = "rd.csv"
 PARTIAL = "rd.partial.csv"
 STREAMS = "streams"
 WARMEST = 0.1

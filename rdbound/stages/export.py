@@ -4,7 +4,6 @@ from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
-import orbax.checkpoint as ocp
 from flax import nnx
 
 from rdbound import checkpoint
@@ -13,8 +12,9 @@ from rdbound.config import Config
 from rdbound.config.load import read_yaml, validated
 from rdbound.models import make_model
 from rdbound.registry import refuse_outside
+from rdbound.stages.names import CONFIG
 from rdbound.stages.progress import warn
-from rdbound.training_files import newest_readable
+from rdbound.training_files import CHECKPOINTS, newest_readable, saved_state
 
 __all__ = ["export_run"]
 
@@ -34,11 +34,11 @@ def export_run(folder: Path, target: Path, outside: Collection[str] = ()) -> int
     Raises ValueError where ``folder`` is no training run, has no checkpoint yet that can be
     read or not one of its model, or its model is from outside and not named.
     """
-    stored = folder / "config.yaml"
+    stored = folder / CONFIG
     if not stored.is_file():
-        raise ValueError(f"{folder} is not the folder of a run: it has no config.yaml")
+        raise ValueError(f"{folder} is not the folder of a run: it has no {CONFIG}")
     config: Config = validated(str(stored), read_yaml(stored))
-    newest = newest_readable(folder / "checkpoints", _averaged, warn)
+    newest = newest_readable(folder / CHECKPOINTS, _averaged, warn)
     if config.model is None or config.training is None or newest is None:
         raise ValueError(f"{folder} holds no checkpoint of a training run yet")
     with naming(stored):
@@ -53,9 +53,7 @@ def export_run(folder: Path, target: Path, outside: Collection[str] = ()) -> int
 
 def _averaged(saved: Path) -> Any:
     """The averaged weights of an Orbax checkpoint, whatever else it holds."""
-    with ocp.StandardCheckpointer() as reader:
-        ema = reader.restore(saved.absolute() / "state")["ema"]
-    return _with_whole_numbers(ema)
+    return _with_whole_numbers(saved_state(saved)["ema"])
 
 
 def _with_whole_numbers(tree: Any) -> Any:

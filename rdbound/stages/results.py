@@ -25,20 +25,19 @@ from rdbound.report.latex import bd_rate_latex, gap_latex, rd_latex
 from rdbound.report.page import ShownPicture, results_page
 from rdbound.report.rd import rd_report
 from rdbound.report.write import write_document
+from rdbound.stages.names import CONFIG, GAPS, INPUTS, PAGE, PICTURES, PROVENANCE, TABLE
 from rdbound.stages.progress import warn
 from rdbound.tables.gaps import Gap, write_gaps
 from rdbound.tables.rd import Row, check_unique, read_table
 from rdbound.writing import write_text
 
-__all__ = ["MOST_SHOWN", "PAGE", "PICTURES", "report_runs", "run_table", "write_results"]
+__all__ = ["MOST_SHOWN", "report_runs", "run_table", "write_results"]
 
-PAGE = "index.html"
-PICTURES = "pictures"
 MOST_SHOWN = 24
 """Images of which pictures are kept."""
 _ROOM = 480_000  # bytes of all pictures of a page, before base64 adds a third
 _LARGEST = 60_000  # of one
-_FACTS = ("config.yaml", "provenance.json", "inputs.json")
+_FACTS = (CONFIG, PROVENANCE, INPUTS)
 
 
 def report_runs(runs: Sequence[Path], output: Path | None, anchor: str) -> tuple[Document, Path]:
@@ -65,7 +64,7 @@ def report_runs(runs: Sequence[Path], output: Path | None, anchor: str) -> tuple
 
 def run_table(run: Path) -> Path:
     """The RD table of a run's folder, or the table that ``run`` is."""
-    return run / "rd.csv" if run.is_dir() else run
+    return run / TABLE if run.is_dir() else run
 
 
 def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence[Path]) -> Document:
@@ -88,7 +87,7 @@ def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence
         return document  # it says what is left out, and why
     found = _gaps(rows)
     if found:
-        write_gaps(folder / "gaps.csv", found)
+        write_gaps(folder / GAPS, found)
     for note in negative_notes(found):
         warn(note)
     tables = {"rd": rd_latex(rows), "bd_rate": bd_rate_latex(rows, anchor),

@@ -20,13 +20,11 @@ from rdbound.config import Config, to_yaml
 from rdbound.hosts import is_first, together
 from rdbound.stages.identity import same_run
 from rdbound.stages.locks import LOCK, locked
+from rdbound.stages.names import CONFIG, INPUTS, PROVENANCE
 from rdbound.writing import read_json, write_json, write_text
 
 __all__ = ["finish", "finished", "open_run", "provenance"]
 
-_CONFIG = "config.yaml"
-_INPUTS = "inputs.json"
-_STARTS = "provenance.json"
 _DONE = "finished.json"
 
 
@@ -56,10 +54,10 @@ def _begin(folder: Path, config: Config, inputs: dict[str, str]) -> None:
     """Check that the folder is of this run, and say what it is."""
     _check_run(folder, config, inputs)
     # In this order: a folder with a configuration is a run, whatever else it lacks.
-    write_text(folder / _CONFIG, to_yaml(config))
-    write_json(folder / _INPUTS, inputs)
+    write_text(folder / CONFIG, to_yaml(config))
+    write_json(folder / INPUTS, inputs)
     if not finished(folder):
-        _record_start(folder / _STARTS, config.seed)
+        _record_start(folder / PROVENANCE, config.seed)
 
 
 def _refuse_others(folder: Path) -> None:
@@ -67,14 +65,14 @@ def _refuse_others(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give another output=FOLDER")
     names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
-    if names - {LOCK, _CONFIG + ".part"} and _CONFIG not in names:
+    if names - {LOCK, CONFIG + ".part"} and CONFIG not in names:
         raise ValueError(
             f"{folder} is not empty and not a run of rdbound; give another output=FOLDER"
         )
 
 
 def _check_run(folder: Path, config: Config, inputs: dict[str, str]) -> None:
-    stored, digests = folder / _CONFIG, folder / _INPUTS
+    stored, digests = folder / CONFIG, folder / INPUTS
     if stored.exists() and not same_run(stored, config):
         raise ValueError(
             f"{folder} holds a run of another configuration (see {stored}); "

@@ -14,8 +14,8 @@ from pathlib import Path
 from rdbound.config import Config
 from rdbound.stages import runs
 from rdbound.stages.engines import SHARDS
-from rdbound.stages.evaluate import PARTIAL, STREAMS, TABLE, enter_evaluation, evaluate_entered
-from rdbound.stages.results import PICTURES
+from rdbound.stages.evaluate import PARTIAL, STREAMS, enter_evaluation, evaluate_entered
+from rdbound.stages.names import PICTURES, TABLE
 from rdbound.stages.sweep import Runner
 from rdbound.tables.rd import Row, read_table, write_table
 

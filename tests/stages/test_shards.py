@@ -12,7 +12,8 @@ from rdbound.config.load import validated
 from rdbound.config.sweep import to_yaml
 from rdbound.models import make_model
 from rdbound.stages.engines import SHARDS
-from rdbound.stages.evaluate import TABLE, evaluate_run
+from rdbound.stages.evaluate import evaluate_run
+from rdbound.stages.names import TABLE
 from rdbound.stages.shards import evaluate_in_shards, shards
 from rdbound.stages.sweep import one_by_one
 from rdbound.tables.rd import read_table

@@ -11,7 +11,8 @@ import pytest
 from rdbound.checkpoint import save_checkpoint
 from rdbound.config import load_config
 from rdbound.models import make_model
-from rdbound.stages.evaluate import PARTIAL, TABLE, _inputs, evaluate_run
+from rdbound.stages.evaluate import PARTIAL, _inputs, evaluate_run
+from rdbound.stages.names import TABLE
 from rdbound.stages.setup import open_examples, open_subjects
 from rdbound.stages.workers import core_sets
 from rdbound.tables.rd import read_table, write_table
