@@ -107,21 +107,21 @@ def _gaps(arguments) -> None:
     from rdbound.report.ladder import ladder_section
     from rdbound.report.text import section_lines
     from rdbound.report.write import save_pictures
-    from rdbound.stages.names import GAPS
+    from rdbound.stages.names import GAP_TABLE
     from rdbound.stages.progress import warn
     from rdbound.tables.gaps import Gap, write_gaps
     from rdbound.tables.rd import read_table
     from rdbound.writing import refuse_overwriting
 
     folder = Path(arguments.output)
-    refuse_overwriting(folder / GAPS, force=None)
+    refuse_overwriting(folder / GAP_TABLE, force=None)
     rows = [row for table in arguments.tables for row in read_table(Path(table))]
     sections: list[Section] = []
     found: list[Gap] = []
     if not (climbs := has_rungs(rows)) or has_chain(rows):
         of = chain(rows, arguments.bound, arguments.codec)
         found = of.gaps
-        write_gaps(folder / GAPS, found)
+        write_gaps(folder / GAP_TABLE, found)
         sections += gap_sections(rows, of, arguments.method)
     if climbs:
         sections.append(ladder_section(rows, arguments.bound, arguments.method))

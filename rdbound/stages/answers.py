@@ -14,7 +14,7 @@ from rdbound.report.write import write_document
 from rdbound.sources import Source, exact_rate, exact_slope, make_source
 from rdbound.sources.empirical import Empirical
 from rdbound.stages import runs
-from rdbound.stages.names import GAPS
+from rdbound.stages.names import GAP_TABLE
 from rdbound.stages.progress import Bars
 from rdbound.tables.answers import Answer, read_answers, write_answers
 from rdbound.tables.gaps import write_gaps
@@ -50,7 +50,7 @@ def answers_run(config: Config, say: Callable[[str], None]) -> Path:
 def _report(answers: Sequence[Answer], folder: Path, say: Callable[[str], None]) -> None:
     gaps = approximation_gaps(answers)
     if gaps:
-        write_gaps(folder / GAPS, gaps)
+        write_gaps(folder / GAP_TABLE, gaps)
     document = answers_report(answers)
     write_document(document, folder)
     say("\n\n".join("\n".join(section_lines(section)) for section in document.sections))

@@ -19,7 +19,7 @@ from rdbound.pictures import Pictures
 from rdbound.report.text import document_lines
 from rdbound.stages import runs
 from rdbound.stages.hints import gaps_hint
-from rdbound.stages.names import PAGE, PICTURES, TABLE
+from rdbound.stages.names import PAGE, PICTURES, RD_TABLE
 from rdbound.stages.progress import Bars, fingerprint_images
 from rdbound.stages.results import MOST_SHOWN, write_results
 from rdbound.stages.setup import evaluation_options, open_examples, open_subjects
@@ -61,14 +61,14 @@ def evaluate_entered(run: "Entered", say: Say) -> Path:
         return folder
     streams = folder / STREAMS if run.section.keep_streams else None
     rows = evaluate_examples(run.subjects, run.examples, run.options, folder, streams, run.config)
-    write_table(folder / TABLE, rows)
+    write_table(folder / RD_TABLE, rows)
     if run.section.shard is None:
         document = write_results(rows, folder, run.section.anchor, [folder])
         hint = gaps_hint(run.config, {one.form for one in run.subjects}, run.of_images())
         page = f"{folder / PAGE}: the same to look at"
         say("\n".join([*document_lines(document), "", *hint, page]))
     else:
-        say(f"{folder / TABLE}: {len(rows)} rows")
+        say(f"{folder / RD_TABLE}: {len(rows)} rows")
     runs.finish(folder, {"rows": len(rows)})
     (folder / PARTIAL).unlink(missing_ok=True)
     return folder

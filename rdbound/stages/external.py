@@ -23,7 +23,7 @@ from rdbound.report.external import external_report
 from rdbound.report.text import document_lines
 from rdbound.report.write import write_document
 from rdbound.stages.locks import locked
-from rdbound.stages.names import TABLE
+from rdbound.stages.names import RD_TABLE
 from rdbound.stages.progress import Bars
 from rdbound.stages.workers import ended
 from rdbound.tables.rd import write_table
@@ -84,10 +84,10 @@ def external_run(
     shown = [p for p in points if p.setting in asked.get(p.codec, (p.setting,))]
     whole = _whole(shown, images)
     rows = rows_of(whole, images.name)
-    write_table(folder / TABLE, rows)
+    write_table(folder / RD_TABLE, rows)
     document = external_report(rows, {codec.name: codec.told for codec in codecs}, anchor)
     write_document(document, folder)
-    say("\n".join([*document_lines(document), "", f"{folder / TABLE}: {len(rows)} rows"]))
+    say("\n".join([*document_lines(document), "", f"{folder / RD_TABLE}: {len(rows)} rows"]))
 
 
 def _missing(

@@ -1,11 +1,11 @@
 """What the files of a run's folder are called."""
 
-__all__ = ["CONFIG", "GAPS", "INPUTS", "PAGE", "PICTURES", "PROVENANCE", "TABLE"]
+__all__ = ["CONFIG", "GAP_TABLE", "INPUTS", "PAGE", "PICTURES", "PROVENANCE", "RD_TABLE"]
 
 CONFIG = "config.yaml"
 INPUTS = "inputs.json"
 PROVENANCE = "provenance.json"
-TABLE = "rd.csv"
-GAPS = "gaps.csv"
+RD_TABLE = "rd.csv"
+GAP_TABLE = "gaps.csv"
 PAGE = "index.html"
 PICTURES = "pictures"

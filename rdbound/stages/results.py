@@ -25,7 +25,7 @@ from rdbound.report.latex import bd_rate_latex, gap_latex, rd_latex
 from rdbound.report.page import ShownPicture, results_page
 from rdbound.report.rd import rd_report
 from rdbound.report.write import write_document
-from rdbound.stages.names import CONFIG, GAPS, INPUTS, PAGE, PICTURES, PROVENANCE, TABLE
+from rdbound.stages.names import CONFIG, GAP_TABLE, INPUTS, PAGE, PICTURES, PROVENANCE, RD_TABLE
 from rdbound.stages.progress import warn
 from rdbound.tables.gaps import Gap, write_gaps
 from rdbound.tables.rd import Row, check_unique, read_table
@@ -64,7 +64,7 @@ def report_runs(runs: Sequence[Path], output: Path | None, anchor: str) -> tuple
 
 def run_table(run: Path) -> Path:
     """The RD table of a run's folder, or the table that ``run`` is."""
-    return run / TABLE if run.is_dir() else run
+    return run / RD_TABLE if run.is_dir() else run
 
 
 def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence[Path]) -> Document:
@@ -87,7 +87,7 @@ def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence
         return document  # it says what is left out, and why
     found = _gaps(rows)
     if found:
-        write_gaps(folder / GAPS, found)
+        write_gaps(folder / GAP_TABLE, found)
     for note in negative_notes(found):
         warn(note)
     tables = {"rd": rd_latex(rows), "bd_rate": bd_rate_latex(rows, anchor),

@@ -15,7 +15,7 @@ from rdbound.config import Config
 from rdbound.stages import runs
 from rdbound.stages.engines import SHARDS
 from rdbound.stages.evaluate import PARTIAL, STREAMS, enter_evaluation, evaluate_entered
-from rdbound.stages.names import PICTURES, TABLE
+from rdbound.stages.names import PICTURES, RD_TABLE
 from rdbound.stages.sweep import Runner
 from rdbound.tables.rd import Row, read_table, write_table
 
@@ -65,7 +65,7 @@ def _merge(config: Config, count: int, folder: Path) -> None:
     rows: dict[tuple, Row] = {}
     for one in shards(config, count):
         part = Path(one.output)
-        rows |= {row.key: row for row in read_table(part / TABLE)}
+        rows |= {row.key: row for row in read_table(part / RD_TABLE)}
         for kept in (STREAMS, PICTURES):
             if (part / kept).is_dir():
                 shutil.copytree(part / kept, folder / kept, dirs_exist_ok=True)

@@ -13,7 +13,7 @@ from rdbound.config.sweep import to_yaml
 from rdbound.models import make_model
 from rdbound.stages.engines import SHARDS
 from rdbound.stages.evaluate import evaluate_run
-from rdbound.stages.names import TABLE
+from rdbound.stages.names import RD_TABLE
 from rdbound.stages.shards import evaluate_in_shards, shards
 from rdbound.stages.sweep import one_by_one
 from rdbound.tables.rd import read_table
@@ -44,7 +44,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(config):
-    return read_table(evaluate_run(config("whole"), lambda _: None) / TABLE)
+    return read_table(evaluate_run(config("whole"), lambda _: None) / RD_TABLE)
 
 
 def _values(rows):
@@ -61,8 +61,8 @@ def test_shards_have_the_rows_of_one_process_in_its_order(config, whole, count, 
         monkeypatch.setattr("rdbound.evaluation.task_rows", pytest.fail)
 
     folder = evaluate_in_shards(chosen, count, runner, said.append)
-    assert _values(read_table(folder / TABLE)) == _values(whole)
-    sizes = [sum(row.method == "bound" for row in read_table(folder / SHARDS / name / TABLE))
+    assert _values(read_table(folder / RD_TABLE)) == _values(whole)
+    sizes = [sum(row.method == "bound" for row in read_table(folder / SHARDS / name / RD_TABLE))
              for name in (f"{k + 1}-of-{count}" for k in range(count))]  # fmt: skip
     assert sizes == [len(range(k, 10, count)) for k in range(count)]
     assert (folder / "report.md").exists()
@@ -87,7 +87,7 @@ def test_what_failed_is_said_and_done_again(config, whole):
     with pytest.raises(ValueError, match="shard 2-of-2: no room"):
         evaluate_in_shards(chosen, 2, runner, print)
     folder = evaluate_in_shards(chosen, 2, runner, lambda _: None)
-    assert _values(read_table(folder / TABLE)) == _values(whole)
+    assert _values(read_table(folder / RD_TABLE)) == _values(whole)
     assert asked == [(0, 2), (1, 2)] * 2
 
 
@@ -105,7 +105,7 @@ def test_two_processes_of_this_machine_share_an_evaluation(config, whole, capsys
     chosen = config("local")
     assert main(["evaluate", f"{chosen.output}.yaml", "--engine", "local", "--jobs", "2"]) == 0
     assert "the same to look at" in capsys.readouterr().out
-    found = read_table(f"{chosen.output}/{TABLE}")
+    found = read_table(f"{chosen.output}/{RD_TABLE}")
     assert [row.key for row in found] == [row.key for row in whole]
     assert [row.J for row in found] == pytest.approx([row.J for row in whole], rel=2e-4)
     for folder in (chosen.output, f"{chosen.output}/{SHARDS}"):

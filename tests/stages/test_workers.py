@@ -12,7 +12,7 @@ from rdbound.checkpoint import save_checkpoint
 from rdbound.config import load_config
 from rdbound.models import make_model
 from rdbound.stages.evaluate import PARTIAL, _inputs, evaluate_run
-from rdbound.stages.names import TABLE
+from rdbound.stages.names import RD_TABLE
 from rdbound.stages.setup import open_examples, open_subjects
 from rdbound.stages.workers import core_sets
 from rdbound.tables.rd import read_table, write_table
@@ -47,7 +47,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(config):
     """Of one process."""
-    return read_table(evaluate_run(config("one"), lambda _: None) / TABLE)
+    return read_table(evaluate_run(config("one"), lambda _: None) / RD_TABLE)
 
 
 def _assert_same(ours, theirs):
@@ -68,7 +68,7 @@ def test_two_processes_go_on_where_one_was_killed(config, rows):
     folder = enter(chosen, _inputs(open_subjects(section), open_examples(section, 0)))
     write_table(folder / PARTIAL, task)
     evaluate_run(chosen, lambda _: None)
-    found = read_table(folder / TABLE)
+    found = read_table(folder / RD_TABLE)
     marked = [row for row in found if row.J_se == 123.0]
     assert [row.key for row in marked] == [first.key]
     _assert_same([row for row in found if row not in marked], rows[1:])
@@ -97,7 +97,7 @@ def test_four_host_devices_share_a_batch(config, rows):
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
     subprocess.run([sys.executable, "-c", ON_FOUR, f"{output}.yaml"], check=True,
                    env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL)  # fmt: skip
-    _assert_same(read_table(Path(output) / TABLE), rows)
+    _assert_same(read_table(Path(output) / RD_TABLE), rows)
 
 
 def test_cores_are_shared_out():
