@@ -64,7 +64,7 @@ def _paired(x, axis, odd):
 
 
 def _scales(x, y, sides) -> jax.Array:
-    """MS-SSIM of images [C, H, W] on 0–255, zero beyond their ``sides``."""
+    """MS-SSIM of images [C, H, W] on 0–255 of ``sides``; what lies beyond is never looked at."""
     factors = []
     for exponent in WEIGHTS[:-1]:
         _, structure = _similarities(x, y, sides)
@@ -87,5 +87,5 @@ def masked_ms_ssim(x: jax.Array, y: jax.Array, mask: jax.Array) -> jax.Array:
     """
     check_sides(x)
     sides = [jnp.sum(mask[:, 0, 0]).astype(jnp.int32), jnp.sum(mask[0, :, 0]).astype(jnp.int32)]
-    x, y = (jnp.moveaxis(255.0 * mask * image, -1, 0) for image in (x, y))
+    x, y = (jnp.moveaxis(255.0 * image, -1, 0) for image in (x, y))
     return _scales(x, y, sides)
