@@ -71,7 +71,7 @@ def _train(model: MeanScaleHyperprior, images: list[np.ndarray], seconds: float)
         both["aux"].step()
         step, part = step + 1, (time.monotonic() - start) / seconds
         if step % 100 == 0:
-            told = "  ".join(f"{name} {float(value):.4f}" for name, value in losses.items())
+            told = "  ".join(f"{name} {value.item():.4f}" for name, value in losses.items())
             print(f"{step}  {told}", flush=True)
     return step
 
