@@ -7,8 +7,8 @@ from scipy.integrate import trapezoid
 from scipy.optimize import minimize
 from scipy.stats import norm
 
+from rdbound.ops.gaussian import LN2
 from rdbound.sources import make_source
-from rdbound.sources.base import LN2
 from rdbound.theory.blahut_arimoto import BlahutArimoto, blahut_arimoto
 from rdbound.theory.discretize import TAIL, discretize
 
