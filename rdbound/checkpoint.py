@@ -29,7 +29,7 @@ from rdbound.coding.tables import Tables
 from rdbound.distortion import Distortion, make_distortion
 from rdbound.fingerprint import flat_weights
 from rdbound.models import LatentModel, make_model
-from rdbound.models.base import precise_parts
+from rdbound.models.base import dotted, precise_parts
 from rdbound.models.growing import grow
 from rdbound.registry import refuse_outside
 
@@ -188,7 +188,7 @@ def with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentMo
     """
     _check_shapes(model, {name: value.shape for name, value in weights.items()})
     graphdef, state = nnx.split(model)
-    flat = [(path, leaf.replace(jnp.asarray(weights[".".join(map(str, path))], jnp.float32)))
+    flat = [(path, leaf.replace(jnp.asarray(weights[dotted(path)], jnp.float32)))
             for path, leaf in nnx.to_flat_state(state)]  # fmt: skip
     return nnx.merge(graphdef, nnx.from_flat_state(flat))
 
@@ -196,7 +196,7 @@ def with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentMo
 def _check_shapes(model: LatentModel, shapes: Mapping[str, tuple[int, ...]]) -> None:
     """Raise ValueError for a weight too many, missing or of another shape than the model's."""
     leaves = nnx.to_flat_state(nnx.state(model))
-    known = {".".join(map(str, path)): leaf.shape for path, leaf in leaves}
+    known = {dotted(path): leaf.shape for path, leaf in leaves}
     unknown = sorted(shapes.keys() - known.keys())
     if unknown:
         raise ValueError(f"the checkpoint has the weight {unknown[0]}, which the model lacks")

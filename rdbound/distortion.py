@@ -11,6 +11,9 @@ One from outside is named ``package.module:function``:
     def absolute(datum, x_hat):
         return jnp.sum(datum.mask * jnp.abs(datum.x - x_hat)) / datum.pixels
 
+One that small images have no value of says the least side as ``smallest_side``, and an
+evaluation refuses smaller ones at once.
+
 A checkpoint remembers what its model was trained for, and is evaluated with that; one
 from outside must then be named by the user too.
 """

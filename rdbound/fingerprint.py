@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from rdbound.models.base import LatentModel
+from rdbound.models.base import LatentModel, dotted
 
 __all__ = ["fingerprint", "flat_weights"]
 
@@ -19,18 +19,14 @@ def flat_weights(model: LatentModel) -> dict[str, np.ndarray]:
     same when it is built again from its weights.
     """
     params = nnx.to_flat_state(nnx.state(model, nnx.Param))
-    other = [_dotted(path) for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.Param)))]
+    other = [dotted(path) for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.Param)))]
     if other:
         raise ValueError(
             f"the model holds {', '.join(other)} beside nnx.Param, and a checkpoint keeps weights "
             "only: give random keys as arguments, keep no running statistics, and make constants "
             "where they are used"
         )
-    return {_dotted(path): np.asarray(leaf[...]) for path, leaf in params}
-
-
-def _dotted(path: tuple) -> str:
-    return ".".join(map(str, path))
+    return {dotted(path): np.asarray(leaf[...]) for path, leaf in params}
 
 
 def fingerprint(model: LatentModel, tables: dict) -> bytes:

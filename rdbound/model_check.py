@@ -29,7 +29,7 @@ from rdbound.coding import Codec, VectorCodec
 from rdbound.datum import Datum, whole
 from rdbound.distortion import Distortion
 from rdbound.fingerprint import flat_weights
-from rdbound.models.base import LatentModel, sides
+from rdbound.models.base import LatentModel, dotted, sides
 from rdbound.objective import Terms, objective
 from rdbound.training import batch_loss
 from rdbound.walk import walk
@@ -244,7 +244,7 @@ def _finite(graded: tuple[Terms, Any, Any], name: str, lmbda: float) -> str:
     parts |= {"the distortion": terms.distortion}
     parts |= {f"J's gradient by the evidence of level {k}": g for k, g in enumerate(by_evidence)}
     for path, leaf in nnx.to_flat_state(by_weight):
-        parts[f"J's gradient by the weight {'.'.join(map(str, path))}"] = leaf[...]
+        parts[f"J's gradient by the weight {dotted(path)}"] = leaf[...]
     for what, value in parts.items():
         if not all(bool(np.isfinite(leaf).all()) for leaf in jax.tree.leaves(value)):
             raise ValueError(f"{what} is not finite at λ = {lmbda:g} for a datum of {name}")

@@ -21,6 +21,7 @@ __all__ = [
     "called",
     "from_reference",
     "from_rows",
+    "is_on",
     "mean_curve",
     "named_anchor",
     "named_curves",
@@ -185,18 +186,24 @@ def named_anchor(name: str, dataset: str, metric: str = "psnr") -> ImageCurves:
     return anchors[0]
 
 
+def is_on(name: str, dataset: str) -> bool:
+    """Whether an anchor has points on a data set: a file has, a published curve of it has.
+
+    Raises ValueError for a name under which nothing is published.
+    """
+    published = {dataset for dataset, method, _ in reference.curves() if method == name}
+    if not published and ".csv" not in name:
+        known = ", ".join(sorted({method for _, method, _ in reference.curves()}))
+        raise ValueError(f"no reference {name!r}: choose a CSV, TABLE.csv:METHOD or one of {known}")
+    return ".csv" in name or dataset in published
+
+
 def anchor_on(name: str, dataset: str) -> ImageCurves | None:
     """An anchor as :func:`named_anchor`, or None where it is published on other data sets only.
 
-    Raises ValueError as it does, and for a name under which nothing is published.
+    Raises ValueError as that does, and as :func:`is_on`.
     """
-    published = {dataset for dataset, method, _ in reference.curves() if method == name}
-    if ".csv" in name or dataset in published:
-        return named_anchor(name, dataset)
-    if not published:
-        known = ", ".join(sorted({method for _, method, _ in reference.curves()}))
-        raise ValueError(f"no reference {name!r}: choose a CSV, TABLE.csv:METHOD or one of {known}")
-    return None
+    return named_anchor(name, dataset) if is_on(name, dataset) else None
 
 
 def read_curves(

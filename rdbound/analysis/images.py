@@ -1,6 +1,6 @@
 """Which images a mean is over, and what they are called."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from pathlib import PurePath
 
 from rdbound.tables.rd import Row
@@ -38,9 +38,8 @@ def uneven(rows: Sequence[Row]) -> dict[tuple[str, str, str], str]:
     return {key: fault for key, fault in faults.items() if fault}
 
 
-def even(rows: Sequence[Row]) -> list[Row]:
-    """The rows without those of :func:`uneven`."""
-    faults = uneven(rows)
+def even(rows: Sequence[Row], faults: Collection[tuple[str, str, str]]) -> list[Row]:
+    """The rows without those of ``faults``, as :func:`uneven` finds them."""
     return [r for r in rows if (r.dataset, r.model, r.method) not in faults]
 
 

@@ -15,7 +15,6 @@ It is no walk of per-level coders, since its decoder infers from a later latent 
 earlier one was drawn by; the container is the same, with a code of its own.
 """
 
-from functools import partial
 from typing import Any
 
 import jax.numpy as jnp
@@ -48,7 +47,7 @@ from rdbound.coding.side import (
 from rdbound.coding.stack import BitStack
 from rdbound.coding.tables import Tables
 from rdbound.coding.two_levels import Frame, TwoLevels
-from rdbound.datum import image_datum, padded_shape
+from rdbound.datum import image_datum
 from rdbound.fingerprint import fingerprint
 from rdbound.models.base import Evidence, LatentModel
 from rdbound.ops.distributions import Gaussian, Mixture
@@ -89,8 +88,7 @@ class BitsBackCodec:
         self.lmbda_range = model.lmbda_range
         # A model of its own: what is done to the other later must not change what is decoded.
         self._model, self._steps = nnx.clone(model), steps
-        padded = partial(padded_shape, stride=model.stride)
-        self._limits = Limits(model.lmbda_range, padded, max_pixels)
+        self._limits = Limits.of_images(model, max_pixels)
         self._of = CompiledSides(model)
         self._boxes = ScaledBoxes(Gaussian.standard_mass, SCALES)
 

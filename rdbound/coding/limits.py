@@ -4,11 +4,13 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 
 from rdbound.coding.container import LONGEST_SIDE, BitstreamError, Header
-from rdbound.models.base import check_lmbda
+from rdbound.datum import padded_shape
+from rdbound.models.base import LatentModel, check_lmbda
 
 __all__ = ["MAX_PIXELS", "Limits", "check_image"]
 
@@ -34,6 +36,11 @@ class Limits:
     lmbda_range: tuple[float, float]
     padded: Callable[[int, int], tuple[int, int]]
     max_pixels: int | None
+
+    @classmethod
+    def of_images(cls, model: LatentModel, max_pixels: int | None) -> "Limits":
+        """Those of a model of images, padded to multiples of its stride."""
+        return cls(model.lmbda_range, partial(padded_shape, stride=model.stride), max_pixels)
 
     def lmbda(self, asked: float | None) -> float:
         """A float32, the geometric middle of the range for None; ValueError outside it."""

@@ -14,7 +14,6 @@ that rides along in the next one's stream pays for its initial bits once for all
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -104,8 +103,7 @@ class LosslessBitsBack:
         self.fingerprint = fingerprint(model, tables or {})
         self.lmbda_range = model.lmbda_range
         self._model = nnx.clone(model)
-        padded = partial(padded_shape, stride=model.stride)
-        self._limits = Limits(model.lmbda_range, padded, max_pixels)
+        self._limits = Limits.of_images(model, max_pixels)
         self._of = CompiledSides(model)
 
     def compress(self, image: np.ndarray, lmbda: float | None = None, side: bytes = b"",

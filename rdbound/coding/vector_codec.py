@@ -2,15 +2,13 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import cached_property
 
 import numpy as np
 
 from rdbound.coding.compiled import CompiledSides
 from rdbound.coding.level_codec import LevelCodec
-from rdbound.coding.limits import MAX_PIXELS
-from rdbound.coding.tables import Tables
-from rdbound.models.base import Evidence, LatentModel, Sides
+from rdbound.models.base import Evidence, Sides
 from rdbound.models.blocked import Blocked
 from rdbound.walk import latent_shapes
 
@@ -47,10 +45,9 @@ class VectorCodec(LevelCodec):
     Raises ValueError for an unknown coder or option, or a coder of models of another form.
     """
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str | None = None,
-                 max_pixels: int | None = MAX_PIXELS, **options: Any):  # fmt: skip
-        super().__init__(model, tables, coder, max_pixels, **options)
-        self._by_count: dict[int, CompiledSides] = {}
+    @cached_property
+    def _by_count(self) -> dict[int, CompiledSides]:
+        return {}
 
     def compress(
         self,

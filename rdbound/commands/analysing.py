@@ -84,7 +84,7 @@ def _report(arguments) -> None:
 
 
 def _cite(arguments) -> None:
-    from rdbound.analysis.images import even
+    from rdbound.analysis.images import even, uneven
     from rdbound.report.citing import bibliography, citing
     from rdbound.stages.results import run_table
     from rdbound.tables.rd import read_table
@@ -92,7 +92,8 @@ def _cite(arguments) -> None:
     if arguments.table is None:
         print(bibliography(("rdbound", "zhang2025gap", "yang2022sandwich")), end="")
         return
-    cited = citing(even(read_table(run_table(Path(arguments.table)))), arguments.anchor)
+    rows = read_table(run_table(Path(arguments.table)))
+    cited = citing(even(rows, uneven(rows)), arguments.anchor)
     for sentence in cited.sentences:
         print(sentence, end="\n\n")
     print(cited.bibtex, end="")

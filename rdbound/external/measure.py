@@ -44,8 +44,21 @@ def digest_of(image: np.ndarray) -> str:
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
-def measure_codec(codec: ExternalCodec, name: str, image: np.ndarray, setting: float) -> Measured:
+def measure_codec(
+    codec: ExternalCodec,
+    name: str,
+    image: np.ndarray,
+    setting: float,
+    version: str | None = None,
+) -> Measured:
     """Code and decode an image, uint8 [H, W, 3], called ``name``.
+
+    Args:
+      codec: that does both.
+      name: of the image.
+      image: uint8 [H, W, 3].
+      setting: of the codec.
+      version: of the codec where it is known; to ask for it may mean reading a whole program.
 
     Raises ValueError, naming both, where the codec fails or gives a picture of another size.
     """
@@ -61,6 +74,6 @@ def measure_codec(codec: ExternalCodec, name: str, image: np.ndarray, setting: f
     similar = None
     if min(image.shape[:2]) >= MS_SSIM_SMALLEST:
         similar = ms_ssim(image / 255.0, back / 255.0)
-    return Measured(codec.name, codec.version(), name, digest_of(image), float(setting),
+    return Measured(codec.name, version or codec.version(), name, digest_of(image), float(setting),
                     image.shape[0] * image.shape[1], len(data), float(np.mean(off**2)),
                     similar)  # fmt: skip

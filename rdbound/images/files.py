@@ -68,9 +68,8 @@ def _check_kind(image: Image.Image, name: str) -> None:
     """Refuse what Pillow would cut to 8 bits, or to the first of several pictures."""
     # Pillow gives 16-bit RGB as 8-bit RGB; only how it means to read it tells, of a TIFF its tag.
     sixteen = any(";16" in str(tile[3]) for tile in getattr(image, "tile", ()))
-    bits = max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,)))
-    if sixteen or bits > 8:
-        bits = 16 if sixteen else bits
+    bits = 16 if sixteen else max(getattr(image, "tag_v2", {}).get(_BITS_PER_SAMPLE, (8,)))
+    if bits > 8:
         raise ValueError(f"{name}: has {bits} bits a channel; convert it to 8 bits first")
     frames = getattr(image, "n_frames", 1)
     if frames > 1 and image.format != "MPO":
@@ -79,12 +78,11 @@ def _check_kind(image: Image.Image, name: str) -> None:
 
 def _as_shown(image: Image.Image, name: str) -> Image.Image:
     """The image the right way up, in sRGB."""
-    # Colour conversion would forget what is transparent.
-    _check_opaque(image, name)
     image = ImageOps.exif_transpose(image)
     data = image.info.get("icc_profile")
     if not data:
         return image
+    _check_opaque(image, name)  # the conversion would forget what is transparent
     try:
         profile = ImageCms.getOpenProfile(io.BytesIO(data))
         plain = image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")

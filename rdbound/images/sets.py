@@ -108,9 +108,6 @@ class _Cached:
         return image
 
 
-_SETS = ("kodak", "bundled", "bundled-crops")
-
-
 def named_images(name: str) -> ImageSet:
     """A set by its name (``kodak``, ``bundled``, ``bundled-crops``, ``tfds:NAME``), or a folder.
 
@@ -138,17 +135,12 @@ def open_images(source: str, path: str | None = None, split: str = "test") -> Im
     """
     if source == "folder":
         return _folder(path)
-    if source == "kodak":
-        return _kodak(path)
-    if source == "bundled":
-        return _bundled()
-    if source == "bundled-crops":
-        return _bundled_crops()
+    if source in _SETS:
+        return _SETS[source](path)
     if source.startswith("tfds:"):
         return _tfds(source.removeprefix("tfds:"), path, split)
     raise ValueError(
-        f"unknown image source {source!r}: "
-        "choose folder, kodak, bundled, bundled-crops or tfds:NAME"
+        f"unknown image source {source!r}: choose folder, {', '.join(_SETS)} or tfds:NAME"
     )
 
 
@@ -247,3 +239,10 @@ def _tfds(name: str, path: str | None, split: str) -> ImageSet:
 
     names = tuple(f"{split}-{i:06d}" for i in range(len(source)))
     return ImageSet(f"tfds-{name}", names, load)
+
+
+_SETS: dict[str, Callable[[str | None], ImageSet]] = {
+    "kodak": _kodak,
+    "bundled": lambda _: _bundled(),
+    "bundled-crops": lambda _: _bundled_crops(),
+}

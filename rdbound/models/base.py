@@ -41,15 +41,15 @@ A whole model, for vectors [n], one level deep:
             return self.matrix[...].T @ latents[0]
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Flat", "FlatState", "LatentModel", "Sides", "ThreeSided", "check_lmbda", "is_framed",
-           "is_lossless", "precise_parts", "sides"]  # fmt: skip
+__all__ = ["Flat", "FlatState", "LatentModel", "Sides", "ThreeSided", "check_lmbda", "dotted",
+           "is_framed", "is_lossless", "precise_parts", "sides"]  # fmt: skip
 
 Evidence = Sequence[Any]
 """A pytree of arrays for each level, first conveyed first. In flat models the posteriors."""
@@ -198,6 +198,11 @@ def is_lossless(model: Any) -> bool:
 def precise_parts(model: Any) -> tuple[str, ...]:
     """Parts of the names of weights that a checkpoint is to keep more exactly."""
     return tuple(getattr(model, "precise", ()))
+
+
+def dotted(path: Iterable[Any]) -> str:
+    """The name of a weight or a module by its path: ``analysis.resamplings.0.dense.kernel``."""
+    return ".".join(map(str, path))
 
 
 def check_lmbda(lmbda: float, lmbda_range: tuple[float, float]) -> float:

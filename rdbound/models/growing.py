@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
+from rdbound.models.base import dotted
 from rdbound.models.layers import Down, Modulation, Moments, Spatial, Up
 
 __all__ = ["grow"]
@@ -35,7 +36,7 @@ def grow(model: Any, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
     """
     groups, spatial = _layouts(model)
     flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
-    out = {".".join(map(str, path)): np.asarray(leaf[...]) for path, leaf in flat}
+    out = {dotted(path): np.asarray(leaf[...]) for path, leaf in flat}
     for name, small in weights.items():
         small = np.asarray(small, np.float32)
         large = out.get(name, np.zeros(()))
@@ -59,7 +60,7 @@ def _layouts(model: Any) -> tuple[dict[str, Groups], set[str]]:
     groups: dict[str, Groups] = {}
     spatial = set()
     for path, module in nnx.iter_modules(model):
-        name = ".".join(map(str, path))
+        name = dotted(path)
         match module:
             case Down():
                 groups[f"{name}.dense"] = (module.factor**2, 1)

@@ -7,7 +7,7 @@ from importlib import resources
 from typing import NamedTuple
 
 from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import ImageCurves, anchor_on, from_rows
+from rdbound.analysis.curves import ImageCurves, anchor_on, from_rows, is_on
 from rdbound.methods import METHODS, kind_of
 from rdbound.report.latex import escaped
 from rdbound.report.words import distortion_words, words_of
@@ -75,7 +75,7 @@ def cited_keys(rows: Sequence[Row], anchor: str) -> tuple[str, ...]:
     if any(r.ms_ssim is not None for r in rows):
         keys.append("wang2003msssim")
     dataset = rows[0].dataset if rows else ""
-    if rows and anchor_on(anchor, dataset) is not None:
+    if rows and is_on(anchor, dataset):
         keys += ["bjontegaard2001", *(["bross2021vvc"] if anchor.startswith("vtm") else [])]
     keys += ["kodak"] if dataset == "kodak" else []
     return tuple(dict.fromkeys(keys))

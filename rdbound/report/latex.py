@@ -44,10 +44,8 @@ def rd_latex(rows: Sequence[Row]) -> str:
             f"{bpp:.4f}", f"{psnr:.2f}", mse_words(mse), f"{J:.4f}",
             f"{sum(similar) / len(similar):.4f}" if similar else "{--}",
         ))  # fmt: skip
-    words, shown = (
-        words_of(row.image for row in rows),
-        [r for group in groups.values() for r in group],
-    )
+    shown = [row for group in groups.values() for row in group]
+    words = words_of(row.image for row in rows)
     over = " and MSE on 0--255, both over RGB" if words.unit == "pixel" else ""
     count = words.counted(len({row.image for row in rows}))
     caption = (

@@ -36,7 +36,8 @@ def rd_report(rows: Sequence[Row], anchor: str) -> Document:
     A method whose images differ between λ is left out, and told. Raises ValueError for
     rows of several data sets or none.
     """
-    faults, whole = uneven(rows), even(rows)
+    faults = uneven(rows)
+    whole = even(rows, faults)
     left_out = (Note(f"Left out: {fault}.") for fault in faults.values())
     sections = (
         Section("Rate and distortion", (rd_table(whole), *left_out, *_figure(whole))),

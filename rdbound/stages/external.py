@@ -6,7 +6,7 @@ FOLDER/report.md    with its figure
 """
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from multiprocessing import get_context
@@ -33,7 +33,8 @@ __all__ = ["chosen_codecs", "default_jobs", "external_run"]
 POINTS = "points.csv"
 _DEFAULT = ("jpeg", "webp", "avif", "jpeg2000")
 
-Job = tuple[ExternalCodec, str, np.ndarray, tuple[float, ...]]
+Job = tuple[ExternalCodec, str, str, np.ndarray, tuple[float, ...]]
+"""(codec, its version, name of an image, image, settings)."""
 
 
 def external_run(
@@ -74,7 +75,7 @@ def external_run(
                   and versions.get(p.codec, p.version) == p.version]  # fmt: skip
         known = {(p.codec, p.image, p.setting) for p in points}
         total = sum(len(codec.settings) for codec in codecs) * len(images)
-        work = _missing(codecs, images, known)
+        work = _missing(codecs, versions, images, known)
         for found in _by_processes(work, jobs):
             points += found
             write_measured(path, points)
@@ -91,14 +92,17 @@ def external_run(
 
 
 def _missing(
-    codecs: Sequence[ExternalCodec], images: ImageSet, known: set[tuple[str, str, float]]
+    codecs: Sequence[ExternalCodec],
+    versions: Mapping[str, str],
+    images: ImageSet,
+    known: set[tuple[str, str, float]],
 ) -> Iterator[Job]:
     """A job an image and codec, with the settings that are not known."""
     for index, name in enumerate(images.names):
         for codec in codecs:
             settings = tuple(s for s in codec.settings if (codec.name, name, s) not in known)
             if settings:
-                yield codec, name, images[index], settings
+                yield codec, versions[codec.name], name, images[index], settings
 
 
 def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[Measured]]:
@@ -117,8 +121,8 @@ def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[Measured]]:
 
 
 def _measure(job: Job) -> list[Measured]:
-    codec, name, image, settings = job
-    return [measure_codec(codec, name, image, setting) for setting in settings]
+    codec, version, name, image, settings = job
+    return [measure_codec(codec, name, image, setting, version) for setting in settings]
 
 
 def _whole(points: Sequence[Measured], images: ImageSet) -> list[Measured]:

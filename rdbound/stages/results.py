@@ -15,7 +15,7 @@ from pathlib import Path
 from PIL import Image
 
 from rdbound.analysis.gaps import gaps
-from rdbound.analysis.images import even
+from rdbound.analysis.images import even, uneven
 from rdbound.checkpoint import zoo
 from rdbound.pictures import Pictures
 from rdbound.report.citing import citing
@@ -82,7 +82,7 @@ def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence
     """
     document = rd_report(rows, anchor)
     write_document(document, folder)
-    rows = even(rows)
+    rows = even(rows, uneven(rows))
     if not rows:
         return document  # it says what is left out, and why
     found = _gaps(rows)

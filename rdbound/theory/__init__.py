@@ -13,8 +13,15 @@ if TYPE_CHECKING:
 __all__ = ["ESTIMATORS", "Estimate", "Estimator", "make_method"]
 
 
+_HOMES = {
+    "ESTIMATORS": "rdbound.theory.estimators",
+    "Estimate": "rdbound.theory.base",
+    "Estimator": "rdbound.theory.base",
+    "make_method": "rdbound.theory.estimators",
+}
+
+
 def __getattr__(name: str) -> Any:
-    if name not in __all__:
+    if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    module = "base" if name.startswith("Estimat") else "estimators"
-    return getattr(import_module(f"rdbound.theory.{module}"), name)
+    return getattr(import_module(_HOMES[name]), name)

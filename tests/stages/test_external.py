@@ -44,7 +44,7 @@ def test_the_table_holds_whole_files_and_a_second_run_measures_what_is_new(
     monkeypatch.setattr(
         stage,
         "measure_codec",
-        lambda c, name, i, s: (asked.append((name, s)), really(c, name, i, s))[1],
+        lambda c, name, i, s, *more: (asked.append((name, s)), really(c, name, i, s, *more))[1],
     )
     assert _run(photographs, out, "--codec", "jpeg", "--settings", "20", "50", "90",
                 "--jobs", "1") == 0  # fmt: skip
