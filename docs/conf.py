@@ -30,7 +30,7 @@ html_static_path: list[str] = []
 
 def _gather(app) -> None:
     """Notebooks and figures stand elsewhere in the tree, the keys of a config in its schema."""
-    from rdbound.cli import main
+    from rdbound.cli.main import main
 
     with (HERE / "config_table.md").open("w") as file, contextlib.redirect_stdout(file):
         main(["config-reference"])

@@ -19,10 +19,10 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import ndtr, ndtri
 
-from rdbound.coding.code_points import nearest_points
+from rdbound.coding.coders.vbq.code_points import nearest_points
 from rdbound.report.document import Table
-from rdbound.report.style import STYLE
-from rdbound.report.text import block_lines
+from rdbound.report.figures.style import STYLE
+from rdbound.report.markdown import block_lines
 
 PENALTIES = (0.1, 0.3, 1.0, 3.0, 10.0)
 REACH = 3.0  # prior standard deviations that the grid covers
@@ -95,7 +95,7 @@ def compared(problems: list[Problem], rng: np.random.Generator) -> Table:
         spread = (f"{m:+.2f} ± {e:.2f}" for m, e in zip(mean, error, strict=True))
         rows.append((f"{penalty:g}", f"{np.mean(bits):.2f}", *medians, *spread))
     header = ("penalty", "bits a weight", "loss, points", "grid", "as far", "ln grid/points",
-              "ln as far/points")  # fmt: skip
+              "ln as far/points")
     return Table(header, rows)
 
 

@@ -19,21 +19,21 @@ import numpy as np
 from flax import nnx
 
 from rdbound.channels import GaussianChannel, RoundingChannel, make_channel
-from rdbound.checkpoint import load
+from rdbound.checkpoints.checkpoint import load
 from rdbound.coding import Codec
-from rdbound.coding.compiled import CompiledSides
-from rdbound.coding.range_coder import Reader, Writer
-from rdbound.coding.tables import TOTAL, gaussian_tables
-from rdbound.cost import cost
-from rdbound.datum import whole
+from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.entropy.frequency_tables import TOTAL, gaussian_tables
+from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.images.crops import AHEAD, crops
 from rdbound.images.sets import open_images
 from rdbound.models import make_model
-from rdbound.objective import clip, objective
-from rdbound.refinement import RefinementOptions, refine
-from rdbound.training import init, make_step
-from rdbound.training_options import TrainingOptions
-from rdbound.walk import latent_shapes
+from rdbound.objective.complexity import cost
+from rdbound.objective.datum import whole
+from rdbound.objective.levels import latent_shapes
+from rdbound.objective.objective import clip, objective
+from rdbound.optimization.refinement import RefinementOptions, refine
+from rdbound.optimization.training import init, make_step
+from rdbound.optimization.training_options import TrainingOptions
 
 HEIGHT, WIDTH = 512, 768
 LMBDA = 0.0067
@@ -213,14 +213,14 @@ def main() -> None:
     print(f"input pipeline, without a model: {pipeline:.0f} crops of 256×256 a second")
     coder = range_coder(200_000 if arguments.quick else 2_000_000)
     print(f"range coder: {coder['encode']:.1f} / {coder['decode']:.1f} million symbols/s encoded / "
-          f"decoded, {coder['above']:.5f} bits a symbol above the tables' ideal")  # fmt: skip
+          f"decoded, {coder['above']:.5f} bits a symbol above the tables' ideal")
     compress, decompress, above = codec_seconds(repeats)
     print(f"codec, 512×768: compress {compress:.2f} s, decompress {decompress:.2f} s, "
-          f"container {above:.2f} % above the ideal code length")  # fmt: skip
+          f"container {above:.2f} % above the ideal code length")
     context = make_model("res-context-4", "codec", (0.0009, 0.0966))
     for level, (kept, anew) in enumerate(levels(context, repeats)):
         print(f"res-context-4, level {level}, prior and state at 512×768: {kept * 1e3:.1f} ms; "
-              f"prior without a state: {anew * 1e3:.1f} ms")  # fmt: skip
+              f"prior without a state: {anew * 1e3:.1f} ms")
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {memory:.2f} GiB")
 

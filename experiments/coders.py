@@ -18,21 +18,21 @@ import jax
 import numpy as np
 
 from rdbound.channels import Channel, make_channel
-from rdbound.checkpoint import load
+from rdbound.checkpoints.checkpoint import load
 from rdbound.coding import CODERS, BitsBackCodec
-from rdbound.coding.codecs import image_codec
-from rdbound.coding.side import side_bytes
-from rdbound.coding.vbq import VBQCoder, vbq_channel
-from rdbound.datum import image_datum
+from rdbound.coding.codecs.bits_back.side_information import side_bytes
+from rdbound.coding.codecs.factory import image_codec
+from rdbound.coding.coders.vbq.coder import VBQCoder, vbq_channel
 from rdbound.images.files import read_image
 from rdbound.images.sets import open_images
-from rdbound.objective import eight_bit, objective
-from rdbound.ops.quality import psnr
+from rdbound.objective.datum import image_datum
+from rdbound.objective.objective import eight_bit, objective
+from rdbound.ops.image_quality import psnr
 from rdbound.report.document import Table
-from rdbound.report.text import block_lines
+from rdbound.report.markdown import block_lines
 
 HEADER = ("coder", "channel", "ideal bits", "bits written", "over, %", "PSNR, ideal", "PSNR",
-          "encode, s", "decode, s")  # fmt: skip
+          "encode, s", "decode, s")
 SAMPLES = 4
 
 
@@ -61,7 +61,7 @@ def row(coder: str, channel: str, checkpoint: Any, image: np.ndarray, lmbda: flo
     error = float(np.mean((image.astype(np.float64) - decoded) ** 2))
     return (coder, channel, f"{bits:.0f}", str(count), f"{100 * (count / bits - 1):+.2f}",
             f"{psnr(mse, 255.0):.2f}", f"{psnr(error, 255.0):.2f}", f"{seconds[0]:.1f}",
-            f"{seconds[1]:.1f}")  # fmt: skip
+            f"{seconds[1]:.1f}")
 
 
 def main() -> None:

@@ -15,11 +15,11 @@ import argparse
 import numpy as np
 
 from rdbound.analysis.bd_rate import compare
+from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import from_reference
-from rdbound.analysis.interval import interval
 from rdbound.reference import find_curve
 from rdbound.report.document import Table
-from rdbound.report.text import block_lines
+from rdbound.report.markdown import block_lines
 
 SIZES = (4, 6, 12, 24)
 RESAMPLES = 1000

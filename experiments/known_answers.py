@@ -12,13 +12,13 @@ import re
 import sys
 from pathlib import Path
 
-from rdbound.analysis.violations import violations
+from rdbound.analysis.consistency import violations
 from rdbound.config import cells, load_config
-from rdbound.report.answers import answers_report
-from rdbound.report.answers_figure import source_figure
+from rdbound.report.figures.estimates import source_figure
+from rdbound.report.sections.estimates import answers_report
 from rdbound.report.write import save_figure, write_document
-from rdbound.stages.answers import answers_run
-from rdbound.tables.answers import read_answers, write_answers
+from rdbound.runs.known_answers import answers_run
+from rdbound.tables.estimates import read_answers, write_answers
 
 CONFIGS = Path(__file__).parents[1] / "configs" / "known_answers"
 

@@ -27,18 +27,18 @@ import numpy as np
 from PIL import Image
 
 from rdbound.channels import make_channel
-from rdbound.checkpoint import Checkpoint, load
+from rdbound.checkpoints.checkpoint import Checkpoint, load
 from rdbound.coding import LosslessBitsBack, LosslessCodec
-from rdbound.datum import image_datum
 from rdbound.images.sets import open_images
-from rdbound.objective import objective
+from rdbound.objective.datum import image_datum
+from rdbound.objective.objective import objective
 from rdbound.report.document import Table
-from rdbound.report.text import block_lines
+from rdbound.report.markdown import block_lines
 
 SIDE = 32
 DRAWS = 4  # of the latents, for the lower bound
 FORMATS = {"png": {"optimize": True}, "webp": {"lossless": True, "quality": 100, "method": 6},
-           "jxl": {"lossless": True, "effort": 9}}  # fmt: skip
+           "jxl": {"lossless": True, "effort": 9}}
 
 Sizes = Callable[[Sequence[np.ndarray]], float]
 """Bytes of all images together, once each was decoded and compared."""
@@ -120,7 +120,7 @@ def lower_bound(checkpoint: Checkpoint, images: Sequence[np.ndarray]) -> tuple[f
         [float(bits(image_datum(image, model.stride), key))
          for key in jax.random.split(jax.random.key(number), DRAWS)]
         for number, image in enumerate(images)
-    ])  # fmt: skip
+    ])
     error = np.sqrt(found.var(axis=1, ddof=1).sum() / DRAWS)
     return float(found.mean(axis=1).sum()), float(error)
 

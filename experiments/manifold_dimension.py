@@ -19,8 +19,8 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from rdbound.report.document import Table
-from rdbound.report.style import STYLE
-from rdbound.report.text import block_lines
+from rdbound.report.figures.style import STYLE
+from rdbound.report.markdown import block_lines
 from rdbound.report.write import save_figure
 from rdbound.sources import make_source
 from rdbound.theory import make_method
@@ -37,7 +37,7 @@ def growth(intrinsic: int, ambient: int, steps: int) -> float:
     method = make_method(
         "neural-upper", latent=2 * intrinsic, hidden=(256, 256), learning_rate=3e-3,
         steps=steps * (1 + intrinsic), test=20_000,
-    )  # fmt: skip
+    )
     low, high = method.solve(source, [slope / ambient for slope in SLOPES])
     return ambient * (high.rate - low.rate) / np.log2(low.distortion / high.distortion)
 
@@ -48,10 +48,10 @@ def draw(found: dict[tuple[int, int], float]) -> Figure:
         axes = figure.add_subplot()
         axes.plot(INTRINSIC, np.array(INTRINSIC) / 2, color="black", lw=1, label="k/2")
         for n, marker, colour in zip(AMBIENT, "osD", ("#0072B2", "#E69F00", "#009E73"),
-                                     strict=True):  # fmt: skip
+                                     strict=True):
             values = [found[k, n] for k in INTRINSIC]
             axes.plot(INTRINSIC, values, ls="", marker=marker, color=colour, mfc="none",
-                      label=f"n = {n}")  # fmt: skip
+                      label=f"n = {n}")
         axes.set_xlabel("intrinsic dimension k")
         axes.set_ylabel("bits per vector per halving of D")
         axes.legend(frameon=False)

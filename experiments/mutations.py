@@ -28,7 +28,7 @@ from typing import NamedTuple
 import yaml
 
 from rdbound.report.document import Table
-from rdbound.report.text import block_lines
+from rdbound.report.markdown import block_lines
 
 ROOT = Path(__file__).resolve().parents[1]
 NEEDED = ("rdbound", "tests", "configs", "pyproject.toml")
@@ -97,7 +97,7 @@ def tested(folder: Path, tests: Sequence[str]) -> subprocess.CompletedProcess:
     options = "-n0 -x -q --tb=no -rfE --hypothesis-seed=0 -p no:cacheprovider"
     command = [sys.executable, "-m", "pytest", *options.split(), "-m", "slow or not slow", *tests]
     return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
-                          timeout=LONGEST)  # fmt: skip
+                          timeout=LONGEST)
 
 
 def tried(mutation: Mutation, copies: SimpleQueue) -> Outcome:
@@ -175,7 +175,7 @@ def run_all(mutations: Sequence[Mutation], jobs: int) -> list[Outcome] | None:
         for outcome in pool.map(lambda m: tried(m, copies), mutations):
             outcomes.append(outcome)
             print(f"{outcome.mutation.name}: {outcome.wrong or outcome.caught}, "
-                  f"{outcome.seconds:.0f} s", flush=True)  # fmt: skip
+                  f"{outcome.seconds:.0f} s", flush=True)
         return outcomes
 
 
@@ -198,7 +198,7 @@ def main() -> int:
     print("\n".join(block_lines(Table(["mutation", "file", "caught by", "seconds"], body))))
     alive = [o.mutation.name for o in outcomes if o.wrong]
     print(f"{len(outcomes) - len(alive)} of {len(outcomes)} are caught"
-          + (f"; not: {', '.join(alive)}" if alive else "."))  # fmt: skip
+          + (f"; not: {', '.join(alive)}" if alive else "."))
     return 1 if alive else 0
 
 

@@ -24,7 +24,6 @@ from benchmark import HEIGHT, LMBDA, WIDTH, photograph
 from flax import nnx
 
 from rdbound.channels import GaussianChannel
-from rdbound.datum import whole
 from rdbound.models import make_model
 from rdbound.models.hyperprior import (
     HYPER_GAIN,
@@ -34,10 +33,11 @@ from rdbound.models.hyperprior import (
     latent_unit,
 )
 from rdbound.models.res_hyper import ResHyper
-from rdbound.objective import clip, objective
-from rdbound.refinement import RefinementOptions, refine
-from rdbound.training import init, make_step
-from rdbound.training_options import TrainingOptions
+from rdbound.objective.datum import whole
+from rdbound.objective.objective import clip, objective
+from rdbound.optimization.refinement import RefinementOptions, refine
+from rdbound.optimization.training import init, make_step
+from rdbound.optimization.training_options import TrainingOptions
 
 LMBDA_RANGE = (0.0009, 0.0966)
 SHORT, LONG = 2, 10  # refinement steps of the two solves whose times are subtracted
@@ -121,13 +121,13 @@ class Twin(torch.nn.Module):
         """[B, H, W, 3] → (μ, ln σ) of z and of y."""
         e, unit = self.embed(lmbda), latent_unit_of(lmbda)
         features = self.ladder("analysis", PIXEL_GAIN * (x - 0.5), e, self.down, (4, 2, 2),
-                               self.depths)  # fmt: skip
+                               self.depths)
         mu, log_sigma = self.dense("to_y", features).chunk(2, -1)
         mu = self.modulate("gain_out", mu, e) * unit
         top = self.ladder("hyper_analysis", features, e, self.down, (1, 2, 2), (1, 1, 1))
         z_mu, z_log = self.dense("to_z", top).chunk(2, -1)
         return (HYPER_GAIN * z_mu, z_log + LOG_SIGMA_POSTERIOR), (
-            mu, log_sigma + LOG_SIGMA_POSTERIOR)  # fmt: skip
+            mu, log_sigma + LOG_SIGMA_POSTERIOR)
 
     def prior_of_y(self, z, lmbda):
         """(μ̂, ln σ̂) from z."""
@@ -175,7 +175,7 @@ def check_same(model: ResHyper, twin: Twin) -> float:
     z, y = model.infer(jnp.asarray(x[0]), jnp.asarray(lmbda))
     p = model.prior(1, (z.mu,), jnp.asarray(lmbda))
     ours = [z.mu, z.log_sigma, y.mu, y.log_sigma, p.mu, p.log_sigma,
-            model.synthesize((z.mu, y.mu), jnp.asarray(lmbda))]  # fmt: skip
+            model.synthesize((z.mu, y.mu), jnp.asarray(lmbda))]
     with torch.no_grad():
         rate = torch.tensor([lmbda])
         of_z, of_y = twin.infer(torch.from_numpy(x), rate)
@@ -236,7 +236,7 @@ def refinement(model: ResHyper, twin: Twin) -> tuple[Callable, Callable]:
 
     def ours():
         short, long = (timed(lambda s=s: jax.block_until_ready(s(data, evidence, lmbdas, keys)))
-                       for s in solves)  # fmt: skip
+                       for s in solves)
         return long - short
 
     x, lmbda = torch.from_numpy(image), torch.tensor([LMBDA])
@@ -318,7 +318,7 @@ def main() -> None:
     twin = Twin(model)
     print(f"{arguments.model}: the networks differ by {check_same(model, twin):.1e} at most; "
           f"torch {torch.__version__}, jax {jax.__version__}, "
-          f"{torch.get_num_threads()} threads")  # fmt: skip
+          f"{torch.get_num_threads()} threads")
     print(f"{'':34}{'ours':>10}{'PyTorch':>10}{'times as fast':>15}")
     for name, work, steps in (
         ("training step, 8 × 128×128", training, 1),

@@ -29,38 +29,33 @@ import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
 
+from experiments.codebooks import Codebook, constrained_codebook, grid_codebook, lloyd_codebook
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import ImageCurves, Points
-from rdbound.checkpoint import Checkpoint, load
+from rdbound.baselines import make_external
+from rdbound.checkpoints.checkpoint import Checkpoint, load
 from rdbound.coding import CODERS, Codec
-from rdbound.coding.base import Coder
-from rdbound.coding.codebooks import (
-    Codebook,
-    constrained_codebook,
-    grid_codebook,
-    lloyd_codebook,
-)
-from rdbound.coding.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.vbq_tables import PENALTIES
-from rdbound.coding.watching import WatchingCoder
-from rdbound.external import make_external
+from rdbound.coding.coders.base import Coder
+from rdbound.coding.coders.vbq.tables import PENALTIES
+from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
+from rdbound.evaluation.monte_carlo import ms_ssim_of
+from rdbound.evaluation.watching import WatchingCoder
 from rdbound.images.sets import ImageSet, open_images
-from rdbound.judging import ms_ssim_of
 from rdbound.ops.gaussian import LN2
-from rdbound.ops.quality import psnr
+from rdbound.ops.image_quality import psnr
 from rdbound.report.document import Table
-from rdbound.report.style import STYLE
-from rdbound.report.text import block_lines
+from rdbound.report.figures.style import STYLE
+from rdbound.report.markdown import block_lines
 
 STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 COUNTS = (2, 3, 4, 6, 8, 12, 16, 32)
 MULTIPLIERS = (0.01, 0.03, 0.1, 0.3, 0.6, 1.2, 2.5, 5.0)
 POINTS = (("points", "conditional", "bits"), ("empirical", "empirical", "bits"),
           ("points, codes", "conditional", "codes"),
-          ("empirical, codes", "empirical", "codes"))  # fmt: skip
+          ("empirical, codes", "empirical", "codes"))
 LMBDAS = (0.0009, 0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932)
 QUALITIES = {"jpeg": (5, 8, 12, 20, 30, 45, 65, 85), "webp": (1, 5, 15, 30, 50, 70, 85, 92),
-             "avif": (10, 20, 30, 40, 50, 60, 70, 80)}  # fmt: skip
+             "avif": (10, 20, 30, 40, 50, 60, 70, 80)}
 # Okabe & Ito's palette: code points full, scalar quantizers dashed, codecs dotted.
 LOOKS = {
     "points": ("#56B4E9", "-"), "points, codes": ("#0072B2", "-"), "empirical": ("#E69F00", "-"),
@@ -68,7 +63,7 @@ LOOKS = {
     "grid": ("black", "--"), "k-means": ("#999999", "--"), "ecsq": ("#009E73", "--"),
     "rounding": ("black", ":"), "jpeg": ("#999999", ":"), "webp": ("#009E73", ":"),
     "avif": ("#0072B2", ":"),
-}  # fmt: skip
+}
 RATE = 0.25  # bits per pixel at which reconstructions are shown
 FITTED = 20_000  # means a channel that quantizers are fitted to
 
@@ -220,7 +215,7 @@ def curves_of(points: list[Point]) -> dict[str, ImageCurves]:
         return Points(bpp, np.array([psnr(v, 255.0) for v in mse]), mse)
 
     return {name: ImageCurves("kodak", name, {i: one(p) for i, p in images.items()})
-            for name, images in found.items()}  # fmt: skip
+            for name, images in found.items()}
 
 
 def bd_rates(points: list[Point]) -> Table:
@@ -275,7 +270,7 @@ def one_rate(image: np.ndarray, name: str, points: list[Point], all_codes: list)
         best = min(own, key=lambda p: abs(np.log(p.bpp / RATE)))
         code = next(c for kind, setting, c in all_codes if (kind, setting) == best[:2])
         shown.append((f"{curve}: {best.bpp:.3f} bpp, {psnr(best.mse, 255.0):.1f} dB",
-                      code(image)[1]))  # fmt: skip
+                      code(image)[1]))
     return _gallery(shown, 4, 192)
 
 

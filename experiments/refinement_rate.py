@@ -13,14 +13,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from rdbound.checkpoint import load
-from rdbound.evaluation import evaluate
-from rdbound.evaluation_options import EvaluationOptions
-from rdbound.examples import ImageExamples
+from rdbound.checkpoints.checkpoint import load
+from rdbound.evaluation.evaluate import evaluate
+from rdbound.evaluation.examples import ImageExamples
+from rdbound.evaluation.options import EvaluationOptions
 from rdbound.images.sets import open_images
-from rdbound.refinement import RefinementOptions
+from rdbound.optimization.refinement import RefinementOptions
 from rdbound.report.document import Table
-from rdbound.report.text import block_lines
+from rdbound.report.markdown import block_lines
 
 RATES = (2.5e-3, 5e-3, 1e-2, 2e-2, 4e-2)
 STEPS = (50, 100, 300, 1000)
@@ -30,10 +30,10 @@ def gains(checkpoint, examples, lmbda: float, steps: int, rate: float) -> np.nda
     """Per cent of J that refinement takes off, an image each."""
     refine = RefinementOptions(steps=steps, learning_rate=rate, check_every=25)
     options = EvaluationOptions((lmbda,), samples=8, refine=refine,
-                                methods=("bound", "bound-refined"))  # fmt: skip
+                                methods=("bound", "bound-refined"))
     J = {(row.image, row.method): row.J for row in evaluate(checkpoint, examples, options)}
     return np.array([100.0 * np.log(J[name, "bound"] / J[name, "bound-refined"])
-                     for name in examples.names])  # fmt: skip
+                     for name in examples.names])
 
 
 def main() -> None:

@@ -34,20 +34,20 @@ from matplotlib.figure import Figure
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import from_rows
 from rdbound.channels import CHANNELS, Channel, make_channel
-from rdbound.checkpoint import Checkpoint, load
-from rdbound.datum import image_datum, stack
-from rdbound.evaluation import evaluate
-from rdbound.evaluation_options import EvaluationOptions
-from rdbound.examples import ImageExamples
+from rdbound.checkpoints.checkpoint import Checkpoint, load
+from rdbound.evaluation.evaluate import evaluate
+from rdbound.evaluation.examples import ImageExamples
+from rdbound.evaluation.options import EvaluationOptions
 from rdbound.images.crops import centre_crops
 from rdbound.images.sets import ImageSet, open_images
 from rdbound.models.base import sides
-from rdbound.objective import eight_bit
+from rdbound.objective.datum import image_datum, stack
+from rdbound.objective.objective import eight_bit
 from rdbound.ops.distributions import Gaussian
-from rdbound.refinement import Refined, RefinementOptions, refine
+from rdbound.optimization.refinement import Refined, RefinementOptions, refine
 from rdbound.report.document import Table
-from rdbound.report.style import STYLE
-from rdbound.report.text import block_lines
+from rdbound.report.figures.style import STYLE
+from rdbound.report.markdown import block_lines
 
 COLD = 0.05  # the temperature that annealing ends at
 CHECKS = 40  # comparisons with the true objective in a refinement
@@ -95,14 +95,14 @@ def middles(images: ImageSet, side: int | None) -> ImageSet:
 
 
 def traced(checkpoint: Checkpoint, image: np.ndarray, lmbda: float, channel: Channel,
-           options: RefinementOptions) -> Refined:  # fmt: skip
+           options: RefinementOptions) -> Refined:
     """The refinement of one image, with its traces."""
     model = checkpoint.model
     data, lmbdas = stack([image_datum(image, model.stride)]), jnp.full(1, lmbda)
     evidence = jax.vmap(sides(model).infer)(data.x, lmbdas)
     solve = refine(model, channel, make_channel("rounding"), eight_bit, options)
     return jax.tree.map(lambda a: a[0], solve(data, evidence, lmbdas, jax.random.split(
-        jax.random.key(0), 1)))  # fmt: skip
+        jax.random.key(0), 1)))
 
 
 def curves(checkpoint: Checkpoint, images, arguments) -> Table:
@@ -120,7 +120,7 @@ def curves(checkpoint: Checkpoint, images, arguments) -> Table:
         right.plot(steps[1:], true[1:] - relaxed, lw=1.2)
         gains = 100.0 * np.log(true / true[0])
         rows.append((name, f"{true[0]:.4f}", f"{true.min():.4f}", f"{gains.min():+.2f}",
-                     f"{gains[-1]:+.2f}", f"{true[-1] - relaxed[-1]:+.4f}"))  # fmt: skip
+                     f"{gains[-1]:+.2f}", f"{true[-1] - relaxed[-1]:+.4f}"))
         print(name, rows[-1], flush=True)
     left.set(xlabel="steps", ylabel="true J (bits per pixel)")
     left.set_ylim(top=float(true[0]) * 1.05)
@@ -154,7 +154,7 @@ def savings(checkpoint: Checkpoint, images, arguments) -> Table:
             tuple(arguments.lmbdas), refine=options_of(arguments.steps, rate),
             methods=("codec-ideal", "codec-refined-ideal"),
             channels={"sga": channel(arguments.steps)},
-        )  # fmt: skip
+        )
         of = from_rows(list(evaluate(checkpoint, examples, options)))
         plain, refined = (
             next(curve for key, curve in of.items() if method in key)
@@ -165,7 +165,7 @@ def savings(checkpoint: Checkpoint, images, arguments) -> Table:
     figure = _bars(found)
     figure.savefig(arguments.output / "savings.png")
     return Table(("relaxation", "BD-rate over the amortized codec"),
-                 [(name, str(value)) for name, value in found.items()])  # fmt: skip
+                 [(name, str(value)) for name, value in found.items()])
 
 
 def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
@@ -179,7 +179,7 @@ def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
            for name in ("annealed", "sga") for tau in (0.5, 0.1)},
         "soft-rounding, first": make_channel("soft-rounding").at(0),
         "soft-rounding, last": make_channel("soft-rounding").at(2000),
-    }  # fmt: skip
+    }
     figure, (left, right) = _two_panels()
     rows = []
     for name, channel in shown.items():
@@ -194,7 +194,7 @@ def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
         right.plot(z, gradient, lw=1.2)
         at = [int(np.argmin(np.abs(np.asarray(z) - x))) for x in (0.25, 0.5, 1.0)]
         rows.append((name, *(f"{float(mean[i]):.3f}" for i in at),
-                     *(f"{float(gradient[i]):+.3f}" for i in at)))  # fmt: skip
+                     *(f"{float(gradient[i]):+.3f}" for i in at)))
     left.plot(z, jnp.round(z) ** 2, color="black", lw=0.8, label="rounded")
     left.set(xlabel="z", ylabel="E (sample of z)²")
     right.set(xlabel="z", ylabel="its gradient", ylim=(-8, 8))

@@ -2,7 +2,7 @@
 
 One photograph is refined at two λ, for several numbers of steps: once in the factorized
 posteriors of the model, once in Gaussians whose neighbours are correlated
-(`rdbound.ops.coupled`), which contain them. Decoder, prior, start, learning rate and noise are
+(`rdbound.ops.banded_gaussian`), which contain them. Decoder, prior, start, learning rate and noise are
 the same. The difference of the two J is the approximation effect of Zhang & Liu 2025
 (arXiv 2501.12330, §III), at the least: no richer family than this was tried, and the
 weights were trained for factorized posteriors.
@@ -30,15 +30,15 @@ from pathlib import Path
 import matplotlib
 from matplotlib.figure import Figure
 
-from rdbound.checkpoint import load
-from rdbound.evaluation import evaluate
-from rdbound.evaluation_options import EvaluationOptions
-from rdbound.examples import ImageExamples
+from rdbound.checkpoints.checkpoint import load
+from rdbound.evaluation.evaluate import evaluate
+from rdbound.evaluation.examples import ImageExamples
+from rdbound.evaluation.options import EvaluationOptions
 from rdbound.images.sets import open_images
-from rdbound.refinement import RefinementOptions
+from rdbound.optimization.refinement import RefinementOptions
 from rdbound.report.document import Table
-from rdbound.report.style import STYLE
-from rdbound.report.text import block_lines
+from rdbound.report.figures.style import STYLE
+from rdbound.report.markdown import block_lines
 from rdbound.tables.rd import Row
 
 METHODS = ("bound", "bound-refined", "bound-refined-coupled")
@@ -84,7 +84,7 @@ def table(cells: Sequence[Cell]) -> Table:
         (f"{cell.lmbda:g}", str(cell.steps), *(f"{cell.rows[name].J:.5f}" for name in METHODS),
          f"{cell.gap[0]:+.3f} ± {cell.gap[1]:.3f}")
         for cell in cells
-    ])  # fmt: skip
+    ])
 
 
 def figure(cells: Sequence[Cell]) -> Figure:
@@ -99,7 +99,7 @@ def figure(cells: Sequence[Cell]) -> Figure:
                 rows = [cell.rows[name] for cell in own]
                 axes.errorbar(range(1, 1 + len(own)), [row.J for row in rows],
                               [row.J_se or 0.0 for row in rows], color=COLOURS[name], marker="o",
-                              ms=4, capsize=3, label=LABELS[name])  # fmt: skip
+                              ms=4, capsize=3, label=LABELS[name])
             start = own[0].rows["bound"].J
             axes.plot([0, 1], [start, own[0].rows["bound-refined"].J], ":", color=COLOURS["bound"])
             axes.plot(0, start, "s", color=COLOURS["bound"], label=LABELS["bound"])

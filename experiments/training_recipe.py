@@ -39,18 +39,18 @@ import optax
 from flax import nnx
 
 from rdbound.channels import GaussianChannel
-from rdbound.cost import cost
-from rdbound.datum import whole
 from rdbound.images.crops import centre_crops, crops
 from rdbound.images.sets import open_images
 from rdbound.models import LatentModel, hyperprior, make_model
 from rdbound.models.res_hyper import ResHyper
-from rdbound.objective import objective
+from rdbound.objective.complexity import cost
+from rdbound.objective.datum import whole
+from rdbound.objective.objective import objective
+from rdbound.optimization.training import init, make_step
+from rdbound.optimization.training_options import TrainingOptions, schedule
 from rdbound.report.document import Table
-from rdbound.report.text import block_lines
-from rdbound.training import init, make_step
-from rdbound.training_options import TrainingOptions, schedule
-from rdbound.writing import read_json, write_json
+from rdbound.report.markdown import block_lines
+from rdbound.utils.atomic_files import read_json, write_json
 
 LMBDA_RANGE = (0.0009, 0.0966)
 JUDGED_AT = (0.0018, 0.0067, 0.025, 0.0932)
@@ -138,7 +138,7 @@ KINDS = {
     name: Choice("kind of model", {"learning_rate": 1e-3}, batch=4, model=model)
     for name, model in (("res-hyper", "res-hyper-4"), ("res-context", "res-context-4"),
                         ("resnet-vae", "resnet-vae-small"))
-}  # fmt: skip
+}
 ALL = CHOICES | KINDS
 
 
@@ -190,7 +190,7 @@ def judge(graphdef: nnx.GraphDef, params: dict, held_out: np.ndarray) -> np.ndar
     return np.array(
         [[J(params, x, key, jnp.float32(lmbda)) for lmbda in JUDGED_AT]
          for x, key in zip(held_out, keys, strict=True)]
-    )  # fmt: skip
+    )
 
 
 def time_one(name: str, arguments) -> None:
@@ -211,7 +211,7 @@ def train_one(name: str, arguments) -> None:
     macs = cost(model)
     write_json(_result(arguments.output, name),
                {"minutes": arguments.minutes, "steps": steps, "seconds a step": each,
-                "macs": macs.encoder + macs.decoder, "J": J.tolist()})  # fmt: skip
+                "macs": macs.encoder + macs.decoder, "J": J.tolist()})
 
 
 def _photographs(folder: str):
@@ -241,7 +241,7 @@ def run_all(what: str, names: Sequence[str], arguments) -> None:
     def run(name: str) -> None:
         core = cores.get()
         command = [sys.executable, __file__, arguments.folder, "--minutes", str(arguments.minutes),
-                   "--output", str(arguments.output), what, name]  # fmt: skip
+                   "--output", str(arguments.output), what, name]
         subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, [core]))
         cores.put(core)
 
@@ -252,7 +252,7 @@ def run_all(what: str, names: Sequence[str], arguments) -> None:
 def table(output: Path, against: str) -> Table:
     """Of all choices whose results are there, against one of them."""
     found = {name: read_json(_result(output, name), dict) for name in ALL
-             if _result(output, name).exists()}  # fmt: skip
+             if _result(output, name).exists()}
     base = np.log(np.asarray(found[against]["J"]))
     rows = []
     for name, result in found.items():
@@ -263,9 +263,9 @@ def table(output: Path, against: str) -> Table:
             name, ALL[name].group, f"{result['macs'] / 1e3:.1f}", str(result["steps"]),
             f"{result['seconds a step']:.2f}", " ".join(f"{j:.3f}" for j in J.mean(0)),
             "" if name == against else f"{change.mean():+.2f} ± {error:.2f}",
-        ))  # fmt: skip
+        ))
     header = ("choice", "what is changed", "kMAC/pixel", "steps", "s a step",
-              "J at λ = " + ", ".join(f"{lmbda:g}" for lmbda in JUDGED_AT), "J, %")  # fmt: skip
+              "J at λ = " + ", ".join(f"{lmbda:g}" for lmbda in JUDGED_AT), "J, %")
     return Table(header, rows)
 
 

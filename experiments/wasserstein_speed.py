@@ -21,7 +21,7 @@ from typing import NamedTuple
 import numpy as np
 
 from rdbound.report.document import Table
-from rdbound.report.text import block_lines
+from rdbound.report.markdown import block_lines
 from rdbound.sources import Source, make_source
 from rdbound.theory import Estimator, make_method
 
@@ -115,7 +115,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--percent", type=float, default=2.0, help="allowed excess of J")
     parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE",
-                        help=f"of {', '.join(CASES)}; default: all")  # fmt: skip
+                        help=f"of {', '.join(CASES)}; default: all")
     arguments = parser.parse_args()
     unknown = [name for name in arguments.cases if name not in CASES]
     if unknown:

@@ -28,14 +28,14 @@ import numpy as np
 from flax import nnx
 
 from rdbound.channels import make_channel
-from rdbound.checkpoint import Checkpoint, load, save_checkpoint
-from rdbound.checkpoint_weights import encoded_weights
-from rdbound.datum import whole
-from rdbound.fingerprint import flat_weights
+from rdbound.checkpoints.checkpoint import Checkpoint, load, save_checkpoint
+from rdbound.checkpoints.weight_storage import encoded_weights
+from rdbound.coding.codecs.fingerprint import flat_weights
 from rdbound.images.crops import centre_crops
 from rdbound.images.sets import open_images
 from rdbound.models.base import precise_parts
-from rdbound.objective import objective
+from rdbound.objective.datum import whole
+from rdbound.objective.objective import objective
 
 CROP = 128
 NOISE = 1.0 / 3.0  # of a uniform step over a channel's root mean square, while costs are measured
@@ -97,7 +97,7 @@ def fineness_of(known: dict[str, Cost], level: float) -> dict[str, float]:
         name: float(np.clip(np.sqrt(max(c.value, 0.3 * c.error) / c.count / level),
                             COARSEST, FINEST))
         for name, c in known.items()
-    }  # fmt: skip
+    }
 
 
 def main() -> None:
@@ -125,7 +125,7 @@ def main() -> None:
     mean, error = change(judge(after), judge(weights))
     expected = sum(max(c.value, 0.0) / fineness[name] ** 2 for name, c in known.items())
     print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.2f} MB, J {mean:+.3f} ± "
-          f"{error:.3f} % (expected {expected:+.3f})")  # fmt: skip
+          f"{error:.3f} % (expected {expected:+.3f})")
 
 
 if __name__ == "__main__":

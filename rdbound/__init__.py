@@ -25,11 +25,11 @@ if TYPE_CHECKING:
     from rdbound.analysis.gaps import gaps
     from rdbound.api import bd_rate, bound, code, plot
     from rdbound.channels import make_channel
-    from rdbound.checkpoint import load
+    from rdbound.checkpoints.checkpoint import load
     from rdbound.coding import Codec
     from rdbound.models import make_model
-    from rdbound.objective import objective
-    from rdbound.refinement import refine
+    from rdbound.objective.objective import objective
+    from rdbound.optimization.refinement import refine
     from rdbound.tables.rd import read_table
 
 __all__ = [
@@ -53,13 +53,13 @@ _HOMES = {
     "bound": "rdbound.api",
     "code": "rdbound.api",
     "gaps": "rdbound.analysis.gaps",
-    "load": "rdbound.checkpoint",
+    "load": "rdbound.checkpoints.checkpoint",
     "make_channel": "rdbound.channels",
     "make_model": "rdbound.models",
-    "objective": "rdbound.objective",
+    "objective": "rdbound.objective.objective",
     "plot": "rdbound.api",
     "read_table": "rdbound.tables.rd",
-    "refine": "rdbound.refinement",
+    "refine": "rdbound.optimization.refinement",
 }
 
 

@@ -1,6 +1,6 @@
 """``python -m rdbound`` is the command ``rdbound``."""
 
-from rdbound.cli import script
+from rdbound.cli.main import script
 
 __all__: list[str] = []
 

@@ -19,17 +19,17 @@ from matplotlib.axes import Axes
 from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.curves import ImageCurves, called, from_rows, named_curves
 from rdbound.channels import make_channel
-from rdbound.channels.sga import SGAChannel
-from rdbound.checkpoint import Checkpoint, load
-from rdbound.evaluation import evaluate
-from rdbound.evaluation_options import EvaluationOptions
-from rdbound.examples import ImageExamples
+from rdbound.channels.annealed import SGAChannel
+from rdbound.checkpoints.checkpoint import Checkpoint, load
+from rdbound.evaluation.evaluate import evaluate
+from rdbound.evaluation.examples import ImageExamples
+from rdbound.evaluation.options import EvaluationOptions
 from rdbound.images.files import read_image
 from rdbound.images.sets import ImageSet, is_set, named_images
 from rdbound.methods import METHODS, Method
+from rdbound.optimization.refinement import RefinementOptions
 from rdbound.reference import DEFAULT_ANCHOR
-from rdbound.refinement import RefinementOptions
-from rdbound.report.rd_figure import rd_figure
+from rdbound.report.figures.rd import rd_figure
 from rdbound.tables.rd import RDTable, Row
 from rdbound.zoo import BOUND, CODEC
 
@@ -53,7 +53,7 @@ def bound(
       images: see :mod:`rdbound.api`.
       checkpoint: of a bound, a name of the zoo or a file.
       lmbdas: the trade-offs; by default all that the checkpoint serves
-        (:func:`rdbound.evaluation.lmbdas_of`).
+        (:func:`rdbound.evaluation.evaluate.lmbdas_of`).
       steps: of per-sample optimization; with 0 the amortized bound alone.
       samples: of the channel's noise, averaged.
       seed: of all noise.
@@ -133,7 +133,7 @@ def bd_rate(
 def plot(table: Sequence[Row]) -> Axes:
     """The RD curves of a table, with published ones of the same images: matplotlib axes.
 
-    Raises ValueError as :func:`rdbound.report.rd_figure.rd_figure`.
+    Raises ValueError as :func:`rdbound.report.figures.rd.rd_figure`.
     """
     return rd_figure(table).axes[0]
 
@@ -195,7 +195,7 @@ def _loaded(checkpoint: str | Path | Checkpoint, form: str) -> Checkpoint:
 def _rows(
     of: Checkpoint, images: Images, lmbdas: Sequence[float] | None, steps: int, samples: int,
     seed: int, methods: tuple[str, ...], streams: Path | None, warn: Callable[[str], None],
-) -> RDTable:  # fmt: skip
+) -> RDTable:
     refine, channels = None, {}
     if steps:
         refine = RefinementOptions(steps)
@@ -203,7 +203,7 @@ def _rows(
         channels = {"sga": sga, "bits-back-sga": make_channel("bits-back", of=sga)}
     chosen = None if lmbdas is None else tuple(map(float, lmbdas))
     options = EvaluationOptions(chosen, samples, refine, methods=methods, channels=channels,
-                                seed=seed)  # fmt: skip
+                                seed=seed)
     examples = ImageExamples(image_set(images))
     return RDTable(evaluate(of, examples, options, streams, warn=warn))
 

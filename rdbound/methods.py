@@ -34,7 +34,7 @@ lowers it:
     codec-ideal           rounded latents, by the inference network
     codec-refined-coded   codec-refined-ideal written to bytes, container and all
     codec-coded           codec-ideal written to bytes
-    external-coded        whole files of a codec from outside (:mod:`rdbound.external`)
+    external-coded        whole files of a codec from outside (:mod:`rdbound.baselines`)
 
 ``floor`` is no rung: the distortion of a model to which rate is free. What lies between
 which two has a name in :mod:`rdbound.analysis.gaps`.
@@ -58,13 +58,13 @@ class Method:
         that no rate removes; no point of a curve).
       form: the family of priors it needs, ``bound`` or ``codec``; None for any.
       judge: name of the channel whose rate and sample are reported.
-      decode: name of the decoder's last step (:data:`rdbound.objective.DECODERS`)
+      decode: name of the decoder's last step (:data:`rdbound.objective.objective.DECODERS`)
         for images; vectors are left as they are.
       through: name of the channel that the evidence is refined through; None
         for what the inference networks say. Methods of one channel share the evidence,
         the best by what the first of them in the table is judged by.
       posterior: the family that refinement moves in: ``factorized``, which is the model's
-        own, or ``coupled`` (:mod:`rdbound.ops.coupled`).
+        own, or ``coupled`` (:mod:`rdbound.ops.banded_gaussian`).
       coder: name of the coder that writes the bytes of a ``coded`` row.
       vectors: whether vectors have it, or only images.
       asked: whether it is computed only where it is named.

@@ -2,7 +2,7 @@
 
 import dataclasses
 
-from rdbound.tables.answers import Answer
+from rdbound.tables.estimates import Answer
 
 
 def make_answer(**changes) -> Answer:

@@ -16,14 +16,14 @@ from PIL import Image
 import rdbound
 from rdbound import api
 from rdbound.api import image_set
-from rdbound.channels.sga import SGAChannel
-from rdbound.checkpoint import load, save_checkpoint
-from rdbound.evaluation import evaluate
-from rdbound.evaluation_options import EvaluationOptions
-from rdbound.examples import ImageExamples
+from rdbound.channels.annealed import SGAChannel
+from rdbound.checkpoints.checkpoint import load, save_checkpoint
+from rdbound.evaluation.evaluate import evaluate
+from rdbound.evaluation.examples import ImageExamples
+from rdbound.evaluation.options import EvaluationOptions
 from rdbound.images.sets import open_images
 from rdbound.methods import form_of
-from rdbound.refinement import RefinementOptions
+from rdbound.optimization.refinement import RefinementOptions
 from rdbound.tables.rd import RDTable, read_table
 from tests.analysis.test_gaps import make_rows
 from tests.toy import OUTSIDE, SPEC, Toy
@@ -84,7 +84,7 @@ def test_bytes_are_those_of_the_codec(pair, image, tmp_path):
     assert next(tmp_path.rglob("*.rdb")).read_bytes() == data
     of = {r.method: r for r in rdbound.code(image, pair[1], [0.01], steps=40)}
     assert set(of) == {"codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-real",
-                       "codec-refined-coded"}  # fmt: skip
+                       "codec-refined-coded"}
     assert of["codec-coded"].bytes == row.bytes
     assert of["codec-refined-coded"].J < row.J
     dithered = rdbound.code(image, pair[1], [0.01], coder="dithered")
@@ -210,4 +210,4 @@ def test_three_lines_from_an_image_to_its_bound(image):
     table = rdbound.bound(np.kron(image, np.ones((2, 2, 1), np.uint8)), lmbdas=[0.0067], steps=2)
     assert [row.model for row in table] == ["res-context-4-bound"] * 2
     assert all(0 < row.bpp < 24 and pytest.approx(row.bpp + 0.0067 * row.mse) == row.J
-               for row in table)  # fmt: skip
+               for row in table)

@@ -3,7 +3,7 @@ import pytest
 from rdbound.channels import CHANNELS
 from rdbound.coding import CODERS
 from rdbound.methods import METHODS, form_of, kind_of, method_order, methods_of
-from rdbound.objective import DECODERS
+from rdbound.objective.objective import DECODERS
 
 ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prior-scaled",
          "bound-layered-ideal", "bound-layered-coded", "bound-rec-ideal", "bound-rec-coded",
@@ -12,7 +12,7 @@ ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prio
          "codec-bits-back-coded", "codec-bits-back-refined-ideal",
          "codec-bits-back-refined-coded", "codec-ideal", "codec-coded", "external-coded",
          "codec-refined-ideal", "codec-refined-real", "codec-refined-coded",
-         "codec-refined-uniform-ideal", "codec-refined-soft-ideal", "floor"]  # fmt: skip
+         "codec-refined-uniform-ideal", "codec-refined-soft-ideal", "floor"]
 
 
 def test_names_are_unique_and_in_the_tables_order():
@@ -41,14 +41,14 @@ def test_bytes_are_written_by_the_coder_whose_channel_judges_them():
     assert [m.name for m in coded] == ["bound-layered-coded", "bound-rec-coded", "bound-vbq-coded",
                                        "codec-dithered-coded", "codec-bits-back-coded",
                                        "codec-bits-back-refined-coded", "codec-coded",
-                                       "codec-refined-coded"]  # fmt: skip
+                                       "codec-refined-coded"]
     realized = {name: coder.channel for name, coder in CODERS.items()}
     realized["bits-back"] = "bits-back"
     for method in coded:
         assert realized[method.coder] == method.judge
         ideal = METHODS[method.name.replace("coded", "ideal")]
         assert (ideal.judge, ideal.decode, ideal.through, ideal.form) == (
-            method.judge, method.decode, method.through, method.form)  # fmt: skip
+            method.judge, method.decode, method.through, method.form)
 
 
 def test_codes_and_channels_of_coders_are_their_own():
@@ -62,7 +62,7 @@ def test_codes_and_channels_of_coders_are_their_own():
     ("codec", False, ["codec-ideal", "codec-coded", "floor"]),
     ("codec", True, ["codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-real",
                      "codec-refined-coded", "floor"]),
-])  # fmt: skip
+])
 def test_the_methods_of_a_form_in_order(form, refined, names):
     assert [m.name for m in methods_of(form, refined)] == names
 

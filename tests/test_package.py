@@ -4,15 +4,15 @@ import subprocess
 import sys
 
 import rdbound
-from rdbound.checkpoint import load
-from rdbound.objective import objective
+from rdbound.checkpoints.checkpoint import load
+from rdbound.objective.objective import objective
 
 LIGHT = """
 import sys, rdbound
 heavy = {"jax", "flax", "scipy", "matplotlib", "orbax"} & set(sys.modules)
 assert not heavy, heavy
-import rdbound.objective
-assert rdbound.objective is sys.modules["rdbound.objective"].objective
+import rdbound.objective.objective
+assert rdbound.objective is sys.modules["rdbound.objective.objective"].objective
 assert callable(rdbound.refine)
 """
 

@@ -7,9 +7,9 @@ import numpy as np
 from flax import nnx
 
 from rdbound.coding import Codec
-from rdbound.coding.calibration import calibrated
+from rdbound.evaluation.vbq_calibration import calibrated
+from rdbound.ops.discretized_logistic import PixelDistribution
 from rdbound.ops.distributions import Gaussian, Mixture
-from rdbound.ops.pixels import PixelDistribution
 
 SPEC = {"name": "tests.toy:Toy", "form": "codec", "lmbda": [0.001, 0.1]}
 LOSSLESS_SPEC = {"name": "tests.toy:LosslessToy", "form": "bound", "lmbda": [1.0, 1.0]}
@@ -51,7 +51,7 @@ class Toy(nnx.Module):
                 return Gaussian(jnp.zeros(4), jnp.full(4, 2.0))
             weight = jnp.log(jnp.full((4, 2), 0.5))
             return Mixture(weight, jnp.zeros((4, 2)), jnp.tile(jnp.array([1.0, 3.0]), (4, 1)),
-                           jnp.zeros(4))  # fmt: skip
+                           jnp.zeros(4))
         mu, log_sigma = jnp.split(self.predict(latents[0]), 2, axis=-1)
         return Gaussian(mu, 1.5 + jnp.tanh(log_sigma))
 

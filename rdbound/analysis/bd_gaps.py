@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 from rdbound.analysis.bd_rate import BDRate, compared
-from rdbound.analysis.best import Best, Key
+from rdbound.analysis.best_known import Best, Key
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.gaps import BEST, Chain, links
 from rdbound.methods import form_of
@@ -21,7 +21,7 @@ def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, 
     """The gaps as BD-rate between the curves they separate, by their names.
 
     Per image, then averaged. The best curve of an image is of the points that J_best is
-    attained at (:mod:`rdbound.analysis.best`), at each λ that has gaps: corners of the
+    attained at (:mod:`rdbound.analysis.best_known`), at each λ that has gaps: corners of the
     lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
     A point that is the best at several λ is one point of the curve.
 
@@ -60,4 +60,4 @@ def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
         replace(first, dataset=dataset, image=image, lmbda=lmbda, model=model, method=method,
                 bpp=point.bpp, mse=point.mse, psnr=point.psnr, J=J)
         for (dataset, lmbda, image), (J, point) in best.items()
-    ]  # fmt: skip
+    ]

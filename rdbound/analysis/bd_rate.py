@@ -5,8 +5,8 @@ from dataclasses import dataclass
 import bjontegaard
 import numpy as np
 
+from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
-from rdbound.analysis.interval import interval
 
 __all__ = ["INTERPOLATIONS", "BDRate", "compare", "compared", "rate_difference"]
 

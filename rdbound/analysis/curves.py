@@ -7,11 +7,11 @@ from pathlib import Path
 import numpy as np
 
 from rdbound import reference
-from rdbound.analysis.images import bare_names, check_images
+from rdbound.analysis.image_sets import bare_names, check_images
 from rdbound.methods import kind_of
-from rdbound.tables.plain import read_plain
+from rdbound.tables.csv_records import read_header
+from rdbound.tables.curves import read_plain
 from rdbound.tables.rd import Row, read_table
-from rdbound.tables.rows import read_header
 
 __all__ = [
     "QUALITIES",
@@ -91,7 +91,7 @@ def _points(triples: Iterable[_Triple]) -> Points:
 def from_rows(rows: Sequence[Row], metric: str = "psnr") -> dict[tuple[str, str, str], ImageCurves]:
     """Curves by (data set, model, method), points ordered by rate; floors are none.
 
-    Raises ValueError as :func:`rdbound.analysis.images.check_images` of any curve, and for
+    Raises ValueError as :func:`rdbound.analysis.image_sets.check_images` of any curve, and for
     rows without the ``metric``, of :data:`QUALITIES`.
     """
     names = bare_names(row.image for row in rows)
@@ -212,7 +212,7 @@ def read_curves(
     """Curves of a file: every method of an RD table on ``dataset``, or one plain curve.
 
     Args:
-      path: an RD table, or what :func:`rdbound.tables.plain.read_plain` reads.
+      path: an RD table, or what :func:`rdbound.tables.curves.read_plain` reads.
       dataset: what the curves are on.
       count: the number of images that a plain curve of means is over, where the file
         does not say.

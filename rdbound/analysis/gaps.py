@@ -19,7 +19,7 @@ minus the refined bound; ``approximation``: the refined bound minus that of a ri
 what a factorized Gaussian costs at the least; ``known-scale``: the bound whose posterior scale
 the decoder knows minus the bound; ``marginalization``: the refined codec minus the same with its
 hyperlatent's bits got back (Yang, Bamler & Mandt 2020). J_best is of
-:mod:`rdbound.analysis.best`. The chain may hold negative links: a negative digitization says
+:mod:`rdbound.analysis.best_known`. The chain may hold negative links: a negative digitization says
 that the bound's model is worse, or less trained, than the codec's, not that quantizing is
 for free.
 """
@@ -31,9 +31,9 @@ from functools import cached_property
 
 import numpy as np
 
-from rdbound.analysis.best import Best, Key, best_known
-from rdbound.analysis.images import check_images
-from rdbound.analysis.interval import interval
+from rdbound.analysis.best_known import Best, Key, best_known
+from rdbound.analysis.confidence import interval
+from rdbound.analysis.image_sets import check_images
 from rdbound.methods import form_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN, Row, check_unique, is_squared
@@ -151,7 +151,7 @@ def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = Non
 
     Raises ValueError where refined or coded rows are missing, for rows of several data
     sets, two rows of one key, models of different distortions, or as :func:`pair` and
-    :func:`rdbound.analysis.images.check_images`.
+    :func:`rdbound.analysis.image_sets.check_images`.
     """
     _check(rows)
     names = pair(rows, bound, codec)
@@ -219,7 +219,7 @@ def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, fl
     """The gaps of one image, in order; ``real`` as of :func:`links`."""
     known = {**J, BEST: best}
     out = {gap: known[upper] - known[lower] for gap, (upper, lower) in links(real).items()
-           if {upper, lower} <= known.keys()}  # fmt: skip
+           if {upper, lower} <= known.keys()}
     assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
     return out
 

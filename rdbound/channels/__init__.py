@@ -34,21 +34,21 @@ from functools import partial
 from typing import Any
 
 from rdbound.channels.anchored import AnchoredChannel
+from rdbound.channels.annealed import DeterministicAnnealingChannel, SGAChannel
 from rdbound.channels.base import Channel, Conveyed
-from rdbound.channels.combine import CombinedChannel, PerLevelChannel
+from rdbound.channels.combinators import CombinedChannel, PerLevelChannel
 from rdbound.channels.gaussian import GaussianChannel
 from rdbound.channels.layered import LayeredChannel
 from rdbound.channels.map import MAPChannel
+from rdbound.channels.noise import UniformChannel
 from rdbound.channels.noiseless import NoiselessChannel
 from rdbound.channels.prior_scaled import PriorScaledChannel
 from rdbound.channels.rounding import RoundingChannel
 from rdbound.channels.sampled import SampledChannel
-from rdbound.channels.sga import DeterministicAnnealingChannel, SGAChannel
 from rdbound.channels.soft_rounding import SoftRoundingChannel
 from rdbound.channels.straight_through import StraightThroughChannel
-from rdbound.channels.uniform import UniformChannel
 from rdbound.channels.vbq import VBQChannel
-from rdbound.registry import build
+from rdbound.utils.registry import build
 
 __all__ = ["CHANNELS", "Channel", "Conveyed", "make_channel"]
 

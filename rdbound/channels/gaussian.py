@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import jax
 
 from rdbound.channels.base import Channel, Conveyed
-from rdbound.ops.coupled import CoupledGaussian
+from rdbound.ops.banded_gaussian import CoupledGaussian
 from rdbound.ops.distributions import Gaussian, Prior
 
 __all__ = ["GaussianChannel"]
@@ -24,7 +24,7 @@ class GaussianChannel(Channel):
     The rate of a level is exact given the samples of the levels before it; over
     these, and in the distortion, an average over keys is Monte Carlo. A latent
     whose posterior is its prior costs nothing. Of a coupled posterior
-    (:mod:`rdbound.ops.coupled`) only the sum over elements is a divergence.
+    (:mod:`rdbound.ops.banded_gaussian`) only the sum over elements is a divergence.
     """
 
     def __call__(

@@ -9,8 +9,8 @@ import jax.numpy as jnp
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.prior_scaled import prior_scaled
 from rdbound.ops.distributions import Gaussian
-from rdbound.ops.layered import layered_fit
-from rdbound.ops.prior_scaled import PriorScaled
+from rdbound.ops.layered_quantizer import layered_fit
+from rdbound.ops.tied_scale import PriorScaled
 
 __all__ = ["LayeredChannel"]
 
@@ -21,7 +21,7 @@ class LayeredChannel(Channel):
 
     A Gaussian is a mixture of uniforms of half-width s·√χ²₃ (Wilson 2000; Hegazy & Li
     2022), and each of these is a dithered quantizer's error. s is known to the decoder
-    (:func:`rdbound.ops.layered.layered_fit`). The bits are −log₂ of the probability of the index
+    (:func:`rdbound.ops.layered_quantizer.layered_fit`). The bits are −log₂ of the probability of the index
     given dither and width, by the prior of the mean, N(μ̂, σ̂² − s²) or wider: at high rate
     h(N(0, 1)) − E log₂(2·χ₃) = 0.5208 a dimension over the divergence, at a rate of
     zero nothing.

@@ -9,7 +9,7 @@ import jax
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.gaussian import GaussianChannel
 from rdbound.ops.distributions import Gaussian
-from rdbound.ops.prior_scaled import PriorScaled, nearest_prior_scaled
+from rdbound.ops.tied_scale import PriorScaled, nearest_prior_scaled
 
 __all__ = ["PriorScaledChannel", "prior_scaled"]
 
@@ -20,7 +20,7 @@ _Fit = Callable[[Gaussian, Gaussian], PriorScaled]
 class PriorScaledChannel(Channel):
     """The Gaussian channel with the nearest posterior whose scale is a function of the prior's.
 
-    See :func:`rdbound.ops.prior_scaled.nearest_prior_scaled`. Its J less that of the
+    See :func:`rdbound.ops.tied_scale.nearest_prior_scaled`. Its J less that of the
     Gaussian channel is the price of telling the decoder the scale; the layered channel's
     less its, that of coding by a layered quantizer. The noise of each channel, which the
     decoder must be told, is not counted.

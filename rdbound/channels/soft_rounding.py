@@ -9,7 +9,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
-from rdbound.ops.rounding import kumaraswamy, soft_round
+from rdbound.ops.quantization import kumaraswamy, soft_round
 
 __all__ = ["SoftRoundingChannel"]
 

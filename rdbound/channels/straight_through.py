@@ -7,7 +7,7 @@ import jax
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
-from rdbound.ops.rounding import straight_through_round
+from rdbound.ops.quantization import straight_through_round
 
 __all__ = ["StraightThroughChannel"]
 

@@ -24,8 +24,8 @@ class VBQChannel(Channel):
     """sample = μ̂ + σ̂·Φ⁻¹(ξ̂), ξ̂ the code point that algorithm 1 of Yang 2020 chooses.
 
     The bits are −log₂ of its frequency in the tables of a checkpoint
-    (:func:`rdbound.coding.vbq.vbq_channel` makes the channel of them), numbered as
-    :mod:`rdbound.coding.dyadic` has it. For judging: it has no gradient that would lead
+    (:func:`rdbound.coding.coders.vbq.coder.vbq_channel` makes the channel of them), numbered as
+    :mod:`rdbound.coding.coders.vbq.symbols` has it. For judging: it has no gradient that would lead
     anywhere. Code points of more than 24 bits are left out.
 
     Attributes:
@@ -63,7 +63,7 @@ class VBQChannel(Channel):
         """−log₂ of the frequencies of points k/2^bits ≤ ½."""
         if self.costs is None:
             raise ValueError("the channel vbq needs a checkpoint with tables of code points: "
-                             "rdbound calibrate CHECKPOINT IMAGES OUTPUT")  # fmt: skip
+                             "rdbound calibrate CHECKPOINT IMAGES OUTPUT")
         costs = jnp.asarray(self.costs[self.level])
         rows, reach = costs.shape[0], costs.shape[1] // 2 - 1
         place = jnp.rint((prior.log_sigma - self.low) / self.step)

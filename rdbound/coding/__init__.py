@@ -5,20 +5,20 @@
     data = codec.compress(image, lmbda=0.0067)  # uint8 [h, w, 3] → bytes
     codec.decompress(data)  # uint8 [h, w, 3]
 
-From the inside out: :mod:`~rdbound.coding.tables` (integer frequencies),
-:mod:`~rdbound.coding.range_coder` (symbols through them), :mod:`~rdbound.coding.guard`
+From the inside out: :mod:`~rdbound.coding.entropy.frequency_tables` (integer frequencies),
+:mod:`~rdbound.coding.entropy.range_coder` (symbols through them), :mod:`~rdbound.coding.entropy.guard_list`
 (which table, on machines that differ in the last digit), a :class:`Coder` (one latent, in one of
 the ways of :data:`CODERS`),
-:mod:`~rdbound.coding.level_codec` (the walk over all) and :mod:`~rdbound.coding.container`
+:mod:`~rdbound.coding.codecs.base` (the walk over all) and :mod:`~rdbound.coding.codecs.container`
 (bytes that say what they are).
 """
 
-from rdbound.coding.bits_back import BitsBackCodec
-from rdbound.coding.codec import Codec
-from rdbound.coding.coders import CODERS, make_coder
-from rdbound.coding.container import BitstreamError
-from rdbound.coding.lossless import LosslessBitsBack, LosslessCodec
-from rdbound.coding.vector_codec import VectorCodec
+from rdbound.coding.codecs.bits_back.hyperprior import BitsBackCodec
+from rdbound.coding.codecs.container import BitstreamError
+from rdbound.coding.codecs.image import Codec
+from rdbound.coding.codecs.lossless import LosslessBitsBack, LosslessCodec
+from rdbound.coding.codecs.vectors import VectorCodec
+from rdbound.coding.coders.registry import CODERS, make_coder
 
 __all__ = [
     "CODERS",

@@ -26,11 +26,11 @@ from pydantic import (
 from pydantic.dataclasses import dataclass
 
 from rdbound.channels import CHANNELS
-from rdbound.channels.sga import SGAChannel
+from rdbound.channels.annealed import SGAChannel
+from rdbound.optimization.refinement import RefinementOptions
+from rdbound.optimization.training_options import TrainingOptions
 from rdbound.reference import DEFAULT_ANCHOR
-from rdbound.refinement import RefinementOptions
 from rdbound.sources import SOURCES
-from rdbound.training_options import TrainingOptions
 
 __all__ = [
     "CaseConfig",
@@ -74,7 +74,7 @@ class ModelConfig(_Strict):
       form: ``bound`` or ``codec``.
       lmbda: one number (fixed rate) or a pair, low < high (variable).
       start_from: a checkpoint whose weights it starts with, a path or a name in the zoo
-        (:func:`rdbound.checkpoint.start_from`).
+        (:func:`rdbound.checkpoints.checkpoint.start_from`).
       options: of the model.
       distortion: what λ multiplies, squared error by default.
     """
@@ -94,7 +94,7 @@ class ModelConfig(_Strict):
         return value
 
     def spec(self) -> dict:
-        """What :class:`rdbound.checkpoint.Checkpoint` keeps to rebuild it."""
+        """What :class:`rdbound.checkpoints.checkpoint.Checkpoint` keeps to rebuild it."""
         lmbda = list(self.lmbda) if isinstance(self.lmbda, tuple) else self.lmbda
         spec = {"name": self.name, "form": self.form, "lmbda": lmbda, **self.options}
         if self.distortion is not None:
@@ -171,9 +171,9 @@ class TrainConfig(_Strict):
     Attributes:
       data: crops of images or vectors of a source, as ``source`` says.
       channel: ``gaussian`` for a bound, ``mixed`` for a codec, for example.
-      options: see :class:`rdbound.training.TrainingOptions`.
+      options: see :class:`rdbound.optimization.training.TrainingOptions`.
       weights: type of the checkpoint's tensors; float16 halves what weights take, int8
-        halves it again for most, coded takes a third less (:mod:`rdbound.checkpoint_weights`).
+        halves it again for most, coded takes a third less (:mod:`rdbound.checkpoints.weight_storage`).
     """
 
     data: VectorsConfig | CropsConfig
@@ -190,7 +190,7 @@ class RefinementConfig(RefinementOptions):
 
     Bounds are refined through the channel they are judged by. A channel that is annealed and
     has no options gets the schedule made for ``steps``
-    (:meth:`rdbound.channels.sga.SGAChannel.over`), which is written out with the config.
+    (:meth:`rdbound.channels.annealed.SGAChannel.over`), which is written out with the config.
 
     Attributes:
       channel: that codecs are refined through.
@@ -226,7 +226,7 @@ class EvaluationConfig(_Strict):
 
     Attributes:
       checkpoints: files, runs or names in the zoo; a sweep's folder, or a pattern of runs
-        or files, is one model with as many λ (:mod:`rdbound.stages.subjects`).
+        or files, is one model with as many λ (:mod:`rdbound.runs.subjects`).
       data: images or vectors of a source, as ``source`` says.
       lmbdas: trade-offs; null takes all that a checkpoint serves, the one λ of a fixed rate,
         of a variable one those of Zhang & Liu 2025 in its range.

@@ -8,8 +8,8 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rdbound.models.layers import depth_to_space
-from rdbound.ops.folded import convolution, dense
-from rdbound.ops.rounding import lower_bound
+from rdbound.ops.cpu_kernels import convolution, dense
+from rdbound.ops.quantization import lower_bound
 
 __all__ = ["GDN", "Conv", "ConvDown", "ConvUp"]
 

@@ -21,12 +21,12 @@ import numpy as np
 from flax import nnx
 from pydantic import Field
 
-from rdbound.models import klt
-from rdbound.models.factorized import SCALE_BOUND, FactorizedPrior, check_form
+from rdbound.models import klt_init
+from rdbound.models.factorized_prior import SCALE_BOUND, FactorizedPrior, check_form
 from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2
-from rdbound.ops.rounding import lower_bound
+from rdbound.ops.quantization import lower_bound
 
 __all__ = [
     "HYPER_GAIN",
@@ -159,7 +159,7 @@ class Ladder(nnx.Module):
     """Alternating resamplings and stacks: an analysis, a synthesis or their hyper twins.
 
     The resamplings are linear and the stacks start at the identity, so that an
-    untrained ladder is a linear transform: see :mod:`rdbound.models.klt`.
+    untrained ladder is a linear transform: see :mod:`rdbound.models.klt_init`.
     """
 
     def __init__(self, resamplings, stacks):
@@ -243,15 +243,15 @@ class Hyperprior(nnx.Module):
         self.gain_in = Modulation(e or 1, m, rngs=rngs)
 
     def _start_from_klt(self):
-        """Make the linear path a transform codec; see :mod:`rdbound.models.klt`."""
+        """Make the linear path a transform codec; see :mod:`rdbound.models.klt_init`."""
         m = self.size.latent
-        steps = klt.stages((4, 2, 2), self.size.widths)
+        steps = klt_init.stages((4, 2, 2), self.size.widths)
         ins = (3, *self.size.widths[:2])
         downs = self.analysis.resamplings
         ups = (self.to_x, *reversed(self.synthesis.resamplings[1:]))
         for stage, down, up, width in zip(steps, downs, ups, ins, strict=True):
-            down.dense.kernel[...] = klt.down_kernel(down.dense.kernel[...], stage, width)
-            up.dense.kernel[...] = klt.up_kernel(up.dense.kernel[...], stage, width)
+            down.dense.kernel[...] = klt_init.down_kernel(down.dense.kernel[...], stage, width)
+            up.dense.kernel[...] = klt_init.up_kernel(up.dense.kernel[...], stage, width)
         root = np.sqrt(steps[-1].std)
         rank = min(m, len(root))
         self.to_y.kernel[...] = (

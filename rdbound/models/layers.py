@@ -9,8 +9,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rdbound.ops.folded import convolution, dense
-from rdbound.ops.frames import confined
+from rdbound.ops.cpu_kernels import convolution, dense
+from rdbound.ops.extent_mask import confined
 
 __all__ = [
     "DepthwiseBlock",
@@ -49,7 +49,7 @@ def depth_to_space(x: jax.Array, factor: int) -> jax.Array:
 
 
 class Linear(nnx.Linear):
-    """``nnx.Linear``, [..., C] → [..., D]; see :mod:`rdbound.ops.folded`."""
+    """``nnx.Linear``, [..., C] → [..., D]; see :mod:`rdbound.ops.cpu_kernels`."""
 
     def __call__(self, x):
         """Apply the layer."""
@@ -94,7 +94,7 @@ class Moments(Linear):
     """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D].
 
     A type of its own so that a growing model knows its two groups of outputs
-    (:mod:`rdbound.models.growing`).
+    (:mod:`rdbound.models.net2net`).
     """
 
 
@@ -125,7 +125,7 @@ class RateEmbedding(nnx.Module):
 
 
 class Spatial(nnx.Conv):
-    """``nnx.Conv`` of stride 1, of one datum; see :mod:`rdbound.ops.folded`."""
+    """``nnx.Conv`` of stride 1, of one datum; see :mod:`rdbound.ops.cpu_kernels`."""
 
     def __call__(self, x):
         """[H, W, C] → [H, W, D]."""
@@ -199,7 +199,7 @@ class DepthwiseBlock(nnx.Module):
     """
 
     def __init__(self, width_in: int, width_out: int, embedding: int = 0, *, dtype=None,
-                 rngs: nnx.Rngs):  # fmt: skip
+                 rngs: nnx.Rngs):
         kw = {"dtype": dtype, "rngs": rngs}
         zeros = nnx.initializers.zeros
         self.first = Linear(width_in, width_in, **kw)

@@ -17,7 +17,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.models import klt
+from rdbound.models import klt_init
 from rdbound.models.hyperprior import PIXEL_GAIN, Compute, Unit, latent_unit
 from rdbound.models.resnet_vae import (
     HierarchyState,
@@ -27,7 +27,7 @@ from rdbound.models.resnet_vae import (
     of_scale,
     set_bias,
 )
-from rdbound.ops.pixels import COLOURS, PixelDistribution
+from rdbound.ops.discretized_logistic import COLOURS, PixelDistribution
 
 __all__ = ["LOSSLESS", "LosslessVAE"]
 
@@ -67,20 +67,20 @@ class LosslessVAE(ResNetVAE):
 
     def __init__(self, size: str = "lossless", form: str = "bound",
                  lmbda_range: Sequence[float] = (1.0, 1.0), compute: Compute = "float32",
-                 seed: int = 0, mse_per_unit: Unit = 1.0):  # fmt: skip
+                 seed: int = 0, mse_per_unit: Unit = 1.0):
         if form != "bound":
             raise ValueError(f"form = {form!r}: the lossless model is a bound, coded by bits-back")
         super().__init__(size, form, lmbda_range, compute, seed, mse_per_unit)
 
     def _start_from_klt(self, widths: list[int]) -> None:
         """Make the linear path a pyramid of what stride after stride still has to say."""
-        steps = klt.stages((2,) * len(widths), tuple(reversed(widths)))
+        steps = klt_init.stages((2,) * len(widths), tuple(reversed(widths)))
         ups = [self.to_x, *(one.finer for one in reversed(self.levels[:-1]) if one.finer)]
         ins = (3, *reversed(widths[1:]))
         for step, down, up, width in zip(steps, self.rise, ups, ins, strict=True):
-            down.dense.kernel[...] = klt.down_kernel(down.dense.kernel[...], step, width)
+            down.dense.kernel[...] = klt_init.down_kernel(down.dense.kernel[...], step, width)
             if up is not self.to_x:
-                up.dense.kernel[...] = klt.up_kernel(up.dense.kernel[...], step, width)
+                up.dense.kernel[...] = klt_init.up_kernel(up.dense.kernel[...], step, width)
         self._start_pixels(steps[0])
         for number, (level, place) in enumerate(zip(self.levels, self.group_of, strict=True)):
             if number and self.group_of[number - 1] == place:
@@ -94,12 +94,12 @@ class LosslessVAE(ResNetVAE):
         spread = jnp.log(self._unit(0, self.lmbda_range[0]) * first)
         self.top.log_sigma[...] = self.top.log_sigma[...].at[: len(first)].set(spread)
 
-    def _start_pixels(self, step: klt.Stage) -> None:
+    def _start_pixels(self, step: klt_init.Stage) -> None:
         """Means by the transposed transform; scales and leans all alike."""
         dense = self.to_x.dense
         factor, width = self.finest**2, dense.kernel.shape[0]
         kernel = jnp.zeros((width, factor, self.outputs))
-        means = klt.up_kernel(jnp.zeros((width, factor * COLOURS)), step, COLOURS)
+        means = klt_init.up_kernel(jnp.zeros((width, factor * COLOURS)), step, COLOURS)
         kernel = kernel.at[:, :, :COLOURS].set(means.reshape(width, factor, COLOURS))
         dense.kernel[...] = kernel.reshape(width, -1)
         bias = jnp.zeros((factor, self.outputs)).at[:, COLOURS : 2 * COLOURS].set(_LOG_SCALE)
@@ -117,7 +117,7 @@ class LosslessVAE(ResNetVAE):
         return PixelDistribution(_LEVELS_PER_UNIT * mu + 127.5, log_scale, lean)
 
 
-def _start_as_difference(level: Level, step: klt.Stage) -> None:
+def _start_as_difference(level: Level, step: klt_init.Stage) -> None:
     """Convey the largest components of what the state lacks of the features."""
     root = np.sqrt(step.std)
     own = np.arange(min(level.latent, len(root)))

@@ -12,7 +12,7 @@ come down together, level by level, with a state h:
 Every divergence is analytic given the samples above. In a codec the same latents are
 rounded around μ̂: what a hierarchy pays for that is a result in itself.
 
-Untrained, it is a transform codec too (:mod:`rdbound.models.klt`): the levels at stride
+Untrained, it is a transform codec too (:mod:`rdbound.models.klt_init`): the levels at stride
 16 convey the components of a 16×16 block, the largest first; those above say nothing to
 the picture yet, and those below are all but silent until training opens them.
 """
@@ -26,8 +26,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.models import klt
-from rdbound.models.factorized import FactorizedPrior, check_form
+from rdbound.models import klt_init
+from rdbound.models.factorized_prior import FactorizedPrior, check_form
 from rdbound.models.hyperprior import (
     HYPER_GAIN,
     LOG_SIGMA_POSTERIOR,
@@ -160,7 +160,7 @@ class Level(nnx.Module):
     """
 
     def __init__(self, group: LevelGroup, embedding: int, finer: int | None, first: bool, *, dtype,
-                 rngs: nnx.Rngs):  # fmt: skip
+                 rngs: nnx.Rngs):
         width = group.width
         kw: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         zeros = nnx.initializers.zeros
@@ -301,12 +301,12 @@ class ResNetVAE(nnx.Module):
         """Make the linear path a transform codec, by what its levels at stride 16 convey."""
         if self.stride <= _TRANSFORM:
             return
-        steps = klt.stages((4, 2, 2), tuple(reversed(widths[-3:])))
+        steps = klt_init.stages((4, 2, 2), tuple(reversed(widths[-3:])))
         ups = [self.to_x, *(one.finer for one in reversed(self.levels[:-1]) if one.finer)]
         ins = (3, *reversed(widths[-2:]))
         for step, down, up, width in zip(steps, self.rise, ups, ins, strict=False):
-            down.dense.kernel[...] = klt.down_kernel(down.dense.kernel[...], step, width)
-            up.dense.kernel[...] = klt.up_kernel(up.dense.kernel[...], step, width)
+            down.dense.kernel[...] = klt_init.down_kernel(down.dense.kernel[...], step, width)
+            up.dense.kernel[...] = klt_init.up_kernel(up.dense.kernel[...], step, width)
         # What the levels above tell is to help the priors first.
         above = ups[3].dense.kernel
         above[...] = 0.1 * above[...]

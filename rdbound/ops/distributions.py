@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from rdbound.ops import gaussian
-from rdbound.ops.portable import portable_ndtr
+from rdbound.ops.reproducible import portable_ndtr
 
 __all__ = [
     "Anchored",

@@ -14,7 +14,7 @@ import jax
 import jax.numpy as jnp
 from jax.scipy.special import log_ndtr
 
-from rdbound.ops.rounding import lower_bound
+from rdbound.ops.quantization import lower_bound
 
 __all__ = ["LN2", "LOG_SCALE_LIMIT", "bounded", "box_log_mass", "kl_bits", "log_density"]
 

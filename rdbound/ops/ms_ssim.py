@@ -1,13 +1,13 @@
 """MS-SSIM as a distortion: differentiable, and of an image within its padding.
 
-The formula is that of :mod:`rdbound.ops.quality`, written for XLA: in float32, its
+The formula is that of :mod:`rdbound.ops.image_quality`, written for XLA: in float32, its
 windows as sums of shifted arrays.
 """
 
 import jax
 import jax.numpy as jnp
 
-from rdbound.ops.quality import WEIGHTS, check_sides, window
+from rdbound.ops.image_quality import WEIGHTS, check_sides, window
 
 __all__ = ["masked_ms_ssim"]
 
@@ -81,7 +81,7 @@ def masked_ms_ssim(x: jax.Array, y: jax.Array, mask: jax.Array) -> jax.Array:
     """MS-SSIM of what ``mask`` [H, W, 1] leaves of padded images [H, W, 3] in [0, 1].
 
     The mask is one from the first row and column to the image's sides, and zero beyond: the
-    result is that of :func:`rdbound.ops.quality.ms_ssim` of the image alone, whatever the
+    result is that of :func:`rdbound.ops.image_quality.ms_ssim` of the image alone, whatever the
     padding holds; not a number where a true side is below 161.
     Raises ValueError for a padded side below that.
     """

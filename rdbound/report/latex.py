@@ -10,14 +10,14 @@ from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import anchor_on, from_rows
 from rdbound.analysis.gaps import GAPS
 from rdbound.methods import kind_of, method_order
-from rdbound.report.words import distortion_words, mse_words, words_of
+from rdbound.report.wording import distortion_words, mse_words, words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN, Row
 
 __all__ = ["bd_rate_latex", "escaped", "gap_latex", "rd_latex"]
 
 _MARKS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-          **{mark: "\\" + mark for mark in "&%$#_{}"}}  # fmt: skip
+          **{mark: "\\" + mark for mark in "&%$#_{}"}}
 _LETTERS = {"λ": r"$\lambda$", "–": "--", "→": r"$\to$", "σ": r"$\sigma$"}
 
 
@@ -37,13 +37,13 @@ def rd_latex(rows: Sequence[Row]) -> str:
     body = []
     for (_, method, model, lmbda), own in sorted(groups.items()):
         bpp, psnr, mse, J = (sum(getattr(r, name) for r in own) / len(own)
-                             for name in ("bpp", "psnr", "mse", "J"))  # fmt: skip
+                             for name in ("bpp", "psnr", "mse", "J"))
         similar = [r.ms_ssim for r in own if r.ms_ssim is not None]
         body.append((
             escaped(method), escaped(model), f"{lmbda:.4g}",
             f"{bpp:.4f}", f"{psnr:.2f}", mse_words(mse), f"{J:.4f}",
             f"{sum(similar) / len(similar):.4f}" if similar else "{--}",
-        ))  # fmt: skip
+        ))
     shown = [row for group in groups.values() for row in group]
     words = words_of(row.image for row in rows)
     over = " and MSE on 0--255, both over RGB" if words.unit == "pixel" else ""

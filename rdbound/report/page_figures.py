@@ -8,17 +8,17 @@ import plotly.graph_objects as go
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import ImageCurves, from_reference, from_rows
 from rdbound.analysis.gaps import PARTS
-from rdbound.analysis.images import bare_names
+from rdbound.analysis.image_sets import bare_names
 from rdbound.methods import kind_of, method_order
 from rdbound.reference import curves
-from rdbound.report.words import words_of
+from rdbound.report.wording import words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN, Row
 
 __all__ = ["bd_rate_plot", "gap_plot", "image_table", "rd_plot"]
 
 _LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
-           "font": {"family": "system-ui, sans-serif", "size": 13}}  # fmt: skip
+           "font": {"family": "system-ui, sans-serif", "size": 13}}
 _MOST = 40  # images that a menu lists
 _Key = tuple[str, str]  # (model, method)
 _Trace = tuple[list[float], list[float], list[str]]  # bpp, PSNR, what hovering says
@@ -39,11 +39,11 @@ def rd_plot(rows: Sequence[Row]) -> go.Figure:
     for (model, method), group in own.items():
         bpp, psnr, said = _trace(group, None)
         figure.add_scatter(x=bpp, y=psnr, text=said, name=f"{model} {method}",
-                           mode="lines+markers", hovertemplate="%{text}")  # fmt: skip
+                           mode="lines+markers", hovertemplate="%{text}")
     for curve in published:
         bpp, psnr, said = _published_trace(curve, names.values())
         figure.add_scatter(x=bpp, y=psnr, text=said, name=curve.name, mode="lines",
-                           line={"dash": "dash"}, hovertemplate="%{text}")  # fmt: skip
+                           line={"dash": "dash"}, hovertemplate="%{text}")
     buttons = []
     for place in places:
         traces = [_trace(group, place) for group in own.values()]
@@ -59,7 +59,7 @@ def rd_plot(rows: Sequence[Row]) -> go.Figure:
     figure.update_layout(
         updatemenus=[_menu(buttons, 0.0), _menu(axes, 0.35)], height=520,
         xaxis_title=f"rate (bits per {unit})", yaxis_title="PSNR (dB)",
-    )  # fmt: skip
+    )
     return figure
 
 
@@ -79,7 +79,7 @@ def bd_rate_plot(rows: Sequence[Row], anchors: Mapping[str, ImageCurves]) -> go.
         _button(f"against {name}", "restyle",
                 {"x": [bar["x"]], "y": [bar["y"]], "error_y": [bar["error_y"]]})
         for name, bar in bars.items()
-    ]  # fmt: skip
+    ]
     figure.update_layout(updatemenus=[_menu(buttons, 0.0)], yaxis_title="BD-rate (%)", height=420)
     return figure
 
@@ -96,14 +96,14 @@ def gap_plot(gaps: Sequence[Gap]) -> go.Figure | None:
         own = [means.get((part, lmbda)) for lmbda in lmbdas]
         if any(own):
             figure.add_bar(x=labels, y=[g.value if g else None for g in own], name=part,
-                           hovertemplate="%{y:+.4f} bits<extra>" + part + "</extra>")  # fmt: skip
+                           hovertemplate="%{y:+.4f} bits<extra>" + part + "</extra>")
     totals = [means["total", lmbda] for lmbda in lmbdas if ("total", lmbda) in means]
     figure.add_scatter(
         x=labels, y=[g.value for g in totals], name="total", mode="markers",
         marker={"color": "black", "symbol": "diamond"},
         error_y=_whiskers([g.value for g in totals], [(g.lo, g.hi) for g in totals]),
         hovertemplate="%{y:+.4f} bits<extra>total</extra>",
-    )  # fmt: skip
+    )
     unit = words_of(g.image for g in gaps).unit
     figure.update_layout(barmode="relative", yaxis_title=f"gap in J (bits per {unit})", height=420)
     return figure
@@ -178,7 +178,7 @@ def _trace(rows: Sequence[Row], image: str | None) -> _Trace:
 def _published(dataset: str, images: set[str]) -> list[ImageCurves]:
     """The references of one data set that are known of these images."""
     return [from_reference(c) for (name, _, _), c in curves().items() if name == dataset
-            and c.per_image and images <= {p.image for p in c.points}]  # fmt: skip
+            and c.per_image and images <= {p.image for p in c.points}]
 
 
 def _published_trace(curve: ImageCurves, images: Iterable[str]) -> _Trace:
@@ -188,7 +188,7 @@ def _published_trace(curve: ImageCurves, images: Iterable[str]) -> _Trace:
     points = []
     for k in range(count):
         bpp, psnr = (float(sum(getattr(p, n)[k] for p in chosen) / len(chosen))
-                     for n in ("bpp", "psnr"))  # fmt: skip
+                     for n in ("bpp", "psnr"))
         points.append((bpp, psnr, f"{bpp:.4f} bpp, {psnr:.2f} dB<br>{curve.name}"))
     return _columns(points)
 
@@ -196,7 +196,7 @@ def _published_trace(curve: ImageCurves, images: Iterable[str]) -> _Trace:
 def _columns(points: Sequence[tuple[float, float, str]]) -> _Trace:
     ordered = sorted(points)
     return ([round(p[0], 5) for p in ordered], [round(p[1], 3) for p in ordered],
-            [p[2] for p in ordered])  # fmt: skip
+            [p[2] for p in ordered])
 
 
 def _bars(base: ImageCurves, own: Mapping[tuple, ImageCurves]) -> dict[str, Any] | None:
@@ -226,4 +226,4 @@ def _button(label: str, method: str, change: dict[str, Any]) -> dict[str, Any]:
 
 def _menu(buttons: Sequence[dict[str, Any]], x: float) -> dict[str, Any]:
     return {"buttons": list(buttons), "x": x, "xanchor": "left", "y": 1.16, "yanchor": "top",
-            "direction": "down"}  # fmt: skip
+            "direction": "down"}

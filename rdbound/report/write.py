@@ -6,8 +6,8 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 from rdbound.report.document import Document, Picture
-from rdbound.report.text import document_lines
-from rdbound.writing import write_text
+from rdbound.report.markdown import document_lines
+from rdbound.utils.atomic_files import write_text
 
 __all__ = ["save_figure", "save_pictures", "write_document"]
 

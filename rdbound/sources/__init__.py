@@ -3,7 +3,6 @@
 from collections.abc import Callable
 from typing import Any
 
-from rdbound.registry import build
 from rdbound.sources.banana import Banana
 from rdbound.sources.base import Point, Source, Stream, exact_rate, exact_slope
 from rdbound.sources.empirical import Empirical, patches
@@ -13,6 +12,7 @@ from rdbound.sources.manifold import Manifold
 from rdbound.sources.noisy import Circle, GaussianMixture, NoisyUniform
 from rdbound.sources.sawbridge import Sawbridge
 from rdbound.sources.scalar import Laplacian, Uniform
+from rdbound.utils.registry import build
 
 __all__ = [
     "SOURCES",

@@ -50,7 +50,7 @@ class Empirical:
 
     @classmethod
     def from_patches(cls, images: Iterable[np.ndarray], size: int, per_image: int,
-                     seed: int = 0) -> "Empirical":  # fmt: skip
+                     seed: int = 0) -> "Empirical":
         """Random grey patches of images, scaled to [0, 1].
 
         Args:
@@ -104,7 +104,7 @@ class Empirical:
 
 
 def patches(size: int, per_image: int, images: str = "bundled", path: str | None = None,
-            split: str = "train", seed: int = 0) -> Empirical:  # fmt: skip
+            split: str = "train", seed: int = 0) -> Empirical:
     """Grey patches of a set of images, as :meth:`Empirical.from_patches` cuts them.
 
     Args:

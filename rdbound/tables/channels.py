@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-from rdbound.tables.rows import write_rows
+from rdbound.tables.csv_records import write_rows
 
 __all__ = ["ChannelUse", "write_channel_uses"]
 

@@ -20,7 +20,7 @@ from rdbound.tables.cells import (
     repeated,
     text,
 )
-from rdbound.tables.rows import read_rows, write_rows
+from rdbound.tables.csv_records import read_rows, write_rows
 
 __all__ = [
     "BLOCK",

@@ -26,7 +26,7 @@ from pydantic import PositiveFloat, PositiveInt
 from rdbound.sources.base import Source, check_memory
 from rdbound.sources.finite import Finite, check_probabilities
 from rdbound.theory.base import Estimate, check_lmbdas
-from rdbound.theory.discretize import Grid, discretize
+from rdbound.theory.discretization import Grid, discretize
 from rdbound.theory.interior_point import solve_slopes
 
 __all__ = ["BlahutArimoto", "Solution", "blahut_arimoto"]

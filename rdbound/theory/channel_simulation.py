@@ -1,7 +1,7 @@
 """What samplers that simulate a channel convey: greedy rejection, importance sampling.
 
 The index of a candidate drawn from the prior p stands for a sample of the
-posterior q; its length is held against the bounds of :mod:`rdbound.theory.one_shot`.
+posterior q; its length is held against the bounds of :mod:`rdbound.theory.one_shot_bounds`.
 All lengths are in bits.
 """
 
@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 from scipy.special import zeta
 
 from rdbound.sources.finite import check_probabilities
-from rdbound.theory.one_shot import check_bits
+from rdbound.theory.one_shot_bounds import check_bits
 
 __all__ = [
     "greedy_rejection",

@@ -1,6 +1,6 @@
 """Csiszár's dual of R(D) with a network: ln u, and the supremum that a bound from below needs.
 
-The parts of :mod:`rdbound.theory.neural_lower` (Yang & Mandt 2022, arXiv
+The parts of :mod:`rdbound.theory.dual_lower_bound` (Yang & Mandt 2022, arXiv
 2111.12166, §4), whose notation is used here.
 """
 
@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.models.mlp import Dense
+from rdbound.models.vector_vae import Dense
 from rdbound.ops.distances import squared_distances
 
 __all__ = ["LogU", "log_supremum"]

@@ -5,14 +5,14 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from rdbound.registry import find
 from rdbound.theory.base import Estimator
 from rdbound.theory.blahut_arimoto import BlahutArimoto
 from rdbound.theory.closed_forms import Exact, OneShot, ShannonLowerBound
+from rdbound.theory.dual_lower_bound import NeuralLower
 from rdbound.theory.nerd import NERD
-from rdbound.theory.neural_lower import NeuralLower
-from rdbound.theory.neural_upper import NeuralUpper
+from rdbound.theory.vae_upper_bound import NeuralUpper
 from rdbound.theory.wasserstein import Wasserstein
+from rdbound.utils.registry import find
 
 __all__ = ["ESTIMATORS", "make_method"]
 

@@ -20,7 +20,7 @@ import optax
 from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
 
-from rdbound.models.mlp import Dense
+from rdbound.models.vector_vae import Dense
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
@@ -73,7 +73,7 @@ class NERD:
         generator = Dense(self.latent or n, self.hidden, n, rngs)
         graphdef, params = nnx.split(generator)
         params = _train(self, graphdef, source, params, lmbda * LN2,
-                        jax.random.key(seed + 2**28))  # fmt: skip
+                        jax.random.key(seed + 2**28))
         parts = [
             self._judge(partial(_generate, graphdef, params), source, lmbda, key)
             for key in jax.random.split(jax.random.key(seed + 2**30), self.repeats)

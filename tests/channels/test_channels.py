@@ -7,12 +7,12 @@ import pytest
 
 from rdbound.channels import CHANNELS, make_channel
 from rdbound.ops.distributions import Gaussian, Mixture
-from rdbound.ops.rounding import kumaraswamy, soft_round
+from rdbound.ops.quantization import kumaraswamy, soft_round
 
 SHAPE = (5, 7)
 MADE_OF_OTHERS = {"combined", "per-level", "anchored", "bits-back", "bits-back-sga"}
 NEED_A_GAUSSIAN = ("gaussian", "prior-scaled", "layered")
-# Code points need a checkpoint's tables: tests/coding/test_vbq.py.
+# Code points need a checkpoint's tables: tests/coding/coders/vbq/test_coder.py.
 NAMES = [name for name in CHANNELS if name not in MADE_OF_OTHERS | {"vbq"}]
 
 
@@ -52,7 +52,7 @@ def test_gradients_reach_posterior_and_prior(name, key):
 def test_quantizing_channels_take_a_mixture(name, key):
     shape = (*SHAPE, 2)
     prior = Mixture(jnp.full(shape, jnp.log(0.5)), jnp.zeros(shape), jnp.ones(shape),
-                    jnp.zeros(SHAPE))  # fmt: skip
+                    jnp.zeros(SHAPE))
     assert jnp.isfinite(make_channel(name)(_posterior(key), prior, key).bits).all()
 
 
@@ -143,7 +143,7 @@ def test_soft_rounding_anneals_both_its_temperature_and_its_noise(key):
     ({"temperature": [0.3, 0.0]}, "temperature = .*greater than 0"),
     ({"peakedness": [0.5, 1.0]}, "peakedness = .*greater than or equal to 1"),
     ({"steps": 0}, "steps = 0: .*greater than 0"),
-])  # fmt: skip
+])
 def test_what_soft_rounding_cannot_be_is_told(options, message):
     with pytest.raises(ValueError, match=message):
         make_channel("soft-rounding", **options)
@@ -187,9 +187,9 @@ def test_a_channel_per_level_is_each_in_its_place(key):
     channel = make_channel("per-level", levels=levels).at(100)
     for level, name in ((0, "gaussian"), (1, "sga"), (7, "sga")):
         plain = make_channel(name) if name == "gaussian" else make_channel(
-            "sga", initial=0.4, decay=0.01, start=0).at(100)  # fmt: skip
+            "sga", initial=0.4, decay=0.01, start=0).at(100)
         for a, b in zip(channel.at_level(level)(posterior, prior, key),
-                        plain(posterior, prior, key), strict=True):  # fmt: skip
+                        plain(posterior, prior, key), strict=True):
             np.testing.assert_array_equal(a, b)
     with pytest.raises(ValueError, match="choose one with at_level"):
         channel(posterior, prior, key)
@@ -198,7 +198,7 @@ def test_a_channel_per_level_is_each_in_its_place(key):
 def test_traits_say_what_is_random_and_what_is_annealed():
     random = {name: make_channel(name).random for name in NAMES}
     assert {name for name, yes in random.items() if not yes} == {
-        "rounding", "straight-through", "noiseless", "map", "annealed"}  # fmt: skip
+        "rounding", "straight-through", "noiseless", "map", "annealed"}
     assert make_channel("per-level", levels=["rounding", "gaussian"]).random
     assert not make_channel("per-level", levels=["rounding"]).random
     assert make_channel("gaussian").temperature_at(10) is None
@@ -212,7 +212,7 @@ def test_sga_starts_at_the_temperature_it_is_given(key):
     posterior, prior = _posterior(key), _prior()
     channel = make_channel("sga", initial=0.2)
     for a, b in zip(channel(posterior, prior, key), channel.at(0)(posterior, prior, key),
-                    strict=True):  # fmt: skip
+                    strict=True):
         np.testing.assert_array_equal(a, b)
 
 

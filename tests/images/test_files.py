@@ -91,13 +91,13 @@ def _planar(path):
     at = 8 + planes.nbytes  # of what does not fit into an entry
     tags = [(256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 3, at), (259, 3, 1, 1), (262, 3, 1, 2),
             (273, 4, 3, at + 6), (277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 3, at + 18),
-            (284, 3, 1, 2)]  # fmt: skip
+            (284, 3, 1, 2)]
     offsets = [first + 32 * k for k in range(3)]
     outside = struct.pack("<3H3I3I", 16, 16, 16, *offsets, *lengths)
     directory = struct.pack("<H", len(tags))
     directory += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
     path.write_bytes(b"II*\0" + struct.pack("<I", at + len(outside)) + planes.tobytes() + outside
-                     + directory)  # fmt: skip
+                     + directory)
 
 
 def _cut(path):
@@ -114,7 +114,7 @@ def _nothing(path):
     (_animated, "3 frames"), (_broken_profile, "profile"), (_text, "not a PNG, JPEG, WebP or TIFF"),
     (_postscript, "not a PNG"),
     (_portable, "not a PNG"), (_planar, "16 bits"),
-    (_cut, "cannot be decoded"), (_nothing, "no such file")])  # fmt: skip
+    (_cut, "cannot be decoded"), (_nothing, "no such file")])
 def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path, make, message):
     path = tmp_path / "picture.png"
     make(path)
@@ -172,7 +172,7 @@ def test_a_profile_is_known_by_what_it_does_and_not_by_its_name(tmp_path):
     path = _save(tmp_path / "linear.png", image, icc_profile=_linear_profile())
     linear = image / 255.0
     expected = np.where(linear <= 0.0031308, 12.92 * linear,
-                        1.055 * linear ** (1 / 2.4) - 0.055)  # fmt: skip
+                        1.055 * linear ** (1 / 2.4) - 0.055)
     np.testing.assert_allclose(read_image(path), 255 * expected, atol=1.5)
 
 

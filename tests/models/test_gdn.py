@@ -24,7 +24,7 @@ def test_a_convolution_is_its_sum(make, stride, side):
         [np.einsum("ijc,ijcd->d", padded[r : r + side, s : s + side], kernel)
          for s in range(0, 8, stride)]
         for r in range(0, 6, stride)
-    ]) + [0.1, -0.2, 0.3]  # fmt: skip
+    ]) + [0.1, -0.2, 0.3]
     np.testing.assert_allclose(layer(x), expected, atol=1e-5)
 
 

@@ -5,16 +5,16 @@ import pytest
 
 from rdbound.channels import make_channel
 from rdbound.coding import LosslessBitsBack
-from rdbound.datum import whole
-from rdbound.distortion import make_distortion
 from rdbound.models import make_model
 from rdbound.models.lossless_vae import LOSSLESS, LosslessVAE
 from rdbound.models.resnet_vae import LevelGroup
-from rdbound.objective import objective
-from rdbound.ops.pixels import PixelDistribution
-from rdbound.training import fit
-from rdbound.training_options import TrainingOptions
-from tests.coding.test_lossless import _image
+from rdbound.objective.datum import whole
+from rdbound.objective.distortion import make_distortion
+from rdbound.objective.objective import objective
+from rdbound.ops.discretized_logistic import PixelDistribution
+from rdbound.optimization.training import fit
+from rdbound.optimization.training_options import TrainingOptions
+from tests.coding.codecs.test_lossless import _image
 
 TINY = (LevelGroup(24, 1, 8, 0, 0), LevelGroup(16, 2, 12, 1, 0))
 
@@ -83,7 +83,7 @@ def test_trained_it_comes_near_the_entropy_of_noise_and_never_below(tiny, tmp_pa
     entropy = 3 * (np.log2(_Noise.scale) + 2 / np.log(2))
     channel, likelihood = make_channel("gaussian"), make_distortion("negative-log-likelihood")
     options = TrainingOptions(steps=150, batch=16, learning_rate=1e-2, warmup=10, hold=0.2,
-                              final=0.02, ema=0.95, checkpoint_every=150)  # fmt: skip
+                              final=0.02, ema=0.95, checkpoint_every=150)
     model = fit(tiny, channel, _Noise(0), options, tmp_path, distortion=likelihood)
     images = _Noise(1).draw(48)
 
@@ -93,7 +93,7 @@ def test_trained_it_comes_near_the_entropy_of_noise_and_never_below(tiny, tmp_pa
 
     keys = jax.random.split(jax.random.key(1), len(images))
     values = np.array([float(J(model, jnp.asarray(x / 255.0, jnp.float32), k))
-                       for x, k in zip(images, keys, strict=True)])  # fmt: skip
+                       for x, k in zip(images, keys, strict=True)])
     error = values.std() / len(values) ** 0.5
     assert entropy - 4 * error < values.mean() < 1.03 * entropy
     image = images[0]

@@ -5,11 +5,11 @@ import pytest
 from flax import nnx
 
 from rdbound.channels import make_channel
-from rdbound.cost import cost
-from rdbound.datum import Datum
 from rdbound.models import MODELS, LatentModel, make_model
-from rdbound.models.klt import stages
-from rdbound.objective import objective
+from rdbound.models.klt_init import stages
+from rdbound.objective.complexity import cost
+from rdbound.objective.datum import Datum
+from rdbound.objective.objective import objective
 from rdbound.ops.distributions import Gaussian, Mixture
 
 RANGE = (0.0009, 0.0966)
@@ -130,7 +130,7 @@ def test_counted_macs_are_those_of_a_known_layer():
     ("res-hyper-1", "bond", "unknown form 'bond'"),
     ("nowhere.at.all:Model", "bound", "cannot be imported"),
     ("collections:OrderedDict", "bound", "lacks a side"),
-])  # fmt: skip
+])
 def test_mistakes_are_named(name, form, message):
     with pytest.raises(ValueError, match=message):
         make_model(name, form, 0.01)
@@ -178,5 +178,5 @@ def test_the_unit_of_y_is_that_of_the_mse_a_lambda_is_worth(rng):
     other = make_model("res-hyper-1", "bound", 12.7, mse_per_unit=1 / 1270)
     x = _image(rng)
     for a, b in zip(jax.tree.leaves(plain.infer(x, 0.01)), jax.tree.leaves(other.infer(x, 12.7)),
-                    strict=True):  # fmt: skip
+                    strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

@@ -27,7 +27,7 @@ FAMILY = {
     "uniform-finite": ({"k": 4}, 2.0),
 }
 WITH_DENSITY = ("ar1", "banana", "circle", "gaussian", "laplacian", "mixture", "noisy-uniform",
-                "random-gaussian", "uniform")  # fmt: skip
+                "random-gaussian", "uniform")
 KNOWN = {name: case for name, case in FAMILY.items() if case[1] is not None}
 
 

@@ -15,7 +15,7 @@ from rdbound.tables.cells import integer, number, optional, read_cells, text
     (optional(number()), "2", 2.0),
     (integer(), "9007199254740993", 9007199254740993),  # 2⁵³ + 1, which no float is
     (integer(least=1), "155550.0", 155550),
-])  # fmt: skip
+])
 def test_a_cell_is_read(reader, cell, value):
     assert reader(cell) == value
 
@@ -33,7 +33,7 @@ def test_what_is_not_a_number_may_be_kept():
     (integer(), "1.5", "is not a whole number"),
     (integer(least=1), "0", "is below 1"),
     (optional(number()), "x", "is not a number"),
-])  # fmt: skip
+])
 def test_a_cell_is_refused_with_its_place(reader, cell, wrong):
     with pytest.raises(ValueError, match=f"^t.csv, line 7: a = '{cell}' {wrong}$"):
         read_cells(Path("t.csv"), 7, {"b": "", "a": cell}, {"a": reader})

@@ -16,7 +16,7 @@ def test_a_table_comes_back(tmp_path):
     assert again[0].bytes is None
     header = (tmp_path / "rd.csv").read_text().splitlines()[0]
     assert header == ("dataset,image,model,lmbda,method,pixels,bits,bytes,bpp,mse,psnr,ms_ssim,J,"
-                      "J_se,steps,samples,seed")  # fmt: skip
+                      "J_se,steps,samples,seed")
 
 
 def test_a_million_rows_fit_in_a_laptop(tmp_path):
@@ -47,7 +47,7 @@ def _damage(tmp_path, edit):
     (lambda lines: [*lines[:3], lines[3].replace(",1000,", ",many,", 1), *lines[4:]],
      "line 4: pixels = 'many' is not a whole number"),
     (lambda lines: [*lines, lines[-1]], "two rows for"),
-])  # fmt: skip
+])
 def test_damage_is_named(tmp_path, edit, message):
     with pytest.raises(ValueError, match=message):
         read_table(_damage(tmp_path, edit))
@@ -82,7 +82,7 @@ def _changed(tmp_path, **changes):
     ({"psnr": float("-inf")}, "psnr = '-inf' is not a finite number"),
     ({"J_se": -0.1}, "J_se = '-0.1' is below 0"),
     ({"J": 2.0}, r"J = 2.0 is not bpp \+ λ·mse = 1.4\d+, as it is in other rows of c"),
-])  # fmt: skip
+])
 def test_what_no_row_can_hold_is_named_by_line_and_column(tmp_path, changes, message):
     with pytest.raises(ValueError, match=f"rd.csv, line 4: {message}"):
         read_table(_changed(tmp_path, **changes))
@@ -94,7 +94,7 @@ def test_what_no_row_can_hold_is_named_by_line_and_column(tmp_path, changes, mes
     {"bits": -1e-3, "bpp": -1e-6, "J": 0.002 * make_rows()[2].mse},
     {"bits": -1.0, "bpp": -0.001, "J_se": 0.001, "J": 0.002 * make_rows()[2].mse - 0.001},
     {"J": make_rows()[2].J * (1 + 1e-6)},
-])  # fmt: skip
+])
 def test_what_a_row_may_hold_is_read(tmp_path, changes):
     """Nothing lost, nothing sent, rounding and noise about zero, and J of float32."""
     found = read_table(_changed(tmp_path, **changes))[2]
@@ -104,7 +104,7 @@ def test_what_a_row_may_hold_is_read(tmp_path, changes):
 def test_a_model_of_another_distortion_has_another_J(tmp_path):
     """As one trained for 1 − MS-SSIM; one of its reconstructions is perfect."""
     rows = [dataclasses.replace(r, J=r.bpp + r.lmbda * 0.02) if r.model == "b" else r
-            for r in make_rows()]  # fmt: skip
+            for r in make_rows()]
     rows[0] = dataclasses.replace(rows[0], mse=0.0, J=rows[0].bpp)
     write_table(tmp_path / "rd.csv", rows)
     assert [r.J for r in read_table(tmp_path / "rd.csv")] == [r.J for r in rows]

@@ -10,7 +10,7 @@ from scipy.stats import norm
 from rdbound.ops.gaussian import LN2
 from rdbound.sources import make_source
 from rdbound.theory.blahut_arimoto import BlahutArimoto, blahut_arimoto
-from rdbound.theory.discretize import TAIL, discretize
+from rdbound.theory.discretization import TAIL, discretize
 
 
 @pytest.mark.parametrize(
@@ -50,7 +50,7 @@ def test_random_problems_against_direct_minimization(seed):
             J, np.full(20, 0.05), jac=gradient, bounds=[(0, 1)] * 20, method="SLSQP",
             constraints={"type": "eq", "fun": lambda q: q.sum() - 1, "jac": np.ones_like},
             options={"maxiter": 500, "ftol": 1e-14},
-        )  # fmt: skip
+        )
         assert found.upper[i] - found.lower[i] <= 1e-6
         assert found.lower[i] - 1e-9 <= direct.fun + 1e-7
         assert direct.fun == pytest.approx(found.upper[i], abs=2e-6)
@@ -145,7 +145,7 @@ def test_the_displacement_of_a_uniform_density_is_that_of_its_cells():
 
 
 @pytest.mark.parametrize("options", [{"variances": [1.0, 3.0]},
-                                     {"covariance": [[1.0, 0.8], [0.8, 1.0]]}])  # fmt: skip
+                                     {"covariance": [[1.0, 0.8], [0.8, 1.0]]}])
 def test_a_gaussian_of_two_dimensions_on_a_grid(options):
     source = make_source("gaussian", **options)
     (estimate,) = BlahutArimoto(points=32, extent=4.5).solve(source, [1.0])
@@ -185,7 +185,7 @@ def test_a_grid_that_misses_probability_is_refused():
     ("name", "options", "extent", "tail"),
     [("gaussian", {"variances": [4.0]}, 1.14, lambda end: 2 * norm.sf(end / 2)),
      ("laplacian", {}, 2.1, lambda end: np.exp(-end))],
-)  # fmt: skip
+)
 def test_what_the_grid_lost_is_in_its_tolerance(name, options, extent, tail):
     """A grid that ends at ±extent·TAIL standard deviations lacks the mass of the tails."""
     source, lmbda = make_source(name, **options), 30.0

@@ -9,7 +9,7 @@ from rdbound.sources import make_source
 from rdbound.theory import Estimate, make_method
 from rdbound.theory.base import each
 from rdbound.theory.blahut_arimoto import blahut_arimoto
-from rdbound.theory.discretize import pairwise
+from rdbound.theory.discretization import pairwise
 from rdbound.theory.wasserstein import Particles, equal_weights, held_out, particle_limit
 
 CIRCLE = 1 / (2 * np.log(2) * 0.01)  # where the circle itself is the optimum
@@ -222,7 +222,7 @@ def test_the_reported_point_is_judged_on_fresh_samples():
     """Where every sample of the fit is a particle, its own distortion is all but zero."""
     source, lmbda = make_source("uniform"), 1e5
     method = make_method("wasserstein", particles=256, samples=256, test=256, steps=1,
-                         learning_rate=1e-6)  # fmt: skip
+                         learning_rate=1e-6)
     (estimate,) = method.solve(source, [lmbda])
     particles = method.fit(source, lmbda)
     fresh = held_out(particles, source.sample(jax.random.key(77), 20_000), lmbda)

@@ -1,0 +1,1 @@
+"""Codecs: a whole datum to one file and back."""

@@ -1,0 +1,1 @@
+"""Bits-back coding: latents drawn from side information."""

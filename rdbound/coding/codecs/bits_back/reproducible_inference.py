@@ -1,0 +1,96 @@
+"""Variational inference of a latent from the integers of the next: the same on both sides.
+
+    Q(z | ŷ) = argmin E_q [log₂ q(z) − log₂ p(z) − log₂ P(ŷ | z)]
+
+over Gaussians, for lossy bits-back (Yang, Bamler & Mandt 2020, algorithm 1,
+``reproducible_BBVI``): it hangs on ŷ alone. The start is what the model infers from its
+own reconstruction of ŷ, the noise that of a constant key in a generator that does not change
+(:mod:`rdbound.coding.entropy.prior_samples`).
+"""
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+
+from rdbound.channels.anchored import anchored
+from rdbound.coding.entropy.prior_samples import PER_WORD, level_key, normals
+from rdbound.models.base import sides
+from rdbound.ops.distributions import Gaussian
+from rdbound.ops.gaussian import LN2, bounded
+from rdbound.utils.compilation import run
+
+__all__ = ["inferred"]
+
+RATE = 0.02  # of Adam; falls to zero along a cosine
+
+
+def inferred(model: Any, y: Any, z_shape: tuple[int, ...], lmbda: float, steps: int) -> Gaussian:
+    """Q(z | ŷ), float32 NumPy arrays of ``z_shape``.
+
+    Args:
+      model: of two levels, z and then y; its priors have densities and unit boxes.
+      y: ŷ, integers as float32.
+      z_shape: of z.
+      lmbda: the trade-off.
+      steps: of optimization; 0 leaves what the inference network says.
+    """
+    graphdef, params = nnx.split(model)
+    program = _Inference(graphdef, tuple(z_shape), steps)
+    found = run(program, params, jnp.asarray(y), jnp.float32(lmbda))
+    return jax.tree.map(jax.device_get, found)
+
+
+@dataclass(frozen=True)
+class _Inference:
+    """A function of weights, ŷ and λ; equal to that of any model built alike."""
+
+    graphdef: nnx.GraphDef
+    z_shape: tuple[int, ...]
+    steps: int
+
+    def __call__(self, params: Any, y: jax.Array, lmbda: jax.Array) -> Gaussian:
+        with jax.default_matmul_precision("highest"):
+            of = sides(nnx.merge(self.graphdef, params))
+            start = self._start(of, y, lmbda)
+            return self._refined(of, start, y, lmbda) if self.steps else start
+
+    def _start(self, of: Any, y: jax.Array, lmbda: jax.Array) -> Gaussian:
+        """What is inferred from the reconstruction."""
+        state = of.absorb(0, of.start(lmbda), jnp.zeros(self.z_shape))
+        x_hat = jnp.clip(of.synthesize(of.absorb(1, state, y)), 0.0, 1.0)
+        posterior = of.posterior(0, of.start(lmbda), of.infer(x_hat, lmbda)[0])
+        return Gaussian(*(jnp.broadcast_to(leaf, self.z_shape) for leaf in posterior))
+
+    def _refined(self, of: Any, start: Gaussian, y: jax.Array, lmbda: jax.Array) -> Gaussian:
+        before = of.start(lmbda)
+        prior_of_z = of.prior(0, before)
+
+        def bits(q, noise):
+            z = q.mu + jnp.exp(bounded(q.log_sigma)) * noise
+            log_q = q.log_density(z)
+            prior_of_y = anchored(of.prior(1, of.absorb(0, before, z)))
+            rate = jnp.sum(log_q - prior_of_z.log_density(z)) / LN2
+            return rate + jnp.sum(prior_of_y.box_bits(y))
+
+        adam = optax.adam(optax.cosine_decay_schedule(RATE, self.steps))
+
+        def step(carry, number):
+            q, state = carry
+            updates, state = adam.update(jax.grad(bits)(q, self._noise(number)), state)
+            return (optax.apply_updates(q, updates), state), None
+
+        numbers = jnp.arange(self.steps, dtype=jnp.uint32)
+        (q, _), _ = jax.lax.scan(step, (start, adam.init(start)), numbers)
+        return q
+
+    def _noise(self, number: jax.Array) -> jax.Array:
+        """Standard normal, of z's shape: one sample a step."""
+        count = math.prod(self.z_shape)
+        size = -(-count // PER_WORD) * PER_WORD
+        zero = jnp.zeros((), jnp.uint32)
+        return normals(level_key(0, 0), number, zero, zero, size)[:count].reshape(self.z_shape)

@@ -1,0 +1,1 @@
+"""Coders: each conveys the latent of one channel in bytes."""

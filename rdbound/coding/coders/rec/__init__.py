@@ -1,0 +1,1 @@
+"""Relative entropy coding: the coder and its ways of choosing a sample."""

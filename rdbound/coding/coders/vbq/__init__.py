@@ -1,0 +1,1 @@
+"""Variational Bayesian quantization: code points, their tables and the coder."""

@@ -1,0 +1,234 @@
+"""The coder of variational Bayesian quantization: code points of few bits, chosen by the posterior.
+
+After Yang, Bamler & Mandt 2020 (arXiv 2002.08158). What a model was trained for does not matter:
+its posterior says how precisely each latent must be told, and the penalty how much a bit is worth,
+so that one set of weights serves every rate.
+
+The prior F is known to the decoder: the model's own conditional Gaussian, or, as in the paper, a
+density a channel fitted to the means of photographs. Either way a point is written through a table
+that was counted on photographs (:mod:`rdbound.coding.coders.vbq.tables`).
+"""
+
+from abc import ABC, abstractmethod
+from typing import Any
+
+import numpy as np
+from scipy.special import ndtr, ndtri
+
+from rdbound.channels.vbq import VBQChannel
+from rdbound.coding.coders.base import Coder
+from rdbound.coding.coders.vbq.code_points import CodePoints, Lengths, nearest_points
+from rdbound.coding.coders.vbq.empirical_prior import ChannelDensities
+from rdbound.coding.coders.vbq.symbols import lengths_of, read_points, write_points
+from rdbound.coding.coders.vbq.tables import (
+    KNOWN,
+    PENALTIES,
+    PRIOR_SCALES,
+    WEIGHED,
+    density_key,
+    points_key,
+    tables_at,
+)
+from rdbound.coding.entropy.frequency_tables import TOTAL, FrequencyTable, Tables
+from rdbound.coding.entropy.guard_list import agreed
+from rdbound.coding.entropy.range_coder import Reader, Writer
+from rdbound.ops.distributions import Gaussian
+from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
+
+__all__ = ["ConditionalPrior", "EmpiricalPrior", "KnownPrior", "VBQCoder", "code_lengths",
+           "vbq_channel"]
+
+_RANGE = (float(PENALTIES[0]) / 16.0, float(PENALTIES[-1]) * 16.0)
+
+
+class KnownPrior(ABC):
+    """A prior of one level as both sides know it, over the latent's elements in a row."""
+
+    @abstractmethod
+    def cdf(self, mu: np.ndarray) -> np.ndarray:
+        """F of [n], one for each latent."""
+
+    @abstractmethod
+    def quantile(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """F⁻¹, see :data:`rdbound.coding.coders.vbq.code_points.Quantile`."""
+
+    @abstractmethod
+    def spread(self, stream: Writer | Reader) -> np.ndarray:
+        """The index of each latent in :data:`PRIOR_SCALES` [n]; its guard list is in the stream."""
+
+    def points(self, posterior: Any, penalty: float, lengths: Lengths | None = None) -> CodePoints:
+        """Those of the latents of a Gaussian posterior, see :func:`nearest_points`."""
+        mu = np.asarray(posterior.mu, np.float64)
+        log_sigma = np.clip(posterior.log_sigma, -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
+        sigma = np.broadcast_to(np.exp(np.asarray(log_sigma, np.float64)), mu.shape)
+        return nearest_points(
+            self.cdf(mu.ravel()), mu.ravel(), sigma.ravel(), penalty, self.quantile, lengths
+        )
+
+    def latent(self, points: CodePoints, shape: tuple[int, ...]) -> np.ndarray:
+        """What points stand for, float32."""
+        value = self.quantile(points.value, np.arange(len(points.bits)))
+        return value.reshape(shape).astype(np.float32)
+
+
+class ConditionalPrior(KnownPrior):
+    """The model's own Gaussian; raises ValueError for another prior.
+
+    Args:
+      prior: of the level.
+      shape: of the latent.
+    """
+
+    def __init__(self, prior: Any, shape: tuple[int, ...]):
+        if not isinstance(prior, Gaussian):
+            raise ValueError(
+                f"code points of the model's prior need a Gaussian, not {type(prior).__name__}: "
+                "take prior=empirical"
+            )
+        flat = lambda x: np.broadcast_to(np.asarray(x, np.float64), shape).ravel()  # noqa: E731
+        self._mu = flat(prior.mu)
+        self._log_sigma = np.clip(flat(prior.log_sigma), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
+        self._sigma = np.exp(self._log_sigma)
+
+    def cdf(self, mu: np.ndarray) -> np.ndarray:
+        """Φ((μ − μ̂)/σ̂)."""
+        return ndtr((mu - self._mu) / self._sigma)
+
+    def quantile(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """μ̂ + σ̂·Φ⁻¹(ξ̂)."""
+        return self._mu[which] + self._sigma[which] * ndtri(points)
+
+    def spread(self, stream: Writer | Reader) -> np.ndarray:
+        """By the log-scale."""
+        return agreed(stream, self._log_sigma, PRIOR_SCALES)
+
+
+class EmpiricalPrior(KnownPrior):
+    """Of each channel its own density, whatever came before.
+
+    Args:
+      tables: of the densities.
+      channel: of each latent, [n].
+    """
+
+    def __init__(self, tables: list[FrequencyTable], channel: np.ndarray):
+        self._of = ChannelDensities(tables)
+        self._channel = channel
+
+    def cdf(self, mu: np.ndarray) -> np.ndarray:
+        """That of each channel."""
+        return self._of.cdf(mu, self._channel)
+
+    def quantile(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
+        """That of each channel."""
+        return self._of.quantile(points, self._channel[which])
+
+    def spread(self, stream: Writer | Reader) -> np.ndarray:
+        """By the channel; both sides compute it alike, and the guard list is not needed."""
+        edges = PRIOR_SCALES.scale(np.arange(PRIOR_SCALES.levels - 1) + 0.5)
+        return np.searchsorted(edges, self._of.spreads)[self._channel]
+
+
+class VBQCoder(Coder):
+    """Code points of the posterior's means by the range coder.
+
+    Args:
+      tables: of a checkpoint that ``rdbound calibrate`` has written.
+      penalty: nats of the posterior's log-density that a bit of a code point must save; ln 2 weighs
+        rate and distortion as the λ of the model does, more tells less.
+      prior: ``conditional``, the model's own, or ``empirical``, a density a channel.
+      weigh: what a point costs when it is chosen: ``bits``, its own, as published, or ``codes``,
+        what the tables make of it.
+
+    Raises ValueError for tables without code points and an option out of range.
+    """
+
+    name = "vbq"
+    code = 5
+    channel = "vbq"
+    form = "bound"
+
+    def __init__(self, tables: Tables, penalty: float = LN2, prior: str = "conditional",
+                 weigh: str = "bits"):
+        super().__init__(tables)
+        if density_key(0) not in tables:
+            raise ValueError(
+                f"coder {self.name!r}: the checkpoint has no tables of code points; write a copy "
+                "that has with rdbound calibrate CHECKPOINT IMAGES OUTPUT"
+            )
+        for what, value, known in (("prior", prior, KNOWN), ("weigh", weigh, WEIGHED)):
+            if value not in known:
+                expected = " or ".join(known)
+                raise ValueError(f"coder {self.name!r}: {what} = {value!r}; expected {expected}")
+        low, high = _RANGE
+        if not low <= penalty <= high:
+            raise ValueError(
+                f"coder {self.name!r}: penalty = {penalty:g}; expected {low:.3g} to {high:.3g}"
+            )
+        self._penalty, self._prior, self._weigh = penalty, prior, weigh
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What is not the default."""
+        own = {"penalty": self._penalty, "prior": self._prior, "weigh": self._weigh}
+        default = {"penalty": LN2, "prior": KNOWN[0], "weigh": WEIGHED[0]}
+        return {key: value for key, value in own.items() if value != default[key]}
+
+    def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
+        """See :meth:`Coder.write`; of the posterior the scales choose how many bits.
+
+        Args: as there. Raises ValueError for a posterior that is not Gaussian, a latent that is
+        not finite, and a prior that is not Gaussian where it is taken.
+        """
+        if not isinstance(posterior, Gaussian):
+            raise ValueError(
+                f"code points need a Gaussian posterior, not {type(posterior).__name__}"
+            )
+        shape = np.shape(posterior.mu)
+        known = self._known(level, prior, shape)
+        groups, tables = self._groups(level, known.spread(stream))
+        lengths = None if self._weigh == "bits" else code_lengths(groups, tables)
+        points = known.points(posterior, self._penalty, lengths)
+        write_points(stream, points, groups, tables)
+        return known.latent(points, shape)
+
+    def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
+        """See :meth:`Coder.read`.
+
+        Args: as there. Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for a
+        guard list or a point that no writer writes.
+        """
+        known = self._known(level, prior, shape)
+        points = read_points(stream, *self._groups(level, known.spread(stream)))
+        return known.latent(points, shape)
+
+    def _known(self, level: int, prior: Any, shape: tuple[int, ...]) -> KnownPrior:
+        if self._prior == "empirical":
+            densities = self.tables[density_key(level)]
+            if len(densities) != shape[-1]:
+                raise ValueError(f"level {level}: {len(densities)} densities, {shape[-1]} channels")
+            channel = np.broadcast_to(np.arange(shape[-1]), shape).ravel()
+            return EmpiricalPrior(densities, channel)
+        return ConditionalPrior(prior, shape)
+
+    def _groups(self, level: int, spread: np.ndarray) -> tuple[np.ndarray, list[FrequencyTable]]:
+        """(which table is each latent's, the tables of the level and the penalty)."""
+        tables = self.tables[points_key(level, self._prior, self._weigh)]
+        return spread.astype(np.int64), tables_at(tables, self._penalty)
+
+
+def code_lengths(groups: np.ndarray, tables: list[FrequencyTable]) -> Lengths:
+    """What points cost through tables, those of the latents ``groups`` [n] says."""
+    return lambda points, which: lengths_of(points, groups[which], tables)
+
+
+def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
+    """The channel whose rate :class:`VBQCoder` realizes by the conditional prior.
+
+    Without code points in ``tables`` it is one that refuses to convey.
+    """
+    costs: list[np.ndarray] = []
+    while (key := points_key(len(costs), KNOWN[0], WEIGHED[0])) in tables:
+        frequencies = np.array([table.frequencies for table in tables_at(tables[key], penalty)])
+        costs.append(np.log2(TOTAL / frequencies).astype(np.float32))
+    return VBQChannel(costs or None, PRIOR_SCALES.low, PRIOR_SCALES.step, penalty)

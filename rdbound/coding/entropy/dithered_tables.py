@@ -1,0 +1,153 @@
+"""Tables of boxes that are shifted: what the index of a dithered quantizer is coded with.
+
+Given the dither u an index k has the mass of the unit box around k + u. A dither has many
+values, so that those whose masses differ little share a table, a *cell*: the mass is taken
+at its middle, which costs less than 0.001 bit and changes nothing of what is conveyed. Tables are
+made where they are first needed, by arithmetic that is the same on every machine
+(:mod:`rdbound.ops.reproducible`); no checkpoint holds them.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Protocol
+
+import numpy as np
+
+from rdbound.coding.entropy.frequency_tables import FrequencyTable, table_from_mass
+from rdbound.coding.entropy.range_coder import Reader, Writer, integers
+from rdbound.coding.entropy.scale_table import EvenGrid
+from rdbound.ops.distributions import TAIL, Prior
+
+__all__ = [
+    "ChannelBoxes",
+    "ScaledBoxes",
+    "ShiftedBoxes",
+    "latent_at",
+    "read_boxes",
+    "used_boxes",
+    "write_boxes",
+]
+
+_FINENESS = 8.0  # cells a standard deviation
+_CELLS = 41  # the last: no box's edge within five standard deviations
+_CHANNEL_CELLS = 16
+
+
+class ShiftedBoxes(Protocol):
+    """The boxes of a family, by the number of a table and a dither."""
+
+    def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """The number of the table of each symbol [n], of the indexes and dithers [n]."""
+        ...
+
+    def signs(self, u: np.ndarray) -> np.ndarray:
+        """What an index is multiplied by to be the table's symbol, ±1 [n]."""
+        ...
+
+    def table(self, group: int) -> FrequencyTable:
+        """The table of a number."""
+        ...
+
+
+class ScaledBoxes:
+    """Of a family of centred symmetric densities that differ in their scale.
+
+    Cells are an eighth of a standard deviation wide, counted from the edge of a box
+    inwards: only there do the masses change. As the density is symmetric, the boxes of −u
+    are those of u mirrored.
+
+    Args:
+      standard_mass: see :class:`rdbound.ops.distributions.Prior`.
+      grid: of log-scales.
+    """
+
+    def __init__(self, standard_mass: Callable, grid: EvenGrid):
+        self._mass, self._sigma = standard_mass, grid.scale(np.arange(grid.levels))
+        self.table = cache(self._table)
+
+    def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        inwards = (0.5 - np.abs(u)) * _FINENESS / self._sigma[index]
+        cell = np.minimum(np.floor(inwards), _CELLS - 1).astype(np.int64)
+        return index.astype(np.int64) * _CELLS + cell
+
+    def signs(self, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        return np.where(u < 0, -1, 1)
+
+    def _table(self, group: int) -> FrequencyTable:
+        index, cell = divmod(group, _CELLS)
+        sigma = self._sigma[index]
+        width = sigma / _FINENESS
+        # A cell may end in the middle of the box, where the dither is zero.
+        inwards = min(0.5 * (cell * width + min(0.5, (cell + 1) * width)), 0.5)
+        shift = 0.5 - inwards
+        return table_from_mass(
+            lambda k: self._mass(k + shift, sigma), 2 + int(np.ceil(TAIL * sigma))
+        )
+
+
+class ChannelBoxes:
+    """Of densities a channel.
+
+    Args:
+      masses: for each channel (mass, reach), see
+        :class:`rdbound.ops.distributions.Prior`.
+    """
+
+    def __init__(self, masses: Sequence[tuple[Callable[[np.ndarray], np.ndarray], int]]):
+        self._masses = masses
+        self.table = cache(self._table)
+
+    def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        cell = np.floor((u + 0.5) * _CHANNEL_CELLS).astype(np.int64)
+        return index.astype(np.int64) * _CHANNEL_CELLS + cell
+
+    def signs(self, u: np.ndarray) -> np.ndarray:
+        """See :class:`ShiftedBoxes`."""
+        return np.ones(len(u), np.int64)
+
+    def _table(self, group: int) -> FrequencyTable:
+        channel, cell = divmod(group, _CHANNEL_CELLS)
+        mass, reach = self._masses[channel]
+        shift = (cell + 0.5) / _CHANNEL_CELLS - 0.5
+        return table_from_mass(lambda k: mass(k + shift), reach + 1)
+
+
+def write_boxes(
+    stream: Writer, place: np.ndarray, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray
+) -> np.ndarray:
+    """Round and write.
+
+    Args:
+      stream: written to.
+      place: what is rounded, in steps of the quantizer and less the dither, float64 [n].
+      u: the dither, float64 [n].
+      boxes: the densities that there are.
+      index: the number of each element's, [n].
+
+    Returns the indexes, int32 [n]; raises ValueError for one that is not finite or reaches 2^30.
+    """
+    k = integers(place)
+    groups, tables = used_boxes(boxes, index, u)
+    stream.symbols((k * boxes.signs(u)).astype(np.int32), groups, tables)
+    return k
+
+
+def read_boxes(stream: Reader, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray) -> np.ndarray:
+    """The indexes that :func:`write_boxes` wrote, [n]."""
+    return stream.symbols(*used_boxes(boxes, index, u)) * boxes.signs(u)
+
+
+def used_boxes(
+    boxes: ShiftedBoxes, index: np.ndarray, u: np.ndarray
+) -> tuple[np.ndarray, list[FrequencyTable]]:
+    """(which of the tables each symbol is written through [n], the tables that any is)."""
+    used, groups = np.unique(boxes.groups(index, u), return_inverse=True)
+    return groups, [boxes.table(int(group)) for group in used]
+
+
+def latent_at(residual: np.ndarray, prior: Prior, shape: tuple[int, ...]) -> np.ndarray:
+    """The latent whose distance from the prior's centre is ``residual`` [n], float32."""
+    return residual.reshape(shape).astype(np.float32) + prior.centre

@@ -1,0 +1,1 @@
+"""Evaluation: examples × methods → rows of the RD table."""

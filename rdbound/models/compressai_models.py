@@ -1,0 +1,181 @@
+"""The base models of the field: factorized, hyperprior and mean–scale hyperprior.
+
+    bmshj2018-factorized   one level y, a learned density a channel (Ballé et al. 2018)
+    bmshj2018-hyperprior   z tells the scales of y (Ballé et al. 2018, arXiv 1802.01436)
+    mbt2018-mean           z tells means and scales (Minnen et al. 2018, arXiv 1809.02736)
+
+with the layers, widths and padding of CompressAI (Bégaint et al. 2020), so that its trained
+weights are theirs (``rdbound import compressai``). λ is fixed.
+
+In a bound, posteriors are Gaussian and p(y | z) has the variance σ̂² + 1/12, what the unit box
+adds to a codec's; the density of the first level has no divergence in closed form, so that its
+rate is sampled (``bound_channel: sampled``).
+"""
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+
+from rdbound.models.factorized_prior import SCALE_BOUND, check_form
+from rdbound.models.gdn import GDN, Conv, ConvDown, ConvUp
+from rdbound.models.hyperprior import LOG_SIGMA_POSTERIOR, scaled_prior
+from rdbound.models.layers import leaky_relu
+from rdbound.ops.deep_factorized import Cumulative
+from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.ops.quantization import lower_bound
+
+__all__ = ["BALLE", "Balle", "Density"]
+
+_FILTERS = (1, 3, 3, 3, 3, 1)
+_INITIAL_SCALE = 10.0
+
+
+class Density(nnx.Module):
+    """The weights of :class:`rdbound.ops.deep_factorized.Cumulative`.
+
+    Args:
+      width: channels, C.
+      rngs: of the initial weights.
+    """
+
+    def __init__(self, width: int, rngs: nnx.Rngs):
+        scale = _INITIAL_SCALE ** (1 / (len(_FILTERS) - 1))
+        matrices, biases, factors = [], [], []
+        for k, (inner, outer) in enumerate(pairwise(_FILTERS)):
+            start = float(np.log(np.expm1(1 / scale / outer)))
+            matrices.append(nnx.Param(jnp.full((width, outer, inner), start)))
+            uniform = jax.random.uniform(rngs.params(), (width, outer), minval=-0.5, maxval=0.5)
+            biases.append(nnx.Param(uniform))
+            if k < len(_FILTERS) - 2:
+                factors.append(nnx.Param(jnp.zeros((width, outer))))
+        self.matrices, self.biases = nnx.List(matrices), nnx.List(biases)
+        self.factors = nnx.List(factors)
+        self.centre = nnx.Param(jnp.zeros((width,)))
+
+    def __call__(self) -> Cumulative:
+        """The density, its parameters [C, …]."""
+        matrices, biases, factors = (
+            tuple(p[...] for p in own) for own in (self.matrices, self.biases, self.factors)
+        )
+        return Cumulative(matrices, biases, factors, self.centre[...])
+
+
+class Balle(nnx.Module):
+    """One of the three.
+
+    Args:
+      kind: ``factorized``, ``scale`` or ``mean-scale``.
+      form: ``bound`` or ``codec``; the weights are the same.
+      lmbda_range: (λ, λ).
+      width: N, channels of the transforms and of z.
+      latent: M, channels of y.
+      seed: of the initial weights.
+
+    Raises ValueError for an unknown form, and for a range of λ.
+    """
+
+    def __init__(
+        self,
+        kind: str = "mean-scale",
+        form: str = "codec",
+        lmbda_range: Sequence[float] = (0.013, 0.013),
+        width: int = 192,
+        latent: int = 192,
+        seed: int = 0,
+    ):
+        self.form, self.kind = check_form(form), kind
+        low, high = self.lmbda_range = (float(lmbda_range[0]), float(lmbda_range[-1]))
+        if low != high:
+            raise ValueError(f"λ from {low:g} to {high:g}: this model serves one λ")
+        self.stride = 16 if kind == "factorized" else 64
+        rngs = nnx.Rngs(seed)
+        self.analysis = _analysis(width, latent, rngs)
+        self.synthesis = _synthesis(width, latent, rngs)
+        self.top = Density(latent if kind == "factorized" else width, rngs)
+        if kind != "factorized":
+            told = 2 * latent if kind == "mean-scale" else latent
+            wide = (latent, latent * 3 // 2) if kind == "mean-scale" else (width, width)
+            self.hyper_analysis = nnx.List([
+                Conv(latent, width, 3, rngs=rngs),
+                ConvDown(width, width, 5, rngs=rngs),
+                ConvDown(width, width, 5, rngs=rngs),
+            ])
+            self.hyper_synthesis = nnx.List([
+                ConvUp(width, wide[0], 5, rngs=rngs),
+                ConvUp(wide[0], wide[1], 5, rngs=rngs),
+                Conv(wide[1], told, 3, rngs=rngs),
+            ])
+
+    @property
+    def _bend(self) -> Any:
+        """What lies between the layers of the hyper-transforms."""
+        return leaky_relu if self.kind == "mean-scale" else jax.nn.relu
+
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, ...]:
+        """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
+        y = x
+        for layer in self.analysis:
+            y = layer(y)
+        if self.kind == "factorized":
+            return (_posterior(y),)
+        z = _bent(self.hyper_analysis, y if self.kind == "mean-scale" else jnp.abs(y), self._bend)
+        return _posterior(z), _posterior(y)
+
+    def prior(self, level: int, latents: Sequence[jax.Array], lmbda: jax.Array) -> Prior:
+        """Level 0: a density a channel. Level 1: p(y | z), [H/16, W/16, M]."""
+        if level == 0:
+            return self.top()
+        told = _bent(self.hyper_synthesis, latents[0], self._bend)
+        if self.kind == "scale":
+            scale, mu = told, jnp.zeros_like(told)
+        else:
+            scale, mu = jnp.split(told, 2, axis=-1)
+        log_sigma = jnp.log(lower_bound(scale, SCALE_BOUND))
+        return scaled_prior(self.form, mu, log_sigma, 1.0)
+
+    def synthesize(self, latents: Sequence[jax.Array], lmbda: jax.Array) -> jax.Array:
+        """Latents → image [H, W, 3], real-valued."""
+        x = latents[-1]
+        for layer in self.synthesis:
+            x = layer(x)
+        return x
+
+
+def _posterior(mu: jax.Array) -> Gaussian:
+    return Gaussian(mu, jnp.full_like(mu, LOG_SIGMA_POSTERIOR))
+
+
+def _bent(layers: Sequence[Any], x: jax.Array, bend: Any) -> jax.Array:
+    """Layers with a nonlinearity between them."""
+    for place, layer in enumerate(layers):
+        x = layer(bend(x) if place else x)
+    return x
+
+
+def _analysis(width: int, latent: int, rngs: nnx.Rngs) -> nnx.List:
+    layers: list[Any] = []
+    for inner, outer in ((3, width), (width, width), (width, width), (width, latent)):
+        layers += [GDN(width)] if layers else []
+        layers.append(ConvDown(inner, outer, 5, rngs=rngs))
+    return nnx.List(layers)
+
+
+def _synthesis(width: int, latent: int, rngs: nnx.Rngs) -> nnx.List:
+    layers: list[Any] = []
+    for inner, outer in ((latent, width), (width, width), (width, width), (width, 3)):
+        layers += [GDN(width, inverse=True)] if layers else []
+        layers.append(ConvUp(inner, outer, 5, rngs=rngs))
+    return nnx.List(layers)
+
+
+BALLE = {
+    "bmshj2018-factorized": "factorized",
+    "bmshj2018-hyperprior": "scale",
+    "mbt2018-mean": "mean-scale",
+}
+"""What each is called, and its kind."""

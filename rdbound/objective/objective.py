@@ -1,0 +1,129 @@
+"""R, D and J of one datum: the only place where they are put together.
+
+    J = R + λ·D
+
+R in bits per pixel (per dimension for vectors), D a distortion, MSE on the 0–255
+scale for images unless another is given. Training averages J over a data set and
+minimizes over weights; refinement minimizes J of one datum over its evidence;
+evaluation reports it. What differs is the channel.
+
+    model = rdbound.load("res-context-4-bound").model
+    datum = image_datum(image, model.stride)  # uint8 [h, w, 3]
+    channel = rdbound.make_channel("gaussian")
+    terms = rdbound.objective(model, channel, datum, jax.random.key(0), 0.0067)
+
+λ is in bits per pixel for a unit of MSE on 0–255: the same number as in CompressAI,
+which multiplies 255² times the MSE on [0, 1]. A λ of Duan et al. 2023, in nats
+per sub-pixel and MSE on [−1, 1], times 2.662e-4 is ours.
+"""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+
+from rdbound.channels import Channel
+from rdbound.models.base import Evidence, sides
+from rdbound.objective.datum import Datum
+from rdbound.objective.distortion import Distortion, SquaredError
+from rdbound.objective.levels import walk
+from rdbound.ops.extent_mask import confined
+
+__all__ = ["DECODERS", "Terms", "clip", "eight_bit", "objective", "real"]
+
+
+class Terms(NamedTuple):
+    """J and its parts, of one sample of the channel.
+
+    Attributes:
+      J: bpp + λ·distortion.
+      bpp: bits per pixel, or per dimension of a vector; padding is not divided by.
+      distortion: on its own scale; MSE on 0–255 for images by default.
+      bits: the total of each level, first conveyed first.
+      x_hat: the reconstruction after ``decode``, of the padded datum's shape.
+    """
+
+    J: jax.Array
+    bpp: jax.Array
+    distortion: jax.Array
+    bits: tuple[jax.Array, ...]
+    x_hat: jax.Array
+
+
+def real(x: jax.Array) -> jax.Array:
+    """The reconstruction as it is: for optimization, where gradients must pass."""
+    return x
+
+
+def clip(x: jax.Array) -> jax.Array:
+    """Clipped to [0, 1]: a decoder that a bound on images is allowed.
+
+    Pixels are known to lie there, so that clipping never adds to a squared error.
+    """
+    return jnp.clip(x, 0.0, 1.0)
+
+
+def eight_bit(x: jax.Array) -> jax.Array:
+    """Clipped and rounded to the 8-bit grid: what a codec of 8-bit images outputs.
+
+    Its gradient is zero almost everywhere; optimize with :func:`real`.
+    """
+    return jnp.round(jnp.clip(x, 0.0, 1.0) * 255.0) / 255.0
+
+
+DECODERS: dict[str, Callable[[jax.Array], jax.Array]] = {
+    "real": real,
+    "clip": clip,
+    "eight-bit": eight_bit,
+}
+"""The decoder's last step by name."""
+
+
+def objective(
+    model: Any,
+    channel: Channel,
+    datum: Datum,
+    key: jax.Array,
+    lmbda: jax.Array | float,
+    evidence: Evidence | None = None,
+    decode: Callable[[jax.Array], jax.Array] = real,
+    distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
+) -> Terms:
+    """R, D and J of one datum through one channel.
+
+        bpp = Σ over levels of bits / pixels,  J = bpp + λ·D(x, x̂)
+
+    One sample of a random channel is one draw of J; its mean over keys is what a
+    bound reports. Differentiable in the model's weights and in ``evidence`` where
+    channel and ``decode`` are.
+
+    Args:
+      model: the latent model.
+      channel: how each level is conveyed.
+      datum: what is compressed.
+      key: of the channel's noise.
+      lmbda: λ, scalar; multiplies the distortion.
+      evidence: in place of what the model infers (refinement), one entry a level.
+      decode: the last step of the decoder: :func:`real`, :func:`clip` or
+        :func:`eight_bit`.
+      distortion: of the datum and its reconstruction; MSE on 0–255 for images
+        and mean squared error for vectors by default.
+
+    Raises ValueError for a channel that a prior or posterior does not serve.
+    """
+    of = sides(model)
+    if evidence is None:
+        evidence = of.infer(datum.x, jnp.asarray(lmbda, jnp.float32))
+    keys = jax.random.split(key, len(evidence))
+
+    def step(level, prior, state):
+        posterior = of.posterior(level, state, evidence[level])
+        return channel.at_level(level)(posterior, prior, keys[level])
+
+    state, bits = walk(of, lmbda, len(evidence), step)
+    x_hat = decode(of.synthesize(state))
+    totals = tuple(jnp.sum(confined(b) if b.ndim == 3 else b) for b in bits)
+    bpp = sum(totals[1:], totals[0]) / datum.pixels
+    value = distortion(datum, x_hat)
+    return Terms(bpp + lmbda * value, bpp, value, totals, x_hat)

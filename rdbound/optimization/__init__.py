@@ -1,0 +1,1 @@
+"""Training over weights and refinement over variational parameters: two minimizations of J."""

@@ -1,0 +1,1 @@
+"""Figures of reports: each a pure function of tables."""

@@ -1,0 +1,1 @@
+"""Sections of reports: each a pure function of tables."""

@@ -1,0 +1,1 @@
+"""Cells of a sweep in several processes or on a cluster."""

@@ -1,0 +1,152 @@
+"""The neural lower bound of Yang & Mandt 2022 (arXiv 2111.12166, §4), squared error.
+
+Csiszár's dual: for every u > 0 on the source's alphabet and s = λ·ln 2,
+
+    n·J(λ)·ln 2  ≥  E[−ln u(X)] − ln c,   c = sup_y E[exp(−s·‖X − y‖²) / u(X)].
+
+The expectation inside the supremum is a mean over k samples: C_k, whose
+supremum exceeds c in expectation, so with −ln c ≥ −c/α − ln α + 1 (any α > 0)
+
+    ξ = −mean ln u − C_k/α − ln α + 1
+
+lies below the bound in expectation. The mean of several independent ξ, less
+a margin from Student's t, is a lower bound with about the stated probability:
+about, because C_k has a heavy tail, and provided that the inner supremum is
+found; it is searched by mean-shift ascent (which never descends) from many of
+the samples. k limits the tightness: at y = x_i the sum is at least its own
+term, so C_k ≥ exp(mean −ln u)/k and no ξ exceeds ln k. A bound on n·J cannot
+say more than log₂ k bits, and less where few samples have neighbours.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Annotated
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+from flax import nnx
+from pydantic import Field, PositiveFloat, PositiveInt
+from scipy.stats import t as student
+
+from rdbound.ops.gaussian import LN2
+from rdbound.sources.base import Source, check_memory
+from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
+from rdbound.theory.dual import LogU, log_supremum
+
+__all__ = ["NeuralLower"]
+
+
+@dataclass(frozen=True)
+class NeuralLower:
+    """The neural lower bound as a method.
+
+    Attributes:
+      samples: k, both in training and in the final estimate.
+      hidden: widths of the log-u network's layers.
+      steps, learning_rate: of Adam with a cosine.
+      draws: sets of k samples a step.
+      starts: of the inner maximization in training; the estimate starts from
+        every sample.
+      repeats: independent ξ that are averaged.
+      confidence: nominal, with which the reported value is a lower bound,
+        one-sided (Student's t on the ξ).
+    """
+
+    samples: PositiveInt = 1_024
+    hidden: tuple[PositiveInt, ...] = (64, 64)
+    steps: PositiveInt = 500
+    learning_rate: PositiveFloat = 2e-3
+    draws: PositiveInt = 2
+    starts: PositiveInt = 10
+    repeats: Several = 30
+    confidence: Annotated[float, Field(gt=0.5, lt=1)] = 0.95
+    name = "neural-lower"
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """Lower bounds; raises ValueError without squared error or samples.
+
+        A line has no point of its own: ``distortion`` is where the source's
+        R(D) touches its supporting line if theory knows it, and where the
+        Shannon lower bound would if not, as long as R ≥ 0 there.
+        """
+        check_squared(source, self.name)
+        check_memory(4.0 * 8 * self.samples**2, f"{self.samples} samples")
+        return each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+
+    def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
+        n = source.dimension
+        xi = self.xi(source, lmbda, seed) / LN2 / n
+        if not np.isfinite(xi).all():
+            raise ValueError(
+                f"{self.name}: the bound is not finite at λ = {lmbda:g}; lower the learning rate"
+            )
+        error = float(xi.std(ddof=1) / np.sqrt(len(xi)))
+        margin = float(student.ppf(self.confidence, len(xi) - 1)) * error
+        # J(λ) ≥ 0 for any source: the bound is never worse than that.
+        reached = float(xi.mean()) - margin
+        J = max(0.0, reached)
+        limit = float(np.log2(self.samples)) / n
+        status = "" if reached > 0 else "the samples say less than J ≥ 0"
+        if reached > 0.8 * limit:
+            status = f"J is near the most that k samples can say, log₂ k / n = {limit:.3g}"
+        point = source.exact(lmbda)
+        touching = point.distortion if point is not None else 1.0 / (2.0 * LN2 * lmbda)
+        distortion = min(touching, J / lmbda)
+        return Estimate(self.name, "lower", lmbda, J - lmbda * distortion, distortion, error,
+                        status=status)
+
+    def xi(self, source: Source, lmbda: float, seed: int = 0) -> np.ndarray:
+        """Independent values of ξ, [repeats], in nats a vector."""
+        slope = lmbda * LN2
+        pilot = np.asarray(source.sample(jax.random.key(seed + 2**29), 10_000))
+        model = LogU(pilot.mean(0), pilot.std(0) + 1e-6, self.samples, self.hidden, nnx.Rngs(seed))
+        graphdef, params = nnx.split(model)
+        train_key = jax.random.key(seed + 2**28)
+        params, log_alpha = _train(self, graphdef, source, params, slope, train_key)
+        keys = jax.random.split(jax.random.key(seed + 2**30), self.repeats)
+        steps = 100
+
+        @jax.jit
+        def one(key):
+            x = source.sample(key, self.samples)
+            log_u = jax.vmap(nnx.merge(graphdef, params))(x)
+            log_c, _ = log_supremum(x, log_u, slope, self.samples, steps)
+            return -log_u.mean() - jnp.exp(log_c - log_alpha) - log_alpha + 1.0
+
+        return np.asarray([float(one(key)) for key in keys], np.float64)
+
+
+@partial(jax.jit, static_argnums=(0, 1, 2))
+def _train(options: NeuralLower, graphdef, source: Source, params, slope, key):
+    """(weights, ln α): Adam on mean ln u + ln C_k, and the mean of ln C_k over the last tenth."""
+    optimizer = clipped_adam(options.learning_rate, options.steps)
+
+    def parts(params, x):
+        """(mean ln u, ln C_k) of one set of samples."""
+        log_u = jax.vmap(nnx.merge(graphdef, params))(x)
+        _, y = log_supremum(x, jax.lax.stop_gradient(log_u), slope, options.starts, 20)
+        y = jax.lax.stop_gradient(y)
+        terms = -slope * ((x - y) ** 2).sum(1) - log_u
+        return log_u.mean(), jax.nn.logsumexp(terms) - jnp.log(len(x))
+
+    def loss(params, x):
+        log_u, log_c = jax.vmap(parts, (None, 0))(params, x)
+        log_mean = jax.nn.logsumexp(log_c) - jnp.log(options.draws)
+        return log_u.mean() + log_mean, log_mean
+
+    def step(carry, index):
+        params, opt_state = carry
+        x = source.sample(jax.random.fold_in(key, index), options.draws * options.samples)
+        x = x.reshape(options.draws, options.samples, -1)
+        gradient, log_c = jax.grad(loss, has_aux=True)(params, x)
+        updates, opt_state = optimizer.update(gradient, opt_state)
+        return (optax.apply_updates(params, updates), opt_state), log_c
+
+    (params, _), log_c = jax.lax.scan(
+        step, (params, optimizer.init(params)), jnp.arange(options.steps)
+    )
+    tail = log_c[-max(1, options.steps // 10) :]
+    return params, jnp.log(jnp.mean(jnp.exp(tail - tail.max()))) + tail.max()

@@ -1,0 +1,157 @@
+"""The neural upper bound: a β-VAE trained and evaluated through the project's own objective.
+
+R = E KL(q(z|X) ‖ p(z)) and D = E d(X, g(Z)) of any posterior q, prior p and
+synthesis g give a point above R(D) (Yang & Mandt 2022, eq. 4). What the three
+are is the model's choice (:class:`rdbound.models.vector_vae.MLP`); with a richer
+posterior family the bound falls, and the difference is the approximation gap
+(:mod:`rdbound.analysis.posterior_family_gap`).
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+
+from rdbound.channels import Channel, make_channel
+from rdbound.checkpoints.checkpoint import Checkpoint
+from rdbound.evaluation.evaluate import evaluate
+from rdbound.evaluation.examples import VectorExamples
+from rdbound.evaluation.options import EvaluationOptions
+from rdbound.models import make_model
+from rdbound.models.base import LatentModel
+from rdbound.models.vector_vae import MLP
+from rdbound.optimization.training import init, make_step
+from rdbound.optimization.training_options import TrainingOptions
+from rdbound.sources.base import Source, Stream, check_memory
+from rdbound.theory.base import Estimate, Several, check_squared, each
+
+__all__ = ["NeuralUpper"]
+
+KLT_SAMPLES, KLT_DRAWS = 200_000, 20
+
+
+@dataclass(frozen=True)
+class NeuralUpper:
+    """A β-VAE as a method; see :class:`rdbound.models.vector_vae.MLP` for the model's options.
+
+    Attributes:
+      latent: dimensions of the latent; the source's by default (0).
+      hidden: widths of the hidden layers; empty for a linear model.
+      posterior, prior: families.
+      start: of a linear model: a ``random`` rotation, or the Karhunen–Loève
+        transform (``klt``) of samples, from which a thousand dimensions are
+        learned in a fraction of the steps.
+      steps, batch, learning_rate: of Adam with a cosine.
+      test: fresh vectors that R, D and the standard error come from.
+    """
+
+    latent: NonNegativeInt = 0
+    hidden: tuple[PositiveInt, ...] = (64, 64)
+    posterior: Literal["factorized", "full", "autoregressive"] = "factorized"
+    prior: Literal["gaussian", "mixture", "flow"] = "gaussian"
+    start: Literal["random", "klt"] = "random"
+    steps: PositiveInt = 3_000
+    batch: PositiveInt = 256
+    learning_rate: PositiveFloat = 3e-3
+    test: Several = 50_000
+
+    @property
+    def name(self) -> str:
+        """``neural-upper``, with the families that are not the simplest."""
+        extra = [x for x in (self.posterior, self.prior) if x not in ("factorized", "gaussian")]
+        return "-".join(["neural-upper", *extra])
+
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
+        """Upper bounds, a model for each λ; raises ValueError without squared error or samples."""
+        check_squared(source, self.name)
+        if self.start == "klt" and self.hidden:
+            raise ValueError(f"{self.name}: only a linear model starts from the KLT: hidden: []")
+        check_memory(64.0 * self.test * source.dimension, f"{self.test} test vectors")
+        if self.posterior == "full":
+            n = self.latent or source.dimension
+            check_memory(8.0 * self.test * n**2, f"{self.test} covariances of {n} dimensions")
+        return each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+
+    def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
+        model = self.fit(source, lmbda, seed)
+        examples = VectorExamples("source", source, self.test, 1, seed + 2**30)
+        options = EvaluationOptions(
+            lmbdas=(lmbda,),
+            samples=1,
+            methods=("bound",),
+            channels={"gaussian": self._channel()},
+            seed=seed + 2**29,
+        )
+        (row,) = evaluate(Checkpoint(model, {}, None, self.name), examples, options)
+        error = row.J_se if row.J_se is not None else math.nan
+        return Estimate(self.name, "upper", lmbda, row.bpp, row.mse, error)
+
+    def fit(self, source: Source, lmbda: float, seed: int = 0) -> LatentModel:
+        """The trained model, its weights averaged over the last steps.
+
+        Raises ValueError where the loss stops being finite.
+        """
+        model, options = self._start(source, lmbda, seed), self._options()
+        graphdef, state = nnx.split(model)
+        step, _, _ = make_step(graphdef, self._channel(), options, devices=jax.devices()[:1])
+        carry = init(nnx.to_pure_dict(state), options)
+        batches, key = Stream(source, self.batch, seed), jax.random.key(seed + 2**27)
+        for _ in range(self.steps):
+            carry, _ = step(carry, next(batches), key)
+        if int(carry.failed_at) >= 0:
+            raise ValueError(
+                f"{self.name}: the loss stopped being finite at step {int(carry.failed_at)}; "
+                "lower the learning rate"
+            )
+        nnx.replace_by_pure_dict(state, carry.ema)
+        return nnx.merge(graphdef, state)
+
+    def _start(self, source: Source, lmbda: float, seed: int) -> LatentModel:
+        model = make_model(
+            "mlp",
+            "bound",
+            lmbda,
+            dimension=source.dimension,
+            latent=self.latent or None,
+            hidden=self.hidden,
+            posterior=self.posterior,
+            prior=self.prior,
+            seed=seed,
+        )
+        if self.start == "klt":
+            assert isinstance(model, MLP)
+            model.start_from(_klt(source, self.latent or source.dimension, seed))
+        return model
+
+    def _options(self) -> TrainingOptions:
+        return TrainingOptions(
+            steps=self.steps,
+            batch=self.batch,
+            learning_rate=self.learning_rate,
+            warmup=min(100, self.steps // 10),
+            ema=0.99,
+            clip=10.0,
+        )
+
+    def _channel(self) -> Channel:
+        analytic = self.posterior == "factorized" and self.prior == "gaussian"
+        return make_channel("gaussian" if analytic else "sampled")
+
+
+def _klt(source: Source, latent: int, seed: int) -> jax.Array:
+    """The leading eigenvectors of the covariance of samples, [n, latent]."""
+    second = jnp.zeros((source.dimension, source.dimension))
+    mean = jnp.zeros(source.dimension)
+    keys = jax.random.split(jax.random.key(seed + 2**28), KLT_DRAWS)
+    # The covariance does not depend on the origin, but its rounding does.
+    origin = source.sample(keys[0], KLT_SAMPLES // KLT_DRAWS).mean(0)
+    for key in keys:
+        x = source.sample(key, KLT_SAMPLES // KLT_DRAWS) - origin
+        second, mean = second + x.T @ x / KLT_SAMPLES, mean + x.sum(0) / KLT_SAMPLES
+    _, vectors = jnp.linalg.eigh(second - jnp.outer(mean, mean))
+    return vectors[:, ::-1][:, :latent]

@@ -1,0 +1,37 @@
+from rdbound.channels import GaussianChannel
+from rdbound.cli.main import main
+from rdbound.config import load_config
+from rdbound.runs import verify
+from rdbound.utils import compilation
+
+
+def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeypatch, capsys):
+    monkeypatch.setattr(verify, "VERIFY", config)
+    assert main(["verify"]) == 0
+    assert "no upper bound below the truth" in capsys.readouterr().out
+    whole = GaussianChannel.__call__
+
+    def halved(self, posterior, prior, key):
+        sample, bits = whole(self, posterior, prior, key)
+        return type(whole(self, posterior, prior, key))(sample, 0.5 * bits)
+
+    monkeypatch.setattr(GaussianChannel, "__call__", halved)
+    # The programs of the first run know the whole rate.
+    compilation._program.cache_clear()
+    assert main(["verify"]) == 1
+    compilation._program.cache_clear()
+    out = capsys.readouterr().out
+    assert "WRONG: neural-upper on gaussian" in out
+    assert "no upper bound below" not in out
+
+
+def test_the_shipped_subset_is_a_valid_config():
+    section = load_config(verify.VERIFY).laboratory
+    assert {m.name for case in section.cases for m in case.methods} >= {
+        "blahut-arimoto",
+        "nerd",
+        "neural-lower",
+        "neural-upper",
+        "shannon-lower",
+        "wasserstein",
+    }
