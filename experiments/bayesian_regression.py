@@ -94,8 +94,15 @@ def compared(problems: list[Problem], rng: np.random.Generator) -> Table:
         medians = (f"{value:.3f}" for value in np.median(losses, axis=0))
         spread = (f"{m:+.2f} ± {e:.2f}" for m, e in zip(mean, error, strict=True))
         rows.append((f"{penalty:g}", f"{np.mean(bits):.2f}", *medians, *spread))
-    header = ("penalty", "bits a weight", "loss, points", "grid", "as far", "ln grid/points",
-              "ln as far/points")
+    header = (
+        "penalty",
+        "bits a weight",
+        "loss, points",
+        "grid",
+        "as far",
+        "ln grid/points",
+        "ln as far/points",
+    )
     return Table(header, rows)
 
 

@@ -212,15 +212,21 @@ def main() -> None:
     pipeline = crops_a_second(256, 8, 100 if arguments.quick else 500)
     print(f"input pipeline, without a model: {pipeline:.0f} crops of 256×256 a second")
     coder = range_coder(200_000 if arguments.quick else 2_000_000)
-    print(f"range coder: {coder['encode']:.1f} / {coder['decode']:.1f} million symbols/s encoded / "
-          f"decoded, {coder['above']:.5f} bits a symbol above the tables' ideal")
+    print(
+        f"range coder: {coder['encode']:.1f} / {coder['decode']:.1f} million symbols/s encoded / "
+        f"decoded, {coder['above']:.5f} bits a symbol above the tables' ideal"
+    )
     compress, decompress, above = codec_seconds(repeats)
-    print(f"codec, 512×768: compress {compress:.2f} s, decompress {decompress:.2f} s, "
-          f"container {above:.2f} % above the ideal code length")
+    print(
+        f"codec, 512×768: compress {compress:.2f} s, decompress {decompress:.2f} s, "
+        f"container {above:.2f} % above the ideal code length"
+    )
     context = make_model("res-context-4", "codec", (0.0009, 0.0966))
     for level, (kept, anew) in enumerate(levels(context, repeats)):
-        print(f"res-context-4, level {level}, prior and state at 512×768: {kept * 1e3:.1f} ms; "
-              f"prior without a state: {anew * 1e3:.1f} ms")
+        print(
+            f"res-context-4, level {level}, prior and state at 512×768: {kept * 1e3:.1f} ms; "
+            f"prior without a state: {anew * 1e3:.1f} ms"
+        )
     memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**20
     print(f"peak memory: {memory:.2f} GiB")
 

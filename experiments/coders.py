@@ -31,8 +31,17 @@ from rdbound.ops.image_quality import psnr
 from rdbound.report.document import Table
 from rdbound.report.markdown import block_lines
 
-HEADER = ("coder", "channel", "ideal bits", "bits written", "over, %", "PSNR, ideal", "PSNR",
-          "encode, s", "decode, s")
+HEADER = (
+    "coder",
+    "channel",
+    "ideal bits",
+    "bits written",
+    "over, %",
+    "PSNR, ideal",
+    "PSNR",
+    "encode, s",
+    "decode, s",
+)
 SAMPLES = 4
 
 
@@ -59,9 +68,17 @@ def row(coder: str, channel: str, checkpoint: Any, image: np.ndarray, lmbda: flo
     seconds = encoded - began, time.perf_counter() - encoded
     count = 8 * (len(data) - side_bytes(data))
     error = float(np.mean((image.astype(np.float64) - decoded) ** 2))
-    return (coder, channel, f"{bits:.0f}", str(count), f"{100 * (count / bits - 1):+.2f}",
-            f"{psnr(mse, 255.0):.2f}", f"{psnr(error, 255.0):.2f}", f"{seconds[0]:.1f}",
-            f"{seconds[1]:.1f}")
+    return (
+        coder,
+        channel,
+        f"{bits:.0f}",
+        str(count),
+        f"{100 * (count / bits - 1):+.2f}",
+        f"{psnr(mse, 255.0):.2f}",
+        f"{psnr(error, 255.0):.2f}",
+        f"{seconds[0]:.1f}",
+        f"{seconds[1]:.1f}",
+    )
 
 
 def main() -> None:

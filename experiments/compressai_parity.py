@@ -76,15 +76,20 @@ def main() -> None:
                     y_hat = model.gaussian_conditional.quantize(y, "dequantize", means)
             bits = -sum(float(torch.log2(p).sum()) for p in found["likelihoods"].values())
             stem = f"{name}-{n}-{m}"
-            save_file({k: np.ascontiguousarray(v) for k, v in weights.items()},
-                      folder / f"{stem}.safetensors")
+            save_file(
+                {k: np.ascontiguousarray(v) for k, v in weights.items()},
+                folder / f"{stem}.safetensors",
+            )
             likelihoods = {k: _as_image(v) for k, v in found["likelihoods"].items()}
             corner = _as_image(found["x_hat"])[CORNER]
             arrays = {"image": image.numpy(), "y_hat": _as_image(y_hat), "x_hat": corner}
             arrays |= likelihoods | {"bits": bits}
             np.savez_compressed(folder / f"{stem}.npz", **arrays)
-            print(stem, f"{bits:.1f} bits, |ŷ| up to {y_hat.abs().max():.0f}, least likelihood "
-                  f"{min(p.min() for p in likelihoods.values()):.2g}")
+            print(
+                stem,
+                f"{bits:.1f} bits, |ŷ| up to {y_hat.abs().max():.0f}, least likelihood "
+                f"{min(p.min() for p in likelihoods.values()):.2g}",
+            )
 
 
 if __name__ == "__main__":

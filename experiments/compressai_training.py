@@ -54,8 +54,9 @@ def _images(folder: Path) -> list[np.ndarray]:
 def _train(model: MeanScaleHyperprior, images: list[np.ndarray], seconds: float) -> int:
     """As CompressAI's example does, but that the rate of learning falls with the time left."""
     rng, criterion = np.random.default_rng(0), RateDistortionLoss(lmbda=LMBDA)
-    both = net_aux_optimizer(model, {"net": {"type": "Adam", "lr": 1e-3},
-                                     "aux": {"type": "Adam", "lr": 1e-3}})
+    both = net_aux_optimizer(
+        model, {"net": {"type": "Adam", "lr": 1e-3}, "aux": {"type": "Adam", "lr": 1e-3}}
+    )
     start, step, part = time.monotonic(), 0, 0.0
     while part < 1.0:
         for group in both["net"].param_groups:

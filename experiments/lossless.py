@@ -37,8 +37,11 @@ from rdbound.report.markdown import block_lines
 
 SIDE = 32
 DRAWS = 4  # of the latents, for the lower bound
-FORMATS = {"png": {"optimize": True}, "webp": {"lossless": True, "quality": 100, "method": 6},
-           "jxl": {"lossless": True, "effort": 9}}
+FORMATS = {
+    "png": {"optimize": True},
+    "webp": {"lossless": True, "quality": 100, "method": 6},
+    "jxl": {"lossless": True, "effort": 9},
+}
 
 Sizes = Callable[[Sequence[np.ndarray]], float]
 """Bytes of all images together, once each was decoded and compared."""
@@ -116,11 +119,15 @@ def lower_bound(checkpoint: Checkpoint, images: Sequence[np.ndarray]) -> tuple[f
         terms = objective(model, channel, datum, key, 1.0, distortion=checkpoint.distortion)
         return terms.J * datum.pixels
 
-    found = np.array([
-        [float(bits(image_datum(image, model.stride), key))
-         for key in jax.random.split(jax.random.key(number), DRAWS)]
-        for number, image in enumerate(images)
-    ])
+    found = np.array(
+        [
+            [
+                float(bits(image_datum(image, model.stride), key))
+                for key in jax.random.split(jax.random.key(number), DRAWS)
+            ]
+            for number, image in enumerate(images)
+        ]
+    )
     error = np.sqrt(found.var(axis=1, ddof=1).sum() / DRAWS)
     return float(found.mean(axis=1).sum()), float(error)
 

@@ -35,8 +35,12 @@ def growth(intrinsic: int, ambient: int, steps: int) -> float:
     """Bits per vector gained for every halving of D between the two slopes."""
     source = make_source("manifold", intrinsic=intrinsic, dimension=ambient)
     method = make_method(
-        "neural-upper", latent=2 * intrinsic, hidden=(256, 256), learning_rate=3e-3,
-        steps=steps * (1 + intrinsic), test=20_000,
+        "neural-upper",
+        latent=2 * intrinsic,
+        hidden=(256, 256),
+        learning_rate=3e-3,
+        steps=steps * (1 + intrinsic),
+        test=20_000,
     )
     low, high = method.solve(source, [slope / ambient for slope in SLOPES])
     return ambient * (high.rate - low.rate) / np.log2(low.distortion / high.distortion)
@@ -47,11 +51,13 @@ def draw(found: dict[tuple[int, int], float]) -> Figure:
         figure = Figure(figsize=(4.2, 3.2), layout="constrained")
         axes = figure.add_subplot()
         axes.plot(INTRINSIC, np.array(INTRINSIC) / 2, color="black", lw=1, label="k/2")
-        for n, marker, colour in zip(AMBIENT, "osD", ("#0072B2", "#E69F00", "#009E73"),
-                                     strict=True):
+        for n, marker, colour in zip(
+            AMBIENT, "osD", ("#0072B2", "#E69F00", "#009E73"), strict=True
+        ):
             values = [found[k, n] for k in INTRINSIC]
-            axes.plot(INTRINSIC, values, ls="", marker=marker, color=colour, mfc="none",
-                      label=f"n = {n}")
+            axes.plot(
+                INTRINSIC, values, ls="", marker=marker, color=colour, mfc="none", label=f"n = {n}"
+            )
         axes.set_xlabel("intrinsic dimension k")
         axes.set_ylabel("bits per vector per halving of D")
         axes.legend(frameon=False)

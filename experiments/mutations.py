@@ -96,8 +96,9 @@ def tested(folder: Path, tests: Sequence[str]) -> subprocess.CompletedProcess:
     }
     options = "-n0 -x -q --tb=no -rfE --hypothesis-seed=0 -p no:cacheprovider"
     command = [sys.executable, "-m", "pytest", *options.split(), "-m", "slow or not slow", *tests]
-    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True,
-                          timeout=LONGEST)
+    return subprocess.run(
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LONGEST
+    )
 
 
 def tried(mutation: Mutation, copies: SimpleQueue) -> Outcome:
@@ -174,8 +175,11 @@ def run_all(mutations: Sequence[Mutation], jobs: int) -> list[Outcome] | None:
         outcomes = []
         for outcome in pool.map(lambda m: tried(m, copies), mutations):
             outcomes.append(outcome)
-            print(f"{outcome.mutation.name}: {outcome.wrong or outcome.caught}, "
-                  f"{outcome.seconds:.0f} s", flush=True)
+            print(
+                f"{outcome.mutation.name}: {outcome.wrong or outcome.caught}, "
+                f"{outcome.seconds:.0f} s",
+                flush=True,
+            )
         return outcomes
 
 
@@ -197,8 +201,10 @@ def main() -> int:
     ]
     print("\n".join(block_lines(Table(["mutation", "file", "caught by", "seconds"], body))))
     alive = [o.mutation.name for o in outcomes if o.wrong]
-    print(f"{len(outcomes) - len(alive)} of {len(outcomes)} are caught"
-          + (f"; not: {', '.join(alive)}" if alive else "."))
+    print(
+        f"{len(outcomes) - len(alive)} of {len(outcomes)} are caught"
+        + (f"; not: {', '.join(alive)}" if alive else ".")
+    )
     return 1 if alive else 0
 
 

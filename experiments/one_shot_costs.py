@@ -112,8 +112,15 @@ def quantizers(arguments: argparse.Namespace) -> Table:
         theory = dithered_theory(1 / step) - rate
         cells = [mean - rate for mean, _ in (layered, dithered)]
         drawn[rate] = (*cells, theory)
-        rows.append((f"{rate:.3f}", f"{D:.4g}", f"{cells[0]:+.4f} ± {layered[1]:.4f}",
-                     f"{cells[1]:+.4f} ± {dithered[1]:.4f}", f"{theory:+.4f}"))
+        rows.append(
+            (
+                f"{rate:.3f}",
+                f"{D:.4g}",
+                f"{cells[0]:+.4f} ± {layered[1]:.4f}",
+                f"{cells[1]:+.4f} ± {dithered[1]:.4f}",
+                f"{theory:+.4f}",
+            )
+        )
         print(rows[-1], flush=True)
     names = ("layered", "dithered")
     found = [
@@ -179,11 +186,24 @@ def blocks(arguments: argparse.Namespace) -> Table:
             row = _one_block(rng, told, given)
             if row is not None:
                 drawn[name].append((told, row[0], row[1]))
-                rows.append((f"{told:g}", name, f"{row[0]:+.2f}", f"{100 * row[0] / told:+.1f}",
-                             f"{row[1]:.3f}"))
+                rows.append(
+                    (
+                        f"{told:g}",
+                        name,
+                        f"{row[0]:+.2f}",
+                        f"{100 * row[0] / told:+.1f}",
+                        f"{row[1]:.3f}",
+                    )
+                )
                 print(rows[-1], flush=True)
-    keep(arguments, [Overhead("Gaussian", f"rec, {name}", told, over) for name, points in
-                     drawn.items() for told, over, _ in points])
+    keep(
+        arguments,
+        [
+            Overhead("Gaussian", f"rec, {name}", told, over)
+            for name, points in drawn.items()
+            for told, over, _ in points
+        ],
+    )
     figure, (left, right) = _panels()
     for name, points in drawn.items():
         if points:
@@ -252,21 +272,39 @@ def photograph(arguments: argparse.Namespace) -> Table:
         told = block / np.log(2)
         theory = 100 * (np.log2(told + 1) + 4) / told
         drawn.append((told, over, loss, theory))
-        rows.append((f"{told:.0f}", f"{8 * len(data) / pixels:.4f}", f"{over:+.1f}",
-                     f"{theory:+.1f}", f"{-loss:+.2f}",
-                     f"{100 * (J / (bits / pixels + lmbda * mse) - 1):+.1f}",
-                     f"{seconds[0]:.0f}", f"{seconds[1]:.1f}"))
+        rows.append(
+            (
+                f"{told:.0f}",
+                f"{8 * len(data) / pixels:.4f}",
+                f"{over:+.1f}",
+                f"{theory:+.1f}",
+                f"{-loss:+.2f}",
+                f"{100 * (J / (bits / pixels + lmbda * mse) - 1):+.1f}",
+                f"{seconds[0]:.0f}",
+                f"{seconds[1]:.1f}",
+            )
+        )
         print(rows[-1], flush=True)
-    found = [Overhead("photograph", "rec, beam of 16", told, told * over / 100)
-             for told, over, *_ in drawn]
+    found = [
+        Overhead("photograph", "rec, beam of 16", told, told * over / 100)
+        for told, over, *_ in drawn
+    ]
     layered = Codec(checkpoint.model, checkpoint.tables, "layered").compress(image, lmbda)
     shapes = latent_shapes(checkpoint.model, datum.x.shape)
     latents = sum(int(np.prod(shape)) for shape in shapes)
     over = (8 * len(layered) - bits) / latents
     keep(arguments, [*found, Overhead("photograph", "layered", bits / latents, over)])
     _draw_photograph(np.array(drawn), arguments.output / "photograph.png")
-    header = ("bits a block", "bpp", "over KL, %", "I + log₂(I + 1) + 4, %", "ΔPSNR, dB", "J, %",
-              "encode, s", "decode, s")
+    header = (
+        "bits a block",
+        "bpp",
+        "over KL, %",
+        "I + log₂(I + 1) + 4, %",
+        "ΔPSNR, dB",
+        "J, %",
+        "encode, s",
+        "decode, s",
+    )
     return Table(header, rows)
 
 
@@ -303,15 +341,23 @@ def picture(arguments: argparse.Namespace) -> Table:
         told, over = np.array([(one.told, one.over) for one in own]).T
         style = "s--" if source_name == "photograph" else "o-"
         axes.plot(told, over, style, ms=3.5, lw=1.1, label=f"{coder} ({source_name})")
-        rows += [(coder, source_name, f"{t:.3g}", f"{o:.3g}", f"{100 * o / t:.1f}")
-                 for t, o in zip(told, over, strict=True)]
+        rows += [
+            (coder, source_name, f"{t:.3g}", f"{o:.3g}", f"{100 * o / t:.1f}")
+            for t, o in zip(told, over, strict=True)
+        ]
     told = np.geomspace(*axes.get_xlim()) if axes.get_xlim()[0] > 0 else np.geomspace(0.01, 1000)
-    axes.plot(told, [least_excess(t) for t in told], color="black", lw=0.9,
-              label="theory: what no block need exceed")
+    axes.plot(
+        told,
+        [least_excess(t) for t in told],
+        color="black",
+        lw=0.9,
+        label="theory: what no block need exceed",
+    )
     for level, style, of in ((0.5208, ":", "layered"), (0.2546, "-.", "dithered")):
         axes.axhline(level, color="grey", lw=0.8, ls=style, label=f"theory: {of}, high rate")
-    axes.set(xlabel="divergence of a block (bits)", ylabel="bits over it", xscale="log",
-             yscale="log")
+    axes.set(
+        xlabel="divergence of a block (bits)", ylabel="bits over it", xscale="log", yscale="log"
+    )
     axes.legend(frameon=False, fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.0))
     figure.savefig(arguments.output / "picture.png", dpi=150)
     return Table(("coder", "source", "bits a block", "bits over", "per cent"), rows)
@@ -321,8 +367,12 @@ def _draw_photograph(drawn: np.ndarray, path: Path) -> None:
     figure, (left, right) = _panels()
     left.plot(drawn[:, 0], drawn[:, 1], "o-", ms=3, lw=1.2, label="written")
     left.plot(drawn[:, 0], drawn[:, 3], color="black", lw=0.8, label="exact: log₂(I + 1) + 4")
-    left.set(xlabel="bits a block", ylabel="bits over the divergence, per cent", xscale="log",
-             yscale="log")
+    left.set(
+        xlabel="bits a block",
+        ylabel="bits over the divergence, per cent",
+        xscale="log",
+        yscale="log",
+    )
     right.plot(drawn[:, 0], -drawn[:, 2], "o-", ms=3, lw=1.2)
     right.axhline(0.0, color="black", lw=0.8)
     right.set(xlabel="bits a block", ylabel="PSNR less that of a sample (dB)", xscale="log")
@@ -336,8 +386,12 @@ def _image(arguments: argparse.Namespace) -> np.ndarray:
     return open_images("bundled-crops")[0]
 
 
-QUESTIONS = {"quantizers": quantizers, "blocks": blocks, "photograph": photograph,
-             "picture": picture}
+QUESTIONS = {
+    "quantizers": quantizers,
+    "blocks": blocks,
+    "photograph": photograph,
+    "picture": picture,
+}
 
 
 def _panel() -> tuple[Figure, Any]:
@@ -357,10 +411,20 @@ def main(argv: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("questions", nargs="*", help=", ".join(QUESTIONS))
     parser.add_argument("--rates", type=float, nargs="+", default=RATES, help="bits a dimension")
-    parser.add_argument("--told", type=float, nargs="+", default=(1, 2, 4, 6, 8, 12, 24, 48, 144),
-                        help="bits a block")
-    parser.add_argument("--sizes", type=float, nargs="+", default=(7, 25, 100, 400),
-                        help="nats a block of a photograph")
+    parser.add_argument(
+        "--told",
+        type=float,
+        nargs="+",
+        default=(1, 2, 4, 6, 8, 12, 24, 48, 144),
+        help="bits a block",
+    )
+    parser.add_argument(
+        "--sizes",
+        type=float,
+        nargs="+",
+        default=(7, 25, 100, 400),
+        help="nats a block of a photograph",
+    )
     parser.add_argument("--checkpoint", default="res-hyper-4-bound")
     parser.add_argument("--lmbda", type=float, default=0.0067)
     parser.add_argument("--image", type=Path, help="a photograph; a bundled crop by default")

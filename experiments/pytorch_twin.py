@@ -120,14 +120,17 @@ class Twin(torch.nn.Module):
     def infer(self, x, lmbda):
         """[B, H, W, 3] → (μ, ln σ) of z and of y."""
         e, unit = self.embed(lmbda), latent_unit_of(lmbda)
-        features = self.ladder("analysis", PIXEL_GAIN * (x - 0.5), e, self.down, (4, 2, 2),
-                               self.depths)
+        features = self.ladder(
+            "analysis", PIXEL_GAIN * (x - 0.5), e, self.down, (4, 2, 2), self.depths
+        )
         mu, log_sigma = self.dense("to_y", features).chunk(2, -1)
         mu = self.modulate("gain_out", mu, e) * unit
         top = self.ladder("hyper_analysis", features, e, self.down, (1, 2, 2), (1, 1, 1))
         z_mu, z_log = self.dense("to_z", top).chunk(2, -1)
         return (HYPER_GAIN * z_mu, z_log + LOG_SIGMA_POSTERIOR), (
-            mu, log_sigma + LOG_SIGMA_POSTERIOR)
+            mu,
+            log_sigma + LOG_SIGMA_POSTERIOR,
+        )
 
     def prior_of_y(self, z, lmbda):
         """(μ̂, ln σ̂) from z."""
@@ -174,8 +177,15 @@ def check_same(model: ResHyper, twin: Twin) -> float:
     lmbda = np.float32(LMBDA)
     z, y = model.infer(jnp.asarray(x[0]), jnp.asarray(lmbda))
     p = model.prior(1, (z.mu,), jnp.asarray(lmbda))
-    ours = [z.mu, z.log_sigma, y.mu, y.log_sigma, p.mu, p.log_sigma,
-            model.synthesize((z.mu, y.mu), jnp.asarray(lmbda))]
+    ours = [
+        z.mu,
+        z.log_sigma,
+        y.mu,
+        y.log_sigma,
+        p.mu,
+        p.log_sigma,
+        model.synthesize((z.mu, y.mu), jnp.asarray(lmbda)),
+    ]
     with torch.no_grad():
         rate = torch.tensor([lmbda])
         of_z, of_y = twin.infer(torch.from_numpy(x), rate)
@@ -235,8 +245,10 @@ def refinement(model: ResHyper, twin: Twin) -> tuple[Callable, Callable]:
         solves.append(refine(model, GaussianChannel(), GaussianChannel(), clip, options))
 
     def ours():
-        short, long = (timed(lambda s=s: jax.block_until_ready(s(data, evidence, lmbdas, keys)))
-                       for s in solves)
+        short, long = (
+            timed(lambda s=s: jax.block_until_ready(s(data, evidence, lmbdas, keys)))
+            for s in solves
+        )
         return long - short
 
     x, lmbda = torch.from_numpy(image), torch.tensor([LMBDA])
@@ -316,9 +328,11 @@ def main() -> None:
     torch.set_num_threads(len(os.sched_getaffinity(0)))
     model = make_model(arguments.model, "bound", LMBDA_RANGE)
     twin = Twin(model)
-    print(f"{arguments.model}: the networks differ by {check_same(model, twin):.1e} at most; "
-          f"torch {torch.__version__}, jax {jax.__version__}, "
-          f"{torch.get_num_threads()} threads")
+    print(
+        f"{arguments.model}: the networks differ by {check_same(model, twin):.1e} at most; "
+        f"torch {torch.__version__}, jax {jax.__version__}, "
+        f"{torch.get_num_threads()} threads"
+    )
     print(f"{'':34}{'ours':>10}{'PyTorch':>10}{'times as fast':>15}")
     for name, work, steps in (
         ("training step, 8 × 128×128", training, 1),

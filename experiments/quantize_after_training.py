@@ -50,18 +50,31 @@ from rdbound.report.markdown import block_lines
 STEPS = (0.5, 1.0, 1.5, 2.0, 3.0, 4.0, 6.0, 8.0)
 COUNTS = (2, 3, 4, 6, 8, 12, 16, 32)
 MULTIPLIERS = (0.01, 0.03, 0.1, 0.3, 0.6, 1.2, 2.5, 5.0)
-POINTS = (("points", "conditional", "bits"), ("empirical", "empirical", "bits"),
-          ("points, codes", "conditional", "codes"),
-          ("empirical, codes", "empirical", "codes"))
+POINTS = (
+    ("points", "conditional", "bits"),
+    ("empirical", "empirical", "bits"),
+    ("points, codes", "conditional", "codes"),
+    ("empirical, codes", "empirical", "codes"),
+)
 LMBDAS = (0.0009, 0.0018, 0.0035, 0.0067, 0.0130, 0.0250, 0.0483, 0.0932)
-QUALITIES = {"jpeg": (5, 8, 12, 20, 30, 45, 65, 85), "webp": (1, 5, 15, 30, 50, 70, 85, 92),
-             "avif": (10, 20, 30, 40, 50, 60, 70, 80)}
+QUALITIES = {
+    "jpeg": (5, 8, 12, 20, 30, 45, 65, 85),
+    "webp": (1, 5, 15, 30, 50, 70, 85, 92),
+    "avif": (10, 20, 30, 40, 50, 60, 70, 80),
+}
 # Okabe & Ito's palette: code points full, scalar quantizers dashed, codecs dotted.
 LOOKS = {
-    "points": ("#56B4E9", "-"), "points, codes": ("#0072B2", "-"), "empirical": ("#E69F00", "-"),
-    "empirical, codes": ("#D55E00", "-"), "points, λ": ("#CC79A7", "-"),
-    "grid": ("black", "--"), "k-means": ("#999999", "--"), "ecsq": ("#009E73", "--"),
-    "rounding": ("black", ":"), "jpeg": ("#999999", ":"), "webp": ("#009E73", ":"),
+    "points": ("#56B4E9", "-"),
+    "points, codes": ("#0072B2", "-"),
+    "empirical": ("#E69F00", "-"),
+    "empirical, codes": ("#D55E00", "-"),
+    "points, λ": ("#CC79A7", "-"),
+    "grid": ("black", "--"),
+    "k-means": ("#999999", "--"),
+    "ecsq": ("#009E73", "--"),
+    "rounding": ("black", ":"),
+    "jpeg": ("#999999", ":"),
+    "webp": ("#009E73", ":"),
     "avif": ("#0072B2", ":"),
 }
 RATE = 0.25  # bits per pixel at which reconstructions are shown
@@ -214,8 +227,10 @@ def curves_of(points: list[Point]) -> dict[str, ImageCurves]:
         bpp, mse = (np.array([getattr(p, n) for p in points]) for n in ("bpp", "mse"))
         return Points(bpp, np.array([psnr(v, 255.0) for v in mse]), mse)
 
-    return {name: ImageCurves("kodak", name, {i: one(p) for i, p in images.items()})
-            for name, images in found.items()}
+    return {
+        name: ImageCurves("kodak", name, {i: one(p) for i, p in images.items()})
+        for name, images in found.items()
+    }
 
 
 def bd_rates(points: list[Point]) -> Table:
@@ -269,8 +284,9 @@ def one_rate(image: np.ndarray, name: str, points: list[Point], all_codes: list)
         own = [p for p in points if p.curve == curve and p.image == name]
         best = min(own, key=lambda p: abs(np.log(p.bpp / RATE)))
         code = next(c for kind, setting, c in all_codes if (kind, setting) == best[:2])
-        shown.append((f"{curve}: {best.bpp:.3f} bpp, {psnr(best.mse, 255.0):.1f} dB",
-                      code(image)[1]))
+        shown.append(
+            (f"{curve}: {best.bpp:.3f} bpp, {psnr(best.mse, 255.0):.1f} dB", code(image)[1])
+        )
     return _gallery(shown, 4, 192)
 
 

@@ -29,11 +29,13 @@ STEPS = (50, 100, 300, 1000)
 def gains(checkpoint, examples, lmbda: float, steps: int, rate: float) -> np.ndarray:
     """Per cent of J that refinement takes off, an image each."""
     refine = RefinementOptions(steps=steps, learning_rate=rate, check_every=25)
-    options = EvaluationOptions((lmbda,), samples=8, refine=refine,
-                                methods=("bound", "bound-refined"))
+    options = EvaluationOptions(
+        (lmbda,), samples=8, refine=refine, methods=("bound", "bound-refined")
+    )
     J = {(row.image, row.method): row.J for row in evaluate(checkpoint, examples, options)}
-    return np.array([100.0 * np.log(J[name, "bound"] / J[name, "bound-refined"])
-                     for name in examples.names])
+    return np.array(
+        [100.0 * np.log(J[name, "bound"] / J[name, "bound-refined"]) for name in examples.names]
+    )
 
 
 def main() -> None:

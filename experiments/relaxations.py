@@ -94,15 +94,21 @@ def middles(images: ImageSet, side: int | None) -> ImageSet:
     return ImageSet(f"{images.name}-{side}", images.names, centre_crops(images, side).__getitem__)
 
 
-def traced(checkpoint: Checkpoint, image: np.ndarray, lmbda: float, channel: Channel,
-           options: RefinementOptions) -> Refined:
+def traced(
+    checkpoint: Checkpoint,
+    image: np.ndarray,
+    lmbda: float,
+    channel: Channel,
+    options: RefinementOptions,
+) -> Refined:
     """The refinement of one image, with its traces."""
     model = checkpoint.model
     data, lmbdas = stack([image_datum(image, model.stride)]), jnp.full(1, lmbda)
     evidence = jax.vmap(sides(model).infer)(data.x, lmbdas)
     solve = refine(model, channel, make_channel("rounding"), eight_bit, options)
-    return jax.tree.map(lambda a: a[0], solve(data, evidence, lmbdas, jax.random.split(
-        jax.random.key(0), 1)))
+    return jax.tree.map(
+        lambda a: a[0], solve(data, evidence, lmbdas, jax.random.split(jax.random.key(0), 1))
+    )
 
 
 def curves(checkpoint: Checkpoint, images, arguments) -> Table:
@@ -119,8 +125,16 @@ def curves(checkpoint: Checkpoint, images, arguments) -> Table:
         left.plot(steps, true, label=name, lw=1.2)
         right.plot(steps[1:], true[1:] - relaxed, lw=1.2)
         gains = 100.0 * np.log(true / true[0])
-        rows.append((name, f"{true[0]:.4f}", f"{true.min():.4f}", f"{gains.min():+.2f}",
-                     f"{gains[-1]:+.2f}", f"{true[-1] - relaxed[-1]:+.4f}"))
+        rows.append(
+            (
+                name,
+                f"{true[0]:.4f}",
+                f"{true.min():.4f}",
+                f"{gains.min():+.2f}",
+                f"{gains[-1]:+.2f}",
+                f"{true[-1] - relaxed[-1]:+.4f}",
+            )
+        )
         print(name, rows[-1], flush=True)
     left.set(xlabel="steps", ylabel="true J (bits per pixel)")
     left.set_ylim(top=float(true[0]) * 1.05)
@@ -151,7 +165,8 @@ def savings(checkpoint: Checkpoint, images, arguments) -> Table:
     examples, found = ImageExamples(images), {}
     for name, (channel, rate) in RELAXATIONS.items():
         options = EvaluationOptions(
-            tuple(arguments.lmbdas), refine=options_of(arguments.steps, rate),
+            tuple(arguments.lmbdas),
+            refine=options_of(arguments.steps, rate),
             methods=("codec-ideal", "codec-refined-ideal"),
             channels={"sga": channel(arguments.steps)},
         )
@@ -164,8 +179,10 @@ def savings(checkpoint: Checkpoint, images, arguments) -> Table:
         print(name, found[name], flush=True)
     figure = _bars(found)
     figure.savefig(arguments.output / "savings.png")
-    return Table(("relaxation", "BD-rate over the amortized codec"),
-                 [(name, str(value)) for name, value in found.items()])
+    return Table(
+        ("relaxation", "BD-rate over the amortized codec"),
+        [(name, str(value)) for name, value in found.items()],
+    )
 
 
 def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
@@ -175,8 +192,11 @@ def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
     shown = {
         "straight-through": make_channel("straight-through"),
         "uniform": make_channel("uniform"),
-        **{f"{name}, τ = {tau:g}": make_channel(name, initial=tau)
-           for name in ("annealed", "sga") for tau in (0.5, 0.1)},
+        **{
+            f"{name}, τ = {tau:g}": make_channel(name, initial=tau)
+            for name in ("annealed", "sga")
+            for tau in (0.5, 0.1)
+        },
         "soft-rounding, first": make_channel("soft-rounding").at(0),
         "soft-rounding, last": make_channel("soft-rounding").at(2000),
     }
@@ -193,8 +213,13 @@ def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
         left.plot(z, mean, label=name, lw=1.2)
         right.plot(z, gradient, lw=1.2)
         at = [int(np.argmin(np.abs(np.asarray(z) - x))) for x in (0.25, 0.5, 1.0)]
-        rows.append((name, *(f"{float(mean[i]):.3f}" for i in at),
-                     *(f"{float(gradient[i]):+.3f}" for i in at)))
+        rows.append(
+            (
+                name,
+                *(f"{float(mean[i]):.3f}" for i in at),
+                *(f"{float(gradient[i]):+.3f}" for i in at),
+            )
+        )
     left.plot(z, jnp.round(z) ** 2, color="black", lw=0.8, label="rounded")
     left.set(xlabel="z", ylabel="E (sample of z)²")
     right.set(xlabel="z", ylabel="its gradient", ylim=(-8, 8))

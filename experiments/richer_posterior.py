@@ -2,8 +2,8 @@
 
 One photograph is refined at two λ, for several numbers of steps: once in the factorized
 posteriors of the model, once in Gaussians whose neighbours are correlated
-(`rdbound.ops.banded_gaussian`), which contain them. Decoder, prior, start, learning rate and noise are
-the same. The difference of the two J is the approximation effect of Zhang & Liu 2025
+(`rdbound.ops.banded_gaussian`), which contain them. Decoder, prior, start, learning rate and noise
+are the same. The difference of the two J is the approximation effect of Zhang & Liu 2025
 (arXiv 2501.12330, §III), at the least: no richer family than this was tried, and the
 weights were trained for factorized posteriors.
 
@@ -80,11 +80,18 @@ def measured(arguments) -> list[Cell]:
 def table(cells: Sequence[Cell]) -> Table:
     """A row a cell."""
     header = ("λ", "steps", *(f"J, {LABELS[name]}" for name in METHODS), "approximation, %")
-    return Table(header, [
-        (f"{cell.lmbda:g}", str(cell.steps), *(f"{cell.rows[name].J:.5f}" for name in METHODS),
-         f"{cell.gap[0]:+.3f} ± {cell.gap[1]:.3f}")
-        for cell in cells
-    ])
+    return Table(
+        header,
+        [
+            (
+                f"{cell.lmbda:g}",
+                str(cell.steps),
+                *(f"{cell.rows[name].J:.5f}" for name in METHODS),
+                f"{cell.gap[0]:+.3f} ± {cell.gap[1]:.3f}",
+            )
+            for cell in cells
+        ],
+    )
 
 
 def figure(cells: Sequence[Cell]) -> Figure:
@@ -97,9 +104,16 @@ def figure(cells: Sequence[Cell]) -> Figure:
             own = [cell for cell in cells if cell.lmbda == lmbda]
             for name in METHODS[1:]:
                 rows = [cell.rows[name] for cell in own]
-                axes.errorbar(range(1, 1 + len(own)), [row.J for row in rows],
-                              [row.J_se or 0.0 for row in rows], color=COLOURS[name], marker="o",
-                              ms=4, capsize=3, label=LABELS[name])
+                axes.errorbar(
+                    range(1, 1 + len(own)),
+                    [row.J for row in rows],
+                    [row.J_se or 0.0 for row in rows],
+                    color=COLOURS[name],
+                    marker="o",
+                    ms=4,
+                    capsize=3,
+                    label=LABELS[name],
+                )
             start = own[0].rows["bound"].J
             axes.plot([0, 1], [start, own[0].rows["bound-refined"].J], ":", color=COLOURS["bound"])
             axes.plot(0, start, "s", color=COLOURS["bound"], label=LABELS["bound"])

@@ -41,8 +41,11 @@ OPENERS = {".xz": lzma.open, ".gz": gzip.open, ".bz2": bz2.open}
 PENALTIES = (0.02, 0.05, 0.12, 0.3, 0.7, 1.7, 4.0, 10.0, 25.0, 60.0)
 ROUNDS = 2  # of choosing points again by what their codes cost
 STEPS = (0.05, 0.1, 0.2, 0.3, 0.45, 0.7, 1.0, 1.5, 2.2, 3.2)  # in standard deviations of all means
-PACKERS = {"gzip": lambda data: gzip.compress(data, 9), "bzip2": bz2.compress,
-           "lzma": lambda data: lzma.compress(data, preset=9)}
+PACKERS = {
+    "gzip": lambda data: gzip.compress(data, 9),
+    "bzip2": bz2.compress,
+    "lzma": lambda data: lzma.compress(data, preset=9),
+}
 HELD_OUT = 20  # every how many-th sentence
 ASKED = 5_000  # most frequent words that are asked for their neighbours
 
@@ -172,8 +175,11 @@ def trained(corpus: Corpus, arguments: argparse.Namespace) -> Posterior:
             batch = np.column_stack([own, negatives(corpus, len(own), rng)])
             params, state, loss = step(params, state, batch, jax.random.key(rng.integers(2**31)))
             losses.append(loss)
-        print(f"epoch {epoch + 1}: {float(np.mean(losses)):.4f} nats a pair, "
-              f"{time.perf_counter() - began:.0f} s", flush=True)
+        print(
+            f"epoch {epoch + 1}: {float(np.mean(losses)):.4f} nats a pair, "
+            f"{time.perf_counter() - began:.0f} s",
+            flush=True,
+        )
     return params
 
 
@@ -247,12 +253,17 @@ def compressed(means: np.ndarray, scales: np.ndarray, judge: Judge) -> Iterator[
     yield Point("uncompressed", 0.0, 32.0, *judge(means))
     for penalty in PENALTIES:
         data = compress_posterior(means, scales, penalty)
-        yield Point("code points", penalty, 8 * len(data) / means.size,
-                    *judge(decompress_posterior(data)))
+        yield Point(
+            "code points", penalty, 8 * len(data) / means.size, *judge(decompress_posterior(data))
+        )
     for penalty in PENALTIES[1::2]:
         data = compress_posterior(means, scales, penalty, ROUNDS)
-        yield Point("code points by their codes", penalty, 8 * len(data) / means.size,
-                    *judge(decompress_posterior(data)))
+        yield Point(
+            "code points by their codes",
+            penalty,
+            8 * len(data) / means.size,
+            *judge(decompress_posterior(data)),
+        )
     for step in STEPS:
         width = step * means.std()
         index = np.rint(means / width)
@@ -268,8 +279,11 @@ def compressed(means: np.ndarray, scales: np.ndarray, judge: Judge) -> Iterator[
 
 def figure_of(points: list[Point]) -> Figure:
     """Three panels, what is kept by bits a latent."""
-    panels = {"log_likelihood": "log-likelihood of a held-out pair (nats)", "hits": "Hits@10",
-              "analogies": "analogies answered"}
+    panels = {
+        "log_likelihood": "log-likelihood of a held-out pair (nats)",
+        "hits": "Hits@10",
+        "analogies": "analogies answered",
+    }
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(10.0, 3.4), layout="constrained")
         for axes, (what, label) in zip(figure.subplots(1, 3), panels.items(), strict=True):
@@ -291,8 +305,10 @@ def at_hits(points: list[Point], share: float = 0.9) -> Table:
     for name in dict.fromkeys(p.method for p in points[1:]):
         own = sorted((p.hits, p.bits) for p in points if p.method == name)
         hits, bits = (np.array(x) for x in zip(*own, strict=True))
-        cells = [f"{np.interp(level, hits, bits):.2f}" if hits[0] <= level <= hits[-1] else "–"
-                 for level in (0.5, 0.8, share, 0.95)]
+        cells = [
+            f"{np.interp(level, hits, bits):.2f}" if hits[0] <= level <= hits[-1] else "–"
+            for level in (0.5, 0.8, share, 0.95)
+        ]
         rows.append((name, *cells))
     return Table(("bits a latent for Hits@10 of", "0.5", "0.8", f"{share:g}", "0.95"), rows)
 

@@ -136,8 +136,11 @@ CHOICES = {
 }
 KINDS = {
     name: Choice("kind of model", {"learning_rate": 1e-3}, batch=4, model=model)
-    for name, model in (("res-hyper", "res-hyper-4"), ("res-context", "res-context-4"),
-                        ("resnet-vae", "resnet-vae-small"))
+    for name, model in (
+        ("res-hyper", "res-hyper-4"),
+        ("res-context", "res-context-4"),
+        ("resnet-vae", "resnet-vae-small"),
+    )
 }
 ALL = CHOICES | KINDS
 
@@ -188,8 +191,10 @@ def judge(graphdef: nnx.GraphDef, params: dict, held_out: np.ndarray) -> np.ndar
         return objective(model, GaussianChannel(), datum, key, lmbda).J
 
     return np.array(
-        [[J(params, x, key, jnp.float32(lmbda)) for lmbda in JUDGED_AT]
-         for x, key in zip(held_out, keys, strict=True)]
+        [
+            [J(params, x, key, jnp.float32(lmbda)) for lmbda in JUDGED_AT]
+            for x, key in zip(held_out, keys, strict=True)
+        ]
     )
 
 
@@ -209,9 +214,16 @@ def train_one(name: str, arguments) -> None:
     model = choice.untrained()
     J = judge(nnx.split(model)[0], params, centre_crops(held, CROP_JUDGED))
     macs = cost(model)
-    write_json(_result(arguments.output, name),
-               {"minutes": arguments.minutes, "steps": steps, "seconds a step": each,
-                "macs": macs.encoder + macs.decoder, "J": J.tolist()})
+    write_json(
+        _result(arguments.output, name),
+        {
+            "minutes": arguments.minutes,
+            "steps": steps,
+            "seconds a step": each,
+            "macs": macs.encoder + macs.decoder,
+            "J": J.tolist(),
+        },
+    )
 
 
 def _photographs(folder: str):
@@ -240,8 +252,17 @@ def run_all(what: str, names: Sequence[str], arguments) -> None:
 
     def run(name: str) -> None:
         core = cores.get()
-        command = [sys.executable, __file__, arguments.folder, "--minutes", str(arguments.minutes),
-                   "--output", str(arguments.output), what, name]
+        command = [
+            sys.executable,
+            __file__,
+            arguments.folder,
+            "--minutes",
+            str(arguments.minutes),
+            "--output",
+            str(arguments.output),
+            what,
+            name,
+        ]
         subprocess.run(command, check=True, preexec_fn=lambda: os.sched_setaffinity(0, [core]))
         cores.put(core)
 
@@ -251,21 +272,37 @@ def run_all(what: str, names: Sequence[str], arguments) -> None:
 
 def table(output: Path, against: str) -> Table:
     """Of all choices whose results are there, against one of them."""
-    found = {name: read_json(_result(output, name), dict) for name in ALL
-             if _result(output, name).exists()}
+    found = {
+        name: read_json(_result(output, name), dict)
+        for name in ALL
+        if _result(output, name).exists()
+    }
     base = np.log(np.asarray(found[against]["J"]))
     rows = []
     for name, result in found.items():
         J = np.asarray(result["J"])
         change = 100.0 * (np.log(J) - base).mean(1)
         error = change.std(ddof=1) / len(change) ** 0.5
-        rows.append((
-            name, ALL[name].group, f"{result['macs'] / 1e3:.1f}", str(result["steps"]),
-            f"{result['seconds a step']:.2f}", " ".join(f"{j:.3f}" for j in J.mean(0)),
-            "" if name == against else f"{change.mean():+.2f} ± {error:.2f}",
-        ))
-    header = ("choice", "what is changed", "kMAC/pixel", "steps", "s a step",
-              "J at λ = " + ", ".join(f"{lmbda:g}" for lmbda in JUDGED_AT), "J, %")
+        rows.append(
+            (
+                name,
+                ALL[name].group,
+                f"{result['macs'] / 1e3:.1f}",
+                str(result["steps"]),
+                f"{result['seconds a step']:.2f}",
+                " ".join(f"{j:.3f}" for j in J.mean(0)),
+                "" if name == against else f"{change.mean():+.2f} ± {error:.2f}",
+            )
+        )
+    header = (
+        "choice",
+        "what is changed",
+        "kMAC/pixel",
+        "steps",
+        "s a step",
+        "J at λ = " + ", ".join(f"{lmbda:g}" for lmbda in JUDGED_AT),
+        "J, %",
+    )
     return Table(header, rows)
 
 

@@ -114,8 +114,13 @@ def row(name: str, case: Case, percent: float) -> list[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--percent", type=float, default=2.0, help="allowed excess of J")
-    parser.add_argument("cases", nargs="*", default=list(CASES), metavar="CASE",
-                        help=f"of {', '.join(CASES)}; default: all")
+    parser.add_argument(
+        "cases",
+        nargs="*",
+        default=list(CASES),
+        metavar="CASE",
+        help=f"of {', '.join(CASES)}; default: all",
+    )
     arguments = parser.parse_args()
     unknown = [name for name in arguments.cases if name not in CASES]
     if unknown:

@@ -94,8 +94,9 @@ def costs(weights: dict, kernels: list[str], judge: Callable[..., np.ndarray]) -
 def fineness_of(known: dict[str, Cost], level: float) -> dict[str, float]:
     """Steps in a root mean square by kernel; a cost that is lost in its error counts as a third."""
     return {
-        name: float(np.clip(np.sqrt(max(c.value, 0.3 * c.error) / c.count / level),
-                            COARSEST, FINEST))
+        name: float(
+            np.clip(np.sqrt(max(c.value, 0.3 * c.error) / c.count / level), COARSEST, FINEST)
+        )
         for name, c in known.items()
     }
 
@@ -124,8 +125,10 @@ def main() -> None:
     after = {k: np.asarray(v) for k, v in flat_weights(load(str(arguments.output)).model).items()}
     mean, error = change(judge(after), judge(weights))
     expected = sum(max(c.value, 0.0) / fineness[name] ** 2 for name, c in known.items())
-    print(f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.2f} MB, J {mean:+.3f} ± "
-          f"{error:.3f} % (expected {expected:+.3f})")
+    print(
+        f"{arguments.output}: {arguments.output.stat().st_size / 1e6:.2f} MB, J {mean:+.3f} ± "
+        f"{error:.3f} % (expected {expected:+.3f})"
+    )
 
 
 if __name__ == "__main__":

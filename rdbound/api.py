@@ -193,8 +193,15 @@ def _loaded(checkpoint: str | Path | Checkpoint, form: str) -> Checkpoint:
 
 
 def _rows(
-    of: Checkpoint, images: Images, lmbdas: Sequence[float] | None, steps: int, samples: int,
-    seed: int, methods: tuple[str, ...], streams: Path | None, warn: Callable[[str], None],
+    of: Checkpoint,
+    images: Images,
+    lmbdas: Sequence[float] | None,
+    steps: int,
+    samples: int,
+    seed: int,
+    methods: tuple[str, ...],
+    streams: Path | None,
+    warn: Callable[[str], None],
 ) -> RDTable:
     refine, channels = None, {}
     if steps:
@@ -202,8 +209,9 @@ def _rows(
         sga = SGAChannel.over(steps)
         channels = {"sga": sga, "bits-back-sga": make_channel("bits-back", of=sga)}
     chosen = None if lmbdas is None else tuple(map(float, lmbdas))
-    options = EvaluationOptions(chosen, samples, refine, methods=methods, channels=channels,
-                                seed=seed)
+    options = EvaluationOptions(
+        chosen, samples, refine, methods=methods, channels=channels, seed=seed
+    )
     examples = ImageExamples(image_set(images))
     return RDTable(evaluate(of, examples, options, streams, warn=warn))
 

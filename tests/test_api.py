@@ -83,8 +83,13 @@ def test_bytes_are_those_of_the_codec(pair, image, tmp_path):
     assert row.bytes == len(data)
     assert next(tmp_path.rglob("*.rdb")).read_bytes() == data
     of = {r.method: r for r in rdbound.code(image, pair[1], [0.01], steps=40)}
-    assert set(of) == {"codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-real",
-                       "codec-refined-coded"}
+    assert set(of) == {
+        "codec-ideal",
+        "codec-coded",
+        "codec-refined-ideal",
+        "codec-refined-real",
+        "codec-refined-coded",
+    }
     assert of["codec-coded"].bytes == row.bytes
     assert of["codec-refined-coded"].J < row.J
     dithered = rdbound.code(image, pair[1], [0.01], coder="dithered")
@@ -209,5 +214,6 @@ def test_the_schedule_of_annealing_is_made_for_its_steps():
 def test_three_lines_from_an_image_to_its_bound(image):
     table = rdbound.bound(np.kron(image, np.ones((2, 2, 1), np.uint8)), lmbdas=[0.0067], steps=2)
     assert [row.model for row in table] == ["res-context-4-bound"] * 2
-    assert all(0 < row.bpp < 24 and pytest.approx(row.bpp + 0.0067 * row.mse) == row.J
-               for row in table)
+    assert all(
+        0 < row.bpp < 24 and pytest.approx(row.bpp + 0.0067 * row.mse) == row.J for row in table
+    )

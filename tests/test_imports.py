@@ -7,14 +7,44 @@ import rdbound
 
 ROOT = Path(rdbound.__file__).parent
 # Each may import itself and what stands before it.
-ORDER = ["verbosity", "zoo", "registry", "ops", "programs", "channels", "models", "datum",
-         "distortion", "walk", "reach", "windows", "cost", "hosts",
-         "objective", "training_files", "training_options", "training", "refinement", "fingerprint",
-         "coding",
-         "checkpoint_weights", "checkpoint_file", "checkpoint", "model_check", "images", "external",
-         "sources",
-         "pictures", "evaluation_options", "examples", "judging", "bench", "evaluation", "theory",
-         "config"]
+ORDER = [
+    "verbosity",
+    "zoo",
+    "registry",
+    "ops",
+    "programs",
+    "channels",
+    "models",
+    "datum",
+    "distortion",
+    "walk",
+    "reach",
+    "windows",
+    "cost",
+    "hosts",
+    "objective",
+    "training_files",
+    "training_options",
+    "training",
+    "refinement",
+    "fingerprint",
+    "coding",
+    "checkpoint_weights",
+    "checkpoint_file",
+    "checkpoint",
+    "model_check",
+    "images",
+    "external",
+    "sources",
+    "pictures",
+    "evaluation_options",
+    "examples",
+    "judging",
+    "bench",
+    "evaluation",
+    "theory",
+    "config",
+]
 # Effects: they may import anything, nothing else imports them.
 EDGE = {"stages", "cli", "commands", "__main__", "api", "__init__"}
 PURE = {"writing", "tables", "methods", "analysis", "report", "reference"}
@@ -58,8 +88,13 @@ def test_no_stage_imports_one_to_its_right():
 def test_every_module_lists_what_it_offers():
     for file in ROOT.rglob("*.py"):
         tree = ast.parse(file.read_text())
-        targets = [t.id for n in tree.body if isinstance(n, ast.Assign) for t in n.targets
-                   if isinstance(t, ast.Name)]
+        targets = [
+            t.id
+            for n in tree.body
+            if isinstance(n, ast.Assign)
+            for t in n.targets
+            if isinstance(t, ast.Name)
+        ]
         defines = any(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in tree.body)
         assert ast.get_docstring(tree), f"{file} has no docstring"
         assert "__all__" in targets or not defines, f"{file} has no __all__"

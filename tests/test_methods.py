@@ -5,14 +5,34 @@ from rdbound.coding import CODERS
 from rdbound.methods import METHODS, form_of, kind_of, method_order, methods_of
 from rdbound.objective.objective import DECODERS
 
-ORDER = ["exact", "bound", "bound-refined", "bound-refined-coupled", "bound-prior-scaled",
-         "bound-layered-ideal", "bound-layered-coded", "bound-rec-ideal", "bound-rec-coded",
-         "bound-vbq-ideal", "bound-vbq-coded",
-         "codec-dithered-ideal", "codec-dithered-coded", "codec-bits-back-ideal",
-         "codec-bits-back-coded", "codec-bits-back-refined-ideal",
-         "codec-bits-back-refined-coded", "codec-ideal", "codec-coded", "external-coded",
-         "codec-refined-ideal", "codec-refined-real", "codec-refined-coded",
-         "codec-refined-uniform-ideal", "codec-refined-soft-ideal", "floor"]
+ORDER = [
+    "exact",
+    "bound",
+    "bound-refined",
+    "bound-refined-coupled",
+    "bound-prior-scaled",
+    "bound-layered-ideal",
+    "bound-layered-coded",
+    "bound-rec-ideal",
+    "bound-rec-coded",
+    "bound-vbq-ideal",
+    "bound-vbq-coded",
+    "codec-dithered-ideal",
+    "codec-dithered-coded",
+    "codec-bits-back-ideal",
+    "codec-bits-back-coded",
+    "codec-bits-back-refined-ideal",
+    "codec-bits-back-refined-coded",
+    "codec-ideal",
+    "codec-coded",
+    "external-coded",
+    "codec-refined-ideal",
+    "codec-refined-real",
+    "codec-refined-coded",
+    "codec-refined-uniform-ideal",
+    "codec-refined-soft-ideal",
+    "floor",
+]
 
 
 def test_names_are_unique_and_in_the_tables_order():
@@ -38,17 +58,27 @@ def test_a_method_speaks_of_things_that_exist(method):
 
 def test_bytes_are_written_by_the_coder_whose_channel_judges_them():
     coded = [m for m in METHODS.values() if m.coder is not None]
-    assert [m.name for m in coded] == ["bound-layered-coded", "bound-rec-coded", "bound-vbq-coded",
-                                       "codec-dithered-coded", "codec-bits-back-coded",
-                                       "codec-bits-back-refined-coded", "codec-coded",
-                                       "codec-refined-coded"]
+    assert [m.name for m in coded] == [
+        "bound-layered-coded",
+        "bound-rec-coded",
+        "bound-vbq-coded",
+        "codec-dithered-coded",
+        "codec-bits-back-coded",
+        "codec-bits-back-refined-coded",
+        "codec-coded",
+        "codec-refined-coded",
+    ]
     realized = {name: coder.channel for name, coder in CODERS.items()}
     realized["bits-back"] = "bits-back"
     for method in coded:
         assert realized[method.coder] == method.judge
         ideal = METHODS[method.name.replace("coded", "ideal")]
         assert (ideal.judge, ideal.decode, ideal.through, ideal.form) == (
-            method.judge, method.decode, method.through, method.form)
+            method.judge,
+            method.decode,
+            method.through,
+            method.form,
+        )
 
 
 def test_codes_and_channels_of_coders_are_their_own():
@@ -56,13 +86,26 @@ def test_codes_and_channels_of_coders_are_their_own():
     assert all(0 <= coder.code < 256 and coder.channel in CHANNELS for coder in CODERS.values())
 
 
-@pytest.mark.parametrize(("form", "refined", "names"), [
-    ("bound", False, ["bound", "floor"]),
-    ("bound", True, ["bound", "bound-refined", "floor"]),
-    ("codec", False, ["codec-ideal", "codec-coded", "floor"]),
-    ("codec", True, ["codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-real",
-                     "codec-refined-coded", "floor"]),
-])
+@pytest.mark.parametrize(
+    ("form", "refined", "names"),
+    [
+        ("bound", False, ["bound", "floor"]),
+        ("bound", True, ["bound", "bound-refined", "floor"]),
+        ("codec", False, ["codec-ideal", "codec-coded", "floor"]),
+        (
+            "codec",
+            True,
+            [
+                "codec-ideal",
+                "codec-coded",
+                "codec-refined-ideal",
+                "codec-refined-real",
+                "codec-refined-coded",
+                "floor",
+            ],
+        ),
+    ],
+)
 def test_the_methods_of_a_form_in_order(form, refined, names):
     assert [m.name for m in methods_of(form, refined)] == names
 

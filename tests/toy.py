@@ -50,8 +50,9 @@ class Toy(nnx.Module):
             if self.form == "bound":
                 return Gaussian(jnp.zeros(4), jnp.full(4, 2.0))
             weight = jnp.log(jnp.full((4, 2), 0.5))
-            return Mixture(weight, jnp.zeros((4, 2)), jnp.tile(jnp.array([1.0, 3.0]), (4, 1)),
-                           jnp.zeros(4))
+            return Mixture(
+                weight, jnp.zeros((4, 2)), jnp.tile(jnp.array([1.0, 3.0]), (4, 1)), jnp.zeros(4)
+            )
         mu, log_sigma = jnp.split(self.predict(latents[0]), 2, axis=-1)
         return Gaussian(mu, 1.5 + jnp.tanh(log_sigma))
 

@@ -57,7 +57,17 @@ def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
     """The best points as rows of a method of their own."""
     first, (model, method) = rows[0], BEST.split()
     return [
-        replace(first, dataset=dataset, image=image, lmbda=lmbda, model=model, method=method,
-                bpp=point.bpp, mse=point.mse, psnr=point.psnr, J=J)
+        replace(
+            first,
+            dataset=dataset,
+            image=image,
+            lmbda=lmbda,
+            model=model,
+            method=method,
+            bpp=point.bpp,
+            mse=point.mse,
+            psnr=point.psnr,
+            J=J,
+        )
         for (dataset, lmbda, image), (J, point) in best.items()
     ]

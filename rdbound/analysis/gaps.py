@@ -218,8 +218,11 @@ def _J_by_method(rows: Sequence[Row], bound: str, codec: str) -> dict[Key, dict[
 def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, float]:
     """The gaps of one image, in order; ``real`` as of :func:`links`."""
     known = {**J, BEST: best}
-    out = {gap: known[upper] - known[lower] for gap, (upper, lower) in links(real).items()
-           if {upper, lower} <= known.keys()}
+    out = {
+        gap: known[upper] - known[lower]
+        for gap, (upper, lower) in links(real).items()
+        if {upper, lower} <= known.keys()
+    }
     assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
     return out
 

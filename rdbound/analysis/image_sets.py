@@ -17,8 +17,9 @@ def bare_names(images: Iterable[str]) -> dict[str, str]:
     So that ``kodim01.png`` of a folder is the published ``kodim01``.
     """
     names = set(images)
-    bare = {i: i.removesuffix(s) if (s := PurePath(i).suffix).lower() in _SUFFIXES else i
-            for i in names}
+    bare = {
+        i: i.removesuffix(s) if (s := PurePath(i).suffix).lower() in _SUFFIXES else i for i in names
+    }
     return bare if len(set(bare.values())) == len(names) else {name: name for name in names}
 
 

@@ -92,8 +92,11 @@ def _by_architecture(rows: Sequence[Row]) -> dict[str, _Curves]:
     datasets = sorted({row.dataset for row in rows})
     if len(datasets) > 1:
         raise ValueError(f"sizes are compared on one data set, not on {', '.join(datasets)}")
-    places = {method: (form, refined) for form, of in _METHODS.items()
-              for refined, method in enumerate(of)}
+    places = {
+        method: (form, refined)
+        for form, of in _METHODS.items()
+        for refined, method in enumerate(of)
+    }
     found: dict[str, _Curves] = {}
     for (_, model, method), curve in from_rows(rows).items():
         if method not in places:
@@ -167,10 +170,13 @@ def contrasts(
         images = sorted(set.intersection(*(set(v[n]) for v, _ in signed for n in (small, large))))
         if not images:
             continue
-        differences = np.array([
-            sum(sign * (v[large][image] - v[small][image]) for v, sign in signed)
-            for image in images
-        ])
-        out.append(Contrast(small, large, float(differences.mean()), interval(differences),
-                            len(images)))
+        differences = np.array(
+            [
+                sum(sign * (v[large][image] - v[small][image]) for v, sign in signed)
+                for image in images
+            ]
+        )
+        out.append(
+            Contrast(small, large, float(differences.mean()), interval(differences), len(images))
+        )
     return out

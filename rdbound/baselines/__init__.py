@@ -17,8 +17,16 @@ from rdbound.baselines.pillow import AVIF, JPEG, JPEG_2000, JPEG_XL, WEBP, Pillo
 from rdbound.baselines.vvc import VVC
 from rdbound.utils.registry import find
 
-__all__ = ["EXTERNAL", "CommandCodec", "ExternalCodec", "Measured", "PillowCodec", "VVC",
-           "make_external", "measure_codec"]
+__all__ = [
+    "EXTERNAL",
+    "CommandCodec",
+    "ExternalCodec",
+    "Measured",
+    "PillowCodec",
+    "VVC",
+    "make_external",
+    "measure_codec",
+]
 
 EXTERNAL: dict[str, Callable[[], ExternalCodec]] = {
     "jpeg": lambda: JPEG,

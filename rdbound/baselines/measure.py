@@ -68,12 +68,21 @@ def measure_codec(
     except (ValueError, OSError) as error:
         raise ValueError(f"{name} at {setting:g}: {error}") from None
     if back.shape != image.shape:
-        raise ValueError(f"{name}: {codec.name} gave {list(back.shape)} back, not "
-                         f"{list(image.shape)}")
+        raise ValueError(
+            f"{name}: {codec.name} gave {list(back.shape)} back, not {list(image.shape)}"
+        )
     off = back.astype(np.float64) - image
     similar = None
     if min(image.shape[:2]) >= MS_SSIM_SMALLEST:
         similar = ms_ssim(image / 255.0, back / 255.0)
-    return Measured(codec.name, version or codec.version(), name, digest_of(image), float(setting),
-                    image.shape[0] * image.shape[1], len(data), float(np.mean(off**2)),
-                    similar)
+    return Measured(
+        codec.name,
+        version or codec.version(),
+        name,
+        digest_of(image),
+        float(setting),
+        image.shape[0] * image.shape[1],
+        len(data),
+        float(np.mean(off**2)),
+        similar,
+    )

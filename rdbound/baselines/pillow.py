@@ -90,12 +90,25 @@ def _library(feature: str) -> str:
 
 
 _EVEN = tuple(float(q) for q in range(5, 100, 5))
-JPEG = PillowCodec("jpeg", _EVEN, "JPEG by Pillow, 4:2:0, the standard's tables", "JPEG",
-                   "jpg", options={"subsampling": "4:2:0"})
-WEBP = PillowCodec("webp", _EVEN, "WebP by Pillow, 4:2:0, method 4", "WEBP", "webp",
-                   options={"method": 4})
-AVIF = PillowCodec("avif", _EVEN, "AVIF by Pillow, 4:2:0, 8-bit, speed 6", "AVIF", "avif",
-                   options={"subsampling": "4:2:0", "speed": 6, "max_threads": 1})
+JPEG = PillowCodec(
+    "jpeg",
+    _EVEN,
+    "JPEG by Pillow, 4:2:0, the standard's tables",
+    "JPEG",
+    "jpg",
+    options={"subsampling": "4:2:0"},
+)
+WEBP = PillowCodec(
+    "webp", _EVEN, "WebP by Pillow, 4:2:0, method 4", "WEBP", "webp", options={"method": 4}
+)
+AVIF = PillowCodec(
+    "avif",
+    _EVEN,
+    "AVIF by Pillow, 4:2:0, 8-bit, speed 6",
+    "AVIF",
+    "avif",
+    options={"subsampling": "4:2:0", "speed": 6, "max_threads": 1},
+)
 JPEG_2000 = PillowCodec(
     "jpeg2000",
     (192.0, 128.0, 96.0, 64.0, 48.0, 32.0, 24.0, 16.0, 12.0, 8.0, 6.0),  # ratios to 24 bits
@@ -107,6 +120,10 @@ JPEG_2000 = PillowCodec(
 )
 JPEG_XL = PillowCodec(
     # Below 20 libjxl codes half as many pixels, for more bits and 1 to 2 dB less.
-    "jxl", (*_EVEN[3:], 97.0), "JPEG XL by pillow-jxl-plugin, lossy, effort 7", "JXL",
-    plugin=("pillow_jxl", "pillow-jxl-plugin"), options={"effort": 7, "num_threads": 1},
+    "jxl",
+    (*_EVEN[3:], 97.0),
+    "JPEG XL by pillow-jxl-plugin, lossy, effort 7",
+    "JXL",
+    plugin=("pillow_jxl", "pillow-jxl-plugin"),
+    options={"effort": 7, "num_threads": 1},
 )

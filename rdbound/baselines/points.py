@@ -40,8 +40,10 @@ def write_measured(path: Path, points: Iterable[Measured]) -> None:
 
 def read_measured(path: Path) -> list[Measured]:
     """The inverse of :func:`write_measured`; raises ValueError naming what is no point."""
-    return [Measured(**read_cells(path, line, record, _READERS))
-            for line, record in read_rows(path, Measured._fields, "points of codecs")]
+    return [
+        Measured(**read_cells(path, line, record, _READERS))
+        for line, record in read_rows(path, Measured._fields, "points of codecs")
+    ]
 
 
 def slopes(bpp: Sequence[float], mse: Sequence[float]) -> np.ndarray:
@@ -92,8 +94,21 @@ def _rising(groups: Iterable[Sequence[Measured]]) -> list[Sequence[Measured]]:
 def _row(point: Measured, dataset: str, lmbda: float) -> Row:
     J = point.bpp + lmbda * point.mse
     return Row(
-        dataset=dataset, image=point.image, model=point.codec, lmbda=lmbda, method=METHOD,
-        pixels=point.pixels, bits=8.0 * point.bytes, bytes=point.bytes, bpp=point.bpp,
-        mse=point.mse, psnr=psnr(point.mse), ms_ssim=point.ms_ssim, J=J, J_se=None,
-        steps=0, samples=1, seed=0,
+        dataset=dataset,
+        image=point.image,
+        model=point.codec,
+        lmbda=lmbda,
+        method=METHOD,
+        pixels=point.pixels,
+        bits=8.0 * point.bytes,
+        bytes=point.bytes,
+        bpp=point.bpp,
+        mse=point.mse,
+        psnr=psnr(point.mse),
+        ms_ssim=point.ms_ssim,
+        J=J,
+        J_se=None,
+        steps=0,
+        samples=1,
+        seed=0,
     )

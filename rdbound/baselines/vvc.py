@@ -16,8 +16,10 @@ from rdbound.baselines.subprocesses import run_program
 __all__ = ["VVC"]
 
 _COLOURS = "scale=flags=bicubic+accurate_rnd+full_chroma_int"
-_MATRIX = {"in": "in_range=full:out_range=full:out_color_matrix=bt709",
-           "out": "in_range=full:out_range=full:in_color_matrix=bt709"}
+_MATRIX = {
+    "in": "in_range=full:out_range=full:out_color_matrix=bt709",
+    "out": "in_range=full:out_range=full:in_color_matrix=bt709",
+}
 
 
 @dataclass(frozen=True)
@@ -36,8 +38,10 @@ class VVC:
     @property
     def told(self) -> str:
         """What it is, and what it is not."""
-        return (f"VVenC, preset {self.preset}, one frame at constant QP, 10 bits, 4:2:0 (no "
-                "substitute for an anchor of 4:4:4)")
+        return (
+            f"VVenC, preset {self.preset}, one frame at constant QP, 10 bits, 4:2:0 (no "
+            "substitute for an anchor of 4:4:4)"
+        )
 
     def at(self, settings: tuple[float, ...]) -> "VVC":
         """The same at other settings; raises ValueError for parts of a QP."""
@@ -52,19 +56,56 @@ class VVC:
         even = np.pad(image, [(0, side % 2) for side in image.shape[:2]] + [(0, 0)], mode="edge")
         height, width = even.shape[:2]
         command = [
-            _program(), "-v", "error", "-f", "rawvideo", "-pix_fmt", "rgb24",
-            "-s", f"{width}x{height}", "-r", "1", "-i", "-",
-            "-vf", f"{_COLOURS}:{_MATRIX['in']},format=yuv420p10le", "-frames:v", "1",
-            "-c:v", "libvvenc", "-preset", self.preset, "-qp", str(round(setting)),
-            "-qpa", "0", "-threads", "1", "-f", "vvc", "-",
+            _program(),
+            "-v",
+            "error",
+            "-f",
+            "rawvideo",
+            "-pix_fmt",
+            "rgb24",
+            "-s",
+            f"{width}x{height}",
+            "-r",
+            "1",
+            "-i",
+            "-",
+            "-vf",
+            f"{_COLOURS}:{_MATRIX['in']},format=yuv420p10le",
+            "-frames:v",
+            "1",
+            "-c:v",
+            "libvvenc",
+            "-preset",
+            self.preset,
+            "-qp",
+            str(round(setting)),
+            "-qpa",
+            "0",
+            "-threads",
+            "1",
+            "-f",
+            "vvc",
+            "-",
         ]
         return run_program(self.name, command, even.tobytes())
 
     def decode(self, data: bytes, sides: tuple[int, int]) -> np.ndarray:
         """See :class:`rdbound.baselines.base.ExternalCodec`."""
         command = [
-            _program(), "-v", "error", "-f", "vvc", "-i", "-", "-frames:v", "1",
-            "-vf", f"{_COLOURS}:{_MATRIX['out']},format=rgb24", "-f", "rawvideo", "-",
+            _program(),
+            "-v",
+            "error",
+            "-f",
+            "vvc",
+            "-i",
+            "-",
+            "-frames:v",
+            "1",
+            "-vf",
+            f"{_COLOURS}:{_MATRIX['out']},format=rgb24",
+            "-f",
+            "rawvideo",
+            "-",
         ]
         height, width = sides
         shape = (height + height % 2, width + width % 2, 3)

@@ -21,8 +21,8 @@ class LayeredChannel(Channel):
 
     A Gaussian is a mixture of uniforms of half-width s·√χ²₃ (Wilson 2000; Hegazy & Li
     2022), and each of these is a dithered quantizer's error. s is known to the decoder
-    (:func:`rdbound.ops.layered_quantizer.layered_fit`). The bits are −log₂ of the probability of the index
-    given dither and width, by the prior of the mean, N(μ̂, σ̂² − s²) or wider: at high rate
+    (:func:`rdbound.ops.layered_quantizer.layered_fit`). The bits are −log₂ of the probability of
+    the index given dither and width, by the prior of the mean, N(μ̂, σ̂² − s²) or wider: at high rate
     h(N(0, 1)) − E log₂(2·χ₃) = 0.5208 a dimension over the divergence, at a rate of
     zero nothing.
     """

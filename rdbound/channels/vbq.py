@@ -62,8 +62,10 @@ class VBQChannel(Channel):
     def _cost(self, bits: jax.Array, k: jax.Array, prior: Gaussian) -> jax.Array:
         """−log₂ of the frequencies of points k/2^bits ≤ ½."""
         if self.costs is None:
-            raise ValueError("the channel vbq needs a checkpoint with tables of code points: "
-                             "rdbound calibrate CHECKPOINT IMAGES OUTPUT")
+            raise ValueError(
+                "the channel vbq needs a checkpoint with tables of code points: "
+                "rdbound calibrate CHECKPOINT IMAGES OUTPUT"
+            )
         costs = jnp.asarray(self.costs[self.level])
         rows, reach = costs.shape[0], costs.shape[1] // 2 - 1
         place = jnp.rint((prior.log_sigma - self.low) / self.step)

@@ -33,8 +33,16 @@ from rdbound.models.net2net import grow
 from rdbound.objective.distortion import Distortion, make_distortion
 from rdbound.utils.registry import refuse_outside
 
-__all__ = ["Checkpoint", "digest", "load", "resolve", "save_checkpoint", "start_from",
-           "with_weights", "zoo"]
+__all__ = [
+    "Checkpoint",
+    "digest",
+    "load",
+    "resolve",
+    "save_checkpoint",
+    "start_from",
+    "with_weights",
+    "zoo",
+]
 
 RUN_FILE = "model.safetensors"
 """What a run's folder calls its trained model."""
@@ -188,8 +196,10 @@ def with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentMo
     """
     _check_shapes(model, {name: value.shape for name, value in weights.items()})
     graphdef, state = nnx.split(model)
-    flat = [(path, leaf.replace(jnp.asarray(weights[dotted(path)], jnp.float32)))
-            for path, leaf in nnx.to_flat_state(state)]
+    flat = [
+        (path, leaf.replace(jnp.asarray(weights[dotted(path)], jnp.float32)))
+        for path, leaf in nnx.to_flat_state(state)
+    ]
     return nnx.merge(graphdef, nnx.from_flat_state(flat))
 
 

@@ -22,8 +22,10 @@ from rdbound.utils.registry import find
 __all__ = ["import_compressai", "read_state", "renamed"]
 
 _PARTS = {"g_a": "analysis", "g_s": "synthesis", "h_a": "hyper_analysis", "h_s": "hyper_synthesis"}
-_DENSITY = re.compile(r"entropy_bottleneck\.(?:_?(matrix|bias|factor)(\d)|(matrices|biases|factors)"
-                      r"\.(\d))$")
+_DENSITY = re.compile(
+    r"entropy_bottleneck\.(?:_?(matrix|bias|factor)(\d)|(matrices|biases|factors)"
+    r"\.(\d))$"
+)
 _PLURAL = {"matrix": "matrices", "bias": "biases", "factor": "factors"}
 
 
@@ -49,8 +51,13 @@ def import_compressai(
         width, latent = _widths(weights)
     except (KeyError, IndexError, ValueError) as error:
         raise ValueError(f"{source}: not the weights of {architecture}: {error}") from None
-    spec = {"name": architecture, "form": form, "lmbda": [lmbda, lmbda], "width": width,
-            "latent": latent}
+    spec = {
+        "name": architecture,
+        "form": form,
+        "lmbda": [lmbda, lmbda],
+        "width": width,
+        "latent": latent,
+    }
     model = make_model(**spec)  # type: ignore[arg-type]
     _check(source, architecture, flat_weights(model), weights)
     save_checkpoint(target, with_weights(model, weights), spec)
@@ -128,7 +135,9 @@ def _widths(weights: Mapping[str, np.ndarray]) -> tuple[int, int]:
 
 
 def _check(
-    source: Path, architecture: str, wanted: Mapping[str, np.ndarray],
+    source: Path,
+    architecture: str,
+    wanted: Mapping[str, np.ndarray],
     found: Mapping[str, np.ndarray],
 ) -> None:
     for name, value in wanted.items():

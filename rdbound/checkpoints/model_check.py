@@ -225,8 +225,9 @@ def _graded(of: Candidate, params: Any, datum: Datum, lmbda: Any) -> tuple[Terms
         model = nnx.merge(graphdef, params)
         inferred = sides(model).infer(datum.x, jnp.asarray(lmbda, jnp.float32))
         evidence = jax.tree.map(jnp.add, inferred, change)
-        terms = objective(model, of.channel, datum, jax.random.key(0), lmbda, evidence,
-                          distortion=of.distortion)
+        terms = objective(
+            model, of.channel, datum, jax.random.key(0), lmbda, evidence, distortion=of.distortion
+        )
         return terms.J, terms
 
     abstract = jax.eval_shape(

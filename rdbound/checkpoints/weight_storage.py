@@ -97,8 +97,11 @@ def told_shapes(tensors: dict[str, np.ndarray]) -> dict[str, tuple[int, ...]]:
     coded = {name for name, value in tensors.items() if value.dtype == np.uint8}
     whole = {name for name, value in tensors.items() if value.dtype == np.int8}
     beside = {name + _SCALE for name in whole | coded} | {name + _SHAPE for name in coded}
-    return {name: _told_shape(name, tensors) if name in coded else value.shape
-            for name, value in tensors.items() if name not in beside}
+    return {
+        name: _told_shape(name, tensors) if name in coded else value.shape
+        for name, value in tensors.items()
+        if name not in beside
+    }
 
 
 def _told_shape(name: str, tensors: dict[str, np.ndarray]) -> tuple[int, ...]:

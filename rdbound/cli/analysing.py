@@ -30,34 +30,57 @@ def add_analysing(command: Command) -> None:
     add_anchor(sub)
     add_method(sub)
     sub = command("bd-rate", _bd_rate, "BD-rate of curves against an anchor")
-    sub.add_argument("curves", nargs="+", metavar="CURVE",
-                     help="an RD table, TABLE.csv:METHOD, a CSV: bpp, psnr [, image | images], "
-                     "or the name of a published curve")
+    sub.add_argument(
+        "curves",
+        nargs="+",
+        metavar="CURVE",
+        help="an RD table, TABLE.csv:METHOD, a CSV: bpp, psnr [, image | images], "
+        "or the name of a published curve",
+    )
     add_anchor(sub)
-    sub.add_argument("--metric", default="psnr", choices=("psnr", "ms-ssim"),
-                     help="of quality; default: psnr")
+    sub.add_argument(
+        "--metric", default="psnr", choices=("psnr", "ms-ssim"), help="of quality; default: psnr"
+    )
     sub.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .pdf or .svg")
     sub.add_argument("--force", action="store_true", help="overwrite the drawing")
     sub.add_argument("--dataset", default="kodak", help="default: kodak")
-    sub.add_argument("--images", type=at_least(1), metavar="N",
-                     help="over how many images a CSV of means is")
-    sub.add_argument("--unequal-means", action="store_true",
-                     help="compare means over different, or unknown, images")
+    sub.add_argument(
+        "--images", type=at_least(1), metavar="N", help="over how many images a CSV of means is"
+    )
+    sub.add_argument(
+        "--unequal-means",
+        action="store_true",
+        help="compare means over different, or unknown, images",
+    )
     add_method(sub)
     sub = command(
         "codecs", _codecs, "an RD table of classical codecs, or of your own by its command"
     )
     sub.add_argument("images", help="folder or file, kodak, bundled, or tfds:NAME")
-    sub.add_argument("--codec", nargs="+", default=None, metavar="NAME",
-                     help="of jpeg, jpeg-444, webp, avif, avif-444, jpeg2000, jxl, vvc; default: "
-                     "jpeg webp avif jpeg2000, or none beside --encoder")
-    sub.add_argument("--encoder", metavar="COMMAND",
-                     help="yours: 'myenc -q {quality} {input} {output}', input a PNG")
-    sub.add_argument("--decoder", metavar="COMMAND",
-                     help="of it: 'mydec {input} {output}', output a PNG")
+    sub.add_argument(
+        "--codec",
+        nargs="+",
+        default=None,
+        metavar="NAME",
+        help="of jpeg, jpeg-444, webp, avif, avif-444, jpeg2000, jxl, vvc; default: "
+        "jpeg webp avif jpeg2000, or none beside --encoder",
+    )
+    sub.add_argument(
+        "--encoder",
+        metavar="COMMAND",
+        help="yours: 'myenc -q {quality} {input} {output}', input a PNG",
+    )
+    sub.add_argument(
+        "--decoder", metavar="COMMAND", help="of it: 'mydec {input} {output}', output a PNG"
+    )
     sub.add_argument("--name", default="mine", help="of it in tables; default: mine")
-    sub.add_argument("--settings", nargs="+", type=float, metavar="N",
-                     help="of quality, of --encoder or of one --codec")
+    sub.add_argument(
+        "--settings",
+        nargs="+",
+        type=float,
+        metavar="N",
+        help="of quality, of --encoder or of one --codec",
+    )
     sub.add_argument("--output", required=True, help="folder for rd.csv and its report")
     sub.add_argument("--count", type=at_least(1), metavar="N", help="of the images; default: all")
     sub.add_argument("--jobs", type=at_least(1), metavar="N", help="at once; default: one a core")
@@ -66,8 +89,9 @@ def add_analysing(command: Command) -> None:
     sub.add_argument("checkpoint", help="file or name, of a bound of images")
     sub.add_argument("images", help="folder, kodak, bundled, or tfds:NAME")
     sub.add_argument("--output", required=True, help="folder for the report and its figures")
-    sub.add_argument("--count", type=at_least(1), default=6, metavar="N",
-                     help="of the photographs; default: 6")
+    sub.add_argument(
+        "--count", type=at_least(1), default=6, metavar="N", help="of the photographs; default: 6"
+    )
     add_lmbda(sub, "trade-off; default: middle of the model's range")
     add_model(sub)
     add_device(sub)
@@ -172,14 +196,17 @@ def _bd_rate(arguments) -> None:
     if arguments.plot is not None:
         target = refuse_overwriting(Path(arguments.plot), arguments.force)
     curves = [
-        curve for name in arguments.curves
+        curve
+        for name in arguments.curves
         for curve in named_curves(name, arguments.dataset, arguments.images, metric)
     ]
     by = "" if metric == "psnr" else f" by {QUALITIES[metric]}"
     for curve in curves:
         value = compare(anchor, curve, arguments.method, arguments.unequal_means)
-        print(f"{curve.name} against {anchor.name}, {arguments.dataset}{by}: {value}, "
-              f"{arguments.method}")
+        print(
+            f"{curve.name} against {anchor.name}, {arguments.dataset}{by}: {value}, "
+            f"{arguments.method}"
+        )
     if arguments.plot is not None:
         curves_figure([anchor, *curves], QUALITIES[metric]).savefig(target, bbox_inches="tight")
         print(target)
@@ -189,8 +216,9 @@ def _codecs(arguments) -> None:
     from rdbound.api import image_set
     from rdbound.runs.baselines import chosen_codecs, default_jobs, external_run
 
-    codecs = chosen_codecs(arguments.codec, arguments.settings, arguments.name,
-                           arguments.encoder, arguments.decoder)
+    codecs = chosen_codecs(
+        arguments.codec, arguments.settings, arguments.name, arguments.encoder, arguments.decoder
+    )
     images = image_set(arguments.images).take(arguments.count)
     jobs = arguments.jobs or default_jobs()
     external_run(codecs, images, Path(arguments.output), jobs, arguments.anchor, print)
@@ -202,5 +230,12 @@ def _channels(arguments) -> None:
 
     folder = Path(arguments.output)
     refuse_overwriting(folder / "report.md", force=None)
-    channels_run(arguments.checkpoint, arguments.images, folder, arguments.count, print,
-                 arguments.lmbda, arguments.model)
+    channels_run(
+        arguments.checkpoint,
+        arguments.images,
+        folder,
+        arguments.count,
+        print,
+        arguments.lmbda,
+        arguments.model,
+    )

@@ -15,15 +15,26 @@ def add_coding(command: Command) -> None:
     sub = command("compress", _compress, "images into .rdb files")
     _add_files(sub)
     add_lmbda(sub, "trade-off; default: middle of the model's range")
-    sub.add_argument("--coder", help="rounding, dithered or bits-back of a codec, layered, "
-                     "rec or vbq of a bound, bits-back or rec of a lossless model")
+    sub.add_argument(
+        "--coder",
+        help="rounding, dithered or bits-back of a codec, layered, "
+        "rec or vbq of a bound, bits-back or rec of a lossless model",
+    )
     sub.add_argument(
         "--penalty", type=float, help="of the coder vbq: more tells less; default: ln 2"
     )
-    sub.add_argument("--coder-option", action="append", default=[], metavar="KEY=VALUE",
-                     help="of it, such as seed=1")
-    sub.add_argument("--no-check", action="store_true",
-                     help="do not decode again what was written; tells no PSNR")
+    sub.add_argument(
+        "--coder-option",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="of it, such as seed=1",
+    )
+    sub.add_argument(
+        "--no-check",
+        action="store_true",
+        help="do not decode again what was written; tells no PSNR",
+    )
     sub.add_argument("--side", metavar="FILE", help="to take along, by the coder bits-back")
     sub = command("decompress", _decompress, ".rdb files into images")
     _add_files(sub)
@@ -37,8 +48,9 @@ def add_coding(command: Command) -> None:
         help="folder, kodak, bundled, or tfds:NAME; other photographs than are evaluated on",
     )
     sub.add_argument("output", help=".safetensors file")
-    sub.add_argument("--count", type=at_least(1), default=64, metavar="N",
-                     help="of the photographs; default: 64")
+    sub.add_argument(
+        "--count", type=at_least(1), default=64, metavar="N", help="of the photographs; default: 64"
+    )
     add_lmbda(sub, "trade-offs; default: four of its range", nargs="+")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     add_model(sub)
@@ -64,9 +76,14 @@ def _compress(arguments) -> None:
     options = parse_pairs(arguments.coder_option, "--coder-option", "seed=1")
     if arguments.penalty is not None:
         options["penalty"] = arguments.penalty
-    compress_files(*_files(arguments), lmbda=arguments.lmbda, coder=arguments.coder,
-                   options=options, side=_path(arguments.side),
-                   checked=not arguments.no_check)
+    compress_files(
+        *_files(arguments),
+        lmbda=arguments.lmbda,
+        coder=arguments.coder,
+        options=options,
+        side=_path(arguments.side),
+        checked=not arguments.no_check,
+    )
 
 
 def _decompress(arguments) -> None:
@@ -108,5 +125,13 @@ def _calibrate(arguments) -> None:
 
     source = resolve(arguments.checkpoint)
     target = refuse_overwriting(Path(arguments.output), arguments.force, source)
-    print(calibrate_file(arguments.checkpoint, arguments.images, target, arguments.count,
-                         arguments.lmbda, arguments.model))
+    print(
+        calibrate_file(
+            arguments.checkpoint,
+            arguments.images,
+            target,
+            arguments.count,
+            arguments.lmbda,
+            arguments.model,
+        )
+    )

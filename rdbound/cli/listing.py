@@ -44,8 +44,15 @@ def _check_model(arguments) -> None:
 
     forms = ("bound", "codec") if arguments.form is None else (arguments.form,)
     options = parse_pairs(arguments.option, "--option", "width=64")
-    check_run(arguments.model, forms, arguments.lmbda, options, arguments.distortion,
-              arguments.dimension, print)
+    check_run(
+        arguments.model,
+        forms,
+        arguments.lmbda,
+        options,
+        arguments.distortion,
+        arguments.dimension,
+        print,
+    )
 
 
 def _models(arguments) -> None:
@@ -97,8 +104,15 @@ def _config_reference(arguments) -> None:
     if arguments.json_schema:
         print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
         return
-    rows = [(f"`{key.path}`", key.kind, "needed" if key.default is None else f"`{key.default}`",
-             key.meaning) for key in config_keys()]
+    rows = [
+        (
+            f"`{key.path}`",
+            key.kind,
+            "needed" if key.default is None else f"`{key.default}`",
+            key.meaning,
+        )
+        for key in config_keys()
+    ]
     print("\n".join(block_lines(Table(("key", "type", "default", "meaning"), rows))))
 
 

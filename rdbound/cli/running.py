@@ -38,11 +38,18 @@ def add_running(command: Command) -> None:
     sub = command("import", _import, "a trained model of another library as a checkpoint of ours")
     sub.add_argument("library", choices=("compressai",), help="whose file it is")
     sub.add_argument("file", help=".pth, .pth.tar or .safetensors")
-    sub.add_argument("--architecture", required=True,
-                     help="bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean")
+    sub.add_argument(
+        "--architecture",
+        required=True,
+        help="bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean",
+    )
     add_lmbda(sub, "trade-off that it was trained for", required=True)
-    sub.add_argument("--form", default="codec", choices=("codec", "bound"),
-                     help="bound: with Gaussian posteriors; default: codec")
+    sub.add_argument(
+        "--form",
+        default="codec",
+        choices=("codec", "bound"),
+        help="bound: with Gaussian posteriors; default: codec",
+    )
     sub.add_argument("-o", "--output", required=True, help=".safetensors file")
     sub.add_argument("--force", action="store_true", help="overwrite the output")
     sub = command("verify", _verify, "hold every estimator against known answers (minutes)")
@@ -52,23 +59,35 @@ def add_running(command: Command) -> None:
 
 def _add_engine(sub) -> None:
     """Where the cells of a sweep run."""
-    sub.add_argument("--engine", default="serial", choices=("serial", "local", "slurm"),
-                     help="cells of a sweep, or shares of an evaluation: one after another, by "
-                     "--jobs processes, or as an array of Slurm's; default: serial")
+    sub.add_argument(
+        "--engine",
+        default="serial",
+        choices=("serial", "local", "slurm"),
+        help="cells of a sweep, or shares of an evaluation: one after another, by "
+        "--jobs processes, or as an array of Slurm's; default: serial",
+    )
     sub.add_argument("--jobs", type=at_least(1), default=2, metavar="N", help="at once; default: 2")
     sub.add_argument("--partition", help="of Slurm")
     sub.add_argument(
         "--gpus", type=at_least(0), default=0, metavar="N", help="of a job; default: 0"
     )
-    sub.add_argument("--time", type=at_least(1), default=1440, metavar="MINUTES",
-                     help="of a job, which then goes on in another; default: 1440")
+    sub.add_argument(
+        "--time",
+        type=at_least(1),
+        default=1440,
+        metavar="MINUTES",
+        help="of a job, which then goes on in another; default: 1440",
+    )
 
 
 def _add_hosts(sub) -> None:
     """Which of several processes this is, that train one model together."""
-    sub.add_argument("--coordinator", metavar="HOST:PORT",
-                     help="of the first of several processes that train one model together, each "
-                     "started by this command; auto: as Slurm's environment says")
+    sub.add_argument(
+        "--coordinator",
+        metavar="HOST:PORT",
+        help="of the first of several processes that train one model together, each "
+        "started by this command; auto: as Slurm's environment says",
+    )
     sub.add_argument("--processes", type=at_least(1), metavar="N", help="of them")
     sub.add_argument("--process", type=at_least(0), metavar="K", help="this one, from 0")
 
@@ -157,8 +176,9 @@ def _import(arguments) -> None:
 
     source = Path(arguments.file)
     target = refuse_overwriting(Path(arguments.output), arguments.force, source)
-    print(import_compressai(source, target, arguments.architecture, arguments.lmbda,
-                            arguments.form))
+    print(
+        import_compressai(source, target, arguments.architecture, arguments.lmbda, arguments.form)
+    )
 
 
 def _verify(arguments) -> int:

@@ -11,16 +11,23 @@ __all__ = ["add_device", "add_verbosity", "settle"]
 def add_verbosity(sub: argparse.ArgumentParser) -> None:
     """Options of every command."""
     group = sub.add_mutually_exclusive_group()
-    group.add_argument("-v", "--verbose", action="store_true",
-                       help="say what is compiled, and where an error comes from")
+    group.add_argument(
+        "-v",
+        "--verbose",
+        action="store_true",
+        help="say what is compiled, and where an error comes from",
+    )
     group.add_argument("-q", "--quiet", action="store_true", help="no progress bars")
 
 
 def add_device(sub: argparse.ArgumentParser) -> None:
     """An option of commands that compute."""
-    sub.add_argument("--device", type=_device, metavar="cpu|gpu|tpu|N",
-                     help="where to compute, N the number of a GPU; default: what JAX finds, all "
-                     "of it")
+    sub.add_argument(
+        "--device",
+        type=_device,
+        metavar="cpu|gpu|tpu|N",
+        help="where to compute, N the number of a GPU; default: what JAX finds, all of it",
+    )
 
 
 def _device(text: str) -> str:

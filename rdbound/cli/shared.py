@@ -14,15 +14,22 @@ Command = Callable[[str, Callable[[Any], int | None], str], argparse.ArgumentPar
 
 def add_method(sub: argparse.ArgumentParser) -> None:
     """How curves are interpolated."""
-    sub.add_argument("--method", default="pchip", choices=("pchip", "akima", "cubic"),
-                     help="of interpolation; default: pchip")
+    sub.add_argument(
+        "--method",
+        default="pchip",
+        choices=("pchip", "akima", "cubic"),
+        help="of interpolation; default: pchip",
+    )
 
 
 def add_anchor(sub: argparse.ArgumentParser) -> None:
     """What rates are compared with."""
-    sub.add_argument("--anchor", default=DEFAULT_ANCHOR,
-                     help="whose rate is 100 %%: a published curve, a CSV of points, or "
-                     f"TABLE.csv:METHOD; default: {DEFAULT_ANCHOR}")
+    sub.add_argument(
+        "--anchor",
+        default=DEFAULT_ANCHOR,
+        help="whose rate is 100 %%: a published curve, a CSV of points, or "
+        f"TABLE.csv:METHOD; default: {DEFAULT_ANCHOR}",
+    )
 
 
 def add_lmbda(sub: argparse.ArgumentParser, text: str, **more: Any) -> None:
@@ -43,5 +50,10 @@ def at_least(least: int) -> Callable[[str], int]:
 
 def add_model(sub: argparse.ArgumentParser) -> None:
     """The models from outside that a file may name."""
-    sub.add_argument("--model", action="append", default=[], metavar="PACKAGE.MODULE:CLASS",
-                     help="allow the file to name this class from outside the package")
+    sub.add_argument(
+        "--model",
+        action="append",
+        default=[],
+        metavar="PACKAGE.MODULE:CLASS",
+        help="allow the file to name this class from outside the package",
+    )

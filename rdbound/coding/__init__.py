@@ -6,9 +6,9 @@
     codec.decompress(data)  # uint8 [h, w, 3]
 
 From the inside out: :mod:`~rdbound.coding.entropy.frequency_tables` (integer frequencies),
-:mod:`~rdbound.coding.entropy.range_coder` (symbols through them), :mod:`~rdbound.coding.entropy.guard_list`
-(which table, on machines that differ in the last digit), a :class:`Coder` (one latent, in one of
-the ways of :data:`CODERS`),
+:mod:`~rdbound.coding.entropy.range_coder` (symbols through them),
+:mod:`~rdbound.coding.entropy.guard_list` (which table, on machines that differ in the last digit),
+a :class:`Coder` (one latent, in one of the ways of :data:`CODERS`),
 :mod:`~rdbound.coding.codecs.base` (the walk over all) and :mod:`~rdbound.coding.codecs.container`
 (bytes that say what they are).
 """

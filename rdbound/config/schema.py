@@ -173,7 +173,8 @@ class TrainConfig(_Strict):
       channel: ``gaussian`` for a bound, ``mixed`` for a codec, for example.
       options: see :class:`rdbound.optimization.training.TrainingOptions`.
       weights: type of the checkpoint's tensors; float16 halves what weights take, int8
-        halves it again for most, coded takes a third less (:mod:`rdbound.checkpoints.weight_storage`).
+        halves it again for most, coded takes a third less
+        (:mod:`rdbound.checkpoints.weight_storage`).
     """
 
     data: VectorsConfig | CropsConfig

@@ -100,12 +100,18 @@ def task_rows(
         if np.isfinite(row.J):
             yield row
         else:
-            warn(f"{row.dataset}/{row.image}, λ = {task.lmbda:g}: {row.method} left out, "
-                 "J is not finite")
+            warn(
+                f"{row.dataset}/{row.image}, λ = {task.lmbda:g}: {row.method} left out, "
+                "J is not finite"
+            )
 
 
 def _as_fits(
-    bench: Bench, indexes: tuple[int, ...], lmbda: float, streams: Path | None, progress: Progress,
+    bench: Bench,
+    indexes: tuple[int, ...],
+    lmbda: float,
+    streams: Path | None,
+    progress: Progress,
     warn: Callable[[str], None],
 ) -> Iterator[Row]:
     """The rows of a task, its examples in as few batches as memory has room for.
@@ -177,10 +183,25 @@ def exact_rows(examples: VectorExamples, lmbdas: Sequence[float], seed: int = 0)
             continue
         pixels = examples.batch((0,), 1).pixels(0)
         for name in examples.names:
-            rows.append(Row(
-                dataset=examples.name, image=name, model="exact", lmbda=float(lmbda),
-                method="exact", pixels=pixels, bits=point.rate * pixels, bytes=None,
-                bpp=point.rate, mse=point.distortion, psnr=psnr(point.distortion, 1.0),
-                ms_ssim=None, J=point.J(lmbda), J_se=None, steps=0, samples=0, seed=seed,
-            ))
+            rows.append(
+                Row(
+                    dataset=examples.name,
+                    image=name,
+                    model="exact",
+                    lmbda=float(lmbda),
+                    method="exact",
+                    pixels=pixels,
+                    bits=point.rate * pixels,
+                    bytes=None,
+                    bpp=point.rate,
+                    mse=point.distortion,
+                    psnr=psnr(point.distortion, 1.0),
+                    ms_ssim=None,
+                    J=point.J(lmbda),
+                    J_se=None,
+                    steps=0,
+                    samples=0,
+                    seed=seed,
+                )
+            )
     return rows

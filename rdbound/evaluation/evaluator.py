@@ -60,8 +60,8 @@ class _Keyed:
             # By its name, not its place: one more file in a folder changes no other's row.
             named = jax.random.fold_in(key, np.uint32(zlib.crc32(name.encode())))
             own = jax.random.fold_in(named, purpose)
-            return own[None] if self.batch.members == 1 else jax.random.split(
-                own, self.batch.members
+            return (
+                own[None] if self.batch.members == 1 else jax.random.split(own, self.batch.members)
             )
 
         return jnp.stack([of_example(name) for name in self.batch.names])
@@ -144,7 +144,11 @@ class Bench:
         ]
 
     def rows(
-        self, indexes: Sequence[int], lmbda: float, streams: Path | None, progress: Progress,
+        self,
+        indexes: Sequence[int],
+        lmbda: float,
+        streams: Path | None,
+        progress: Progress,
         warn: Callable[[str], None],
     ) -> Iterator[Row]:
         """Every method's rows of one batch; methods of one refinement share it.
@@ -232,7 +236,11 @@ class Bench:
             yield self._coded(method, of, place, own, streams)
 
     def _refined(
-        self, of: _Keyed, method: Method, start: Evidence, progress: Progress,
+        self,
+        of: _Keyed,
+        method: Method,
+        start: Evidence,
+        progress: Progress,
         warn: Callable[[str], None],
     ) -> Evidence:
         """The evidence of a batch after refinement from ``start`` through ``method``'s channel."""
@@ -300,8 +308,13 @@ class Bench:
     ) -> tuple[dict[str, np.ndarray], list[float | None]]:
         """(terms, float64 [examples, members, samples]; the mean MS-SSIM of each example)."""
         assert method.judge is not None
-        judged = Judged(self.options.channel(method.judge), self._decoder(method), samples,
-                        self.distortion, not self.vectors)
+        judged = Judged(
+            self.options.channel(method.judge),
+            self._decoder(method),
+            samples,
+            self.distortion,
+            not self.vectors,
+        )
         large = self._large_sides(of)
         if large is not None:
             return self._judged_large(judged, large, of, evidence)

@@ -102,7 +102,8 @@ def channel_uses(levels: Sequence[LevelLatents], tables: Tables) -> list[Channel
     known = [found for found in coded if found is not None]
     target = (
         sum(_error(latents, found[1]) for latents, found in zip(levels, known, strict=True))
-        if len(known) == len(levels) else sum(latents.share for latents in levels)
+        if len(known) == len(levels)
+        else sum(latents.share for latents in levels)
     )
     step = _step(levels, target)
     uses = []
@@ -117,13 +118,18 @@ def channel_shapes(level: int, latents: Latents, channel: int) -> ChannelShapes:
     which = np.flatnonzero(latents.channel == channel)[:_SUMMED]
     mu, sigma, mu_hat, sigma_hat = (
         np.asarray(a[which], np.float64)
-        for a in (latents.mu, np.exp(latents.log_sigma), latents.mu_hat,
-                  np.exp(latents.log_sigma_hat))
+        for a in (
+            latents.mu,
+            np.exp(latents.log_sigma),
+            latents.mu_hat,
+            np.exp(latents.log_sigma_hat),
+        )
     )
     low, high = np.quantile(np.concatenate([mu - 3 * sigma, mu + 3 * sigma]), (0.002, 0.998))
     at = np.linspace(low, high, _AT)
-    return ChannelShapes(level, channel, at, _mean_density(at, mu_hat, sigma_hat),
-                         _mean_density(at, mu, sigma))
+    return ChannelShapes(
+        level, channel, at, _mean_density(at, mu_hat, sigma_hat), _mean_density(at, mu, sigma)
+    )
 
 
 def _mean_density(at: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
@@ -151,9 +157,10 @@ def _step(levels: Sequence[LevelLatents], target: float) -> float:
     """Of the grid that errs by ``target``; the error of a finer one is less."""
 
     def excess(step: float) -> float:
-        return sum(
-            _error(one, step * np.rint(one.drawn.mu / step) - one.drawn.mu) for one in levels
-        ) - target
+        return (
+            sum(_error(one, step * np.rint(one.drawn.mu / step) - one.drawn.mu) for one in levels)
+            - target
+        )
 
     low, high = 1e-4, 1e4
     for _ in range(40):
@@ -175,10 +182,16 @@ def _level_uses(
     groups = np.split(order, np.searchsorted(of.channel[order], np.arange(1, channels)))
     share = latents.share / channels
     return [
-        ChannelUse(level, channel, share, share * float(kl[own].mean()),
-                   float(offset[own].mean()), float(noise[own].mean()),
-                   None if bits is None else share * float(bits[own].mean()),
-                   share * _entropy(np.rint(of.mu[own] / step)))
+        ChannelUse(
+            level,
+            channel,
+            share,
+            share * float(kl[own].mean()),
+            float(offset[own].mean()),
+            float(noise[own].mean()),
+            None if bits is None else share * float(bits[own].mean()),
+            share * _entropy(np.rint(of.mu[own] / step)),
+        )
         for channel, own in enumerate(groups)
     ]
 

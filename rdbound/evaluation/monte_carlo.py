@@ -67,7 +67,8 @@ class OverData:
     Attributes:
       graphdef: of the model.
       one: (model, datum, …) → anything.
-      framed: whether data may be images in a larger array (:func:`rdbound.objective.datum.in_frame`).
+      framed: whether data may be images in a larger array
+        (:func:`rdbound.objective.datum.in_frame`).
     """
 
     graphdef: nnx.GraphDef

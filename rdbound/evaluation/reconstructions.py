@@ -40,17 +40,27 @@ class Pictures:
         else of the last bound.
         """
         shown = [m for m in of if m.kind == "coded"] or [m for m in of if m.kind == "bound"]
-        return bool(shown) and method == shown[-1] and image in self.images and (
-            self.lmbda is None or lmbda == self.lmbda
+        return (
+            bool(shown)
+            and method == shown[-1]
+            and image in self.images
+            and (self.lmbda is None or lmbda == self.lmbda)
         )
 
     def keep(
-        self, model: str, method: str, image: str, lmbda: float, original: np.ndarray,
+        self,
+        model: str,
+        method: str,
+        image: str,
+        lmbda: float,
+        original: np.ndarray,
         decoded: np.ndarray,
     ) -> None:
         """Write both, uint8 [H, W, 3]; those with a longer side than WebP's limit made smaller."""
-        for path, pixels in ((self.original(image), original),
-                             (self.decoded(model, method, image, lmbda), decoded)):
+        for path, pixels in (
+            (self.original(image), original),
+            (self.decoded(model, method, image, lmbda), decoded),
+        ):
             path.parent.mkdir(parents=True, exist_ok=True)
             picture = Image.fromarray(pixels)
             picture.thumbnail((_LONGEST, _LONGEST))

@@ -116,7 +116,10 @@ def _again(
 
 
 def _counts(
-    known: KnownPrior, posterior: Any, spread: np.ndarray, penalty: float,
+    known: KnownPrior,
+    posterior: Any,
+    spread: np.ndarray,
+    penalty: float,
     tables: list[FrequencyTable] | None,
 ) -> np.ndarray:
     """How often each code point is taken, by the scale of the prior, [scales, symbols]."""

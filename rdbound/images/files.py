@@ -95,8 +95,9 @@ def _as_shown(image: Image.Image, name: str) -> Image.Image:
 
 
 def _in_srgb(image: Image.Image, profile: ImageCms.ImageCmsProfile) -> Image.Image:
-    shown = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"),
-                                      outputMode="RGB")
+    shown = ImageCms.profileToProfile(
+        image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB"
+    )
     assert shown is not None
     return shown
 

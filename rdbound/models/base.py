@@ -17,9 +17,9 @@ Most models need less: one with the three sides ``infer(x, lmbda)``,
 model too (:class:`Flat`). A model knows nothing of channels. One of images whose every
 layer that looks beside a place goes through :func:`rdbound.ops.extent_mask.confined` says
 ``framed = True``, and images of many sizes share its programs. One whose
-reconstruction is a distribution of pixels (:class:`rdbound.ops.discretized_logistic.PixelDistribution`)
-says ``lossless = True``. Names of parts that a
-checkpoint in int8 is to keep in float16 stand in ``precise``.
+reconstruction is a distribution of pixels
+(:class:`rdbound.ops.discretized_logistic.PixelDistribution`) says ``lossless = True``. Names of
+parts that a checkpoint in int8 is to keep in float16 stand in ``precise``.
 
 A whole model, for vectors [n], one level deep:
 
@@ -48,8 +48,19 @@ from typing import Any, NamedTuple, Protocol, runtime_checkable
 import jax
 import jax.numpy as jnp
 
-__all__ = ["Flat", "FlatState", "LatentModel", "Sides", "ThreeSided", "check_lmbda", "dotted",
-           "is_framed", "is_lossless", "precise_parts", "sides"]
+__all__ = [
+    "Flat",
+    "FlatState",
+    "LatentModel",
+    "Sides",
+    "ThreeSided",
+    "check_lmbda",
+    "dotted",
+    "is_framed",
+    "is_lossless",
+    "precise_parts",
+    "sides",
+]
 
 Evidence = Sequence[Any]
 """A pytree of arrays for each level, first conveyed first. In flat models the posteriors."""

@@ -100,16 +100,20 @@ class Balle(nnx.Module):
         if kind != "factorized":
             told = 2 * latent if kind == "mean-scale" else latent
             wide = (latent, latent * 3 // 2) if kind == "mean-scale" else (width, width)
-            self.hyper_analysis = nnx.List([
-                Conv(latent, width, 3, rngs=rngs),
-                ConvDown(width, width, 5, rngs=rngs),
-                ConvDown(width, width, 5, rngs=rngs),
-            ])
-            self.hyper_synthesis = nnx.List([
-                ConvUp(width, wide[0], 5, rngs=rngs),
-                ConvUp(wide[0], wide[1], 5, rngs=rngs),
-                Conv(wide[1], told, 3, rngs=rngs),
-            ])
+            self.hyper_analysis = nnx.List(
+                [
+                    Conv(latent, width, 3, rngs=rngs),
+                    ConvDown(width, width, 5, rngs=rngs),
+                    ConvDown(width, width, 5, rngs=rngs),
+                ]
+            )
+            self.hyper_synthesis = nnx.List(
+                [
+                    ConvUp(width, wide[0], 5, rngs=rngs),
+                    ConvUp(wide[0], wide[1], 5, rngs=rngs),
+                    Conv(wide[1], told, 3, rngs=rngs),
+                ]
+            )
 
     @property
     def _bend(self) -> Any:

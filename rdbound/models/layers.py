@@ -198,8 +198,9 @@ class DepthwiseBlock(nnx.Module):
     input of the depth-wise convolution is modulated by the embedding.
     """
 
-    def __init__(self, width_in: int, width_out: int, embedding: int = 0, *, dtype=None,
-                 rngs: nnx.Rngs):
+    def __init__(
+        self, width_in: int, width_out: int, embedding: int = 0, *, dtype=None, rngs: nnx.Rngs
+    ):
         kw = {"dtype": dtype, "rngs": rngs}
         zeros = nnx.initializers.zeros
         self.first = Linear(width_in, width_in, **kw)

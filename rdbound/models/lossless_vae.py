@@ -65,9 +65,15 @@ class LosslessVAE(ResNetVAE):
     finest = 2
     outputs = 3 * COLOURS
 
-    def __init__(self, size: str = "lossless", form: str = "bound",
-                 lmbda_range: Sequence[float] = (1.0, 1.0), compute: Compute = "float32",
-                 seed: int = 0, mse_per_unit: Unit = 1.0):
+    def __init__(
+        self,
+        size: str = "lossless",
+        form: str = "bound",
+        lmbda_range: Sequence[float] = (1.0, 1.0),
+        compute: Compute = "float32",
+        seed: int = 0,
+        mse_per_unit: Unit = 1.0,
+    ):
         if form != "bound":
             raise ValueError(f"form = {form!r}: the lossless model is a bound, coded by bits-back")
         super().__init__(size, form, lmbda_range, compute, seed, mse_per_unit)

@@ -159,8 +159,16 @@ class Level(nnx.Module):
       first: whether nothing was conveyed before: no state, and a density of its own.
     """
 
-    def __init__(self, group: LevelGroup, embedding: int, finer: int | None, first: bool, *, dtype,
-                 rngs: nnx.Rngs):
+    def __init__(
+        self,
+        group: LevelGroup,
+        embedding: int,
+        finer: int | None,
+        first: bool,
+        *,
+        dtype,
+        rngs: nnx.Rngs,
+    ):
         width = group.width
         kw: dict[str, Any] = {"dtype": dtype, "rngs": rngs}
         zeros = nnx.initializers.zeros

@@ -24,8 +24,14 @@ __all__ = ["MLP", "POSTERIORS", "PRIORS", "Dense"]
 class Dense(nnx.Module):
     """Linear layers with leaky ReLUs between; a single linear map where ``hidden`` is empty."""
 
-    def __init__(self, width_in: int, hidden: Sequence[int], width_out: int, rngs: nnx.Rngs,
-                 zero: bool = False):
+    def __init__(
+        self,
+        width_in: int,
+        hidden: Sequence[int],
+        width_out: int,
+        rngs: nnx.Rngs,
+        zero: bool = False,
+    ):
         sizes = [width_in, *hidden, width_out]
         self.layers = nnx.List([nnx.Linear(a, b, rngs=rngs) for a, b in itertools.pairwise(sizes)])
         if zero:  # the map starts as the zero function
@@ -73,10 +79,18 @@ class MLP(nnx.Module):
 
     stride = 1
 
-    def __init__(self, dimension: int, latent: int | None = None, hidden: Sequence[int] = (64, 64),
-                 form: str = "bound", lmbda_range: Sequence[float] = (1.0, 1.0),
-                 posterior: str = "factorized",
-                 prior: str = "gaussian", components: int = 8, seed: int = 0):
+    def __init__(
+        self,
+        dimension: int,
+        latent: int | None = None,
+        hidden: Sequence[int] = (64, 64),
+        form: str = "bound",
+        lmbda_range: Sequence[float] = (1.0, 1.0),
+        posterior: str = "factorized",
+        prior: str = "gaussian",
+        components: int = 8,
+        seed: int = 0,
+    ):
         self.dimension = dimension
         latent = dimension if latent is None else latent
         self.form = check_form(form)

@@ -85,8 +85,8 @@ class NegativeLogLikelihood:
     """Bits a pixel that the datum takes given what was conveyed, all colours together.
 
     Of models whose reconstruction is a distribution of pixels
-    (:class:`rdbound.ops.discretized_logistic.PixelDistribution`). At λ = 1, J is the negative evidence
-    lower bound: the expected length of a bits-back code (Townsend et al. 2019).
+    (:class:`rdbound.ops.discretized_logistic.PixelDistribution`). At λ = 1, J is the negative
+    evidence lower bound: the expected length of a bits-back code (Townsend et al. 2019).
     """
 
     def __call__(self, datum: Datum, x_hat: PixelDistribution) -> jax.Array:

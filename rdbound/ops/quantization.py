@@ -8,8 +8,14 @@ another function, with its own gradient, that becomes rounding as it cools.
 import jax
 import jax.numpy as jnp
 
-__all__ = ["annealed_round", "kumaraswamy", "lower_bound", "sga_round", "soft_round",
-           "straight_through_round"]
+__all__ = [
+    "annealed_round",
+    "kumaraswamy",
+    "lower_bound",
+    "sga_round",
+    "soft_round",
+    "straight_through_round",
+]
 
 
 def straight_through_round(x: jax.Array) -> jax.Array:

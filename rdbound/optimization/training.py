@@ -268,8 +268,8 @@ def fit(
       say: told how many steps are left and what memory they take, before the first.
 
     A run killed at any moment and started again ends with the same weights,
-    bit for bit on a CPU. Several processes (:mod:`rdbound.optimization.multihost`) all call this alike. Raises
-    :class:`NonFiniteLossError`, at the next log or checkpoint, and ValueError as
+    bit for bit on a CPU. Several processes (:mod:`rdbound.optimization.multihost`) all call this
+    alike. Raises :class:`NonFiniteLossError`, at the next log or checkpoint, and ValueError as
     :func:`make_step`.
     """
     graphdef, state = nnx.split(model)

@@ -19,8 +19,16 @@ from tensorboardX import SummaryWriter
 from rdbound.optimization.multihost import check_same, is_first, meet, together
 from rdbound.utils.atomic_files import write_text
 
-__all__ = ["CHECKPOINTS", "METRICS", "Checkpoints", "Metrics", "newest_readable", "read_metrics",
-           "saved_state", "saved_steps"]
+__all__ = [
+    "CHECKPOINTS",
+    "METRICS",
+    "Checkpoints",
+    "Metrics",
+    "newest_readable",
+    "read_metrics",
+    "saved_state",
+    "saved_steps",
+]
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"

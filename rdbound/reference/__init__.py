@@ -6,8 +6,16 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 
-__all__ = ["ANCHOR_DEPTH", "CITATIONS", "DEFAULT_ANCHOR", "Curve", "PublishedPoint", "curves",
-           "find_curve", "kodak_digests"]
+__all__ = [
+    "ANCHOR_DEPTH",
+    "CITATIONS",
+    "DEFAULT_ANCHOR",
+    "Curve",
+    "PublishedPoint",
+    "curves",
+    "find_curve",
+    "kodak_digests",
+]
 
 CITATIONS = {
     "vtm-22.0": "VTM-22.0, encoder_intra_vtm.cfg, one frame, 4:4:4, BT.709 full range, whole files",

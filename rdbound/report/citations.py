@@ -28,8 +28,11 @@ _CODERS = {
     "vbq": "yang2020vbq",
     "bits-back": "yang2020improving",
 }
-_FAMILIES = {"res-hyper": "zhang2025gap", "res-context": "zhang2025gap",
-             "resnet-vae": "duan2023qarv"}
+_FAMILIES = {
+    "res-hyper": "zhang2025gap",
+    "res-context": "zhang2025gap",
+    "resnet-vae": "duan2023qarv",
+}
 _BOUNDS = ("bound-refined", "bound")  # the tighter first
 
 
@@ -108,8 +111,10 @@ def _sentences(rows: Sequence[Row], anchor: str) -> Iterator[str]:
 def _said(model: str, methods: set[str]) -> Iterator[str]:
     """The tightest bound of a model, and its bytes: refined where they were refined."""
     bounds = [name for name in _BOUNDS if name in methods]
-    coded = sorted((m for m in methods if kind_of(m) == "coded"),
-                   key=lambda name: (METHODS[name].through is None, name))
+    coded = sorted(
+        (m for m in methods if kind_of(m) == "coded"),
+        key=lambda name: (METHODS[name].through is None, name),
+    )
     yield from [*bounds[:1], *coded[:1]]
 
 

@@ -59,17 +59,30 @@ def results_page(
     """
     figures: list[tuple[str, str, go.Figure | None, str]] = [
         ("curves", "Rate and distortion", rd_plot(rows), ""),
-        ("bd-rates", "BD-rate", bd_rate_plot(rows, _anchors(rows, anchor)),
-         "Whiskers are 95 % intervals over images."),
+        (
+            "bd-rates",
+            "BD-rate",
+            bd_rate_plot(rows, _anchors(rows, anchor)),
+            "Whiskers are 95 % intervals over images.",
+        ),
         ("gaps", "Gaps", gap_plot(gaps), ""),
         ("images", "Image by image", image_table(rows), ""),
     ]
-    plots = [_Plot(name, title, _html(figure, name), note)
-             for name, title, figure, note in figures if figure is not None]
+    plots = [
+        _Plot(name, title, _html(figure, name), note)
+        for name, title, figure, note in figures
+        if figure is not None
+    ]
     return _template().render(
-        title=document.title, plots=plots, sections=document.sections, pictures=pictures,
-        facts=facts or {}, sentences=[_plain(s) for s in cited.sentences],
-        latex="\n\n".join(cited.sentences), bibtex=cited.bibtex, plotly=get_plotlyjs(),
+        title=document.title,
+        plots=plots,
+        sections=document.sections,
+        pictures=pictures,
+        facts=facts or {},
+        sentences=[_plain(s) for s in cited.sentences],
+        latex="\n\n".join(cited.sentences),
+        bibtex=cited.bibtex,
+        plotly=get_plotlyjs(),
     )
 
 
@@ -78,17 +91,24 @@ def _anchors(rows: Sequence[Row], anchor: str) -> dict[str, ImageCurves]:
     dataset = rows[0].dataset
     own = anchor_on(anchor, dataset)
     found = [] if own is None else [own]
-    found += [from_reference(c) for (name, _, per_image), c in curves().items()
-              if name == dataset and per_image and c.kind == "codec"]
-    found += [curve for (_, _, method), curve in from_rows(rows).items()
-              if kind_of(method) == "coded"]
+    found += [
+        from_reference(c)
+        for (name, _, per_image), c in curves().items()
+        if name == dataset and per_image and c.kind == "codec"
+    ]
+    found += [
+        curve for (_, _, method), curve in from_rows(rows).items() if kind_of(method) == "coded"
+    ]
     return {curve.name: curve for curve in found}
 
 
 def _html(figure: go.Figure, name: str) -> str:
     config = {"displaylogo": False, "responsive": True}
-    return str(figure.to_html(full_html=False, include_plotlyjs=False, config=config,
-                              div_id=f"plot-{name}"))
+    return str(
+        figure.to_html(
+            full_html=False, include_plotlyjs=False, config=config, div_id=f"plot-{name}"
+        )
+    )
 
 
 @cache
@@ -100,8 +120,16 @@ def _template() -> jinja2.Template:
 
 def _plain(sentence: str) -> str:
     """A sentence of LaTeX as text."""
-    marks = {"\\,": " ", "\\%": "%", "\\lambda": "λ", "--": "–", "$": "", "\\_": "_", "\\#": "#",
-             "\\&": "&"}
+    marks = {
+        "\\,": " ",
+        "\\%": "%",
+        "\\lambda": "λ",
+        "--": "–",
+        "$": "",
+        "\\_": "_",
+        "\\#": "#",
+        "\\&": "&",
+    }
     for mark, text in marks.items():
         sentence = sentence.replace(mark, text)
     return sentence

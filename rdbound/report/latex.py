@@ -16,8 +16,12 @@ from rdbound.tables.rd import MEAN, Row
 
 __all__ = ["bd_rate_latex", "escaped", "gap_latex", "rd_latex"]
 
-_MARKS = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}",
-          **{mark: "\\" + mark for mark in "&%$#_{}"}}
+_MARKS = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    **{mark: "\\" + mark for mark in "&%$#_{}"},
+}
 _LETTERS = {"λ": r"$\lambda$", "–": "--", "→": r"$\to$", "σ": r"$\sigma$"}
 
 
@@ -36,14 +40,22 @@ def rd_latex(rows: Sequence[Row]) -> str:
             groups.setdefault(place, []).append(row)
     body = []
     for (_, method, model, lmbda), own in sorted(groups.items()):
-        bpp, psnr, mse, J = (sum(getattr(r, name) for r in own) / len(own)
-                             for name in ("bpp", "psnr", "mse", "J"))
+        bpp, psnr, mse, J = (
+            sum(getattr(r, name) for r in own) / len(own) for name in ("bpp", "psnr", "mse", "J")
+        )
         similar = [r.ms_ssim for r in own if r.ms_ssim is not None]
-        body.append((
-            escaped(method), escaped(model), f"{lmbda:.4g}",
-            f"{bpp:.4f}", f"{psnr:.2f}", mse_words(mse), f"{J:.4f}",
-            f"{sum(similar) / len(similar):.4f}" if similar else "{--}",
-        ))
+        body.append(
+            (
+                escaped(method),
+                escaped(model),
+                f"{lmbda:.4g}",
+                f"{bpp:.4f}",
+                f"{psnr:.2f}",
+                mse_words(mse),
+                f"{J:.4f}",
+                f"{sum(similar) / len(similar):.4f}" if similar else "{--}",
+            )
+        )
     shown = [row for group in groups.values() for row in group]
     words = words_of(row.image for row in rows)
     over = " and MSE on 0--255, both over RGB" if words.unit == "pixel" else ""

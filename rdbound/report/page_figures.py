@@ -17,8 +17,11 @@ from rdbound.tables.rd import MEAN, Row
 
 __all__ = ["bd_rate_plot", "gap_plot", "image_table", "rd_plot"]
 
-_LAYOUT = {"template": "plotly_white", "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
-           "font": {"family": "system-ui, sans-serif", "size": 13}}
+_LAYOUT = {
+    "template": "plotly_white",
+    "margin": {"l": 60, "r": 20, "t": 60, "b": 50},
+    "font": {"family": "system-ui, sans-serif", "size": 13},
+}
 _MOST = 40  # images that a menu lists
 _Key = tuple[str, str]  # (model, method)
 _Trace = tuple[list[float], list[float], list[str]]  # bpp, PSNR, what hovering says
@@ -38,12 +41,25 @@ def rd_plot(rows: Sequence[Row]) -> go.Figure:
     figure = go.Figure(layout=_LAYOUT)
     for (model, method), group in own.items():
         bpp, psnr, said = _trace(group, None)
-        figure.add_scatter(x=bpp, y=psnr, text=said, name=f"{model} {method}",
-                           mode="lines+markers", hovertemplate="%{text}")
+        figure.add_scatter(
+            x=bpp,
+            y=psnr,
+            text=said,
+            name=f"{model} {method}",
+            mode="lines+markers",
+            hovertemplate="%{text}",
+        )
     for curve in published:
         bpp, psnr, said = _published_trace(curve, names.values())
-        figure.add_scatter(x=bpp, y=psnr, text=said, name=curve.name, mode="lines",
-                           line={"dash": "dash"}, hovertemplate="%{text}")
+        figure.add_scatter(
+            x=bpp,
+            y=psnr,
+            text=said,
+            name=curve.name,
+            mode="lines",
+            line={"dash": "dash"},
+            hovertemplate="%{text}",
+        )
     buttons = []
     for place in places:
         traces = [_trace(group, place) for group in own.values()]
@@ -57,8 +73,10 @@ def rd_plot(rows: Sequence[Row]) -> go.Figure:
     ]
     unit = words_of(names).unit
     figure.update_layout(
-        updatemenus=[_menu(buttons, 0.0), _menu(axes, 0.35)], height=520,
-        xaxis_title=f"rate (bits per {unit})", yaxis_title="PSNR (dB)",
+        updatemenus=[_menu(buttons, 0.0), _menu(axes, 0.35)],
+        height=520,
+        xaxis_title=f"rate (bits per {unit})",
+        yaxis_title="PSNR (dB)",
     )
     return figure
 
@@ -76,8 +94,11 @@ def bd_rate_plot(rows: Sequence[Row], anchors: Mapping[str, ImageCurves]) -> go.
     first = next(iter(bars.values()))
     figure.add_bar(**first, hovertemplate="%{y:+.2f} %<extra></extra>")
     buttons = [
-        _button(f"against {name}", "restyle",
-                {"x": [bar["x"]], "y": [bar["y"]], "error_y": [bar["error_y"]]})
+        _button(
+            f"against {name}",
+            "restyle",
+            {"x": [bar["x"]], "y": [bar["y"]], "error_y": [bar["error_y"]]},
+        )
         for name, bar in bars.items()
     ]
     figure.update_layout(updatemenus=[_menu(buttons, 0.0)], yaxis_title="BD-rate (%)", height=420)
@@ -95,11 +116,18 @@ def gap_plot(gaps: Sequence[Gap]) -> go.Figure | None:
     for part in PARTS:
         own = [means.get((part, lmbda)) for lmbda in lmbdas]
         if any(own):
-            figure.add_bar(x=labels, y=[g.value if g else None for g in own], name=part,
-                           hovertemplate="%{y:+.4f} bits<extra>" + part + "</extra>")
+            figure.add_bar(
+                x=labels,
+                y=[g.value if g else None for g in own],
+                name=part,
+                hovertemplate="%{y:+.4f} bits<extra>" + part + "</extra>",
+            )
     totals = [means["total", lmbda] for lmbda in lmbdas if ("total", lmbda) in means]
     figure.add_scatter(
-        x=labels, y=[g.value for g in totals], name="total", mode="markers",
+        x=labels,
+        y=[g.value for g in totals],
+        name="total",
+        mode="markers",
         marker={"color": "black", "symbol": "diamond"},
         error_y=_whiskers([g.value for g in totals], [(g.lo, g.hi) for g in totals]),
         hovertemplate="%{y:+.4f} bits<extra>total</extra>",
@@ -177,8 +205,11 @@ def _trace(rows: Sequence[Row], image: str | None) -> _Trace:
 
 def _published(dataset: str, images: set[str]) -> list[ImageCurves]:
     """The references of one data set that are known of these images."""
-    return [from_reference(c) for (name, _, _), c in curves().items() if name == dataset
-            and c.per_image and images <= {p.image for p in c.points}]
+    return [
+        from_reference(c)
+        for (name, _, _), c in curves().items()
+        if name == dataset and c.per_image and images <= {p.image for p in c.points}
+    ]
 
 
 def _published_trace(curve: ImageCurves, images: Iterable[str]) -> _Trace:
@@ -187,16 +218,20 @@ def _published_trace(curve: ImageCurves, images: Iterable[str]) -> _Trace:
     count = min(len(p.bpp) for p in chosen)
     points = []
     for k in range(count):
-        bpp, psnr = (float(sum(getattr(p, n)[k] for p in chosen) / len(chosen))
-                     for n in ("bpp", "psnr"))
+        bpp, psnr = (
+            float(sum(getattr(p, n)[k] for p in chosen) / len(chosen)) for n in ("bpp", "psnr")
+        )
         points.append((bpp, psnr, f"{bpp:.4f} bpp, {psnr:.2f} dB<br>{curve.name}"))
     return _columns(points)
 
 
 def _columns(points: Sequence[tuple[float, float, str]]) -> _Trace:
     ordered = sorted(points)
-    return ([round(p[0], 5) for p in ordered], [round(p[1], 3) for p in ordered],
-            [p[2] for p in ordered])
+    return (
+        [round(p[0], 5) for p in ordered],
+        [round(p[1], 3) for p in ordered],
+        [p[2] for p in ordered],
+    )
 
 
 def _bars(base: ImageCurves, own: Mapping[tuple, ImageCurves]) -> dict[str, Any] | None:
@@ -225,5 +260,11 @@ def _button(label: str, method: str, change: dict[str, Any]) -> dict[str, Any]:
 
 
 def _menu(buttons: Sequence[dict[str, Any]], x: float) -> dict[str, Any]:
-    return {"buttons": list(buttons), "x": x, "xanchor": "left", "y": 1.16, "yanchor": "top",
-            "direction": "down"}
+    return {
+        "buttons": list(buttons),
+        "x": x,
+        "xanchor": "left",
+        "y": 1.16,
+        "yanchor": "top",
+        "direction": "down",
+    }

@@ -70,9 +70,11 @@ def external_run(
     with locked(folder), Bars() as bars:
         path = folder / POINTS
         digests = {name: digest_of(images[i]) for i, name in enumerate(images.names)}
-        points = [p for p in (read_measured(path) if path.exists() else [])
-                  if digests.get(p.image) == p.digest
-                  and versions.get(p.codec, p.version) == p.version]
+        points = [
+            p
+            for p in (read_measured(path) if path.exists() else [])
+            if digests.get(p.image) == p.digest and versions.get(p.codec, p.version) == p.version
+        ]
         known = {(p.codec, p.image, p.setting) for p in points}
         total = sum(len(codec.settings) for codec in codecs) * len(images)
         work = _missing(codecs, versions, images, known)

@@ -49,7 +49,9 @@ def channels_run(
     of = named_images(images).take(count)
     with Bars() as bars:
         levels = latents_of(
-            Codec(model), [of[i] for i in range(len(of))], rate,
+            Codec(model),
+            [of[i] for i in range(len(of))],
+            rate,
             lambda seen: bars.update("looking at latents", seen, len(of)),
         )
     uses = channel_uses(levels, loaded.tables or {})

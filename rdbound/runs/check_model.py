@@ -43,8 +43,13 @@ def check_run(
         model = _built(spec)
         through = _channel(model)
         say(f"{name}, {form}, through the channel {through}")
-        candidate = Candidate(model, spec, make_channel(through), make_distortion(distortion),
-                              _shape(model, dimension))
+        candidate = Candidate(
+            model,
+            spec,
+            make_channel(through),
+            make_distortion(distortion),
+            _shape(model, dimension),
+        )
         check_model(candidate, say)
 
 

@@ -223,8 +223,9 @@ def evaluate_examples(
     section = None if config is None else config.evaluation
     with Bars() as bars:
         if config is not None and section is not None and section.processes > 1:
-            rows = _by_processes(config, section.processes, parts, examples, kept, streams,
-                                 options.pictures, bars)
+            rows = _by_processes(
+                config, section.processes, parts, examples, kept, streams, options.pictures, bars
+            )
         else:
             rows = _in_this_process(parts, examples, kept, streams, bars)
     if isinstance(examples, VectorExamples):
@@ -265,8 +266,14 @@ def _in_this_process(
 
 
 def _by_processes(
-    config: Config, count: int, parts: Sequence[Part], examples: Examples, kept: _Kept,
-    streams: Path | None, pictures: Pictures | None, bars: Bars,
+    config: Config,
+    count: int,
+    parts: Sequence[Part],
+    examples: Examples,
+    kept: _Kept,
+    streams: Path | None,
+    pictures: Pictures | None,
+    bars: Bars,
 ) -> list[Row]:
     """The same rows, task by task."""
     keys: dict[tuple[int, Task], list[tuple]] = {}
@@ -276,8 +283,7 @@ def _by_processes(
     todo = [work for work, own in keys.items() if not all(key in kept.rows for key in own)]
     done = len(keys) - len(todo)
     bars.update("evaluating", done, len(keys))
-    for found in by_processes(config, todo, min(count, max(1, len(todo))), streams,
-                              pictures):
+    for found in by_processes(config, todo, min(count, max(1, len(todo))), streams, pictures):
         for text in found.warnings:
             bars.write(text)
         kept.add(found.rows)

@@ -33,8 +33,12 @@ def gaps_hint(config: Config, forms: Collection[str], like_shipped: bool) -> lis
         lines.append("  refinement: {steps: 300}")
     if not lines:
         return []
-    return ["the gaps need a bound and a codec, refined: the same config with",
-            f"output: {config.output}-gaps", "evaluation:", *lines]
+    return [
+        "the gaps need a bound and a codec, refined: the same config with",
+        f"output: {config.output}-gaps",
+        "evaluation:",
+        *lines,
+    ]
 
 
 def _entry(one: str | CheckpointConfig) -> str:

@@ -46,8 +46,11 @@ def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOption
     if section.refinement is not None:
         sga = _channel(section.refinement.channel)
         soft = make_channel("soft-rounding", steps=section.refinement.steps)
-        channels |= {"sga": sga, "bits-back-sga": make_channel("bits-back", of=sga),
-                     "soft-rounding": soft}
+        channels |= {
+            "sga": sga,
+            "bits-back-sga": make_channel("bits-back", of=sga),
+            "soft-rounding": soft,
+        }
     return EvaluationOptions(
         lmbdas=section.lmbdas,
         samples=section.samples,

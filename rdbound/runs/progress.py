@@ -39,9 +39,16 @@ class Bars:
             self.close()
             self._what = what
             # A resumed run begins where it stands, so that its rate is its own.
-            self._bar = tqdm(total=total, initial=done, desc=what, leave=False, file=sys.stderr,
-                             bar_format=None if rate else _BAR, smoothing=0.05,
-                             disable=is_quiet() or not is_first())
+            self._bar = tqdm(
+                total=total,
+                initial=done,
+                desc=what,
+                leave=False,
+                file=sys.stderr,
+                bar_format=None if rate else _BAR,
+                smoothing=0.05,
+                disable=is_quiet() or not is_first(),
+            )
         if self._bar is not None:
             self._bar.update(done - self._bar.n)
             if note:

@@ -90,16 +90,20 @@ def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence
         write_gaps(folder / GAP_TABLE, found)
     for note in negative_notes(found):
         warn(note)
-    tables = {"rd": rd_latex(rows), "bd_rate": bd_rate_latex(rows, anchor),
-              "gaps": gap_latex(found)}
+    tables = {
+        "rd": rd_latex(rows),
+        "bd_rate": bd_rate_latex(rows, anchor),
+        "gaps": gap_latex(found),
+    }
     (folder / "tables").mkdir(exist_ok=True)
     for name, text in tables.items():
         if text is not None:
             write_text(folder / "tables" / f"{name}.tex", text)
     cited = citing(rows, anchor)
     write_text(folder / "citations.bib", cited.bibtex)
-    page = results_page(document, rows, found, anchor, cited, _pictures(rows, runs),
-                        _facts(rows, runs))
+    page = results_page(
+        document, rows, found, anchor, cited, _pictures(rows, runs), _facts(rows, runs)
+    )
     write_text(folder / PAGE, page)
     return document
 
@@ -123,10 +127,14 @@ def _pictures(rows: Sequence[Row], runs: Sequence[Path]) -> list[ShownPicture]:
                 found.append((row, kept.original(row.image), file))
     room = min(_LARGEST, _ROOM // max(1, 2 * len(found)))
     return [
-        ShownPicture(row.image, _address(original, room), _address(file, room),
-                     f"{row.model}, {row.method}, λ = {row.lmbda:.4g}: {row.bpp:.4f} bpp, "
-                     f"{row.psnr:.2f} dB")
-        for row, original, file in found if original.is_file()
+        ShownPicture(
+            row.image,
+            _address(original, room),
+            _address(file, room),
+            f"{row.model}, {row.method}, λ = {row.lmbda:.4g}: {row.bpp:.4f} bpp, {row.psnr:.2f} dB",
+        )
+        for row, original, file in found
+        if original.is_file()
     ]
 
 

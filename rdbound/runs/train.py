@@ -64,8 +64,20 @@ def train_run(config: Config, say: Say) -> Path:
             show = lambda step, values: bars.update(  # noqa: E731
                 "training", step, options.steps, f"J {values['J']:.3f}"
             )
-            run = partial(fit, model, channel, data.batches(), options, folder, config.seed,
-                          distortion, data.held_out, progress=show, warn=warn, say=say)
+            run = partial(
+                fit,
+                model,
+                channel,
+                data.batches(),
+                options,
+                folder,
+                config.seed,
+                distortion,
+                data.held_out,
+                progress=show,
+                warn=warn,
+                say=say,
+            )
             model = _fit_or_keep(run, folder, config.model.spec())
         if is_first():
             checkpoint.save_checkpoint(target, model, config.model.spec(), training.weights)

@@ -49,8 +49,9 @@ class Empirical:
             raise ValueError(f"{path}: {error}") from None
 
     @classmethod
-    def from_patches(cls, images: Iterable[np.ndarray], size: int, per_image: int,
-                     seed: int = 0) -> "Empirical":
+    def from_patches(
+        cls, images: Iterable[np.ndarray], size: int, per_image: int, seed: int = 0
+    ) -> "Empirical":
         """Random grey patches of images, scaled to [0, 1].
 
         Args:
@@ -103,8 +104,14 @@ class Empirical:
         return None
 
 
-def patches(size: int, per_image: int, images: str = "bundled", path: str | None = None,
-            split: str = "train", seed: int = 0) -> Empirical:
+def patches(
+    size: int,
+    per_image: int,
+    images: str = "bundled",
+    path: str | None = None,
+    split: str = "train",
+    seed: int = 0,
+) -> Empirical:
     """Grey patches of a set of images, as :meth:`Empirical.from_patches` cuts them.
 
     Args:

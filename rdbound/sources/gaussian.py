@@ -148,8 +148,9 @@ def ar1_asymptotic(
     """
     _check_correlation(correlation)
     omega = (np.arange(frequencies) + 0.5) * np.pi / frequencies
-    spectrum = variance * (1 - correlation**2) / (1 - 2 * correlation * np.cos(omega)
-                                                  + correlation**2)
+    spectrum = (
+        variance * (1 - correlation**2) / (1 - 2 * correlation * np.cos(omega) + correlation**2)
+    )
     return GaussianSource(spectrum).exact(lmbda)
 
 

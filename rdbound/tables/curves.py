@@ -16,8 +16,12 @@ from rdbound.tables.rd import MEAN
 
 __all__ = ["PlainCurve", "read_plain"]
 
-_READERS = {"bpp": number(above=0.0), "psnr": number(), "ms_ssim": number(),
-            "images": optional(integer(least=1))}
+_READERS = {
+    "bpp": number(above=0.0),
+    "psnr": number(),
+    "ms_ssim": number(),
+    "images": optional(integer(least=1)),
+}
 _COLUMNS = {"psnr": "psnr", "ms-ssim": "ms_ssim"}
 _OF_ONE = ("dataset", "model", "method", "images")
 """Columns that may stand beside, and hold one value."""

@@ -95,8 +95,9 @@ class NeuralLower:
         point = source.exact(lmbda)
         touching = point.distortion if point is not None else 1.0 / (2.0 * LN2 * lmbda)
         distortion = min(touching, J / lmbda)
-        return Estimate(self.name, "lower", lmbda, J - lmbda * distortion, distortion, error,
-                        status=status)
+        return Estimate(
+            self.name, "lower", lmbda, J - lmbda * distortion, distortion, error, status=status
+        )
 
     def xi(self, source: Source, lmbda: float, seed: int = 0) -> np.ndarray:
         """Independent values of ξ, [repeats], in nats a vector."""

@@ -72,8 +72,7 @@ class NERD:
         rngs = nnx.Rngs(seed)
         generator = Dense(self.latent or n, self.hidden, n, rngs)
         graphdef, params = nnx.split(generator)
-        params = _train(self, graphdef, source, params, lmbda * LN2,
-                        jax.random.key(seed + 2**28))
+        params = _train(self, graphdef, source, params, lmbda * LN2, jax.random.key(seed + 2**28))
         parts = [
             self._judge(partial(_generate, graphdef, params), source, lmbda, key)
             for key in jax.random.split(jax.random.key(seed + 2**30), self.repeats)

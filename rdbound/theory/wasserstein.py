@@ -61,8 +61,17 @@ class HeldOut(NamedTuple):
     def upper(self, method: str, lmbda: float, status: str) -> Estimate:
         """As what a method reports at λ: a point on or above R(D)."""
         (R, D, _), (R_error, D_error, J_error) = self.mean.tolist(), self.error.tolist()
-        return Estimate(method, "upper", lmbda, R, D, J_error, status=status,
-                        rate_error=R_error, distortion_error=D_error)
+        return Estimate(
+            method,
+            "upper",
+            lmbda,
+            R,
+            D,
+            J_error,
+            status=status,
+            rate_error=R_error,
+            distortion_error=D_error,
+        )
 
 
 def equal_weights(count: int) -> jax.Array:

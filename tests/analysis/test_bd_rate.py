@@ -74,12 +74,15 @@ def _mean(name, count, factor=1.0):
     return ImageCurves("d", name, {"": curve}, count)
 
 
-@pytest.mark.parametrize(("counts", "message"), [
-    ((24, 3), "test averages 3 images, anchor 24 images, .*: compare single images"),
-    ((24, None), "test averages an unknown number of images, anchor 24 .*: say how many"),
-    ((None, None), "anchor an unknown number"),
-    ((1, 2), "test averages 2 images, anchor 1 image,"),
-])
+@pytest.mark.parametrize(
+    ("counts", "message"),
+    [
+        ((24, 3), "test averages 3 images, anchor 24 images, .*: compare single images"),
+        ((24, None), "test averages an unknown number of images, anchor 24 .*: say how many"),
+        ((None, None), "anchor an unknown number"),
+        ((1, 2), "test averages 2 images, anchor 1 image,"),
+    ],
+)
 def test_means_over_other_or_unknown_numbers_of_images_are_compared_only_when_told(counts, message):
     anchor, test = _mean("anchor", counts[0]), _mean("test", counts[1], 1.25)
     with pytest.raises(ValueError, match=message):

@@ -14,8 +14,25 @@ from rdbound.tables.rd import Row, is_squared
 def make_row(bpp, mse, lmbda=0.01, image="a", model="m", method="bound", dataset="toy", J=None):
     J = bpp + lmbda * mse if J is None else J
     psnr = 10 * math.log10(255**2 / mse) if mse else math.inf
-    return Row(dataset, image, model, lmbda, method, 100, 100 * bpp, None, bpp, mse, psnr,
-               None, J, None, 0, 1, 0)
+    return Row(
+        dataset,
+        image,
+        model,
+        lmbda,
+        method,
+        100,
+        100 * bpp,
+        None,
+        bpp,
+        mse,
+        psnr,
+        None,
+        J,
+        None,
+        0,
+        1,
+        0,
+    )
 
 
 def at(rows, lmbda, image="a", dataset="toy", squared=True):
@@ -35,8 +52,12 @@ def test_the_least_of_all_points_at_any_lambda_is_that_of_brute_force(dataset, r
     other = make_row(1e-3, 1e-3, 0.01, "kodim08", dataset=dataset)
     points = [(r.bpp, r.mse) for r in rows]
     if dataset == "kodak":
-        points += [(p.bpp, p.mse) for (name, _, _), c in reference.curves().items()
-                   for p in c.points if (name, p.image) == ("kodak", "kodim07")]
+        points += [
+            (p.bpp, p.mse)
+            for (name, _, _), c in reference.curves().items()
+            for p in c.points
+            if (name, p.image) == ("kodak", "kodim07")
+        ]
     wanted = [(dataset, float(lmbda), "kodim07") for lmbda in lmbdas]
     found = best_known([*rows, other], wanted, True)
     winners, corners = set(), set()
@@ -59,8 +80,17 @@ def test_every_point_on_a_line_is_as_good_and_equal_points_are_one():
     assert pytest.approx(2.0, rel=1e-12) == at(rows, 0.02).J
 
 
-@pytest.mark.parametrize("method", ["bound", "bound-refined", "codec-ideal", "codec-refined-ideal",
-                                    "codec-refined-real", "codec-coded"])
+@pytest.mark.parametrize(
+    "method",
+    [
+        "bound",
+        "bound-refined",
+        "codec-ideal",
+        "codec-refined-ideal",
+        "codec-refined-real",
+        "codec-coded",
+    ],
+)
 def test_what_is_achievable_competes_at_its_own_and_at_other_lambdas(method):
     worse = make_row(1.0, 100.0, model="m", method="bound-refined")
     better = make_row(0.9, 100.0, 0.3, model="other", method=method)
@@ -96,8 +126,7 @@ def test_published_points_of_the_image_compete_by_their_name():
         every = {}
         for (name, _, per_image), curve in reference.curves().items():
             if name == "kodak" and per_image:
-                every |= {(p.bpp, p.mse): curve.label for p in curve.points
-                          if p.image == "kodim13"}
+                every |= {(p.bpp, p.mse): curve.label for p in curve.points if p.image == "kodim13"}
         J = {point: point[0] + row.lmbda * point[1] for point in every}
         winner = min(J, key=J.__getitem__)
         best = at(mine, row.lmbda, "kodim13", "kodak")
@@ -127,8 +156,10 @@ def test_in_another_distortion_only_J_of_the_same_lambda_competes():
     assert not is_squared(mine)
     assert at(rows, 0.01, squared=False).J == 1.5
     better = make_row(1.0, 100.0, model="n", method="codec-coded", J=1.25)
-    assert at([*rows, better], 0.01, squared=False) == (1.25, (100.0, 1.0, mine.psnr,
-                                                              "n codec-coded"))
+    assert at([*rows, better], 0.01, squared=False) == (
+        1.25,
+        (100.0, 1.0, mine.psnr, "n codec-coded"),
+    )
     # Where nothing is lost, D is 0 in any distortion.
     lossless = make_row(0.9, 0.0, model="n", method="codec-coded")
     assert at([*rows, lossless], 0.01, squared=False).J == 0.9

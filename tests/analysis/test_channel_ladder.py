@@ -9,12 +9,21 @@ from rdbound.analysis.channel_ladder import has_rungs, ladder
 from rdbound.tables.rd import Row
 
 LMBDAS = (0.002, 0.006, 0.02, 0.06)
-RATES = {"bound": 0.4, "bound-refined": 0.38, "bound-prior-scaled": 0.42,
-         "bound-layered-ideal": 0.5, "bound-layered-coded": 0.52,
-         "codec-bits-back-refined-ideal": 0.44,
-         "codec-bits-back-refined-coded": 0.45, "codec-refined-ideal": 0.46,
-         "codec-refined-coded": 0.47, "codec-ideal": 0.56, "codec-coded": 0.57,
-         "codec-refined-real": 0.41, "bound-refined-coupled": 0.3}
+RATES = {
+    "bound": 0.4,
+    "bound-refined": 0.38,
+    "bound-prior-scaled": 0.42,
+    "bound-layered-ideal": 0.5,
+    "bound-layered-coded": 0.52,
+    "codec-bits-back-refined-ideal": 0.44,
+    "codec-bits-back-refined-coded": 0.45,
+    "codec-refined-ideal": 0.46,
+    "codec-refined-coded": 0.47,
+    "codec-ideal": 0.56,
+    "codec-coded": 0.57,
+    "codec-refined-real": 0.41,
+    "bound-refined-coupled": 0.3,
+}
 """Of each method, relative to the rate of a Gaussian source: times, not plus."""
 
 
@@ -27,17 +36,40 @@ def _rows(images=("a", "b"), methods=RATES, dataset="toy", scatter=0.0):
             for method in methods:
                 bpp = whole * RATES[method] + scatter * number * (method == "codec-ideal")
                 model = "b" if method.startswith("bound") else "c"
-                rows.append(Row(dataset, image, model, lmbda, method, 1000, bpp * 1000, None, bpp,
-                                mse, 48.13 - 10 * np.log10(mse), None, bpp + lmbda * mse, None,
-                                0, 1, 0))
+                rows.append(
+                    Row(
+                        dataset,
+                        image,
+                        model,
+                        lmbda,
+                        method,
+                        1000,
+                        bpp * 1000,
+                        None,
+                        bpp,
+                        mse,
+                        48.13 - 10 * np.log10(mse),
+                        None,
+                        bpp + lmbda * mse,
+                        None,
+                        0,
+                        1,
+                        0,
+                    )
+                )
     return rows
 
 
 def test_rungs_come_in_order_with_their_parts():
     found = ladder(_rows())
     assert [r.method for r in found] == [
-        "bound", "bound-refined", "bound-prior-scaled", "bound-layered-ideal",
-        "codec-bits-back-refined-ideal", "codec-ideal", "codec-refined-ideal",
+        "bound",
+        "bound-refined",
+        "bound-prior-scaled",
+        "bound-layered-ideal",
+        "codec-bits-back-refined-ideal",
+        "codec-ideal",
+        "codec-refined-ideal",
     ]
     for rung in found:
         refined = "refined" in rung.method
@@ -119,8 +151,14 @@ def test_what_is_no_ladder_is_refused():
         ladder(_rows(methods=["codec-ideal"]))
     alone = [r for r in _rows() if r.image == "a" or r.method != "bound"]
     with pytest.raises(ValueError, match="c codec-ideal has no image and λ in common with b bound"):
-        ladder([r for r in alone if (r.method == "bound") == (r.image == "a")
-                and r.method in ("bound", "codec-ideal")])
+        ladder(
+            [
+                r
+                for r in alone
+                if (r.method == "bound") == (r.image == "a")
+                and r.method in ("bound", "codec-ideal")
+            ]
+        )
 
 
 def test_a_table_has_rungs_where_one_was_asked_for():

@@ -27,8 +27,13 @@ def test_a_point_far_from_its_slope_may_not_lie_below_the_curve():
     source, lmbda = make_source("gaussian", variances=[1.0]), 64.0
     D = 0.0345
     point = make_answer(
-        lmbda=lmbda, rate=2.0, distortion=D, exact_J=source.exact(lmbda).J(lmbda),
-        exact_rate=exact_rate(source, D), exact_slope=exact_slope(source, D), standard_error=0.005,
+        lmbda=lmbda,
+        rate=2.0,
+        distortion=D,
+        exact_J=source.exact(lmbda).J(lmbda),
+        exact_rate=exact_rate(source, D),
+        exact_slope=exact_slope(source, D),
+        standard_error=0.005,
     )
     assert point.exact_slope == pytest.approx(1 / (2 * np.log(2) * D), rel=1e-3)
     assert point.error > 0
@@ -60,9 +65,13 @@ def test_a_point_may_lie_below_the_curve_by_the_noise_of_its_own_slope(correlati
     noisy_D = 0.005 * (correlation * a + np.sqrt(1 - correlation**2) * b)
     error = lambda values: values.std(ddof=1) / np.sqrt(500)  # noqa: E731
     point = make_answer(
-        lmbda=lmbda, distortion=D, exact_J=source.exact(lmbda).J(lmbda),
-        exact_rate=exact_rate(source, D), exact_slope=exact_slope(source, D),
-        standard_error=error(noisy_R + lmbda * noisy_D), rate_error=error(noisy_R),
+        lmbda=lmbda,
+        distortion=D,
+        exact_J=source.exact(lmbda).J(lmbda),
+        exact_rate=exact_rate(source, D),
+        exact_slope=exact_slope(source, D),
+        standard_error=error(noisy_R + lmbda * noisy_D),
+        rate_error=error(noisy_R),
         distortion_error=error(noisy_D),
     )
     noise = error(noisy_R + point.exact_slope * noisy_D)
@@ -88,9 +97,15 @@ def test_a_point_of_cancelled_distances_is_caught(R, D, below, errors):
     """
     source, lmbda = make_source("mixture", means=[[-300.0], [300.0]], noise=0.1), 1000.0
     point = make_answer(
-        lmbda=lmbda, rate=R, distortion=D, exact_J=source.exact(lmbda).J(lmbda),
-        exact_rate=exact_rate(source, D), exact_slope=exact_slope(source, D),
-        standard_error=errors[0], rate_error=errors[1], distortion_error=errors[2],
+        lmbda=lmbda,
+        rate=R,
+        distortion=D,
+        exact_J=source.exact(lmbda).J(lmbda),
+        exact_rate=exact_rate(source, D),
+        exact_slope=exact_slope(source, D),
+        standard_error=errors[0],
+        rate_error=errors[1],
+        distortion_error=errors[2],
     )
     assert abs(point.error) < 2 * errors[0]
     assert point.below == pytest.approx(below, abs=0.002)
@@ -103,9 +118,13 @@ def test_a_steep_curve_does_not_hide_a_point_below_it():
     source, lmbda = make_source("gaussian", variances=[0.01]), 1000.0
     D = 2.5e-5
     point = make_answer(
-        lmbda=lmbda, rate=exact_rate(source, D) - 0.23, distortion=D,
-        exact_J=source.exact(lmbda).J(lmbda), exact_rate=exact_rate(source, D),
-        exact_slope=exact_slope(source, D), standard_error=0.005,
+        lmbda=lmbda,
+        rate=exact_rate(source, D) - 0.23,
+        distortion=D,
+        exact_J=source.exact(lmbda).J(lmbda),
+        exact_rate=exact_rate(source, D),
+        exact_slope=exact_slope(source, D),
+        standard_error=0.005,
     )
     assert point.exact_slope / lmbda == pytest.approx(28.9, abs=0.1)
     assert point.error > 0
@@ -122,8 +141,12 @@ def test_the_rounding_of_float32_is_no_violation(lmbda):
     for ulps, wrong in ((4, False), (40, True)):
         rate, distortion = (value * (1 - ulps * 2.0**-23) for value in exact)
         point = make_answer(
-            lmbda=lmbda, rate=rate, distortion=distortion, standard_error=0.0,
-            exact_J=exact.J(lmbda), exact_rate=exact_rate(source, distortion),
+            lmbda=lmbda,
+            rate=rate,
+            distortion=distortion,
+            standard_error=0.0,
+            exact_J=exact.J(lmbda),
+            exact_rate=exact_rate(source, distortion),
             exact_slope=exact_slope(source, distortion),
         )
         for side in ("upper", "exact"):

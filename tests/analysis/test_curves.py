@@ -32,8 +32,9 @@ def test_a_curve_of_a_table_has_its_points_by_image():
 
 
 def test_a_mean_is_point_by_point(tmp_path):
-    (curve,) = read_curves(_write(tmp_path / "x.csv", "image,bpp,psnr\n" + POINTS.format(*"ab")),
-                           "kodak")
+    (curve,) = read_curves(
+        _write(tmp_path / "x.csv", "image,bpp,psnr\n" + POINTS.format(*"ab")), "kodak"
+    )
     mean = mean_curve(curve)
     np.testing.assert_allclose(mean.bpp, (0.6, 1.2))
     np.testing.assert_allclose(mean.psnr, (30.5, 34.5))
@@ -113,6 +114,7 @@ def test_a_mean_curve_is_of_rates_of_decibels_and_of_errors_each_by_itself():
     found = mean_curve(ImageCurves("d", "c", {"a": one, "b": other}))
     np.testing.assert_allclose(found.bpp, [0.3, 0.6])
     np.testing.assert_allclose(found.psnr, [35.0, 38.0])
-    np.testing.assert_allclose(found.mse, 255.0**2 * np.array([
-        (1e-3 + 1e-4) / 2, (10**-3.4 + 10**-4.2) / 2]))
+    np.testing.assert_allclose(
+        found.mse, 255.0**2 * np.array([(1e-3 + 1e-4) / 2, (10**-3.4 + 10**-4.2) / 2])
+    )
     assert (found.psnr > 10 * np.log10(255.0**2 / found.mse) + 1.0).all()

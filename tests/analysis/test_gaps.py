@@ -8,9 +8,15 @@ from rdbound.analysis.best_known import EXACT
 from rdbound.analysis.gaps import PARTS, chain, gaps, pair
 from rdbound.tables.rd import Row
 
-OFFSETS = {"bound": 0.03, "bound-refined": 0.0, "codec-ideal": 0.35, "codec-coded": 0.375,
-           "codec-refined-ideal": 0.25, "codec-refined-coded": 0.27,
-           "codec-refined-real": 0.23}
+OFFSETS = {
+    "bound": 0.03,
+    "bound-refined": 0.0,
+    "codec-ideal": 0.35,
+    "codec-coded": 0.375,
+    "codec-refined-ideal": 0.25,
+    "codec-refined-coded": 0.27,
+    "codec-refined-real": 0.23,
+}
 
 
 def make_rows(dataset="toy", images=("a", "b", "c"), lmbdas=(0.002, 0.01, 0.05), seed=0):
@@ -24,9 +30,27 @@ def make_rows(dataset="toy", images=("a", "b", "c"), lmbdas=(0.002, 0.01, 0.05),
                 # Of a Gaussian: the slope of its R(D) is −λ, so that no other λ's point is better.
                 bpp = 0.4 + 0.5 * np.log2(lmbda / 0.002) + OFFSETS[method] + noise[method]
                 mse = 1 / (2 * np.log(2) * lmbda)
-                rows.append(Row(dataset, image, "b" if method[0] == "b" else "c", lmbda, method,
-                                1000, bpp * 1000, None, bpp, mse, 48.13 - 10 * np.log10(mse), None,
-                                bpp + lmbda * mse, None, 0, 1, 0))
+                rows.append(
+                    Row(
+                        dataset,
+                        image,
+                        "b" if method[0] == "b" else "c",
+                        lmbda,
+                        method,
+                        1000,
+                        bpp * 1000,
+                        None,
+                        bpp,
+                        mse,
+                        48.13 - 10 * np.log10(mse),
+                        None,
+                        bpp + lmbda * mse,
+                        None,
+                        0,
+                        1,
+                        0,
+                    )
+                )
     return rows
 
 
@@ -34,7 +58,8 @@ def with_coupled(rows):
     """The rows, and those of a richer posterior that wins 0.02 bits."""
     return rows + [
         dataclasses.replace(r, method="bound-refined-coupled", bpp=r.bpp - 0.02, J=r.J - 0.02)
-        for r in rows if r.method == "bound-refined"
+        for r in rows
+        if r.method == "bound-refined"
     ]
 
 
@@ -68,20 +93,29 @@ def test_a_richer_posterior_tells_what_the_factorized_one_costs():
     assert values_of(found, "modeling") == pytest.approx([0.02] * 12)
     for g in found:
         if g.gap == "total":
-            parts = [h.value for h in found if h.gap in PARTS
-                     and (h.image, h.lmbda) == (g.image, g.lmbda)]
+            parts = [
+                h.value
+                for h in found
+                if h.gap in PARTS and (h.image, h.lmbda) == (g.image, g.lmbda)
+            ]
             assert g.value == pytest.approx(sum(parts))
 
 
-@pytest.mark.parametrize(("gap", "method", "of"), [
-    ("known-scale", "bound-prior-scaled", "bound"),
-    ("marginalization", "codec-bits-back-refined-ideal", "codec-refined-ideal"),
-])
+@pytest.mark.parametrize(
+    ("gap", "method", "of"),
+    [
+        ("known-scale", "bound-prior-scaled", "bound"),
+        ("marginalization", "codec-bits-back-refined-ideal", "codec-refined-ideal"),
+    ],
+)
 def test_gaps_beside_the_chain_are_there_where_their_methods_are(gap, method, of):
     rows, sign = make_rows(), 1 if gap == "known-scale" else -1
     assert not values_of(gaps(rows), gap)
-    more = [dataclasses.replace(r, method=method, bpp=r.bpp + 0.02 * sign, J=r.J + 0.02 * sign)
-            for r in rows if r.method == of]
+    more = [
+        dataclasses.replace(r, method=method, bpp=r.bpp + 0.02 * sign, J=r.J + 0.02 * sign)
+        for r in rows
+        if r.method == of
+    ]
     found = gaps(rows + more)
     assert values_of(found, gap) == pytest.approx([0.02] * 12)
     assert values_of(found, "total") == values_of(gaps(rows), "total")
@@ -100,8 +134,11 @@ def test_the_mean_has_an_interval_and_images_have_none():
 
 def cheaper(rows, of, by, **changes):
     """The rows of a method at less rate, and so at less J."""
-    return [dataclasses.replace(r, bpp=r.bpp - by, J=r.J - by, **changes)
-            for r in rows if r.method == of]
+    return [
+        dataclasses.replace(r, bpp=r.bpp - by, J=r.J - by, **changes)
+        for r in rows
+        if r.method == of
+    ]
 
 
 def values_of(found, gap):
@@ -124,7 +161,8 @@ def test_a_codec_better_than_the_bound_is_the_best_known_and_digitization_is_neg
     mine = {(r.image, r.lmbda): r for r in bound if r.method == "bound-refined"}
     codec = [
         dataclasses.replace(r, bpp=m.bpp + at, J=m.J + at, mse=m.mse)
-        for r in rows if r.model == "c"
+        for r in rows
+        if r.model == "c"
         for m, at in [(mine[r.image, r.lmbda], OFFSETS[r.method] - 0.48)]
     ]
     found = gaps(bound + codec)
@@ -137,9 +175,12 @@ def test_a_codec_better_than_the_bound_is_the_best_known_and_digitization_is_neg
 def test_published_points_compete_on_kodak_at_the_lambda_of_the_gaps():
     rows = make_rows("kodak", ("kodim13",), (0.02,))
     (found,) = (g for g in gaps(rows) if g.gap == "modeling" and g.image == "kodim13")
-    points = [p for (d, _, per_image), c in reference.curves().items()
-              for p in c.points if d == "kodak" and per_image
-              and p.image == "kodim13"]
+    points = [
+        p
+        for (d, _, per_image), c in reference.curves().items()
+        for p in c.points
+        if d == "kodak" and per_image and p.image == "kodim13"
+    ]
     best = min(p.bpp + 0.02 * p.mse for p in points)
     bound = next(r.J for r in rows if r.method == "bound-refined")
     assert best < bound - 0.1, "a published point is the best"
@@ -182,8 +223,11 @@ def test_in_another_distortion_points_of_other_lambdas_and_of_the_mse_do_not_com
     mse = [dataclasses.replace(r, model="n") for r in cheaper(rows, "bound-refined", 9.0)]
     found = gaps(other_distortion(rows) + mse, bound="b")
     assert set(values_of(found, "modeling")) == {0.0}
-    better = [dataclasses.replace(r, model="n", method="codec-coded", J=r.J - 0.125)
-              for r in other_distortion(rows) if r.method == "bound-refined"]
+    better = [
+        dataclasses.replace(r, model="n", method="codec-coded", J=r.J - 0.125)
+        for r in other_distortion(rows)
+        if r.method == "bound-refined"
+    ]
     found = gaps(other_distortion(rows) + better, codec="c")
     assert values_of(found, "modeling") == pytest.approx([0.125] * 12)
 
@@ -247,8 +291,9 @@ def test_the_exact_curve_has_no_part_in_the_pair():
 def test_a_source_whose_curve_is_known_at_one_slope_keeps_bounds_at_the_others():
     rows = make_rows()
     exact = exact_rows(rows, 0.2, (0.01,))
-    exactly = {lmbda for (_, lmbda, _), b in chain(rows + exact).best.items()
-               if b.point.who == EXACT}
+    exactly = {
+        lmbda for (_, lmbda, _), b in chain(rows + exact).best.items() if b.point.who == EXACT
+    }
     assert exactly == {0.01}
     modeling = {
         g.lmbda: g.value for g in gaps(rows + exact) if (g.gap, g.image) == ("modeling", "a")

@@ -18,10 +18,15 @@ def _without(method, image, lmbda):
 
 def test_names_lose_the_suffix_of_a_file_unless_two_become_one():
     assert bare_names(["a.png", "sub/b.JPG", "c.v2", "d"]) == {
-        "a.png": "a", "sub/b.JPG": "sub/b", "c.v2": "c.v2", "d": "d"
+        "a.png": "a",
+        "sub/b.JPG": "sub/b",
+        "c.v2": "c.v2",
+        "d": "d",
     }
     assert bare_names(["a.png", "a.jpg", "b.png"]) == {
-        "a.png": "a.png", "a.jpg": "a.jpg", "b.png": "b.png"
+        "a.png": "a.png",
+        "a.jpg": "a.jpg",
+        "b.png": "b.png",
     }
 
 
@@ -53,7 +58,11 @@ def test_a_report_leaves_out_what_is_uneven_and_says_so():
     points, *_ = rd_report(_without("bound", "b", 0.01), "vtm-22.0").sections
     table, note, figure = points.blocks
     assert {row[0] for row in table.rows} == {
-        "bound-refined", "codec-ideal", "codec-coded", "codec-refined-ideal", "codec-refined-real",
+        "bound-refined",
+        "codec-ideal",
+        "codec-coded",
+        "codec-refined-ideal",
+        "codec-refined-real",
         "codec-refined-coded",
     }
     assert note.text == f"Left out: b bound: {WORDS}: λ = 0.01 lacks b."

@@ -91,6 +91,7 @@ def test_what_cannot_be_compared_is_told():
     twice = [replace(r, model="net-1") for r in rows if r.model == "net-1-bound"]
     with pytest.raises(ValueError, match="are of one architecture and form"):
         scaling([*rows, *twice], _anchor(), SIZES)
-    (short,) = scaling([r for r in rows if r.model == "other-9-bound" and r.lmbda < 0.01],
-                       _anchor(), SIZES)
+    (short,) = scaling(
+        [r for r in rows if r.model == "other-9-bound" and r.lmbda < 0.01], _anchor(), SIZES
+    )
     assert "points; BD-rate needs at least" in short.value

@@ -38,8 +38,10 @@ def test_better_settings_cost_more_and_give_a_better_picture(name):
     assert points[0].pixels == 171 * 165
 
 
-@pytest.mark.parametrize(("name", "kind"), [("jpeg", "JPEG"), ("webp", "WEBP"), ("avif", "AVIF"),
-                                            ("jpeg2000", "JPEG2000")])
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("jpeg", "JPEG"), ("webp", "WEBP"), ("avif", "AVIF"), ("jpeg2000", "JPEG2000")],
+)
 def test_a_file_is_what_pillow_opens_and_its_error_is_that_of_the_opened_picture(name, kind):
     codec = _codec(name)
     data = codec.encode(IMAGE, codec.settings[4])
@@ -93,7 +95,9 @@ def own(tmp_path):
     program.write_text(_PROGRAM)
     command = f"{sys.executable} '{program}'"
     return CommandCodec(
-        "mine", f"{command} {{quality}} {{input}} {{output}}", f"{command} {{input}} {{output}}",
+        "mine",
+        f"{command} {{quality}} {{input}} {{output}}",
+        f"{command} {{input}} {{output}}",
         (20.0, 60.0),
     )
 
@@ -125,25 +129,32 @@ def test_settings_of_whole_numbers_are_not_rounded():
     assert make_external("jpeg2000").at((30.5,)).settings == (30.5,)
 
 
-@pytest.mark.parametrize(("encoder", "decoder", "message"), [
-    ("enc {input} {output}", "dec {input} {output}", "its encoder has no {quality}"),
-    ("enc {quality} {input} {output}", "dec {input}", "its decoder has no {output}"),
-    ("enc '{quality} {input} {output}", "dec {input} {output}", "is no command line"),
-])
+@pytest.mark.parametrize(
+    ("encoder", "decoder", "message"),
+    [
+        ("enc {input} {output}", "dec {input} {output}", "its encoder has no {quality}"),
+        ("enc {quality} {input} {output}", "dec {input}", "its decoder has no {output}"),
+        ("enc '{quality} {input} {output}", "dec {input} {output}", "is no command line"),
+    ],
+)
 def test_a_command_without_its_places_is_refused(encoder, decoder, message):
     with pytest.raises(ValueError, match=message):
         CommandCodec("mine", encoder, decoder, (1.0,))
 
 
-@pytest.mark.parametrize(("encoder", "message"), [
-    ("no-such-program", "there is no program 'no-such-program'"),
-    ("false", "failed with exit code 1: it said nothing"),
-    ("true", "'true' wrote no {output}"),
-    (f"{sys.executable} -c 'raise SystemExit(\"no room\")'", "exit code 1: no room"),
-])
+@pytest.mark.parametrize(
+    ("encoder", "message"),
+    [
+        ("no-such-program", "there is no program 'no-such-program'"),
+        ("false", "failed with exit code 1: it said nothing"),
+        ("true", "'true' wrote no {output}"),
+        (f"{sys.executable} -c 'raise SystemExit(\"no room\")'", "exit code 1: no room"),
+    ],
+)
 def test_a_program_that_fails_says_so_in_one_line(encoder, message):
-    codec = CommandCodec("mine", encoder + " {quality} {input} {output}", "d {input} {output}",
-                         (1.0,))
+    codec = CommandCodec(
+        "mine", encoder + " {quality} {input} {output}", "d {input} {output}", (1.0,)
+    )
     with pytest.raises(ValueError, match=message) as caught:
         measure_codec(codec, "kodim01", IMAGE, 1.0)
     assert str(caught.value).startswith("kodim01 at 1: mine: ")
@@ -154,13 +165,21 @@ def test_what_a_decoder_writes_must_be_the_picture(tmp_path):
     Image.fromarray(IMAGE[:, :-1]).save(tmp_path / "narrow.png")
     copy = CommandCodec("mine", "cp {input} {output}{quality}", "d {input} {output}", (1.0,))
     narrow = f"cp {tmp_path}/narrow.png {{output}}"
-    codec = CommandCodec("mine", "cp --suffix={quality} {input} {output}",
-                         f"sh -c '{narrow}; true {{input}}'", (1.0,))
+    codec = CommandCodec(
+        "mine",
+        "cp --suffix={quality} {input} {output}",
+        f"sh -c '{narrow}; true {{input}}'",
+        (1.0,),
+    )
     with pytest.raises(ValueError, match=r"mine gave \[171, 164, 3\] back, not \[171, 165, 3\]"):
         measure_codec(codec, "a", IMAGE, 1.0)
     with pytest.raises(ValueError, match=r"'cp' wrote no \{output\}"):
         measure_codec(copy, "a", IMAGE, 1.0)
-    noise = CommandCodec("mine", "cp --suffix={quality} {input} {output}",
-                         "sh -c 'echo no image > {output}; true {input}'", (1.0,))
+    noise = CommandCodec(
+        "mine",
+        "cp --suffix={quality} {input} {output}",
+        "sh -c 'echo no image > {output}; true {input}'",
+        (1.0,),
+    )
     with pytest.raises(ValueError, match="what its decoder wrote is not a PNG"):
         measure_codec(noise, "a", IMAGE, 1.0)

@@ -33,17 +33,22 @@ def test_one_point_has_a_slope_and_a_flat_curve_a_finite_one():
 
 def test_rows_are_points_at_the_slopes_of_means():
     points = [
-        _point("a", "x", 10, 100, 40.0, 0.9), _point("a", "y", 10, 300, 80.0, 0.8),
-        _point("a", "x", 20, 200, 20.0, 0.95), _point("a", "y", 20, 600, 40.0, 0.9),
-        _point("b", "x", 1, 50, 9.0), _point("b", "y", 1, 50, 9.0),
+        _point("a", "x", 10, 100, 40.0, 0.9),
+        _point("a", "y", 10, 300, 80.0, 0.8),
+        _point("a", "x", 20, 200, 20.0, 0.95),
+        _point("a", "y", 20, 600, 40.0, 0.9),
+        _point("b", "x", 1, 50, 9.0),
+        _point("b", "y", 1, 50, 9.0),
     ]
     rows = rows_of(points, "set")
     assert [(r.dataset, r.model, r.method, r.image) for r in rows] == [
-        ("set", "a", "external-coded", "x"), ("set", "a", "external-coded", "y")] * 2 + [
-        ("set", "b", "external-coded", "x"), ("set", "b", "external-coded", "y")]
+        ("set", "a", "external-coded", "x"),
+        ("set", "a", "external-coded", "y"),
+    ] * 2 + [("set", "b", "external-coded", "x"), ("set", "b", "external-coded", "y")]
     # Means (2, 60) and (4, 30): D = 120/R, slope −dR/dD = R/D.
-    assert [r.lmbda for r in rows] == pytest.approx([2 / 60, 2 / 60, 4 / 30, 4 / 30, 0.5 / 9,
-                                                     0.5 / 9])
+    assert [r.lmbda for r in rows] == pytest.approx(
+        [2 / 60, 2 / 60, 4 / 30, 4 / 30, 0.5 / 9, 0.5 / 9]
+    )
     first = rows[0]
     assert (first.bits, first.bytes, first.bpp, first.mse) == (800.0, 100, 1.0, 40.0)
     assert first.psnr == pytest.approx(10 * np.log10(255**2 / 40))
@@ -52,8 +57,11 @@ def test_rows_are_points_at_the_slopes_of_means():
 
 
 def test_settings_of_one_rate_are_one_the_better():
-    points = [_point("a", "x", 1, 100, 9.0), _point("a", "x", 2, 100, 7.0),
-              _point("a", "x", 3, 200, 4.0)]
+    points = [
+        _point("a", "x", 1, 100, 9.0),
+        _point("a", "x", 2, 100, 7.0),
+        _point("a", "x", 3, 200, 4.0),
+    ]
     rows = rows_of(points, "set")
     assert [(r.bytes, r.mse) for r in rows] == [(100, 7.0), (200, 4.0)]
 

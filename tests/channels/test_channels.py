@@ -51,8 +51,9 @@ def test_gradients_reach_posterior_and_prior(name, key):
 @pytest.mark.parametrize("name", [n for n in NAMES if n not in NEED_A_GAUSSIAN])
 def test_quantizing_channels_take_a_mixture(name, key):
     shape = (*SHAPE, 2)
-    prior = Mixture(jnp.full(shape, jnp.log(0.5)), jnp.zeros(shape), jnp.ones(shape),
-                    jnp.zeros(SHAPE))
+    prior = Mixture(
+        jnp.full(shape, jnp.log(0.5)), jnp.zeros(shape), jnp.ones(shape), jnp.zeros(SHAPE)
+    )
     assert jnp.isfinite(make_channel(name)(_posterior(key), prior, key).bits).all()
 
 
@@ -139,11 +140,14 @@ def test_soft_rounding_anneals_both_its_temperature_and_its_noise(key):
         np.testing.assert_allclose(found.bits, prior.box_bits(expected), atol=1e-4)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"temperature": [0.3, 0.0]}, "temperature = .*greater than 0"),
-    ({"peakedness": [0.5, 1.0]}, "peakedness = .*greater than or equal to 1"),
-    ({"steps": 0}, "steps = 0: .*greater than 0"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"temperature": [0.3, 0.0]}, "temperature = .*greater than 0"),
+        ({"peakedness": [0.5, 1.0]}, "peakedness = .*greater than or equal to 1"),
+        ({"steps": 0}, "steps = 0: .*greater than 0"),
+    ],
+)
 def test_what_soft_rounding_cannot_be_is_told(options, message):
     with pytest.raises(ValueError, match=message):
         make_channel("soft-rounding", **options)
@@ -186,10 +190,16 @@ def test_a_channel_per_level_is_each_in_its_place(key):
     levels = ["gaussian", {"name": "sga", "options": {"initial": 0.4, "decay": 0.01, "start": 0}}]
     channel = make_channel("per-level", levels=levels).at(100)
     for level, name in ((0, "gaussian"), (1, "sga"), (7, "sga")):
-        plain = make_channel(name) if name == "gaussian" else make_channel(
-            "sga", initial=0.4, decay=0.01, start=0).at(100)
-        for a, b in zip(channel.at_level(level)(posterior, prior, key),
-                        plain(posterior, prior, key), strict=True):
+        plain = (
+            make_channel(name)
+            if name == "gaussian"
+            else make_channel("sga", initial=0.4, decay=0.01, start=0).at(100)
+        )
+        for a, b in zip(
+            channel.at_level(level)(posterior, prior, key),
+            plain(posterior, prior, key),
+            strict=True,
+        ):
             np.testing.assert_array_equal(a, b)
     with pytest.raises(ValueError, match="choose one with at_level"):
         channel(posterior, prior, key)
@@ -198,7 +208,12 @@ def test_a_channel_per_level_is_each_in_its_place(key):
 def test_traits_say_what_is_random_and_what_is_annealed():
     random = {name: make_channel(name).random for name in NAMES}
     assert {name for name, yes in random.items() if not yes} == {
-        "rounding", "straight-through", "noiseless", "map", "annealed"}
+        "rounding",
+        "straight-through",
+        "noiseless",
+        "map",
+        "annealed",
+    }
     assert make_channel("per-level", levels=["rounding", "gaussian"]).random
     assert not make_channel("per-level", levels=["rounding"]).random
     assert make_channel("gaussian").temperature_at(10) is None
@@ -211,8 +226,9 @@ def test_sga_starts_at_the_temperature_it_is_given(key):
     """Before any step the temperature is ``initial``, whatever the default."""
     posterior, prior = _posterior(key), _prior()
     channel = make_channel("sga", initial=0.2)
-    for a, b in zip(channel(posterior, prior, key), channel.at(0)(posterior, prior, key),
-                    strict=True):
+    for a, b in zip(
+        channel(posterior, prior, key), channel.at(0)(posterior, prior, key), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 

@@ -19,7 +19,7 @@ from tests.objective.test_distortion import absolute
 from tests.toy import OUTSIDE, SPEC, Toy
 
 RANGE = [0.0009, 0.0966]
-GOLDEN = Path(__file__).parent / "coding" / "golden"
+GOLDEN = Path(__file__).parents[1] / "coding" / "codecs" / "golden"
 
 
 def _spec(form, name="res-hyper-1"):
@@ -163,8 +163,11 @@ def test_a_weight_of_another_shape_is_named(tmp_path):
     def change(tensors):
         tensors["summarize.kernel"] = np.ascontiguousarray(tensors["summarize.kernel"].T)
 
-    with pytest.raises(ValueError, match=r"weight summarize\.kernel has the shape \(4, 16\) in the "
-                                         r"checkpoint and \(16, 4\) in the model"):
+    with pytest.raises(
+        ValueError,
+        match=r"weight summarize\.kernel has the shape \(4, 16\) in the "
+        r"checkpoint and \(16, 4\) in the model",
+    ):
         checkpoint.load(_rewritten(_saved(tmp_path), change), OUTSIDE)
 
 
@@ -218,8 +221,11 @@ def test_a_file_does_not_choose_what_is_imported(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
     path = _respelled(_saved(tmp_path), lambda spec: spec | {"name": "theirs:Model"})
     for outside in ((), OUTSIDE, ("theirs:Other",)):
-        with pytest.raises(ValueError, match=r"toy\.safetensors: its model is 'theirs:Model', from "
-                                             r"outside .*--model theirs:Model"):
+        with pytest.raises(
+            ValueError,
+            match=r"toy\.safetensors: its model is 'theirs:Model', from "
+            r"outside .*--model theirs:Model",
+        ):
             checkpoint.load(path, outside)
     with pytest.raises(SystemExit, match="imported"):
         checkpoint.load(path, ["theirs:Model"])
@@ -235,23 +241,26 @@ def test_a_distortion_from_outside_is_imported_where_it_is_named(tmp_path):
     assert checkpoint.load(path, (*OUTSIDE, name)).distortion is absolute
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda spec: [1, 2], "its metadata are a list, not the keywords"),
-    (lambda spec: "{name: toy}", "its metadata are not JSON"),
-    (lambda spec: "[" * 16_000, "its metadata are not JSON"),
-    (lambda spec: spec | {"seed": [0] * 10**4}, "its metadata have 300.. characters"),
-    (lambda spec: {}, "its metadata: missing a required argument: 'name'"),
-    (lambda spec: spec | {"name": 3}, "name = 3: .*string"),
-    (lambda spec: spec | {"lmbda": None}, "lmbda = None: .*number"),
-    (lambda spec: spec | {"lmbda": [0.1, 0.001]}, r"λ = \[0.1, 0.001\]: expected"),
-    (lambda spec: spec | {"lmbda": 0}, "λ = 0: expected one positive number"),
-    (lambda spec: spec | {"lmbda": float("inf")}, "λ = inf: expected"),
-    (lambda spec: spec | {"form": "both"}, "unknown form 'both'"),
-    (lambda spec: spec | {"lmbda_range": [1, 2]}, "given as lmbda, not as lmbda_range"),
-    (lambda spec: spec | {"depth": 3}, "unexpected keyword argument 'depth'"),
-    (lambda spec: spec | {"distortion": "mse"}, "its distortion is 'mse'"),
-    (lambda spec: spec | {"name": "mlp", "dimension": 10**9}, "weight decode.bias, which the"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda spec: [1, 2], "its metadata are a list, not the keywords"),
+        (lambda spec: "{name: toy}", "its metadata are not JSON"),
+        (lambda spec: "[" * 16_000, "its metadata are not JSON"),
+        (lambda spec: spec | {"seed": [0] * 10**4}, "its metadata have 300.. characters"),
+        (lambda spec: {}, "its metadata: missing a required argument: 'name'"),
+        (lambda spec: spec | {"name": 3}, "name = 3: .*string"),
+        (lambda spec: spec | {"lmbda": None}, "lmbda = None: .*number"),
+        (lambda spec: spec | {"lmbda": [0.1, 0.001]}, r"λ = \[0.1, 0.001\]: expected"),
+        (lambda spec: spec | {"lmbda": 0}, "λ = 0: expected one positive number"),
+        (lambda spec: spec | {"lmbda": float("inf")}, "λ = inf: expected"),
+        (lambda spec: spec | {"form": "both"}, "unknown form 'both'"),
+        (lambda spec: spec | {"lmbda_range": [1, 2]}, "given as lmbda, not as lmbda_range"),
+        (lambda spec: spec | {"depth": 3}, "unexpected keyword argument 'depth'"),
+        (lambda spec: spec | {"distortion": "mse"}, "its distortion is 'mse'"),
+        (lambda spec: spec | {"name": "mlp", "dimension": 10**9}, "weight decode.bias, which the"),
+    ],
+)
 def test_metadata_that_are_not_those_of_a_model_are_told_in_one_line(tmp_path, change, message):
     path = _respelled(_saved(tmp_path), change)
     with pytest.raises(ValueError, match=rf"toy\.safetensors: .*{message}") as error:
@@ -268,12 +277,15 @@ class Raising(Toy):
         super().__init__(**options)
 
 
-@pytest.mark.parametrize(("failure", "message"), [
-    ("key", r"no model \(KeyError: 'key'\)"),
-    ("type", r"no model \(TypeError: object of type 'int' has no len\(\)\)"),
-    ("division", r"no model \(ZeroDivisionError: division by zero\)"),
-    ("recursion", r"no model \(RecursionError: maximum recursion depth"),
-])
+@pytest.mark.parametrize(
+    ("failure", "message"),
+    [
+        ("key", r"no model \(KeyError: 'key'\)"),
+        ("type", r"no model \(TypeError: object of type 'int' has no len\(\)\)"),
+        ("division", r"no model \(ZeroDivisionError: division by zero\)"),
+        ("recursion", r"no model \(RecursionError: maximum recursion depth"),
+    ],
+)
 def test_whatever_a_constructor_makes_of_a_file_is_told_in_one_line(tmp_path, failure, message):
     name = "tests.checkpoints.test_checkpoint:Raising"
     path = _respelled(_saved(tmp_path), lambda spec: spec | {"name": name, "failure": failure})
@@ -308,23 +320,33 @@ def _without(*names):
     return lambda tensors: [tensors.pop(name) for name in names]
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (_set("decode.kernel", (0, 0), np.nan), r"weight decode\.kernel is not finite"),
-    (_set("decode.kernel", (0, 0), np.inf), r"weight decode\.kernel is not finite"),
-    (_cast("decode.kernel", np.int32), r"weight decode\.kernel is int32"),
-    (_cast("decode.kernel", np.float64), r"weight decode\.kernel is float64"),
-    (lambda tensors: tensors.update(more=np.zeros(2, np.float32)), "has the weight more, which"),
-    (_without("tables.factorized", "tables.factorized.lengths"),
-     "level 0 needs 4 tables 'factorized'; there are 0"),
-    (_without("tables.gaussian", "tables.gaussian.lengths"),
-     "level 1 needs 64 tables 'gaussian'; there are 0"),
-    (_without("tables.gaussian.lengths"), r"tables\.gaussian has no lengths"),
-    (_set("tables.gaussian", 2, 70_000), "not positive with the sum 1048576"),
-    (_set("tables.gaussian", 0, 0), "not positive with the sum 1048576"),
-    (_set("tables.gaussian.lengths", 0, 2**31 - 2), "do not add up"),
-    (_set("tables.gaussian.lengths", slice(0, 2), (-2, 2)), "do not add up"),
-    (_cast("tables.gaussian", np.float32), "not of integers"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (_set("decode.kernel", (0, 0), np.nan), r"weight decode\.kernel is not finite"),
+        (_set("decode.kernel", (0, 0), np.inf), r"weight decode\.kernel is not finite"),
+        (_cast("decode.kernel", np.int32), r"weight decode\.kernel is int32"),
+        (_cast("decode.kernel", np.float64), r"weight decode\.kernel is float64"),
+        (
+            lambda tensors: tensors.update(more=np.zeros(2, np.float32)),
+            "has the weight more, which",
+        ),
+        (
+            _without("tables.factorized", "tables.factorized.lengths"),
+            "level 0 needs 4 tables 'factorized'; there are 0",
+        ),
+        (
+            _without("tables.gaussian", "tables.gaussian.lengths"),
+            "level 1 needs 64 tables 'gaussian'; there are 0",
+        ),
+        (_without("tables.gaussian.lengths"), r"tables\.gaussian has no lengths"),
+        (_set("tables.gaussian", 2, 70_000), "not positive with the sum 1048576"),
+        (_set("tables.gaussian", 0, 0), "not positive with the sum 1048576"),
+        (_set("tables.gaussian.lengths", 0, 2**31 - 2), "do not add up"),
+        (_set("tables.gaussian.lengths", slice(0, 2), (-2, 2)), "do not add up"),
+        (_cast("tables.gaussian", np.float32), "not of integers"),
+    ],
+)
 def test_tensors_that_are_not_those_of_the_model_are_told(tmp_path, change, message):
     with pytest.raises(ValueError, match=rf"toy\.safetensors: .*{message}"):
         checkpoint.load(_rewritten(_saved(tmp_path), change), OUTSIDE)
@@ -332,8 +354,13 @@ def test_tensors_that_are_not_those_of_the_model_are_told(tmp_path, change, mess
 
 def test_shapes_are_looked_at_before_anything_is_decoded(tmp_path, monkeypatch):
     def bomb(tensors):  # a few bytes that tell of a gigabyte of zeros
-        tensors.update({"more": np.zeros(8, np.uint8), "more.scale": np.ones(64, np.float32),
-                        "more.shape": np.array([2**22, 64])})
+        tensors.update(
+            {
+                "more": np.zeros(8, np.uint8),
+                "more.scale": np.ones(64, np.float32),
+                "more.shape": np.array([2**22, 64]),
+            }
+        )
 
     path = _rewritten(_saved(tmp_path), bomb)
     monkeypatch.setattr(checkpoint, "decoded_weights", lambda tensors: pytest.fail("decoded"))
@@ -380,8 +407,11 @@ def test_an_option_that_no_weight_tells_is_in_the_fingerprint():
 def test_what_is_no_weight_is_named(tmp_path):
     model = Toy()
     model.noise, model.norm = nnx.Rngs(0), nnx.BatchNorm(16, rngs=nnx.Rngs(0))
-    with pytest.raises(ValueError, match=r"holds noise\.default\.count, noise\.default\.key, "
-                                         r"norm\.mean, norm\.var beside nnx\.Param"):
+    with pytest.raises(
+        ValueError,
+        match=r"holds noise\.default\.count, noise\.default\.key, "
+        r"norm\.mean, norm\.var beside nnx\.Param",
+    ):
         checkpoint.save_checkpoint(tmp_path / "toy.safetensors", model, SPEC)
 
 

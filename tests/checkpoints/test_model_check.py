@@ -24,9 +24,21 @@ def _lines(candidate, **options):
 def test_a_sound_codec_passes_every_check():
     said = _lines(_candidate(Toy()))
     assert [line.partition(":")[0] for line in said] == [
-        "state", "sides", "training", "saves and loads", *["J of noise at λ = 0.001",
-        "J of zeros at λ = 0.001", "J of noise at λ = 0.01", "J of zeros at λ = 0.01",
-        "J of noise at λ = 0.1", "J of zeros at λ = 0.1"], "padding", "saves and loads", "bytes",
+        "state",
+        "sides",
+        "training",
+        "saves and loads",
+        *[
+            "J of noise at λ = 0.001",
+            "J of zeros at λ = 0.001",
+            "J of noise at λ = 0.01",
+            "J of zeros at λ = 0.01",
+            "J of noise at λ = 0.1",
+            "J of zeros at λ = 0.1",
+        ],
+        "padding",
+        "saves and loads",
+        "bytes",
     ]
     assert said[0] == "state: 8 weights of 6,580 numbers, all nnx.Param, finite"
     assert said[1].endswith("data [16, 16, 3], with latents [2, 2, 4], [2, 2, 16]")
@@ -89,17 +101,23 @@ class Fixed(Toy):
         super().__init__(lmbda_range=(0.01, 0.01), **options)
 
 
-@pytest.mark.parametrize(("model", "message"), [
-    (Fixed, r"its lmbda_range is \(0\.01, 0\.01\), not \[0\.001, 0\.1\]"),
-    (Stored, r"holds noise\.default\.count, noise\.default\.key, norm\.mean, norm\.var beside"),
-    (Constant, r"holds scale beside nnx\.Param"),
-    (Wrong, r"its infer of \[16, 16, 3\] raised TypeError: object of type 'int' has no len\(\) "
-     r"\(test_model_check\.py, line 61\)"),
-    (Lost, r"its prior of level 1 raised KeyError: 1 \(test_model_check\.py, line \d+\)"),
-    (Flat, r"its synthesize answers \[768\] to data \[16, 16, 3\]"),
-    (Rated, r"level 0 of the model has a density of channels that depends on .* λ"),
-    (Other, r"its form is 'bound', though 'codec' was asked for"),
-])
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Fixed, r"its lmbda_range is \(0\.01, 0\.01\), not \[0\.001, 0\.1\]"),
+        (Stored, r"holds noise\.default\.count, noise\.default\.key, norm\.mean, norm\.var beside"),
+        (Constant, r"holds scale beside nnx\.Param"),
+        (
+            Wrong,
+            r"its infer of \[16, 16, 3\] raised TypeError: object of type 'int' has no len\(\) "
+            r"\(test_model_check\.py, line 61\)",
+        ),
+        (Lost, r"its prior of level 1 raised KeyError: 1 \(test_model_check\.py, line \d+\)"),
+        (Flat, r"its synthesize answers \[768\] to data \[16, 16, 3\]"),
+        (Rated, r"level 0 of the model has a density of channels that depends on .* λ"),
+        (Other, r"its form is 'bound', though 'codec' was asked for"),
+    ],
+)
 def test_what_would_fail_in_training_or_after_it_is_told_before(model, message):
     name = f"tests.checkpoints.test_model_check:{model.__name__}"
     candidate = _candidate(model(), name)
@@ -140,11 +158,14 @@ class Endless(Toy):
         return found._replace(mu=found.mu + jnp.nan) if level else found
 
 
-@pytest.mark.parametrize(("model", "message"), [
-    (Rooted, r"gradient by the weight encode\.kernel is not finite at λ = 0\.001 for .* zeros"),
-    (Steep, r"gradient by the evidence of level 0 is not finite"),
-    (Endless, r"the rate of level 1 is not finite at λ = 0\.001 for a datum of noise"),
-])
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        (Rooted, r"gradient by the weight encode\.kernel is not finite at λ = 0\.001 for .* zeros"),
+        (Steep, r"gradient by the evidence of level 0 is not finite"),
+        (Endless, r"the rate of level 1 is not finite at λ = 0\.001 for a datum of noise"),
+    ],
+)
 def test_rates_and_gradients_must_be_finite(model, message):
     with pytest.raises(ValueError, match=message):
         _lines(_candidate(model(), f"tests.checkpoints.test_model_check:{model.__name__}"))

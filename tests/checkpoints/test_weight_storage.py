@@ -44,9 +44,15 @@ def test_int8_leaves_vectors_small_kernels_and_what_is_precise_as_float16(weight
     assert encoded_weights(weights, "int8")["to_x.dense.kernel"].dtype == np.int8
 
 
-@pytest.mark.parametrize("scale", [
-    None, np.ones(5, np.float16), np.ones(4, np.float32), np.ones((1, 5), np.float32),
-])
+@pytest.mark.parametrize(
+    "scale",
+    [
+        None,
+        np.ones(5, np.float16),
+        np.ones(4, np.float32),
+        np.ones((1, 5), np.float32),
+    ],
+)
 def test_whole_numbers_need_a_scale_for_each_channel(weights, scale):
     tensors = encoded_weights(weights, "int8")
     del tensors["blocks.0.kernel.scale"]
@@ -111,15 +117,18 @@ def test_coded_takes_the_entropy_of_the_numbers(rng):
     assert bits == pytest.approx(expected, abs=0.06)
 
 
-@pytest.mark.parametrize(("part", "value", "message"), [
-    (".shape", None, "is coded and has no shape"),
-    (".shape", np.array([360.0]), "is coded and has no shape"),
-    (".shape", np.array([-1, 5], np.int64), "is coded and has no shape"),
-    (".shape", np.array([2**20, 2**20, 5], np.int64), "is the limit"),
-    (".scale", None, "has no scale for each channel"),
-    (".scale", np.ones(4, np.float32), "has no scale for each channel"),
-    ("", np.full(40, 255, np.uint8), "hold no such numbers|is not finite"),
-])
+@pytest.mark.parametrize(
+    ("part", "value", "message"),
+    [
+        (".shape", None, "is coded and has no shape"),
+        (".shape", np.array([360.0]), "is coded and has no shape"),
+        (".shape", np.array([-1, 5], np.int64), "is coded and has no shape"),
+        (".shape", np.array([2**20, 2**20, 5], np.int64), "is the limit"),
+        (".scale", None, "has no scale for each channel"),
+        (".scale", np.ones(4, np.float32), "has no scale for each channel"),
+        ("", np.full(40, 255, np.uint8), "hold no such numbers|is not finite"),
+    ],
+)
 def test_coded_weights_of_strangers_are_refused(weights, part, value, message):
     tensors = encoded_weights(weights, "coded")
     del tensors[f"blocks.0.kernel{part}"]

@@ -21,7 +21,7 @@ from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
 from tests.toy import LOSSLESS_SPEC, LosslessToy
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 REFINEMENT = {
     "steps": 40,
@@ -110,8 +110,17 @@ def test_evaluate_then_gaps(folder, tmp_path, capsys):
     assert "digitization" in out
     assert "In theory the asymptotic gap need not exceed" in out
     run = tmp_path / "run"
-    for name in ("rd.csv", "gaps.csv", "rd_curve.png", "rd_curve.pdf", "gaps.png", "gaps.pdf",
-                 "report.md", "config.yaml", "provenance.json"):
+    for name in (
+        "rd.csv",
+        "gaps.csv",
+        "rd_curve.png",
+        "rd_curve.pdf",
+        "gaps.png",
+        "gaps.pdf",
+        "report.md",
+        "config.yaml",
+        "provenance.json",
+    ):
         assert (run / name).stat().st_size > 0, name
     rows = read_table(run / "rd.csv")
     assert len(rows) == 3 * 3 * (7 + 2)
@@ -228,8 +237,10 @@ def test_folders_and_several_files_go_to_a_folder_and_their_psnr_is_told(folder,
     assert [str(p) for p in streams] == ["a.rdb", "sub/b.rdb"]
     assert "exists already" in _fails(capsys, "compress", pictures, tmp_path / "out", *own)
     assert main(["decompress", str(tmp_path / "out"), str(tmp_path / "back"), *own]) == 0
-    original, back = (np.asarray(Image.open(p).convert("RGB")).astype(float)
-                      for p in (pictures / "a.png", tmp_path / "back" / "a.png"))
+    original, back = (
+        np.asarray(Image.open(p).convert("RGB")).astype(float)
+        for p in (pictures / "a.png", tmp_path / "back" / "a.png")
+    )
     expected = 10 * np.log10(255**2 / np.mean((original - back) ** 2))
     capsys.readouterr()
     one = [str(pictures / "a.png"), str(pictures / "sub" / "b.png"), str(tmp_path / "two")]
@@ -237,8 +248,10 @@ def test_folders_and_several_files_go_to_a_folder_and_their_psnr_is_told(folder,
     told = capsys.readouterr().out.splitlines()
     size = (tmp_path / "two" / "a.rdb").stat().st_size
     pixels = original[..., 0].size
-    assert told[0] == (f"{tmp_path}/two/a.rdb: {size} bytes, {8 * size / pixels:.4f} bits per "
-                       f"pixel, {expected:.2f} dB")
+    assert told[0] == (
+        f"{tmp_path}/two/a.rdb: {size} bytes, {8 * size / pixels:.4f} bits per "
+        f"pixel, {expected:.2f} dB"
+    )
     assert main(["compress", *one, *own, "--force", "--no-check"]) == 0
     assert "dB" not in capsys.readouterr().out
     twice = [pictures / "a.png", pictures / "a.png", tmp_path / "three"]
@@ -271,8 +284,9 @@ def test_a_dash_is_standard_input_and_output(folder, tmp_path, capfdbinary, monk
     assert b"error: -: not a PNG" in capfdbinary.readouterr().err
 
 
-@pytest.mark.parametrize(("form", "coder", "code"), [("codec", "dithered", 1),
-                                                     ("bound", "layered", 2)])
+@pytest.mark.parametrize(
+    ("form", "coder", "code"), [("codec", "dithered", 1), ("bound", "layered", 2)]
+)
 def test_a_stream_names_its_coder_and_its_seed(folder, tmp_path, form, coder, code):
     picture, stream = folder / "pictures" / "2.png", tmp_path / "a.rdb"
     checkpoint = ["--checkpoint", str(folder / form), "--model", MODEL["name"]]
@@ -310,8 +324,16 @@ def test_side_information_rides_along_and_comes_back(folder, tmp_path, size, rng
         (resolve(str(folder / "codec")), "would replace"),
         (tmp_path / "b.png", "a file each"),
     ):
-        text = _fails(capsys, "decompress", stream, tmp_path / "b.png", *checkpoint, "--force",
-                      "--side-out", name)
+        text = _fails(
+            capsys,
+            "decompress",
+            stream,
+            tmp_path / "b.png",
+            *checkpoint,
+            "--force",
+            "--side-out",
+            name,
+        )
         assert message in text
 
 
@@ -329,8 +351,13 @@ def test_a_lossless_checkpoint_gives_the_picture_back(folder, tmp_path, coder, c
 
 def test_a_lossless_checkpoint_is_not_evaluated_for_its_distortion(folder, tmp_path, capsys):
     file = save_checkpoint(tmp_path / "m.safetensors", LosslessToy(), LOSSLESS_SPEC)
-    config = _evaluation(folder, tmp_path / "run", checkpoints=[str(file)], lmbdas=[1.0],
-                         outside=[LOSSLESS_SPEC["name"]])
+    config = _evaluation(
+        folder,
+        tmp_path / "run",
+        checkpoints=[str(file)],
+        lmbdas=[1.0],
+        outside=[LOSSLESS_SPEC["name"]],
+    )
     assert "a lossless model has no distortion" in _fails(capsys, "evaluate", config)
 
 
@@ -340,22 +367,38 @@ def test_mistakes_about_side_information_are_told(folder, tmp_path, capsys):
     text = _fails(capsys, "compress", picture, stream, *checkpoint, "--side", picture)
     assert "only the coder 'bits-back' takes side information along" in text
     assert main(["compress", str(picture), str(stream), *checkpoint]) == 0
-    text = _fails(capsys, "decompress", stream, tmp_path / "a.png", *checkpoint,
-                  "--side-out", tmp_path / "x")
+    text = _fails(
+        capsys, "decompress", stream, tmp_path / "a.png", *checkpoint, "--side-out", tmp_path / "x"
+    )
     assert "carries no side information; leave --side-out away" in text
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    (["--coder", "bits-back", "--coder-option", "steps=-1"], "steps = -1; expected 0 to 1000"),
-    (["--coder", "huffman"], "unknown coder 'huffman': choose one of rounding, dithered, layered"),
-    (["--coder", "layered"], "serves no checkpoint of form 'codec'"),
-    (["--coder-option", "seed=1"], "coder 'rounding': "),
-    (["--coder", "dithered", "--coder-option", "seed=-1"], "seed = -1; expected 0 to 2^63"),
-    (["--coder", "dithered", "--coder-option", "seed"], "expected key=value"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--coder", "bits-back", "--coder-option", "steps=-1"], "steps = -1; expected 0 to 1000"),
+        (
+            ["--coder", "huffman"],
+            "unknown coder 'huffman': choose one of rounding, dithered, layered",
+        ),
+        (["--coder", "layered"], "serves no checkpoint of form 'codec'"),
+        (["--coder-option", "seed=1"], "coder 'rounding': "),
+        (["--coder", "dithered", "--coder-option", "seed=-1"], "seed = -1; expected 0 to 2^63"),
+        (["--coder", "dithered", "--coder-option", "seed"], "expected key=value"),
+    ],
+)
 def test_mistakes_about_coders_are_told(folder, tmp_path, capsys, options, message):
-    text = _fails(capsys, "compress", folder / "pictures" / "2.png", tmp_path / "a.rdb",
-                  "--checkpoint", folder / "codec", "--model", MODEL["name"], *options)
+    text = _fails(
+        capsys,
+        "compress",
+        folder / "pictures" / "2.png",
+        tmp_path / "a.rdb",
+        "--checkpoint",
+        folder / "codec",
+        "--model",
+        MODEL["name"],
+        *options,
+    )
     assert message in text
     assert not (tmp_path / "a.rdb").exists()
 
@@ -382,8 +425,9 @@ def test_the_checkpoint_is_not_overwritten_either(folder, tmp_path, capsys):
     mine = tmp_path / "mine.safetensors"
     mine.write_bytes((folder / "codec" / "model.safetensors").read_bytes())
     before, picture = mine.read_bytes(), folder / "pictures" / "2.png"
-    assert "which is read" in _fails(capsys, "compress", picture, mine, "--force",
-                                     "--checkpoint", mine, "--model", MODEL["name"])
+    assert "which is read" in _fails(
+        capsys, "compress", picture, mine, "--force", "--checkpoint", mine, "--model", MODEL["name"]
+    )
     assert mine.read_bytes() == before
 
 
@@ -417,8 +461,9 @@ def test_a_file_alone_does_not_choose_the_class_of_its_model(folder, tmp_path, c
 def test_a_model_of_vectors_codes_no_image(folder, tmp_path, capsys):
     spec = {"name": "mlp", "form": "codec", "lmbda": 1.0, "dimension": 3}
     path = save_checkpoint(tmp_path / "mlp.safetensors", make_model(**spec), spec)
-    text = _fails(capsys, "compress", folder / "pictures" / "2.png", tmp_path / "a.rdb",
-                  "--checkpoint", path)
+    text = _fails(
+        capsys, "compress", folder / "pictures" / "2.png", tmp_path / "a.rdb", "--checkpoint", path
+    )
     assert "mlp.safetensors: a model of vectors" in text
 
 
@@ -449,15 +494,26 @@ def test_a_model_is_checked_before_anybody_trains_it(tmp_path, capsys):
     assert "unexpected keyword argument 'wide'" in _fails(
         capsys, "check-model", "mlp", "--option", "dimension=2", "--option", "wide=1"
     )
-    text = _fails(capsys, "check-model", "tests.checkpoints.test_checkpoint:Raising", "--option",
-                  "failure=type")
+    text = _fails(
+        capsys,
+        "check-model",
+        "tests.checkpoints.test_checkpoint:Raising",
+        "--option",
+        "failure=type",
+    )
     assert "its constructor raised TypeError: object of type 'int' has no len() (test_ch" in text
 
 
 def test_a_model_that_cannot_be_saved_is_told_before_the_first_step(folder, tmp_path, capsys):
     output = tmp_path / "x"
-    text = _fails(capsys, "train", folder / "codec.yaml", f"output={output}",
-                  "model.start_from=null", "model.name=tests.checkpoints.test_model_check:Stored")
+    text = _fails(
+        capsys,
+        "train",
+        folder / "codec.yaml",
+        f"output={output}",
+        "model.start_from=null",
+        "model.name=tests.checkpoints.test_model_check:Stored",
+    )
     assert "a checkpoint keeps weights only" in text
     assert not output.exists()
 
@@ -502,14 +558,19 @@ def test_a_run_goes_on_only_with_the_data_it_was_begun_with(folder, tmp_path, ca
     assert "begun with other contents of training.data" in text
 
 
-@pytest.mark.parametrize(("override", "message"), [
-    ("training.data.crop=20", "not a multiple of the model's stride 8"),
-    ("training.channel={name: sga, options: {decy: 1}}", "channel 'sga'"),
-    ("model.name=tests.toy:Tod", "cannot be imported"),
-    ("model.start_from=nowhere", "no checkpoint nowhere"),
-    ("model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}",
-     "its infer of [16, 16, 3] raised TypeError: dot_general"),
-])
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("training.data.crop=20", "not a multiple of the model's stride 8"),
+        ("training.channel={name: sga, options: {decy: 1}}", "channel 'sga'"),
+        ("model.name=tests.toy:Tod", "cannot be imported"),
+        ("model.start_from=nowhere", "no checkpoint nowhere"),
+        (
+            "model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}",
+            "its infer of [16, 16, 3] raised TypeError: dot_general",
+        ),
+    ],
+)
 def test_a_wrong_config_leaves_no_folder(folder, tmp_path, capsys, override, message):
     text = _fails(capsys, "train", folder / "bound.yaml", f"output={tmp_path / 'x'}", override)
     assert message in text
@@ -555,8 +616,9 @@ def test_a_sweep_skips_what_is_finished(folder, tmp_path, capsys):
 
 def test_negative_gaps_are_warned_of_and_the_rest_stays_quiet(tmp_path, capsys):
     rows = make_rows()
-    worse = [dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r
-             for r in rows]
+    worse = [
+        dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r for r in rows
+    ]
     for name, some, warned in (("good", rows, ""), ("worse", worse, "digitization")):
         write_table(tmp_path / f"{name}.csv", some)
         table, folder = tmp_path / f"{name}.csv", tmp_path / name
@@ -564,7 +626,8 @@ def test_negative_gaps_are_warned_of_and_the_rest_stays_quiet(tmp_path, capsys):
         printed = capsys.readouterr()
         lines = printed.err.splitlines()
         assert [line[:40] for line in lines] == [
-            f"rdbound: warning: {warned} is negative"[:40]] * bool(warned)
+            f"rdbound: warning: {warned} is negative"[:40]
+        ] * bool(warned)
         assert ("**Negative:** digitization" in printed.out) == bool(warned)
         assert ("this bound is itself the best one known" in printed.out) != bool(warned)
 
@@ -694,11 +757,29 @@ def test_code_points_are_calibrated_and_serve_every_penalty(folder, tmp_path, ca
     codec = str(folder / "codec")
     text = _fails(capsys, "calibrate", codec, folder / "pictures", tmp_path / "w", *model)
     assert "code points serve a bound of images" in text
-    text = _fails(capsys, "compress", picture, tmp_path / "c.rdb", "--checkpoint", bound, *model,
-                  "--coder", "vbq")
+    text = _fails(
+        capsys,
+        "compress",
+        picture,
+        tmp_path / "c.rdb",
+        "--checkpoint",
+        bound,
+        *model,
+        "--coder",
+        "vbq",
+    )
     assert "rdbound calibrate CHECKPOINT IMAGES OUTPUT" in text
-    text = _fails(capsys, "compress", picture, tmp_path / "c.rdb", "--checkpoint", bound, *model,
-                  "--penalty", "1")
+    text = _fails(
+        capsys,
+        "compress",
+        picture,
+        tmp_path / "c.rdb",
+        "--checkpoint",
+        bound,
+        *model,
+        "--penalty",
+        "1",
+    )
     assert "penalty" in text
 
 
@@ -706,8 +787,12 @@ def test_code_points_are_a_rung_of_an_evaluation(folder, tmp_path):
     target = tmp_path / "v.safetensors"
     of = ["calibrate", str(folder / "bound"), str(folder / "pictures"), str(target)]
     assert main([*of, "--model", MODEL["name"]]) == 0
-    run = _evaluation(folder, tmp_path / "run", checkpoints=[str(target)],
-                      methods=["bound", "bound-vbq-ideal", "bound-vbq-coded"])
+    run = _evaluation(
+        folder,
+        tmp_path / "run",
+        checkpoints=[str(target)],
+        methods=["bound", "bound-vbq-ideal", "bound-vbq-coded"],
+    )
     assert main(["evaluate", str(run)]) == 0
     rows = {(row.image, row.lmbda, row.method): row for row in read_table(tmp_path / "run/rd.csv")}
     found = [row for key, row in rows.items() if key[2] == "bound-vbq-ideal"]

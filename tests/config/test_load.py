@@ -9,7 +9,7 @@ from rdbound.config import ConfigError, cells, load_config, to_yaml
 from rdbound.config.load import validated
 from rdbound.runs.hints import gaps_hint
 
-CONFIGS = Path(__file__).parents[1] / "configs"
+CONFIGS = Path(__file__).parents[2] / "configs"
 
 GOOD = """
 output: runs/x
@@ -94,23 +94,31 @@ LAUGHS = "a0: &a0 [x, x]\n" + "".join(
 )
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("output: [", "not valid YAML"), ("- a list", "expected a mapping"), ("", "found NoneType"),
-    ("output: a\noutput: b", "'output' is given twice"),
-    ("seed: 1", "output: Field required"),
-    ("output: !!bool abc", "'abc' is no bool, line 1, column 9"),
-    ("output: !!timestamp abc", "'abc' is no timestamp"), ("output: !!int ''", "'' is no int"),
-    ("seed: 2001-13-45", "'2001-13-45' is no timestamp"),
-    ("? [a, b]\n: 1", r"\['a', 'b'\] cannot be a key"),
-    ("output: " + 2000 * "[" + 2000 * "]", "nested too deep"),
-    ("output: x\nseed: " + 5000 * "1", "is no int, line 2"),
-    ("output: x\nseed: " + 4000 * "1", "seed: .*less than 4294967296, found a huge number"),
-    ("output: x\nseed: -1", "seed: .*greater than or equal to 0, found -1"),
-    ("output: x\nseed: " + 5000 * "a", "seed: .*, found 'a{119}…$"),
-    (LAUGHS, "its aliases make .* values of it; 100,000 are allowed"),
-    ("output: &a [*a]", "a value holds itself"), ("output: \0", "not valid YAML"),
-    ("output: x\nmodel: {name: mlp, form: bound, lmbda: .inf}", "finite number"),
-    ("output: x\n1: 2", "1: Keys should be strings")])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("output: [", "not valid YAML"),
+        ("- a list", "expected a mapping"),
+        ("", "found NoneType"),
+        ("output: a\noutput: b", "'output' is given twice"),
+        ("seed: 1", "output: Field required"),
+        ("output: !!bool abc", "'abc' is no bool, line 1, column 9"),
+        ("output: !!timestamp abc", "'abc' is no timestamp"),
+        ("output: !!int ''", "'' is no int"),
+        ("seed: 2001-13-45", "'2001-13-45' is no timestamp"),
+        ("? [a, b]\n: 1", r"\['a', 'b'\] cannot be a key"),
+        ("output: " + 2000 * "[" + 2000 * "]", "nested too deep"),
+        ("output: x\nseed: " + 5000 * "1", "is no int, line 2"),
+        ("output: x\nseed: " + 4000 * "1", "seed: .*less than 4294967296, found a huge number"),
+        ("output: x\nseed: -1", "seed: .*greater than or equal to 0, found -1"),
+        ("output: x\nseed: " + 5000 * "a", "seed: .*, found 'a{119}…$"),
+        (LAUGHS, "its aliases make .* values of it; 100,000 are allowed"),
+        ("output: &a [*a]", "a value holds itself"),
+        ("output: \0", "not valid YAML"),
+        ("output: x\nmodel: {name: mlp, form: bound, lmbda: .inf}", "finite number"),
+        ("output: x\n1: 2", "1: Keys should be strings"),
+    ],
+)
 def test_files_that_are_no_configs(tmp_path, text, message):
     path = _write(tmp_path, text)
     with pytest.raises(ConfigError, match=message) as error:
@@ -165,14 +173,21 @@ def test_zipped_lists_go_together_and_the_others_cross(tmp_path):
     text = "{zip: {model.lmbda: [0.0018, 0.0483], training.options.steps: [20, 10]}, seed: [0, 1]}"
     grid = cells(_sweep(tmp_path, text))
     assert [(c.model.lmbda, c.training.options.steps, c.seed) for c in grid] == [
-        (0.0018, 20, 0), (0.0018, 20, 1), (0.0483, 10, 0), (0.0483, 10, 1)]
+        (0.0018, 20, 0),
+        (0.0018, 20, 1),
+        (0.0483, 10, 0),
+        (0.0483, 10, 1),
+    ]
     assert grid[3].output == "runs/x/lmbda=0.0483,steps=10,seed=1"
 
 
-@pytest.mark.parametrize(("name", "folders"), [
-    ("{lmbda}-s{seed}", ["0.0018-s0", "0.0018-s1"]),
-    ("a {model.lmbda} at {seed}", ["a_0.0018_at_0", "a_0.0018_at_1"]),
-])
+@pytest.mark.parametrize(
+    ("name", "folders"),
+    [
+        ("{lmbda}-s{seed}", ["0.0018-s0", "0.0018-s1"]),
+        ("a {model.lmbda} at {seed}", ["a_0.0018_at_0", "a_0.0018_at_1"]),
+    ],
+)
 def test_a_template_names_the_cells(tmp_path, name, folders):
     text = f'{{name: "{name}", model.lmbda: [0.0018], seed: [0, 1]}}'
     assert _folders(tmp_path, text) == folders
@@ -184,8 +199,9 @@ def test_things_by_name_are_called_by_it(tmp_path):
     assert _folders(tmp_path, "{model.lmbda: [[0.1, 0.2]]}") == ["lmbda=0.1-0.2"]
 
 
-@pytest.mark.parametrize("values", [
-    ["a/b", "a_b", "c"], ["A", "a", "c"], [300 * "x" + "y", 300 * "x" + "z", "c"]])
+@pytest.mark.parametrize(
+    "values", [["a/b", "a_b", "c"], ["A", "a", "c"], [300 * "x" + "y", 300 * "x" + "z", "c"]]
+)
 def test_cells_that_would_be_called_alike_have_folders_of_their_own(tmp_path, values):
     folders = _folders(tmp_path, json.dumps({"model.start_from": values}))
     assert len({name.casefold() for name in folders}) == 3
@@ -195,21 +211,24 @@ def test_cells_that_would_be_called_alike_have_folders_of_their_own(tmp_path, va
     assert turned == folders[::-1], "by their own values"
 
 
-@pytest.mark.parametrize(("text", "message"), [
-    ("{sead: [0, 1]}", "did you mean 'seed'"),
-    ("{seed: []}", "sweep: the list of seed is empty"),
-    ("{zip: {seed: []}}", "sweep: the list of seed is empty"),
-    ("{seed: [0, 0]}", "sweep: two cells are alike: seed=0"),
-    ("{seed: [0], zip: {seed: [1]}}", "seed has two lists"),
-    ("{zip: {seed: [0, 1], model.lmbda: [0.1]}}", "one length .* found seed 2, model.lmbda 1"),
-    ("{output: [a, b]}", "output cannot be swept"),
-    ("{output.x: [a]}", "output.x cannot be swept"),
-    ("{seed.x: [1]}", "sweep: seed.x: seed is a value and holds no keys"),
-    ("{seed: [0, -1]}", "sweep, seed=-1: seed: .*found -1"),
-    ("{name: same, seed: [0, 1]}", "2 cells would be called 'same'; name more of {seed}"),
-    ("{name: '{sed}', seed: [0, 1]}", "{sed} is not swept; choose of seed"),
-    ("{name: '.', seed: [0]}", "cannot be the name of a folder"),
-])
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{sead: [0, 1]}", "did you mean 'seed'"),
+        ("{seed: []}", "sweep: the list of seed is empty"),
+        ("{zip: {seed: []}}", "sweep: the list of seed is empty"),
+        ("{seed: [0, 0]}", "sweep: two cells are alike: seed=0"),
+        ("{seed: [0], zip: {seed: [1]}}", "seed has two lists"),
+        ("{zip: {seed: [0, 1], model.lmbda: [0.1]}}", "one length .* found seed 2, model.lmbda 1"),
+        ("{output: [a, b]}", "output cannot be swept"),
+        ("{output.x: [a]}", "output.x cannot be swept"),
+        ("{seed.x: [1]}", "sweep: seed.x: seed is a value and holds no keys"),
+        ("{seed: [0, -1]}", "sweep, seed=-1: seed: .*found -1"),
+        ("{name: same, seed: [0, 1]}", "2 cells would be called 'same'; name more of {seed}"),
+        ("{name: '{sed}', seed: [0, 1]}", "{sed} is not swept; choose of seed"),
+        ("{name: '.', seed: [0]}", "cannot be the name of a folder"),
+    ],
+)
 def test_a_sweep_that_cannot_be_meant_is_refused(tmp_path, text, message):
     config = _sweep(tmp_path, text)
     with pytest.raises(ConfigError, match=message):
@@ -243,7 +262,7 @@ def test_shipped_configs_are_valid_and_say_what_they_are(path, monkeypatch):
 
 
 def test_the_config_of_six_lines_in_the_readme_is_one():
-    text = (Path(__file__).parents[1] / "README.md").read_text()
+    text = (Path(__file__).parents[2] / "README.md").read_text()
     block = text.split("in six lines")[1].split("```yaml\n")[1].split("```")[0]
     assert len(block.splitlines()) == 6
     config = validated("README.md", yaml.safe_load(block))

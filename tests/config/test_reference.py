@@ -13,7 +13,7 @@ from rdbound.config.reference import config_keys, json_schema, meanings
 from rdbound.config.schema import Config, CropsConfig, RefinementConfig
 from rdbound.optimization.training_options import TrainingOptions
 
-CONFIGS = sorted((Path(__file__).parents[1] / "configs").rglob("*.yaml"))
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").rglob("*.yaml"))
 
 
 def test_every_key_has_a_meaning_and_a_type():
@@ -46,8 +46,10 @@ def test_meanings_go_on_over_lines_and_come_from_bases_too():
     assert (
         meanings(TrainingOptions)["hold"] == "fraction of the steps after which the cosine begins."
     )
-    assert "``rdbound.checkpoints.checkpoint.start_from``" in meanings(Config.model_fields["model"].annotation
-                                                           .__args__[0])["start_from"]
+    assert (
+        "``rdbound.checkpoints.checkpoint.start_from``"
+        in meanings(Config.model_fields["model"].annotation.__args__[0])["start_from"]
+    )
 
 
 def _as_editors_read(value):

@@ -91,7 +91,8 @@ def test_rows_of_a_codec(images):
     for dataset, image, model, lmbda, method in J:
         if method == "codec-refined-ideal":
             assert J[dataset, image, model, lmbda, method] <= J[
-                dataset, image, model, lmbda, "codec-ideal"] * (1 + 1e-6)
+                dataset, image, model, lmbda, "codec-ideal"
+            ] * (1 + 1e-6)
 
 
 def test_refinement_and_evaluation_never_share_noise(images):
@@ -123,8 +124,9 @@ def test_the_keys_that_are_passed_are_those_of_their_purpose(images, monkeypatch
 
     monkeypatch.setattr("rdbound.evaluation.evaluator.refine", refining)
     monkeypatch.setattr("rdbound.evaluation.evaluator.run", judging)
-    options = EvaluationOptions(lmbdas=(0.02, 0.03), samples=2, refine=QUICK,
-                                methods=("bound", "bound-refined"))
+    options = EvaluationOptions(
+        lmbdas=(0.02, 0.03), samples=2, refine=QUICK, methods=("bound", "bound-refined")
+    )
     assert len(list(evaluate(_checkpoint("bound"), images, options))) == 8
     refining, judging = ([k.tobytes() for k in given[what]] for what in given)
     assert len(refining) == len(set(refining)) == 4, "one for each image and λ"
@@ -160,9 +162,16 @@ def test_a_batch_of_its_own_choice_takes_as_many_as_fit(rng, monkeypatch):
         list(evaluate(_checkpoint("bound"), ImageExamples(examples.images.take(1)), own))
 
 
-@pytest.mark.parametrize(("count", "share", "devices", "fits"), [
-    (8, 0.9, 1, 7), (8, 0.999, 4, 4), (3, 0.1, 4, 1), (64, 0.5, 8, 32), (64, 0.99999, 1, 63),
-])
+@pytest.mark.parametrize(
+    ("count", "share", "devices", "fits"),
+    [
+        (8, 0.9, 1, 7),
+        (8, 0.999, 4, 4),
+        (3, 0.1, 4, 1),
+        (64, 0.5, 8, 32),
+        (64, 0.99999, 1, 63),
+    ],
+)
 def test_fewer_examples_for_all_devices_alike(count, share, devices, fits):
     assert _fewer(count, share, devices) == fits
 
@@ -176,8 +185,9 @@ class Mixed(nnx.Module):
     """x̂ = A·z of a z with the prior N(0, I)."""
 
     stride, form, lmbda_range = 1, "bound", (2.0, 2.0)
-    matrix = np.array([[1.5, 1.0, 0.0, 0.5], [0.0, 1.2, -0.8, 0.0],
-                       [0.6, 0.0, 1.4, 1.0], [0.0, 0.4, 0.0, 1.3]])
+    matrix = np.array(
+        [[1.5, 1.0, 0.0, 0.5], [0.0, 1.2, -0.8, 0.0], [0.6, 0.0, 1.4, 1.0], [0.0, 0.4, 0.0, 1.3]]
+    )
 
     def __init__(self):
         self.shift = nnx.Param(jnp.zeros(4))
@@ -199,8 +209,9 @@ def test_a_coupled_posterior_wins_what_the_posterior_of_a_linear_model_says():
     lmbda, names = 2.0, ("bound", "bound-refined", "bound-refined-coupled")
     precision = np.eye(4) + 2 * np.log(2) * lmbda * Mixed.matrix.T @ Mixed.matrix
     gap = (np.log(np.diag(precision)).sum() - np.linalg.slogdet(precision)[1]) / (8 * np.log(2))
-    refinement = RefinementOptions(steps=1500, learning_rate=0.05, final_learning_rate=1e-4,
-                                   check_every=500, check_samples=32)
+    refinement = RefinementOptions(
+        steps=1500, learning_rate=0.05, final_learning_rate=1e-4, check_every=500, check_samples=32
+    )
     options = EvaluationOptions(lmbdas=(lmbda,), samples=256, refine=refinement, methods=names)
     source = make_source("gaussian", variances=[1.0] * 4)
     examples = VectorExamples("gaussian", source, 48, 12, 0)
@@ -243,9 +254,13 @@ FIRM = RefinementOptions(steps=40, learning_rate=0.1, final_learning_rate=0.1, c
 COLD = make_channel("sga", decay=0.2, start=5)
 
 
-@pytest.mark.parametrize(("form", "plain", "moved"), [
-    ("bound", "bound", "bound-refined"), ("codec", "codec-ideal", "codec-refined-ideal"),
-])
+@pytest.mark.parametrize(
+    ("form", "plain", "moved"),
+    [
+        ("bound", "bound", "bound-refined"),
+        ("codec", "codec-ideal", "codec-refined-ideal"),
+    ],
+)
 def test_rows_are_the_objective_on_the_keys_of_evaluation(images, form, plain, moved):
     """A refined row is J of the refined evidence, all levels, on noise refinement never saw."""
     model, (judge, decode) = Toy(form=form), JUDGE[form]
@@ -270,8 +285,10 @@ def test_rows_are_the_objective_on_the_keys_of_evaluation(images, form, plain, m
             assert levels.min() > 1e-2 * levels.sum(), "no level is free"
             mse = np.mean([float(t.distortion) for t in terms])
             assert rows[name, method].mse == pytest.approx(mse, rel=1e-4)
-            assert pytest.approx(levels.sum() / rows[name, method].pixels + 0.02 * mse,
-                                 rel=1e-4) == rows[name, method].J
+            assert (
+                pytest.approx(levels.sum() / rows[name, method].pixels + 0.02 * mse, rel=1e-4)
+                == rows[name, method].J
+            )
         assert rows[name, moved].J < 0.99 * rows[name, plain].J, "refinement has moved it"
 
 
@@ -355,8 +372,10 @@ def test_pictures_are_what_was_decoded(images, tmp_path, form, method):
     kept.clear()
     seen = Seen(tmp_path, frozenset({"two"}), 0.02)
     options = EvaluationOptions((0.01, 0.02), samples=1, pictures=seen)
-    rows = {(r.image, r.lmbda, r.method): r
-            for r in evaluate(_checkpoint(form), images, options, tmp_path)}
+    rows = {
+        (r.image, r.lmbda, r.method): r
+        for r in evaluate(_checkpoint(form), images, options, tmp_path)
+    }
     assert list(kept) == [("toy", method, "two", 0.02)]
     ((original, decoded),) = kept.values()
     np.testing.assert_array_equal(original, images.images[1])
@@ -433,17 +452,28 @@ def test_bits_back_pays_what_its_file_has_beside_the_side_information(rng):
 
 
 def test_other_relaxations_are_refined_through_and_judged_by_rounding(images):
-    methods = ("codec-ideal", "codec-bits-back-ideal", "codec-bits-back-refined-ideal",
-               "codec-bits-back-refined-coded", "codec-refined-uniform-ideal",
-               "codec-refined-soft-ideal")
+    methods = (
+        "codec-ideal",
+        "codec-bits-back-ideal",
+        "codec-bits-back-refined-ideal",
+        "codec-bits-back-refined-coded",
+        "codec-refined-uniform-ideal",
+        "codec-refined-soft-ideal",
+    )
     cold = make_channel("sga", decay=0.1, start=5)
-    channels = {"bits-back-sga": make_channel("bits-back", of=cold),
-                "soft-rounding": make_channel("soft-rounding", steps=60)}
+    channels = {
+        "bits-back-sga": make_channel("bits-back", of=cold),
+        "soft-rounding": make_channel("soft-rounding", steps=60),
+    }
     refine = RefinementOptions(60, 0.05, 0.01, check_every=20)
-    options = EvaluationOptions(lmbdas=(0.02,), samples=4, methods=methods, channels=channels,
-                                refine=refine)
-    rows = {r.method: r for r in evaluate(_checkpoint("codec"), images, options)
-            if r.image == images.names[0]}
+    options = EvaluationOptions(
+        lmbdas=(0.02,), samples=4, methods=methods, channels=channels, refine=refine
+    )
+    rows = {
+        r.method: r
+        for r in evaluate(_checkpoint("codec"), images, options)
+        if r.image == images.names[0]
+    }
     assert set(rows) == set(methods)
     for name in methods[4:]:
         assert rows[name].J < rows["codec-ideal"].J
@@ -483,8 +513,11 @@ def test_a_batch_is_known_only_where_all_of_its_rows_are(images):
 def test_the_floor_is_the_distortion_of_the_means(images):
     model = Toy(form="bound")
     options = EvaluationOptions(lmbdas=(0.02,), methods=("floor",))
-    for row, image in zip(evaluate(_checkpoint("bound"), images, options),
-                          (images.images[0], images.images[1]), strict=True):
+    for row, image in zip(
+        evaluate(_checkpoint("bound"), images, options),
+        (images.images[0], images.images[1]),
+        strict=True,
+    ):
         x = image_datum(image, 8).x
         x_hat = model.synthesize([q.mu for q in model.infer(x, 0.02)], 0.02)
         mse = np.mean((255 * np.clip(x_hat, 0, 1)[: image.shape[0], : image.shape[1]] - image) ** 2)
@@ -523,8 +556,9 @@ def test_another_distortion_is_what_J_counts(images):
     checkpoint = Checkpoint(Toy(), spec, None, "toy")
     plain = Checkpoint(Toy(), {}, None, "toy")
     options = EvaluationOptions(lmbdas=(0.02,))
-    for row, other in zip(evaluate(checkpoint, images, options), evaluate(plain, images, options),
-                          strict=True):
+    for row, other in zip(
+        evaluate(checkpoint, images, options), evaluate(plain, images, options), strict=True
+    ):
         assert row.mse == pytest.approx(other.mse, rel=1e-6)
         assert pytest.approx(row.bpp + 0.02 * row.mse / 255**2, rel=1e-5) == row.J
 
@@ -543,9 +577,15 @@ def test_the_lambda_of_a_fixed_rate_model_is_its_own(images):
         next(evaluate(_checkpoint("bound"), images, EvaluationOptions(lmbdas=(0.02, 0.02))))
 
 
-@pytest.mark.parametrize(("serves", "taken"), [
-    ((0.001, 0.1), (0.0018, 0.0054, 0.0162, 0.0483)), ((0.0054, 0.02), (0.0054, 0.0162)),
-    ((0.0483, 7.0), (0.0483,)), ((0.5, 0.5), (0.5,))])
+@pytest.mark.parametrize(
+    ("serves", "taken"),
+    [
+        ((0.001, 0.1), (0.0018, 0.0054, 0.0162, 0.0483)),
+        ((0.0054, 0.02), (0.0054, 0.0162)),
+        ((0.0483, 7.0), (0.0483,)),
+        ((0.5, 0.5), (0.5,)),
+    ],
+)
 def test_without_lambdas_those_that_a_checkpoint_serves_are_taken(serves, taken):
     toy = Checkpoint(Toy(form="bound", lmbda_range=serves), {}, None, "toy")
     assert lmbdas_of(toy, None) == taken
@@ -559,10 +599,21 @@ def test_a_range_without_any_of_the_usual_lambdas_asks_for_some():
 
 def test_progress_is_reported_and_failures_are_told(images, monkeypatch):
     seen, told = [], []
-    options = EvaluationOptions(lmbdas=(0.02,), refine=RefinementOptions(
-        steps=4, check_every=2, learning_rate=1e30, final_learning_rate=1e30))
-    rows = list(evaluate(_checkpoint("bound"), images, options,
-                         progress=lambda *a: seen.append(a), warn=told.append))
+    options = EvaluationOptions(
+        lmbdas=(0.02,),
+        refine=RefinementOptions(
+            steps=4, check_every=2, learning_rate=1e30, final_learning_rate=1e30
+        ),
+    )
+    rows = list(
+        evaluate(
+            _checkpoint("bound"),
+            images,
+            options,
+            progress=lambda *a: seen.append(a),
+            warn=told.append,
+        )
+    )
     assert ("toy", 2, 2) in seen
     assert len(told) == 2
     assert "stopped being finite" in told[0]

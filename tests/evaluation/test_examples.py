@@ -57,7 +57,11 @@ def test_the_exact_rows_are_the_points_of_the_source():
     source = GaussianSource((4.0, 1.0))
     rows = exact_rows(VectorExamples("gaussian", source, 40, 2, 0), (0.5, 2.0))
     assert [(r.image, r.lmbda) for r in rows] == [
-        ("block-01", 0.5), ("block-02", 0.5), ("block-01", 2.0), ("block-02", 2.0)]
+        ("block-01", 0.5),
+        ("block-02", 0.5),
+        ("block-01", 2.0),
+        ("block-02", 2.0),
+    ]
     for row in rows:
         point = source.exact(row.lmbda)
         assert (row.bpp, row.mse) == (point.rate, point.distortion)

@@ -37,8 +37,9 @@ def test_kl_offset_and_noise_are_those_of_the_gaussians(rng):
     share = 0.25
     assert [use.share for use in uses] == [share] * 3
     np.testing.assert_allclose([use.kl / share for use in uses], rates, atol=0.02)
-    np.testing.assert_allclose([use.offset for use in uses], 1 - (SIGMA / SIGMA_HAT) ** 2,
-                               atol=0.02)
+    np.testing.assert_allclose(
+        [use.offset for use in uses], 1 - (SIGMA / SIGMA_HAT) ** 2, atol=0.02
+    )
     np.testing.assert_allclose([use.noise for use in uses], (SIGMA / SIGMA_HAT) ** 2, rtol=1e-6)
     assert [use.active for use in uses] == [True, True, False]
     assert all(use.points is None for use in uses)

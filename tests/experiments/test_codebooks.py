@@ -21,10 +21,13 @@ def _rate_and_error(book, x):
     return -(p * np.log2(p)).sum(), np.mean((x - book.levels[index]) ** 2)
 
 
-@pytest.mark.parametrize(("of", "slb"), [
-    (stats.norm(), 0.5 * np.log2(2 * np.pi * np.e)),
-    (stats.laplace(scale=2**-0.5), np.log2(2 * np.e * 2**-0.5)),
-])
+@pytest.mark.parametrize(
+    ("of", "slb"),
+    [
+        (stats.norm(), 0.5 * np.log2(2 * np.pi * np.e)),
+        (stats.laplace(scale=2**-0.5), np.log2(2 * np.e * 2**-0.5)),
+    ],
+)
 def test_at_high_rate_it_costs_a_quarter_bit_over_shannon_s_bound(of, slb):
     rate, error = _rate_and_error(constrained_codebook(_quantiles(of), 2e-3, 257), _quantiles(of))
     assert rate > 3.5
@@ -73,8 +76,9 @@ def test_a_grid_counts_what_it_is_given():
     book = grid_codebook(np.array([-0.9, 0.0, 0.1, 1.1, 1.2]), 0.5)
     np.testing.assert_allclose(book.levels, 0.5 * np.arange(-4, 5))
     np.testing.assert_allclose(book.weights - 0.1, [0, 0, 1, 0, 2, 0, 2, 0, 0])
-    np.testing.assert_array_equal(book.values(book.symbols(book.indexes(np.array([9.0, 0.3])))),
-                                  [2.0, 0.5])
+    np.testing.assert_array_equal(
+        book.values(book.symbols(book.indexes(np.array([9.0, 0.3])))), [2.0, 0.5]
+    )
 
 
 @pytest.mark.parametrize("multiplier", [0.0, 0.01, 0.3, 5.0])
@@ -103,8 +107,9 @@ def test_a_table_has_a_symbol_for_every_level(count):
     symbols = book.symbols(np.arange(count))
     assert np.abs(symbols).max(initial=0) <= book.table.reach
     frequencies = book.table.frequencies[symbols + book.table.reach]
-    np.testing.assert_allclose(frequencies / frequencies.sum(), book.weights / book.weights.sum(),
-                               atol=1e-4)
+    np.testing.assert_allclose(
+        frequencies / frequencies.sum(), book.weights / book.weights.sum(), atol=1e-4
+    )
     np.testing.assert_array_equal(book.values(symbols), book.levels)
 
 

@@ -89,15 +89,25 @@ def _planar(path):
     planes = np.arange(3 * 4 * 4, dtype="<u2").reshape(3, 4, 4)
     lengths, first = (32, 32, 32), 8
     at = 8 + planes.nbytes  # of what does not fit into an entry
-    tags = [(256, 3, 1, 4), (257, 3, 1, 4), (258, 3, 3, at), (259, 3, 1, 1), (262, 3, 1, 2),
-            (273, 4, 3, at + 6), (277, 3, 1, 3), (278, 3, 1, 4), (279, 4, 3, at + 18),
-            (284, 3, 1, 2)]
+    tags = [
+        (256, 3, 1, 4),
+        (257, 3, 1, 4),
+        (258, 3, 3, at),
+        (259, 3, 1, 1),
+        (262, 3, 1, 2),
+        (273, 4, 3, at + 6),
+        (277, 3, 1, 3),
+        (278, 3, 1, 4),
+        (279, 4, 3, at + 18),
+        (284, 3, 1, 2),
+    ]
     offsets = [first + 32 * k for k in range(3)]
     outside = struct.pack("<3H3I3I", 16, 16, 16, *offsets, *lengths)
     directory = struct.pack("<H", len(tags))
     directory += b"".join(struct.pack("<HHII", *tag) for tag in tags) + bytes(4)
-    path.write_bytes(b"II*\0" + struct.pack("<I", at + len(outside)) + planes.tobytes() + outside
-                     + directory)
+    path.write_bytes(
+        b"II*\0" + struct.pack("<I", at + len(outside)) + planes.tobytes() + outside + directory
+    )
 
 
 def _cut(path):
@@ -109,12 +119,22 @@ def _nothing(path):
     pass
 
 
-@pytest.mark.parametrize(("make", "message"), [
-    (_transparent, "transparent"), (_sixteen_bits, "16 bits"), (_sixteen_bit_rgb, "16 bits"),
-    (_animated, "3 frames"), (_broken_profile, "profile"), (_text, "not a PNG, JPEG, WebP or TIFF"),
-    (_postscript, "not a PNG"),
-    (_portable, "not a PNG"), (_planar, "16 bits"),
-    (_cut, "cannot be decoded"), (_nothing, "no such file")])
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (_transparent, "transparent"),
+        (_sixteen_bits, "16 bits"),
+        (_sixteen_bit_rgb, "16 bits"),
+        (_animated, "3 frames"),
+        (_broken_profile, "profile"),
+        (_text, "not a PNG, JPEG, WebP or TIFF"),
+        (_postscript, "not a PNG"),
+        (_portable, "not a PNG"),
+        (_planar, "16 bits"),
+        (_cut, "cannot be decoded"),
+        (_nothing, "no such file"),
+    ],
+)
 def test_what_cannot_be_read_is_an_error_that_names_the_file(tmp_path, make, message):
     path = tmp_path / "picture.png"
     make(path)
@@ -171,8 +191,7 @@ def test_a_profile_is_known_by_what_it_does_and_not_by_its_name(tmp_path):
     image = np.repeat(np.arange(0, 256, 5, dtype=np.uint8)[None, :, None], 3, axis=2)
     path = _save(tmp_path / "linear.png", image, icc_profile=_linear_profile())
     linear = image / 255.0
-    expected = np.where(linear <= 0.0031308, 12.92 * linear,
-                        1.055 * linear ** (1 / 2.4) - 0.055)
+    expected = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     np.testing.assert_allclose(read_image(path), 255 * expected, atol=1.5)
 
 

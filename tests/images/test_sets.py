@@ -68,10 +68,15 @@ def test_a_folder_is_only_called_kodak_where_its_pixels_are(tmp_path, monkeypatc
     assert open_images("folder", folder).name == "kodak-folder"
 
 
-@pytest.mark.parametrize(("source", "path", "message"), [
-    ("folder", None, "needs a path"), ("folder", "/nowhere", "no such folder"),
-    ("kodack", None, "unknown image source 'kodack'"),
-    ("tfds:nothing_of_this_name", None, "cannot be opened")])
+@pytest.mark.parametrize(
+    ("source", "path", "message"),
+    [
+        ("folder", None, "needs a path"),
+        ("folder", "/nowhere", "no such folder"),
+        ("kodack", None, "unknown image source 'kodack'"),
+        ("tfds:nothing_of_this_name", None, "cannot be opened"),
+    ],
+)
 def test_mistakes_are_named(source, path, message):
     with pytest.raises(ValueError, match=message):
         open_images(source, path)

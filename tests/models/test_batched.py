@@ -114,8 +114,9 @@ def test_compiled_sides_of_six_sided_models_and_of_blocks_are_the_eager_ones(mod
     x = jnp.asarray(rng.standard_normal(1), jnp.float32)
     _close(_through(CompiledSides(Successive()), x, 2.0), _through(Successive(), x, 2.0))
     compiled = CompiledSides(model, lambda of: Blocked(of, COUNT))
-    _close(_through(compiled, vectors, LMBDA), _through(Blocked(sides(model), COUNT), vectors,
-                                                       LMBDA))
+    _close(
+        _through(compiled, vectors, LMBDA), _through(Blocked(sides(model), COUNT), vectors, LMBDA)
+    )
 
 
 def test_compiled_sides_have_the_weights_of_their_making(rng):

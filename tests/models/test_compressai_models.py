@@ -132,16 +132,30 @@ def _changed(tmp_path, change):
     return tmp_path / "changed.safetensors"
 
 
-@pytest.mark.parametrize(("change", "message"), [
-    (lambda s: s.pop("g_a.0.weight"), "it lacks analysis.0.kernel"),
-    (lambda s: s.update({"g_a.7.weight": s["g_a.6.weight"]}), "it has analysis.7.kernel too"),
-    (lambda s: s.update({"h_s.4.bias": s["h_s.4.bias"][:-1]}), "hyper_synthesis.2.bias is"),
-    (lambda s: s.pop("g_a.6.weight"), "'analysis.6.kernel'"),
-])
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s.pop("g_a.0.weight"), "it lacks analysis.0.kernel"),
+        (lambda s: s.update({"g_a.7.weight": s["g_a.6.weight"]}), "it has analysis.7.kernel too"),
+        (lambda s: s.update({"h_s.4.bias": s["h_s.4.bias"][:-1]}), "hyper_synthesis.2.bias is"),
+        (lambda s: s.pop("g_a.6.weight"), "'analysis.6.kernel'"),
+    ],
+)
 def test_other_weights_are_refused_by_name(tmp_path, capsys, change, message):
     file = _changed(tmp_path, change)
-    code = main(["import", "compressai", str(file), "--architecture", "mbt2018-mean", "--lmbda",
-                 "0.013", "-o", str(tmp_path / "out.safetensors")])
+    code = main(
+        [
+            "import",
+            "compressai",
+            str(file),
+            "--architecture",
+            "mbt2018-mean",
+            "--lmbda",
+            "0.013",
+            "-o",
+            str(tmp_path / "out.safetensors"),
+        ]
+    )
     assert code == 2
     err = capsys.readouterr().err
     assert message in err
@@ -150,22 +164,27 @@ def test_other_weights_are_refused_by_name(tmp_path, capsys, change, message):
 
 
 def test_names_of_both_versions_and_of_parallel_training_are_known():
-    state = {"module.entropy_bottleneck._matrix1": np.zeros((2, 3, 3)),
-             "entropy_bottleneck.matrices.2": np.ones((2, 3, 3)),
-             "entropy_bottleneck._bias0": np.zeros((2, 3, 1)),
-             "entropy_bottleneck.quantiles": np.arange(6.0).reshape(2, 1, 3),
-             "entropy_bottleneck._offset": np.zeros(2),
-             "gaussian_conditional.scale_table": np.zeros(64)}
+    state = {
+        "module.entropy_bottleneck._matrix1": np.zeros((2, 3, 3)),
+        "entropy_bottleneck.matrices.2": np.ones((2, 3, 3)),
+        "entropy_bottleneck._bias0": np.zeros((2, 3, 1)),
+        "entropy_bottleneck.quantiles": np.arange(6.0).reshape(2, 1, 3),
+        "entropy_bottleneck._offset": np.zeros(2),
+        "gaussian_conditional.scale_table": np.zeros(64),
+    }
     found = renamed(state)
     assert sorted(found) == ["top.biases.0", "top.centre", "top.matrices.1", "top.matrices.2"]
     assert found["top.biases.0"].shape == (2, 3)
     np.testing.assert_array_equal(found["top.centre"], [1.0, 4.0])
 
 
-@pytest.mark.parametrize(("name", "text", "message"), [
-    ("no.safetensors", None, "no such file"),
-    ("bad.safetensors", b"x" * 40, "not a safetensors file"),
-])
+@pytest.mark.parametrize(
+    ("name", "text", "message"),
+    [
+        ("no.safetensors", None, "no such file"),
+        ("bad.safetensors", b"x" * 40, "not a safetensors file"),
+    ],
+)
 def test_files_that_are_none(tmp_path, name, text, message):
     if text is not None:
         (tmp_path / name).write_bytes(text)

@@ -32,8 +32,9 @@ def _shaken(model):
     """Biases and all: what an untrained layer says of zeros is zero."""
     graphdef, state = nnx.split(model)
     rng = np.random.default_rng(0)
-    noisy = jax.tree.map(lambda w: w + jnp.asarray(0.01 * rng.standard_normal(w.shape), w.dtype),
-                         state)
+    noisy = jax.tree.map(
+        lambda w: w + jnp.asarray(0.01 * rng.standard_normal(w.shape), w.dtype), state
+    )
     return nnx.merge(graphdef, noisy)
 
 
@@ -108,8 +109,9 @@ class Pictures:
 
 @pytest.mark.parametrize("form", ["bound", pytest.param("codec", marks=pytest.mark.slow)])
 def test_three_sizes_have_one_program_a_method(form, rng):
-    checkpoint = Checkpoint(_shaken(make_model("res-hyper-1", form, RANGE, latent=8)), {}, None,
-                            form)
+    checkpoint = Checkpoint(
+        _shaken(make_model("res-hyper-1", form, RANGE, latent=8)), {}, None, form
+    )
     options = EvaluationOptions(lmbdas=(0.02,), samples=2)
     _program.cache_clear()
     rows = list(evaluate(checkpoint, ImageExamples(Pictures(rng)), options))

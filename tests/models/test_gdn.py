@@ -20,11 +20,15 @@ def test_a_convolution_is_its_sum(make, stride, side):
     layer.bias[...] = jnp.array([0.1, -0.2, 0.3])
     x = _input(6, 8, 2)
     kernel, padded = np.asarray(layer.kernel[...]), np.pad(x, [(side // 2,) * 2] * 2 + [(0, 0)])
-    expected = np.array([
-        [np.einsum("ijc,ijcd->d", padded[r : r + side, s : s + side], kernel)
-         for s in range(0, 8, stride)]
-        for r in range(0, 6, stride)
-    ]) + [0.1, -0.2, 0.3]
+    expected = np.array(
+        [
+            [
+                np.einsum("ijc,ijcd->d", padded[r : r + side, s : s + side], kernel)
+                for s in range(0, 8, stride)
+            ]
+            for r in range(0, 6, stride)
+        ]
+    ) + [0.1, -0.2, 0.3]
     np.testing.assert_allclose(layer(x), expected, atol=1e-5)
 
 

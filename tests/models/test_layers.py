@@ -39,8 +39,14 @@ def test_depthwise_is_a_grouped_convolution(rng):
     x = jnp.asarray(rng.normal(size=(6, 9, 5)), jnp.float32)
     kernel = jnp.asarray(rng.normal(size=(3, 3, 5)), jnp.float32)
     theirs = jax.lax.conv_general_dilated(
-        x[None], kernel[:, :, None], (1, 1), "SAME", feature_group_count=5,
-        dimension_numbers=("NHWC", "HWIO", "NHWC"), precision="highest")[0]
+        x[None],
+        kernel[:, :, None],
+        (1, 1),
+        "SAME",
+        feature_group_count=5,
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision="highest",
+    )[0]
     np.testing.assert_allclose(depthwise(x, kernel), theirs, atol=1e-5)
 
 

@@ -82,8 +82,16 @@ def test_trained_it_comes_near_the_entropy_of_noise_and_never_below(tiny, tmp_pa
     """Entropy of a rounded logistic: log₂ of its scale, and 2 nats, to 0.001 at this scale."""
     entropy = 3 * (np.log2(_Noise.scale) + 2 / np.log(2))
     channel, likelihood = make_channel("gaussian"), make_distortion("negative-log-likelihood")
-    options = TrainingOptions(steps=150, batch=16, learning_rate=1e-2, warmup=10, hold=0.2,
-                              final=0.02, ema=0.95, checkpoint_every=150)
+    options = TrainingOptions(
+        steps=150,
+        batch=16,
+        learning_rate=1e-2,
+        warmup=10,
+        hold=0.2,
+        final=0.02,
+        ema=0.95,
+        checkpoint_every=150,
+    )
     model = fit(tiny, channel, _Noise(0), options, tmp_path, distortion=likelihood)
     images = _Noise(1).draw(48)
 
@@ -92,8 +100,12 @@ def test_trained_it_comes_near_the_entropy_of_noise_and_never_below(tiny, tmp_pa
         return objective(model, channel, whole(image), key, 1.0, distortion=likelihood).J
 
     keys = jax.random.split(jax.random.key(1), len(images))
-    values = np.array([float(J(model, jnp.asarray(x / 255.0, jnp.float32), k))
-                       for x, k in zip(images, keys, strict=True)])
+    values = np.array(
+        [
+            float(J(model, jnp.asarray(x / 255.0, jnp.float32), k))
+            for x, k in zip(images, keys, strict=True)
+        ]
+    )
     error = values.std() / len(values) ** 0.5
     assert entropy - 4 * error < values.mean() < 1.03 * entropy
     image = images[0]

@@ -13,15 +13,19 @@ from rdbound.models.net2net import grow
 def _grown(small, large):
     graphdef, state = nnx.split(large)
     weights = grow(large, flat_weights(small))
-    flat = [(path, leaf.replace(jnp.asarray(weights[".".join(map(str, path))])))
-            for path, leaf in nnx.to_flat_state(state)]
+    flat = [
+        (path, leaf.replace(jnp.asarray(weights[".".join(map(str, path))])))
+        for path, leaf in nnx.to_flat_state(state)
+    ]
     return nnx.merge(graphdef, nnx.from_flat_state(flat))
 
 
 def _noisy(model, rng):
     graphdef, state = nnx.split(model)
-    flat = [(path, leaf.replace(leaf[...] + 0.1 * rng.standard_normal(leaf[...].shape)))
-            for path, leaf in nnx.to_flat_state(state)]
+    flat = [
+        (path, leaf.replace(leaf[...] + 0.1 * rng.standard_normal(leaf[...].shape)))
+        for path, leaf in nnx.to_flat_state(state)
+    ]
     return nnx.merge(graphdef, nnx.from_flat_state(flat))
 
 
@@ -70,15 +74,21 @@ def test_the_old_latents_of_a_wider_res_hyper_mean_what_they_did(rng):
     np.testing.assert_allclose(wide_y.mu[..., :64], y.mu, atol=1e-4)
     padded = jnp.concatenate([y.mu, jnp.ones((*y.mu.shape[:2], 32))], -1)
     # The synthesis does not listen to new latents yet.
-    np.testing.assert_allclose(jax.jit(large.synthesize)((z.mu, padded), 0.01),
-                               jax.jit(small.synthesize)((z.mu, y.mu), 0.01),
-                               atol=1e-4)
+    np.testing.assert_allclose(
+        jax.jit(large.synthesize)((z.mu, padded), 0.01),
+        jax.jit(small.synthesize)((z.mu, y.mu), 0.01),
+        atol=1e-4,
+    )
 
 
-@pytest.mark.parametrize("weights", [
-    {"nowhere.kernel": np.zeros((2, 2))}, {"moments.kernel": np.zeros((99, 12))},
-    {"moments.kernel": np.zeros(3)},
-])
+@pytest.mark.parametrize(
+    "weights",
+    [
+        {"nowhere.kernel": np.zeros((2, 2))},
+        {"moments.kernel": np.zeros((99, 12))},
+        {"moments.kernel": np.zeros(3)},
+    ],
+)
 def test_a_weight_without_a_place_is_named(weights):
     with pytest.raises(ValueError, match=r"weight .*kernel .* has no place in this model"):
         grow(Chain(8, 6, 1, seed=0), weights)

@@ -13,7 +13,7 @@ from PIL import Image
 from rdbound.cli.main import main
 from rdbound.tables.rd import read_table
 
-README = (Path(__file__).parents[1] / "README.md").read_text()
+README = (Path(__file__).parents[2] / "README.md").read_text()
 
 
 def _block(language, holds):
@@ -54,6 +54,18 @@ def test_the_model_of_the_readme_goes_through_every_command(here, capsys):
     assert J["bound-refined"] < J["bound"]
     assert J["codec-refined-ideal"] < J["codec-ideal"] < J["codec-coded"]
     assert "digitization" in (here / "runs" / "mine-gaps" / "gaps.csv").read_text()
-    assert main(["decompress", "photo.rdb", "back.png", "--checkpoint", "runs/mine-codec",
-                 "--model", "mine:Blocks"]) == 0
+    assert (
+        main(
+            [
+                "decompress",
+                "photo.rdb",
+                "back.png",
+                "--checkpoint",
+                "runs/mine-codec",
+                "--model",
+                "mine:Blocks",
+            ]
+        )
+        == 0
+    )
     assert Image.open("back.png").size == (71, 65)

@@ -19,8 +19,10 @@ RANGE = (0.0009, 0.0966)
 
 def _with(model, weights):
     graphdef, state = nnx.split(model)
-    flat = [(path, leaf.replace(jnp.asarray(weights[".".join(map(str, path))])))
-            for path, leaf in nnx.to_flat_state(state)]
+    flat = [
+        (path, leaf.replace(jnp.asarray(weights[".".join(map(str, path))])))
+        for path, leaf in nnx.to_flat_state(state)
+    ]
     return nnx.merge(graphdef, nnx.from_flat_state(flat))
 
 
@@ -29,8 +31,10 @@ def pair():
     """A Res-hyper with weights of its own everywhere, and the Res-context that starts from it."""
     hyper = make_model("res-hyper-1", "bound", RANGE)
     rng = np.random.default_rng(0)
-    weights = {k: v + 0.02 * rng.standard_normal(v.shape).astype(np.float32)
-               for k, v in flat_weights(hyper).items()}
+    weights = {
+        k: v + 0.02 * rng.standard_normal(v.shape).astype(np.float32)
+        for k, v in flat_weights(hyper).items()
+    }
     context = make_model("res-context-1", "bound", RANGE)
     return _with(hyper, weights), _with(context, grow(context, weights))
 
@@ -55,8 +59,10 @@ def _inferred(model, x):
 
 def _latents(model, x, noise=0.3):
     keys = jax.random.split(jax.random.key(7), 5)
-    return [q.mu + noise * jax.random.normal(k, q.mu.shape)
-            for q, k in zip(_inferred(model, x), keys, strict=True)]
+    return [
+        q.mu + noise * jax.random.normal(k, q.mu.shape)
+        for q, k in zip(_inferred(model, x), keys, strict=True)
+    ]
 
 
 def _priors(model, latents, lmbda=0.01):
@@ -118,8 +124,9 @@ def test_what_later_steps_are_told_is_what_samples_differ_by_from_the_proposal(p
         expected += scatter((latent - gather(proposed, step)) / s, step)
         np.testing.assert_allclose(state.after_z.innovation, expected, atol=1e-5)
     assert float(jnp.abs(proposed / s).max()) > 1e-3, "the proposal is not zero"
-    np.testing.assert_allclose(state.after_z.innovation * s + proposed, state.after_z.known,
-                               atol=1e-4)
+    np.testing.assert_allclose(
+        state.after_z.innovation * s + proposed, state.after_z.known, atol=1e-4
+    )
 
 
 @pytest.mark.parametrize("step", range(4))
@@ -181,8 +188,16 @@ def test_real_bytes_in_four_passes(rng):
     data = codec.compress(image, 0.0067)
     decoded = codec.decompress(data)
     datum = image_datum(image, 64)
-    run = jax.jit(lambda datum: objective(model, make_channel("rounding"), datum, jax.random.key(0),
-                                          np.float32(0.0067), decode=eight_bit))
+    run = jax.jit(
+        lambda datum: objective(
+            model,
+            make_channel("rounding"),
+            datum,
+            jax.random.key(0),
+            np.float32(0.0067),
+            decode=eight_bit,
+        )
+    )
     terms = run(datum)
     expected = np.rint(np.asarray(terms.x_hat[:70, :90]) * 255).astype(np.uint8)
     assert (decoded != expected).mean() < 1e-3

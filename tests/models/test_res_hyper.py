@@ -125,12 +125,15 @@ def test_counted_macs_are_those_of_a_known_layer():
     assert cost(Known()) == (3 * 5 * 9 + 5 + 5 * 3 + 3, 3 * 5 * 9, 5 * 3)
 
 
-@pytest.mark.parametrize(("name", "form", "message"), [
-    ("res-hyper-9", "bound", "unknown model 'res-hyper-9': choose one of res-hyper-1"),
-    ("res-hyper-1", "bond", "unknown form 'bond'"),
-    ("nowhere.at.all:Model", "bound", "cannot be imported"),
-    ("collections:OrderedDict", "bound", "lacks a side"),
-])
+@pytest.mark.parametrize(
+    ("name", "form", "message"),
+    [
+        ("res-hyper-9", "bound", "unknown model 'res-hyper-9': choose one of res-hyper-1"),
+        ("res-hyper-1", "bond", "unknown form 'bond'"),
+        ("nowhere.at.all:Model", "bound", "cannot be imported"),
+        ("collections:OrderedDict", "bound", "lacks a side"),
+    ],
+)
 def test_mistakes_are_named(name, form, message):
     with pytest.raises(ValueError, match=message):
         make_model(name, form, 0.01)
@@ -177,6 +180,7 @@ def test_the_unit_of_y_is_that_of_the_mse_a_lambda_is_worth(rng):
     plain = make_model("res-hyper-1", "bound", 0.01)
     other = make_model("res-hyper-1", "bound", 12.7, mse_per_unit=1 / 1270)
     x = _image(rng)
-    for a, b in zip(jax.tree.leaves(plain.infer(x, 0.01)), jax.tree.leaves(other.infer(x, 12.7)),
-                    strict=True):
+    for a, b in zip(
+        jax.tree.leaves(plain.infer(x, 0.01)), jax.tree.leaves(other.infer(x, 12.7)), strict=True
+    ):
         np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)

@@ -55,8 +55,12 @@ def test_the_smooth_scale_is_the_logarithm_of_softplus():
     found = smooth_log(jnp.asarray(v, jnp.float32))
     np.testing.assert_allclose(found, expected, rtol=2e-5, atol=2e-5)
     far = jnp.asarray([-1e4, -100.0, 0.0, 1e4], jnp.float32)
-    expected = [-1e4 * np.log(2) - np.log(np.log(2)), -100 * np.log(2) - np.log(np.log(2)), 0,
-                np.log(1e4)]
+    expected = [
+        -1e4 * np.log(2) - np.log(np.log(2)),
+        -100 * np.log(2) - np.log(np.log(2)),
+        0,
+        np.log(1e4),
+    ]
     np.testing.assert_allclose(smooth_log(far), expected, rtol=1e-5, atol=1e-6)
     slope = jax.vmap(jax.grad(smooth_log))(far)
     np.testing.assert_allclose(slope, [np.log(2), np.log(2), 0.5, 1e-4], rtol=1e-4)
@@ -160,10 +164,22 @@ class GaussianBlocks:
 def test_two_levels_reach_reverse_water_filling_and_never_pass_below(tmp_path, monkeypatch):
     monkeypatch.setitem(HIERARCHIES, "two", (LevelGroup(16, 2, 4, 0, 0),))
     source, lmbda, steps = GaussianBlocks([0.5, 0.4, 0.3, 0.2, 0.1, 0.03]), 2e-3, 2500
-    options = TrainingOptions(steps=steps, batch=256, learning_rate=1e-2, warmup=50, clip=10.0,
-                              checkpoint_every=steps, log_every=500)
-    model = fit(ResNetVAE("two", "bound", (lmbda, lmbda)), GAUSSIAN, Stream(source, 256, 0),
-                options, tmp_path)
+    options = TrainingOptions(
+        steps=steps,
+        batch=256,
+        learning_rate=1e-2,
+        warmup=50,
+        clip=10.0,
+        checkpoint_every=steps,
+        log_every=500,
+    )
+    model = fit(
+        ResNetVAE("two", "bound", (lmbda, lmbda)),
+        GAUSSIAN,
+        Stream(source, 256, 0),
+        options,
+        tmp_path,
+    )
     x, keys = source.sample(jax.random.key(9), 40_000), jax.random.split(jax.random.key(8), 40_000)
     one = lambda x, key: objective(model, GAUSSIAN, whole(x), key, lmbda).J  # noqa: E731
     J = np.asarray(jax.jit(jax.vmap(one))(x, keys), np.float64)
@@ -183,8 +199,16 @@ def test_real_bytes_are_what_was_encoded_on_another_machine_too(tiny, size):
     codec, image, lmbda = Codec(model), _image(*size), 0.0067
     data = codec.compress(image, lmbda)
     decoded = codec.decompress(data)
-    run = jax.jit(lambda datum: objective(model, make_channel("rounding"), datum, jax.random.key(0),
-                                          np.float32(lmbda), decode=eight_bit))
+    run = jax.jit(
+        lambda datum: objective(
+            model,
+            make_channel("rounding"),
+            datum,
+            jax.random.key(0),
+            np.float32(lmbda),
+            decode=eight_bit,
+        )
+    )
     terms = run(image_datum(image, model.stride))
     expected = np.rint(np.asarray(terms.x_hat[: size[0], : size[1]]) * 255).astype(np.uint8)
     assert (decoded != expected).mean() < 1e-3

@@ -154,12 +154,21 @@ def test_the_mixture_prior_is_one_density_of_the_whole_vector(rng):
     assert float(found) == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"posterior": "fall"}, r"unknown posterior 'fall': choose one of factorized, full, autoreg"),
-    ({"prior": "laplace"}, r"unknown prior 'laplace': choose one of gaussian, mixture, flow"),
-    ({"form": "codec", "posterior": "full"}, r"a codec has the factorized posterior, not 'full'"),
-    ({"form": "codec", "prior": "flow"}, r"a codec has the gaussian prior, not 'flow'"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (
+            {"posterior": "fall"},
+            r"unknown posterior 'fall': choose one of factorized, full, autoreg",
+        ),
+        ({"prior": "laplace"}, r"unknown prior 'laplace': choose one of gaussian, mixture, flow"),
+        (
+            {"form": "codec", "posterior": "full"},
+            r"a codec has the factorized posterior, not 'full'",
+        ),
+        ({"form": "codec", "prior": "flow"}, r"a codec has the gaussian prior, not 'flow'"),
+    ],
+)
 def test_mistakes_are_named(options, message):
     with pytest.raises(ValueError, match=message):
         _mlp(**options)

@@ -36,14 +36,17 @@ class Around(nnx.Module):
 RNGS = nnx.Rngs(0)
 
 
-@pytest.mark.parametrize(("make", "channels", "parameters", "macs"), [
-    (lambda: nnx.Linear(3, 7, rngs=RNGS), 7, 3 * 7 + 7, 3 * 7),
-    # One product of 48 numbers with 48·5 weights for each 16 pixels.
-    (lambda: Down(3, 5, 4, rngs=RNGS), 5, 48 * 5 + 5, 48 * 5 / 16),
-    (lambda: nnx.Conv(3, 6, (5, 3), rngs=RNGS), 6, 15 * 3 * 6 + 6, 15 * 3 * 6),
-    (lambda: nnx.Conv(3, 6, (4, 4), strides=(4, 4), rngs=RNGS), 6, 288 + 6, 288 / 16),
-    (lambda: nnx.Conv(3, 6, (3, 3), feature_group_count=3, rngs=RNGS), 6, 9 * 6 + 6, 9 * 6),
-])
+@pytest.mark.parametrize(
+    ("make", "channels", "parameters", "macs"),
+    [
+        (lambda: nnx.Linear(3, 7, rngs=RNGS), 7, 3 * 7 + 7, 3 * 7),
+        # One product of 48 numbers with 48·5 weights for each 16 pixels.
+        (lambda: Down(3, 5, 4, rngs=RNGS), 5, 48 * 5 + 5, 48 * 5 / 16),
+        (lambda: nnx.Conv(3, 6, (5, 3), rngs=RNGS), 6, 15 * 3 * 6 + 6, 15 * 3 * 6),
+        (lambda: nnx.Conv(3, 6, (4, 4), strides=(4, 4), rngs=RNGS), 6, 288 + 6, 288 / 16),
+        (lambda: nnx.Conv(3, 6, (3, 3), feature_group_count=3, rngs=RNGS), 6, 9 * 6 + 6, 9 * 6),
+    ],
+)
 def test_the_encoders_cost_is_that_of_its_layer(make, channels, parameters, macs):
     found = cost(Around(make(), lambda z: z[..., :3]))
     assert found.parameters == parameters
@@ -55,15 +58,26 @@ def _first(width):
     return lambda x: jnp.tile(x[::4, ::4, :1], (1, 1, width))
 
 
-@pytest.mark.parametrize(("make", "width", "parameters", "macs"), [
-    # At stride 4, each of a pixel's sixteenth.
-    (lambda: Up(8, 3, 4, rngs=RNGS), 8, 8 * 48 + 48, 8 * 48 / 16),
-    (lambda: FasterBlock(8, rngs=RNGS), 8, (36 + 2) + (128 + 16) + (128 + 8),
-     (9 * 2 * 2 + 8 * 16 + 16 * 8) / 16),
-    # Depth-wise products are not counted, their weights are.
-    (lambda: DepthwiseBlock(4, 6, rngs=RNGS), 4,
-     20 + 36 + 30 + 30 + (144 + 24) + (72 + 6), (16 + 24 + 24 + 144 + 72) / 16),
-])
+@pytest.mark.parametrize(
+    ("make", "width", "parameters", "macs"),
+    [
+        # At stride 4, each of a pixel's sixteenth.
+        (lambda: Up(8, 3, 4, rngs=RNGS), 8, 8 * 48 + 48, 8 * 48 / 16),
+        (
+            lambda: FasterBlock(8, rngs=RNGS),
+            8,
+            (36 + 2) + (128 + 16) + (128 + 8),
+            (9 * 2 * 2 + 8 * 16 + 16 * 8) / 16,
+        ),
+        # Depth-wise products are not counted, their weights are.
+        (
+            lambda: DepthwiseBlock(4, 6, rngs=RNGS),
+            4,
+            20 + 36 + 30 + 30 + (144 + 24) + (72 + 6),
+            (16 + 24 + 24 + 144 + 72) / 16,
+        ),
+    ],
+)
 def test_the_decoders_cost_is_that_of_its_layer(make, width, parameters, macs):
     assert cost(Around(_first(width), make())) == (parameters, 0, macs)
 
@@ -113,8 +127,11 @@ def test_a_six_sided_decoder_counts_each_levels_prior_and_absorption_once():
 
 
 def test_a_three_sided_decoder_counts_its_priors_and_its_synthesis():
-    expected = (192 * 16 + 16 + 16 * 4 + 4 + 4 * 32 + 32 + 16 * 192 + 192,
-                (192 * 16 + 16 * 4) / 64, (4 * 32 + 16 * 192) / 64)
+    expected = (
+        192 * 16 + 16 + 16 * 4 + 4 + 4 * 32 + 32 + 16 * 192 + 192,
+        (192 * 16 + 16 * 4) / 64,
+        (4 * 32 + 16 * 192) / 64,
+    )
     assert cost(Toy(form="bound")) == expected
     assert cost(nnx.eval_shape(lambda: Toy(form="bound"))) == expected, "abstract or not"
 

@@ -26,8 +26,9 @@ def test_what_is_whole_counts_everywhere():
 
 def test_evidence_is_cut_to_the_image_and_stands_beside_zeros_in_its_frame(rng):
     """At every resolution, for images of 16 × 24 pixels in frames of 32 × 32."""
-    small, large = (Datum(jnp.zeros((2, 1, *s, 3)), jnp.zeros((2, 1, *s, 1)))
-                    for s in ((16, 24), (32, 32)))
+    small, large = (
+        Datum(jnp.zeros((2, 1, *s, 3)), jnp.zeros((2, 1, *s, 1))) for s in ((16, 24), (32, 32))
+    )
     evidence = [rng.standard_normal((2, 1, 32 // k, 32 // k, 5)) for k in (1, 8)]
     cut = resized(evidence, large, small)
     again = resized(cut, small, large)

@@ -68,8 +68,7 @@ def test_the_likelihood_is_counted_a_pixel_and_not_in_the_padding(rng):
         likelihood(datum, datum.x)
 
 
-@pytest.mark.parametrize(("height", "width"), [
-    (161, 161), (165, 171), (192, 176), (175, 193)])
+@pytest.mark.parametrize(("height", "width"), [(161, 161), (165, 171), (192, 176), (175, 193)])
 def test_ms_ssim_is_that_of_the_table_whatever_the_padding_holds(rng, height, width):
     x, y = _pair(rng, height, width)
     exact = 1.0 - float(ms_ssim(jnp.asarray(x, jnp.float32) / 255, y))

@@ -165,9 +165,19 @@ def test_successive_refinement_walks_to_its_datum():
     np.testing.assert_allclose(walked.state, [3.0 * (0.75 + 0.25 * (1 - last))], rtol=1e-6)
 
 
-@pytest.mark.parametrize(("lmbda", "inside"), [
-    (0.1, True), (0.2, True), (0.15, True), (0.09995, True), (0.2001, True), (0.0998, False),
-    (0.2003, False), (float("nan"), False)])
+@pytest.mark.parametrize(
+    ("lmbda", "inside"),
+    [
+        (0.1, True),
+        (0.2, True),
+        (0.15, True),
+        (0.09995, True),
+        (0.2001, True),
+        (0.0998, False),
+        (0.2003, False),
+        (float("nan"), False),
+    ],
+)
 def test_lambda_is_checked_to_the_three_digits_that_ranges_are_quoted_to(lmbda, inside):
     if inside:
         assert check_lmbda(lmbda, (0.1, 0.2)) == lmbda

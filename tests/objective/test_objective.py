@@ -56,8 +56,12 @@ def test_successive_refinement_is_the_exact_rate_distortion_function(key):
     keys = jax.random.split(key, len(xs))
     one = lambda x, k: objective(model, make_channel("gaussian"), whole(x), k, lmbda)  # noqa: E731
     terms = jax.vmap(lambda x, k: one(x, k)._replace(x_hat=()))(xs, keys)
-    for value, truth in ((terms.bpp, exact.rate), (terms.distortion, exact.distortion),
-                         (terms.J, exact.J(lmbda)), (terms.bits[0], np.log2(2.0))):
+    for value, truth in (
+        (terms.bpp, exact.rate),
+        (terms.distortion, exact.distortion),
+        (terms.J, exact.J(lmbda)),
+        (terms.bits[0], np.log2(2.0)),
+    ):
         error = float(value.std()) / len(xs) ** 0.5
         assert abs(float(value.mean()) - truth) < 4 * error + 1e-5
 

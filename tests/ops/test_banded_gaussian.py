@@ -15,8 +15,10 @@ def _example(shape, seed=0):
     mu, log_sigma = rng.normal(size=shape), 0.3 * rng.normal(size=shape) - 0.5
     coupling = 0.4 * rng.normal(size=(count, *shape))
     posterior = CoupledGaussian(*(jnp.asarray(a, jnp.float32) for a in (mu, log_sigma, coupling)))
-    prior = Gaussian(jnp.asarray(rng.normal(size=shape), jnp.float32),
-                     jnp.asarray(0.3 * rng.normal(size=shape), jnp.float32))
+    prior = Gaussian(
+        jnp.asarray(rng.normal(size=shape), jnp.float32),
+        jnp.asarray(0.3 * rng.normal(size=shape), jnp.float32),
+    )
     return posterior, prior
 
 
@@ -42,8 +44,13 @@ def test_the_rate_is_the_divergence_of_full_gaussians(shape):
     covariance, size = factor @ factor.T, factor.shape[0]
     inverse = np.exp(-2.0 * np.asarray(prior.log_sigma, np.float64)).ravel()
     shift = np.asarray(posterior.mu - prior.mu, np.float64).ravel()
-    nats = 0.5 * (inverse @ np.diag(covariance) + inverse @ shift**2 - size
-                  - np.linalg.slogdet(covariance)[1] - np.log(inverse).sum())
+    nats = 0.5 * (
+        inverse @ np.diag(covariance)
+        + inverse @ shift**2
+        - size
+        - np.linalg.slogdet(covariance)[1]
+        - np.log(inverse).sum()
+    )
     bits = posterior.bits_against(prior)
     assert bits.shape == shape
     assert float(bits.sum()) == pytest.approx(nats / np.log(2.0), rel=1e-5)

@@ -22,9 +22,11 @@ def _their_product(x, kernel):
     return jnp.einsum("hwc,cd->hwd", x, kernel, precision="highest")
 
 
-FUNCTIONS = pytest.mark.parametrize(("ours", "theirs", "kernel"), [
-    (convolution, _their_convolution, (3, 3, 6, 7)), (dense, _their_product, (6, 7))],
-    ids=["convolution", "dense"])
+FUNCTIONS = pytest.mark.parametrize(
+    ("ours", "theirs", "kernel"),
+    [(convolution, _their_convolution, (3, 3, 6, 7)), (dense, _their_product, (6, 7))],
+    ids=["convolution", "dense"],
+)
 
 
 def _arrays(rng, *shapes):
@@ -54,7 +56,8 @@ def test_every_way_to_differentiate_and_batch_is_jaxs_own(rng, ours, theirs, ker
     def of_batch(f):
         one = lambda x, k, t: loss(f, x, k, t)  # noqa: E731
         return jax.grad(lambda x, k: jnp.sum(jax.vmap(one, (0, None, 0))(x, k, target)), (0, 1))(
-            x, kernel)
+            x, kernel
+        )
 
     def of_each(f):
         gradient = jax.grad(lambda k, x, t: loss(f, x, k, t))
@@ -68,12 +71,19 @@ def test_every_way_to_differentiate_and_batch_is_jaxs_own(rng, ours, theirs, ker
         return jax.hessian(lambda s: loss(f, s * x[0], s * kernel, target[0]))(1.5)
 
     def ways(f):
-        return (of_batch(f), of_each(f), in_loop(f), curvature(f), jax.vmap(f)(x, kernels),
-                jax.vmap(f, (2, None))(jnp.moveaxis(x, 0, 2), kernel),
-                jax.jvp(lambda k: f(x[0], k), (kernel,), (kernel,)))
+        return (
+            of_batch(f),
+            of_each(f),
+            in_loop(f),
+            curvature(f),
+            jax.vmap(f)(x, kernels),
+            jax.vmap(f, (2, None))(jnp.moveaxis(x, 0, 2), kernel),
+            jax.jvp(lambda k: f(x[0], k), (kernel,), (kernel,)),
+        )
 
-    for a, b in zip(*(jax.tree.leaves(jax.jit(lambda f=f: ways(f))())
-                      for f in (ours, theirs)), strict=True):
+    for a, b in zip(
+        *(jax.tree.leaves(jax.jit(lambda f=f: ways(f))()) for f in (ours, theirs)), strict=True
+    ):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4 * np.abs(b).max())
 
 

@@ -16,8 +16,12 @@ def logistic_density(means, scales):
     slope = 1 / np.asarray(scales, np.float32)
     matrix = np.log(np.expm1(slope)).reshape(-1, 1, 1)
     bias = (-np.asarray(means, np.float32) * slope).reshape(-1, 1)
-    return Cumulative((jnp.asarray(matrix, jnp.float32),), (jnp.asarray(bias, jnp.float32),), (),
-                      jnp.asarray(means, jnp.float32))
+    return Cumulative(
+        (jnp.asarray(matrix, jnp.float32),),
+        (jnp.asarray(bias, jnp.float32),),
+        (),
+        jnp.asarray(means, jnp.float32),
+    )
 
 
 def random_density(channels, seed=0):
@@ -27,8 +31,9 @@ def random_density(channels, seed=0):
     draw = lambda *shape: jnp.asarray(rng.normal(0, 0.7, shape), jnp.float32)  # noqa: E731
     matrices = tuple(draw(channels, b, a) for a, b in pairwise(widths))
     biases = tuple(draw(channels, b) for b in widths[1:])
-    return Cumulative(matrices, biases, tuple(draw(channels, b) for b in widths[1:-1]),
-                      draw(channels))
+    return Cumulative(
+        matrices, biases, tuple(draw(channels, b) for b in widths[1:-1]), draw(channels)
+    )
 
 
 def test_one_layer_is_a_logistic():

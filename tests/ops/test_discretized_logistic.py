@@ -19,11 +19,14 @@ def test_bits_are_those_of_the_logistic_mass(rng):
     levels[0, 0], levels[0, 1] = 0, 255
     mu, log_scale, lean = (np.asarray(leaf, np.float64) for leaf in of)
     d = levels - mu
-    means = np.stack([
-        mu[..., 0],
-        mu[..., 1] + lean[..., 0] * d[..., 0],
-        mu[..., 2] + lean[..., 1] * d[..., 0] + lean[..., 2] * d[..., 1],
-    ], -1)
+    means = np.stack(
+        [
+            mu[..., 0],
+            mu[..., 1] + lean[..., 0] * d[..., 0],
+            mu[..., 2] + lean[..., 1] * d[..., 0] + lean[..., 2] * d[..., 1],
+        ],
+        -1,
+    )
     law = logistic(means, np.exp(log_scale))
     upper = np.where(levels == 255, 0.0, law.logcdf(levels + 0.5))
     inside = np.log(law.cdf(levels + 0.5) - law.cdf(levels - 0.5) + 1e-300)

@@ -43,8 +43,10 @@ def test_the_divergence_is_that_of_the_scales_drawn_from(log_sigma, log_sigma_ha
     """Outside of e^±20 too: in float64, of the scale that a draw has."""
     sigma, sigma_hat = _drawn_scale(log_sigma), _drawn_scale(log_sigma_hat)
     expected = np.log(sigma_hat / sigma) + (sigma**2 + away**2) / (2 * sigma_hat**2) - 0.5
-    q, p = (Gaussian(jnp.array([mu]), jnp.array([float(s)]))
-            for mu, s in ((away, log_sigma), (0.0, log_sigma_hat)))
+    q, p = (
+        Gaussian(jnp.array([mu]), jnp.array([float(s)]))
+        for mu, s in ((away, log_sigma), (0.0, log_sigma_hat))
+    )
     found = np.asarray(p.kl_bits(q))
     np.testing.assert_allclose(found, expected / np.log(2), rtol=2e-5, atol=1e-5)
     gradient = jax.grad(lambda q, p: p.kl_bits(q).sum(), (0, 1))(q, p)
@@ -57,8 +59,13 @@ def test_a_scale_beyond_the_range_finds_its_way_back():
     assert float(gaussian.bounded(25.0)) == 20.0
     assert float(gaussian.bounded(3.5)) == 3.5
     slope = jax.grad(lambda x, sign: sign * gaussian.bounded(x))
-    for x, sign, expected in ((-25.0, -1.0, -1.0), (-25.0, 1.0, 0.0), (25.0, 1.0, 1.0),
-                              (25.0, -1.0, 0.0), (3.0, -1.0, -1.0)):
+    for x, sign, expected in (
+        (-25.0, -1.0, -1.0),
+        (-25.0, 1.0, 0.0),
+        (25.0, 1.0, 1.0),
+        (25.0, -1.0, 0.0),
+        (3.0, -1.0, -1.0),
+    ):
         assert float(slope(x, sign)) == expected
 
 

@@ -51,8 +51,13 @@ def test_the_fit_is_within_a_hundredth_of_the_best_by_simulation(rng):
     mu = speaks * rng.standard_normal((n, 3)) * np.array([0.99, 0.42, 2.0])
     posterior = Gaussian(mu.astype(np.float32), np.broadcast_to(log_sigma, (n, 3)))
     found = layered_fit(posterior, prior)
-    own = _simulated_cost(posterior, prior, np.asarray(found.log_noise, float),
-                          np.asarray(found.log_spread, float), rng)
+    own = _simulated_cost(
+        posterior,
+        prior,
+        np.asarray(found.log_noise, float),
+        np.asarray(found.log_spread, float),
+        rng,
+    )
     best = np.min(
         [
             _simulated_cost(posterior, prior, noise, spread, rng)

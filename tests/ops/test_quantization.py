@@ -20,8 +20,10 @@ def test_straight_through_rounds_with_identity_gradient():
     assert jax.grad(lambda x: straight_through_round(x).sum())(x).tolist() == [1.0, 1.0, 1.0]
 
 
-@pytest.mark.parametrize(("x", "direction", "expected"), [
-    (2.0, 1.0, 1.0), (2.0, -1.0, -1.0), (0.5, 1.0, 0.0), (0.5, -1.0, -1.0)])
+@pytest.mark.parametrize(
+    ("x", "direction", "expected"),
+    [(2.0, 1.0, 1.0), (2.0, -1.0, -1.0), (0.5, 1.0, 0.0), (0.5, -1.0, -1.0)],
+)
 def test_lower_bound_passes_gradients_that_raise(x, direction, expected):
     assert float(lower_bound(x, 1.0)) == max(x, 1.0)
     assert float(jax.grad(lambda x: direction * lower_bound(x, 1.0))(x)) == expected

@@ -25,8 +25,13 @@ def _config(folder, name):
 def _start(config, *more, devices=1):
     flags = os.environ.get("XLA_FLAGS", "")
     env = os.environ | {"XLA_FLAGS": f"{flags} --xla_force_host_platform_device_count={devices}"}
-    return subprocess.Popen([sys.executable, "-m", "rdbound", "train", config, *more], env=env,
-                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    return subprocess.Popen(
+        [sys.executable, "-m", "rdbound", "train", config, *more],
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
 
 
 def _start_two(config):
@@ -34,8 +39,12 @@ def _start_two(config):
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
-    return [_start(config, "--coordinator", f"localhost:{port}", "--processes", "2",
-                   "--process", str(k)) for k in (1, 0)]
+    return [
+        _start(
+            config, "--coordinator", f"localhost:{port}", "--processes", "2", "--process", str(k)
+        )
+        for k in (1, 0)
+    ]
 
 
 @pytest.mark.slow

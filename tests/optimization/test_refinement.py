@@ -25,14 +25,25 @@ def _setup(form, rng, count=2):
     return model, judge, batch, evidence, lmbdas, keys
 
 
-@pytest.mark.parametrize(("form", "channel", "decode"), [
-    ("bound", "gaussian", clip), ("codec", "sga", eight_bit),
-    ("codec", "uniform", eight_bit), ("codec", "mixed", eight_bit)])
+@pytest.mark.parametrize(
+    ("form", "channel", "decode"),
+    [
+        ("bound", "gaussian", clip),
+        ("codec", "sga", eight_bit),
+        ("codec", "uniform", eight_bit),
+        ("codec", "mixed", eight_bit),
+    ],
+)
 def test_refinement_lowers_the_true_objective(form, channel, decode, rng):
     model, judge, data, evidence, lmbdas, keys = _setup(form, rng)
     options = {"decay": 0.05, "start": 20} if channel == "sga" else {}
-    solve = refine(model, make_channel(channel, **options), judge, decode,
-                   RefinementOptions(steps=120, learning_rate=0.05, check_every=20))
+    solve = refine(
+        model,
+        make_channel(channel, **options),
+        judge,
+        decode,
+        RefinementOptions(steps=120, learning_rate=0.05, check_every=20),
+    )
     refined = solve(data, evidence, lmbdas, keys)
 
     def J(evidence):
@@ -201,8 +212,14 @@ def test_the_relaxed_trace_is_J_through_the_channel_of_each_step(rng):
         one = jax.tree.map(lambda leaf, p=place: leaf[p], (data, evidence))
         noise_key = jax.random.split(keys[place])[0]
         expected = [
-            objective(model, channel.at(i), one[0], jax.random.fold_in(noise_key, i),
-                      lmbdas[place], one[1]).J
+            objective(
+                model,
+                channel.at(i),
+                one[0],
+                jax.random.fold_in(noise_key, i),
+                lmbdas[place],
+                one[1],
+            ).J
             for i in last
         ]
         np.testing.assert_allclose(refined.relaxed[place], expected, rtol=1e-4)

@@ -32,7 +32,7 @@ from rdbound.optimization.training_options import TrainingOptions, schedule
 from rdbound.sources.base import Stream
 from rdbound.sources.gaussian import GaussianSource
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 def _mlp(lmbda=2.0, **options):
@@ -97,10 +97,22 @@ def test_the_average_is_exponential_and_soon_forgets_the_start(key):
 def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):
     """R(D) = ½·log₂(σ²/D): a trained linear β-VAE is optimal for a Gaussian."""
     variances, lmbda, steps = (1.0, 4.0), 2.0, 3000
-    options = TrainingOptions(steps=steps, batch=512, learning_rate=2e-2, warmup=20, clip=10.0,
-                              checkpoint_every=steps, log_every=1000)
-    model = fit(_mlp(lmbda), make_channel("gaussian"), Stream(GaussianSource(variances), 512, 0),
-                options, tmp_path)
+    options = TrainingOptions(
+        steps=steps,
+        batch=512,
+        learning_rate=2e-2,
+        warmup=20,
+        clip=10.0,
+        checkpoint_every=steps,
+        log_every=1000,
+    )
+    model = fit(
+        _mlp(lmbda),
+        make_channel("gaussian"),
+        Stream(GaussianSource(variances), 512, 0),
+        options,
+        tmp_path,
+    )
     examples = VectorExamples("gaussian", GaussianSource(variances), 200_000, 1, 9)
     settings = EvaluationOptions(lmbdas=(lmbda,), samples=1, methods=("bound",))
     (row,) = evaluate(Checkpoint(model, {}, None, "linear"), examples, settings)
@@ -159,8 +171,15 @@ def test_several_steps_a_call_are_the_same_steps(tmp_path):
     """The same weights, the same lines in the log, and the same place to go on from."""
 
     def trained(each, steps, folder):
-        options = TrainingOptions(steps=steps, batch=16, warmup=2, hold=1.0, checkpoint_every=8,
-                                  log_every=4, steps_per_call=each)
+        options = TrainingOptions(
+            steps=steps,
+            batch=16,
+            warmup=2,
+            hold=1.0,
+            checkpoint_every=8,
+            log_every=4,
+            steps_per_call=each,
+        )
         source = Stream(GaussianSource((1.0, 4.0)), 16, 0)
         return fit(_mlp(), make_channel("gaussian"), source, options, tmp_path / folder)
 
@@ -175,8 +194,10 @@ def test_several_steps_a_call_are_the_same_steps(tmp_path):
         np.testing.assert_array_equal(after[1], after[2])
         moved = max(moved, float(np.abs(after[0] - before).max()))
     assert moved > 1e-3
-    logs = [[json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
-            for name in ("one", "four")]
+    logs = [
+        [json.loads(line) for line in (tmp_path / name / "metrics.jsonl").open()]
+        for name in ("one", "four")
+    ]
     assert [m["step"] for m in logs[0]] == [m["step"] for m in logs[1]] == [4, 8, 12, 16, 20, 24]
     for a, b in zip(*logs, strict=True):
         assert b["J"] == pytest.approx(a["J"], rel=1e-5)
@@ -221,8 +242,9 @@ def test_the_callers_model_outlives_training(tmp_path, key):
     model = _mlp()
     before = jax.tree.map(np.array, nnx.split(model)[1])
     options = TrainingOptions(steps=3, batch=4, learning_rate=0.1, warmup=1)
-    trained = fit(model, make_channel("gaussian"), Stream(GaussianSource((1.0, 1.0)), 4, 0),
-                  options, tmp_path)
+    trained = fit(
+        model, make_channel("gaussian"), Stream(GaussianSource((1.0, 1.0)), 4, 0), options, tmp_path
+    )
     for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(nnx.split(model)[1]), strict=True):
         np.testing.assert_array_equal(a, b)
     assert (trained.encoder.layers[0].kernel[...] != model.encoder.layers[0].kernel[...]).any()
@@ -289,9 +311,11 @@ def test_a_killed_run_continues_and_ends_with_the_same_bits(tmp_path):
 WIDE = "model.options={dimension: 2, hidden: [1024, 1024]}"
 
 
-@pytest.mark.parametrize("overrides", [
-    [WIDE], ["training.options.log_every=1", "training.options.checkpoint_every=1"]],
-    ids=["compiling", "saving"])
+@pytest.mark.parametrize(
+    "overrides",
+    [[WIDE], ["training.options.log_every=1", "training.options.checkpoint_every=1"]],
+    ids=["compiling", "saving"],
+)
 @pytest.mark.usefixtures("heard")
 def test_an_interrupted_run_says_so_and_ends_with_130(tmp_path, overrides):
     """While XLA compiles, which goes on in a thread of its own, and between steps and saves."""
@@ -320,6 +344,7 @@ def test_held_out_data_are_watched_and_not_trained_on(tmp_path):
     _, means = batch_loss(model, channel, held, jax.random.key(0), 0.0)
     assert lines[-1]["held_out_J"] == pytest.approx(float(means["J"]), rel=1e-5)
     plain = fit(_mlp(), channel, Stream(source, 8, 0), options, tmp_path / "b")
-    for a, b in zip(jax.tree.leaves(nnx.split(model)[1]), jax.tree.leaves(nnx.split(plain)[1]),
-                    strict=True):
+    for a, b in zip(
+        jax.tree.leaves(nnx.split(model)[1]), jax.tree.leaves(nnx.split(plain)[1]), strict=True
+    ):
         np.testing.assert_array_equal(a, b)

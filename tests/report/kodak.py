@@ -15,7 +15,25 @@ def kodak_rows(factors, images=("kodim01", "kodim02", "kodim03", "kodim04")):
                 lmbda = 0.001 * 2**place
                 bpp = factor * p.bpp
                 size = round(bpp * 49152) if method.endswith("coded") else None
-                rows.append(Row("kodak", image, model, lmbda, method, 393216, bpp * 393216, size,
-                                bpp, p.mse, p.psnr, 0.9 + 0.01 * place, bpp + lmbda * p.mse, None,
-                                300 if "refined" in method else 0, 1, 0))
+                rows.append(
+                    Row(
+                        "kodak",
+                        image,
+                        model,
+                        lmbda,
+                        method,
+                        393216,
+                        bpp * 393216,
+                        size,
+                        bpp,
+                        p.mse,
+                        p.psnr,
+                        0.9 + 0.01 * place,
+                        bpp + lmbda * p.mse,
+                        None,
+                        300 if "refined" in method else 0,
+                        1,
+                        0,
+                    )
+                )
     return rows

@@ -14,24 +14,44 @@ from tests.report.kodak import kodak_rows
 def test_only_what_was_used_is_cited():
     bound = kodak_rows({("mine", "bound"): 1.0})
     assert cited_keys(bound, "vtm-22.0") == (
-        "rdbound", "yang2022sandwich", "wang2003msssim", "bjontegaard2001", "bross2021vvc", "kodak"
+        "rdbound",
+        "yang2022sandwich",
+        "wang2003msssim",
+        "bjontegaard2001",
+        "bross2021vvc",
+        "kodak",
     )
     coded = kodak_rows({("res-hyper-4-codec", "codec-refined-coded"): 1.0})
     assert cited_keys(coded, "jpeg") == (
-        "rdbound", "yang2020improving", "bamler2022ans", "zhang2025gap", "wang2003msssim",
-        "bjontegaard2001", "kodak"
+        "rdbound",
+        "yang2020improving",
+        "bamler2022ans",
+        "zhang2025gap",
+        "wang2003msssim",
+        "bjontegaard2001",
+        "kodak",
     )
     gaps = cited_keys(make_rows(), "vtm-22.0")
-    assert gaps == ("rdbound", "yang2022sandwich", "zhang2025gap", "bamler2022ans",
-                    "yang2020improving")
+    assert gaps == (
+        "rdbound",
+        "yang2022sandwich",
+        "zhang2025gap",
+        "bamler2022ans",
+        "yang2020improving",
+    )
 
 
-@pytest.mark.parametrize(("method", "key"), [
-    ("bound-rec-coded", "flamich2020rec"), ("bound-layered-coded", "hegazy2022randomized"),
-    ("codec-dithered-coded", "agustsson2020universal"), ("bound-vbq-coded", "yang2020vbq"),
-    ("codec-refined-soft-ideal", "agustsson2020universal"),
-    ("codec-bits-back-coded", "yang2020improving"),
-])
+@pytest.mark.parametrize(
+    ("method", "key"),
+    [
+        ("bound-rec-coded", "flamich2020rec"),
+        ("bound-layered-coded", "hegazy2022randomized"),
+        ("codec-dithered-coded", "agustsson2020universal"),
+        ("bound-vbq-coded", "yang2020vbq"),
+        ("codec-refined-soft-ideal", "agustsson2020universal"),
+        ("codec-bits-back-coded", "yang2020improving"),
+    ],
+)
 def test_every_coder_and_relaxation_has_its_source(method, key):
     assert key in cited_keys(kodak_rows({("m", method): 1.0}), "vtm-22.0")
 
@@ -49,8 +69,14 @@ def test_entries_are_bibtex():
 
 
 def test_the_sentence_tells_interval_range_anchor_and_convention():
-    rows = kodak_rows({("m_1", "bound"): 1.0, ("m_1", "bound-refined"): 0.7,
-                       ("m_1", "codec-ideal"): 1.1, ("m_1", "codec-coded"): 1.2})
+    rows = kodak_rows(
+        {
+            ("m_1", "bound"): 1.0,
+            ("m_1", "bound-refined"): 0.7,
+            ("m_1", "codec-ideal"): 1.1,
+            ("m_1", "codec-coded"): 1.2,
+        }
+    )
     bound, coded = citing(rows, "vtm-22.0").sentences
     assert "an upper bound on the rate--distortion function by m\\_1 after 300 steps" in bound
     assert "$-30.0\\,\\%$ (95\\,\\% interval over images $[-30.0, -30.0]$)" in bound

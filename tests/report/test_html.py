@@ -43,14 +43,18 @@ def test_curves_are_means_and_the_menu_has_every_image():
     chosen = [r.bpp for r in rows if r.method == "bound" and r.image == "kodim03"]
     assert buttons["kodim03"]["x"][place] == pytest.approx(sorted(chosen), abs=1e-5)
     assert len(buttons["kodim03"]["x"]) == len(figure.data)
-    assert _buttons(figure, 1) == {"linear rates": {"xaxis.type": "linear"},
-                                   "log rates": {"xaxis.type": "log"}}
+    assert _buttons(figure, 1) == {
+        "linear rates": {"xaxis.type": "linear"},
+        "log rates": {"xaxis.type": "log"},
+    }
 
 
 def test_bars_change_with_the_anchor():
     rows = kodak_rows(FACTORS)
-    anchors = {"vtm": named_anchor("vtm-22.0", "kodak"),
-               "own": from_rows(rows)["kodak", "m", "codec-coded"]}
+    anchors = {
+        "vtm": named_anchor("vtm-22.0", "kodak"),
+        "own": from_rows(rows)["kodak", "m", "codec-coded"],
+    }
     figure = bd_rate_plot(rows, anchors)
     assert list(figure.data[0].x) == ["m<br>bound", "m<br>codec-coded"]
     assert list(figure.data[0].y) == pytest.approx([-20, 25], abs=1e-3)

@@ -30,7 +30,16 @@ def test_the_first_column_is_left_aligned_and_the_others_right():
 
 def test_a_document_is_markdown():
     assert document_lines(document()) == [
-        "# toy", "", "## Gaps", "", *LINES, "", "They add up.", "", "![The gaps](gaps.png)", "",
+        "# toy",
+        "",
+        "## Gaps",
+        "",
+        *LINES,
+        "",
+        "They add up.",
+        "",
+        "![The gaps](gaps.png)",
+        "",
         "The end.",
     ]
 

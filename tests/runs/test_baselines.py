@@ -46,8 +46,10 @@ def test_the_table_holds_whole_files_and_a_second_run_measures_what_is_new(
         "measure_codec",
         lambda c, name, i, s, *more: (asked.append((name, s)), really(c, name, i, s, *more))[1],
     )
-    assert _run(photographs, out, "--codec", "jpeg", "--settings", "20", "50", "90",
-                "--jobs", "1") == 0
+    assert (
+        _run(photographs, out, "--codec", "jpeg", "--settings", "20", "50", "90", "--jobs", "1")
+        == 0
+    )
     assert sorted(asked) == [("a.png", 90.0), ("b.png", 90.0)]
     again = read_table(out / "rd.csv")
     assert [(r.image, r.bytes) for r in again[:4]] == [(r.image, r.bytes) for r in rows]
@@ -86,28 +88,55 @@ def test_such_a_table_is_an_anchor(photographs, tmp_path, capsys):
     assert _run(photographs, tmp_path / "o", "--codec", "jpeg", "webp", "--jobs", "1") == 0
     table = tmp_path / "o" / "rd.csv"
     capsys.readouterr()
-    code = main(["bd-rate", f"{table}:jpeg", "--anchor", f"{table}:jpeg", "--dataset",
-                 "photographs"])
+    code = main(
+        ["bd-rate", f"{table}:jpeg", "--anchor", f"{table}:jpeg", "--dataset", "photographs"]
+    )
     assert code == 0
     assert "jpeg external-coded against jpeg external-coded, photographs: +0.00 %" in (
         capsys.readouterr().out.replace("-0.00", "+0.00")
     )
-    assert _run(photographs, tmp_path / "o", "--codec", "webp", "--jobs", "1",
-                "--anchor", f"{table}:jpeg") == 0
+    assert (
+        _run(
+            photographs,
+            tmp_path / "o",
+            "--codec",
+            "webp",
+            "--jobs",
+            "1",
+            "--anchor",
+            f"{table}:jpeg",
+        )
+        == 0
+    )
     assert "BD-rate against jpeg external-coded" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize(("more", "message"), [
-    (["--codec", "bpg"], "unknown codec 'bpg': choose one of"),
-    (["--encoder", "e {quality} {input} {output}"], "--encoder and --decoder go together"),
-    (["--encoder", "e {quality} {input} {output}", "--decoder", "d {input} {output}"],
-     "--encoder needs its --settings"),
-    (["--codec", "jpeg", "webp", "--settings", "5"], "--settings are of one codec"),
-    (["--codec", "jpeg", "jpeg"], "two codecs have the same name: jpeg, jpeg"),
-    (["--encoder", f"{sys.executable} -c pass {{quality}} {{input}} {{output}}",
-      "--decoder", "d {input} {output}", "--settings", "5", "--jobs", "1"],
-     "a.png at 5: mine: "),
-])
+@pytest.mark.parametrize(
+    ("more", "message"),
+    [
+        (["--codec", "bpg"], "unknown codec 'bpg': choose one of"),
+        (["--encoder", "e {quality} {input} {output}"], "--encoder and --decoder go together"),
+        (
+            ["--encoder", "e {quality} {input} {output}", "--decoder", "d {input} {output}"],
+            "--encoder needs its --settings",
+        ),
+        (["--codec", "jpeg", "webp", "--settings", "5"], "--settings are of one codec"),
+        (["--codec", "jpeg", "jpeg"], "two codecs have the same name: jpeg, jpeg"),
+        (
+            [
+                "--encoder",
+                f"{sys.executable} -c pass {{quality}} {{input}} {{output}}",
+                "--decoder",
+                "d {input} {output}",
+                "--settings",
+                "5",
+                "--jobs",
+                "1",
+            ],
+            "a.png at 5: mine: ",
+        ),
+    ],
+)
 def test_what_cannot_be_meant_is_one_line(photographs, tmp_path, capsys, more, message):
     assert _run(photographs, tmp_path / "o", *more) == 2
     err = [line for line in capsys.readouterr().err.splitlines() if "error" in line]

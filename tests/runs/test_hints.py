@@ -21,8 +21,11 @@ REFINED = {"refinement": {"steps": 20}}
         ({}, ("bound", "codec"), {"refinement": {"steps": 300}}),
         (REFINED, ("bound",), {"checkpoints": ["mine", "res-context-4-codec"]}),
         (REFINED, ("codec",), {"checkpoints": ["mine", "res-context-4-bound"]}),
-        ({}, ("codec",), {"checkpoints": ["mine", "res-context-4-bound"],
-                          "refinement": {"steps": 300}}),
+        (
+            {},
+            ("codec",),
+            {"checkpoints": ["mine", "res-context-4-bound"], "refinement": {"steps": 300}},
+        ),
     ],
 )
 def test_what_is_missing_is_valid_yaml_and_leaves_nothing_missing(more, forms, added):

@@ -25,23 +25,45 @@ def config(tmp_path):
     return lambda *overrides: load_config(path, overrides)
 
 
-@pytest.mark.parametrize("override", [
-    "output=elsewhere", "training.data.path=moved", "training.data.cache_gib=7.0",
-    "training.options.checkpoint_every=3", "training.options.log_every=3", "evaluation.batch=5",
-    "evaluation.processes=3",
-    "evaluation.keep_streams=true", "evaluation.anchor=vtm-22.0-8bit",
-    "evaluation.data.path=moved", "evaluation.checkpoints=[b]", "model.start_from=x"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "output=elsewhere",
+        "training.data.path=moved",
+        "training.data.cache_gib=7.0",
+        "training.options.checkpoint_every=3",
+        "training.options.log_every=3",
+        "evaluation.batch=5",
+        "evaluation.processes=3",
+        "evaluation.keep_streams=true",
+        "evaluation.anchor=vtm-22.0-8bit",
+        "evaluation.data.path=moved",
+        "evaluation.checkpoints=[b]",
+        "model.start_from=x",
+    ],
+)
 def test_how_it_is_launched_is_not_part_of_it(config, override):
     assert identity(config(override)) == identity(config())
     assert override.partition("=")[0] in LAUNCH
 
 
-@pytest.mark.parametrize("override", [
-    "seed=1", "training.options.steps=11", "training.options.ema=0.5", "training.data.crop=128",
-    "training.channel.name=uniform", "model.lmbda=0.02", "evaluation.samples=3",
-    "evaluation.refinement={steps: 3}", "evaluation.lmbdas=[0.01]",
-    "evaluation.bound_channel.name=sampled", "model.options={latent: 64}",
-    "model.distortion={name: ms-ssim}"])
+@pytest.mark.parametrize(
+    "override",
+    [
+        "seed=1",
+        "training.options.steps=11",
+        "training.options.ema=0.5",
+        "training.data.crop=128",
+        "training.channel.name=uniform",
+        "model.lmbda=0.02",
+        "evaluation.samples=3",
+        "evaluation.refinement={steps: 3}",
+        "evaluation.lmbdas=[0.01]",
+        "evaluation.bound_channel.name=sampled",
+        "model.options={latent: 64}",
+        "model.distortion={name: ms-ssim}",
+    ],
+)
 def test_what_changes_numbers_is(config, override):
     assert identity(config(override)) != identity(config())
 
@@ -51,8 +73,11 @@ def test_a_run_of_an_older_schema_is_entered_again(config, tmp_path):
     folder = enter(config(), {"training.data": "abc"})
     stored = folder / "config.yaml"
     raw = yaml.safe_load(stored.read_text())
-    for section, key in (("evaluation", "methods"), ("evaluation", "bound_channel"),
-                         ("model", "distortion")):
+    for section, key in (
+        ("evaluation", "methods"),
+        ("evaluation", "bound_channel"),
+        ("model", "distortion"),
+    ):
         del raw[section][key]
     del raw["training"]["data"]["held_out"]
     stored.write_text(yaml.safe_dump(raw))

@@ -10,8 +10,16 @@ from rdbound.tables.rd import read_table
 def test_the_newcomers_run_ends_with_everything_it_promises(tmp_path, capsys):
     assert main(["quickstart", "--output", str(tmp_path / "run")]) == 0
     out = capsys.readouterr().out
-    for promise in ("187×251", "asymptotic", "amortization", "output-rounding", "digitization",
-                    "modeling", "total", "bound-amortization"):
+    for promise in (
+        "187×251",
+        "asymptotic",
+        "amortization",
+        "output-rounding",
+        "digitization",
+        "modeling",
+        "total",
+        "bound-amortization",
+    ):
         assert promise in out
     run = tmp_path / "run"
     for name in ("rd.csv", "gaps.csv", "report.md", "config.yaml", "rd_curve.pdf", "gaps.pdf"):

@@ -35,8 +35,14 @@ def test_a_report_is_made_again_where_the_run_is(run):
     document, folder = report_runs([run], None, "vtm-22.0")
     assert folder == run
     names = {str(p.relative_to(run)) for p in run.rglob("*") if p.suffix != ".webp"}
-    assert {"report.md", "index.html", "citations.bib", "tables/rd.tex", "tables/bd_rate.tex",
-            "rd_curve.png"} <= names
+    assert {
+        "report.md",
+        "index.html",
+        "citations.bib",
+        "tables/rd.tex",
+        "tables/bd_rate.tex",
+        "rd_curve.png",
+    } <= names
     assert "tables/gaps.tex" not in names
     page = (run / "index.html").read_text()
     assert page.count('alt="kodim0') == 2 * 2
@@ -111,7 +117,9 @@ def test_a_kept_picture_is_near_the_decoded_one(tmp_path):
     grey = np.linspace(0, 255, 64 * 80).reshape(64, 80, 1).repeat(3, 2).astype(np.uint8)
     kept = Pictures(tmp_path, frozenset())
     kept.keep("m", CODED, "sub/a.png", 0.01, grey, 255 - grey)
-    for file, expected in ((kept.original("sub/a.png"), grey),
-                           (kept.decoded("m", CODED, "sub/a.png", 0.01), 255 - grey)):
+    for file, expected in (
+        (kept.original("sub/a.png"), grey),
+        (kept.decoded("m", CODED, "sub/a.png", 0.01), 255 - grey),
+    ):
         found = np.asarray(Image.open(file)).astype(float)
         assert np.abs(found - expected).mean() < 3

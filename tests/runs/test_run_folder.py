@@ -102,12 +102,15 @@ def test_a_file_is_refused(settings):
     assert Path(settings().output).read_text() == "a file"
 
 
-@pytest.mark.parametrize(("now", "named"), [
-    ({"training.data": "abd", "model.start_from": "x"}, r"training\.data;"),
-    ({"training.data": "abc"}, r"model\.start_from;"),
-    ({"training.data": "abc", "model.start_from": "x", "more": "y"}, r"more;"),
-    ({"training.data": "q", "model.start_from": "q"}, r"model\.start_from, training\.data;"),
-])
+@pytest.mark.parametrize(
+    ("now", "named"),
+    [
+        ({"training.data": "abd", "model.start_from": "x"}, r"training\.data;"),
+        ({"training.data": "abc"}, r"model\.start_from;"),
+        ({"training.data": "abc", "model.start_from": "x", "more": "y"}, r"more;"),
+        ({"training.data": "q", "model.start_from": "q"}, r"model\.start_from, training\.data;"),
+    ],
+)
 def test_other_inputs_are_refused_by_name_and_nothing_is_overwritten(settings, now, named):
     folder = enter(settings(), {"training.data": "abc", "model.start_from": "x"})
     before = _contents(folder)

@@ -81,13 +81,16 @@ def test_a_name_may_be_given(root, monkeypatch):
     assert open_subject(".", None, load).name == "bound"
 
 
-@pytest.mark.parametrize(("pattern", "name", "lmbdas"), [
-    ("seeds/lmbda=*,seed=1", "seeds", (1.0, 2.0)),
-    ("seeds/*seed=0", "seeds", (1.0, 2.0)),
-    ("s*s/lmbda=1.0,seed=0", "ROOT", (1.0,)),
-    ("half/[a]", "half", (1.0,)),
-    ("files/o*.safetensors", "files", (1.0,)),
-])
+@pytest.mark.parametrize(
+    ("pattern", "name", "lmbdas"),
+    [
+        ("seeds/lmbda=*,seed=1", "seeds", (1.0, 2.0)),
+        ("seeds/*seed=0", "seeds", (1.0, 2.0)),
+        ("s*s/lmbda=1.0,seed=0", "ROOT", (1.0,)),
+        ("half/[a]", "half", (1.0,)),
+        ("files/o*.safetensors", "files", (1.0,)),
+    ],
+)
 def test_a_pattern_chooses(root, pattern, name, lmbdas):
     subject = open_subject(f"{root}/{pattern}", None, load)
     assert (subject.name, subject.lmbdas) == (name.replace("ROOT", root.name), lmbdas)
@@ -98,19 +101,22 @@ def test_a_range_beside_a_fixed_rate_serves_its_share(root):
     assert _served(subject) == [((1.0, 1.0), (1.0,)), ((2.0, 8.0), (3.0, 5.0))]
 
 
-@pytest.mark.parametrize(("entry", "lmbdas", "message"), [
-    ("seeds", None, r"λ = 1 is served by lmbda=1.0,seed=0 and lmbda=1.0,seed=1; name one"),
-    ("bound", [3.0], r"no checkpoint serves λ = 3; they serve 1, 2, 4"),
-    ("bound", [1.0, 1.0], "holds a value twice"),
-    ("half", None, r"the run in .*half/b is not finished"),
-    ("half/b", None, r"no checkpoint .*half/b"),
-    ("mixed", None, r"more than one family of priors \(bound, codec\)"),
-    ("measures", None, r"more than one distortion"),
-    ("nothing", None, "neither a run nor a folder or pattern of runs"),
-    ("none*", None, "neither a run nor a folder or pattern of runs"),
-    ("none", None, "no checkpoint"),
-    ("files/*", None, r"two serves λ from 2 to 8, none of 0.0018, .*: give lmbdas"),
-])
+@pytest.mark.parametrize(
+    ("entry", "lmbdas", "message"),
+    [
+        ("seeds", None, r"λ = 1 is served by lmbda=1.0,seed=0 and lmbda=1.0,seed=1; name one"),
+        ("bound", [3.0], r"no checkpoint serves λ = 3; they serve 1, 2, 4"),
+        ("bound", [1.0, 1.0], "holds a value twice"),
+        ("half", None, r"the run in .*half/b is not finished"),
+        ("half/b", None, r"no checkpoint .*half/b"),
+        ("mixed", None, r"more than one family of priors \(bound, codec\)"),
+        ("measures", None, r"more than one distortion"),
+        ("nothing", None, "neither a run nor a folder or pattern of runs"),
+        ("none*", None, "neither a run nor a folder or pattern of runs"),
+        ("none", None, "no checkpoint"),
+        ("files/*", None, r"two serves λ from 2 to 8, none of 0.0018, .*: give lmbdas"),
+    ],
+)
 def test_what_is_no_one_model_is_refused(root, entry, lmbdas, message):
     with pytest.raises(ValueError, match=message):
         open_subject(f"{root}/{entry}", lmbdas, load)

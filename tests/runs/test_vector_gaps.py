@@ -47,8 +47,9 @@ def _linear(form):
 
 def _quantized(x, k, sigma):
     """J of the integer k at x: ideal bits and distortion."""
-    bits = -np.log2(np.maximum(ndtr((0.5 - np.abs(k)) / sigma) - ndtr((-0.5 - np.abs(k)) / sigma),
-                               1e-300))
+    bits = -np.log2(
+        np.maximum(ndtr((0.5 - np.abs(k)) / sigma) - ndtr((-0.5 - np.abs(k)) / sigma), 1e-300)
+    )
     return bits + LMBDA * (x - SHRINK * k / GAIN) ** 2
 
 

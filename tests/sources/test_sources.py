@@ -26,8 +26,17 @@ FAMILY = {
     "uniform": ({"width": 2.0}, None),
     "uniform-finite": ({"k": 4}, 2.0),
 }
-WITH_DENSITY = ("ar1", "banana", "circle", "gaussian", "laplacian", "mixture", "noisy-uniform",
-                "random-gaussian", "uniform")
+WITH_DENSITY = (
+    "ar1",
+    "banana",
+    "circle",
+    "gaussian",
+    "laplacian",
+    "mixture",
+    "noisy-uniform",
+    "random-gaussian",
+    "uniform",
+)
 KNOWN = {name: case for name, case in FAMILY.items() if case[1] is not None}
 
 

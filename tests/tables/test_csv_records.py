@@ -30,16 +30,19 @@ def test_text_with_a_byte_order_mark_is_read(tmp_path, encoding):
     assert read_header(tmp_path / "t.csv") == ["λ", "b"]
 
 
-@pytest.mark.parametrize(("content", "message"), [
-    ("a,b\n1,2\n".encode("utf-16-le"), "t.csv: UTF-16 without its byte-order mark"),
-    (b"a,b\n1,2\n\n3,\xe9\n", "t.csv, line 4, column 2: no utf-8 text"),
-    (b'a,b\n1,"x\n2"\n3,"' + 140_000 * b"y", "line 4, column 2: field larger than field limit"),
-    (b"a,b\n" + 140_000 * b"y" + b",1\n", "line 2, column 1: field larger than field limit"),
-    (b"a,b\n1,2\n0,5,2\n", "t.csv, line 3: 3 cells for 2 columns"),
-    (b"a,b\n1,2\n0\n", "t.csv, line 3: 1 cells for 2 columns"),
-    (b"a,b,a\n1,2,3\n", "t.csv: not a table, it has the column a twice"),
-    (b"", "t.csv: not a table, it lacks the column a"),
-])
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a,b\n1,2\n".encode("utf-16-le"), "t.csv: UTF-16 without its byte-order mark"),
+        (b"a,b\n1,2\n\n3,\xe9\n", "t.csv, line 4, column 2: no utf-8 text"),
+        (b'a,b\n1,"x\n2"\n3,"' + 140_000 * b"y", "line 4, column 2: field larger than field limit"),
+        (b"a,b\n" + 140_000 * b"y" + b",1\n", "line 2, column 1: field larger than field limit"),
+        (b"a,b\n1,2\n0,5,2\n", "t.csv, line 3: 3 cells for 2 columns"),
+        (b"a,b\n1,2\n0\n", "t.csv, line 3: 1 cells for 2 columns"),
+        (b"a,b,a\n1,2,3\n", "t.csv: not a table, it has the column a twice"),
+        (b"", "t.csv: not a table, it lacks the column a"),
+    ],
+)
 def test_what_is_no_table_is_named_by_its_place(tmp_path, content, message):
     (tmp_path / "t.csv").write_bytes(content)
     with pytest.raises(ValueError, match=message):

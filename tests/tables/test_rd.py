@@ -15,8 +15,10 @@ def test_a_table_comes_back(tmp_path):
     assert [r.J for r in again] == pytest.approx([r.J for r in rows], rel=1e-8)
     assert again[0].bytes is None
     header = (tmp_path / "rd.csv").read_text().splitlines()[0]
-    assert header == ("dataset,image,model,lmbda,method,pixels,bits,bytes,bpp,mse,psnr,ms_ssim,J,"
-                      "J_se,steps,samples,seed")
+    assert header == (
+        "dataset,image,model,lmbda,method,pixels,bits,bytes,bpp,mse,psnr,ms_ssim,J,"
+        "J_se,steps,samples,seed"
+    )
 
 
 def test_a_million_rows_fit_in_a_laptop(tmp_path):
@@ -42,12 +44,17 @@ def _damage(tmp_path, edit):
     return path
 
 
-@pytest.mark.parametrize(("edit", "message"), [
-    (lambda lines: [lines[0].replace("bpp", "rate"), *lines[1:]], "lacks the column bpp"),
-    (lambda lines: [*lines[:3], lines[3].replace(",1000,", ",many,", 1), *lines[4:]],
-     "line 4: pixels = 'many' is not a whole number"),
-    (lambda lines: [*lines, lines[-1]], "two rows for"),
-])
+@pytest.mark.parametrize(
+    ("edit", "message"),
+    [
+        (lambda lines: [lines[0].replace("bpp", "rate"), *lines[1:]], "lacks the column bpp"),
+        (
+            lambda lines: [*lines[:3], lines[3].replace(",1000,", ",many,", 1), *lines[4:]],
+            "line 4: pixels = 'many' is not a whole number",
+        ),
+        (lambda lines: [*lines, lines[-1]], "two rows for"),
+    ],
+)
 def test_damage_is_named(tmp_path, edit, message):
     with pytest.raises(ValueError, match=message):
         read_table(_damage(tmp_path, edit))
@@ -67,34 +74,40 @@ def _changed(tmp_path, **changes):
     return tmp_path / "rd.csv"
 
 
-@pytest.mark.parametrize(("changes", "message"), [
-    ({"image": "mean"}, "image = 'mean' is what the mean over images is called"),
-    ({"model": ""}, "model = '' is empty"),
-    ({"lmbda": 0.0}, "lmbda = '0.0' is not above 0"),
-    ({"pixels": 0}, "pixels = '0' is below 1"),
-    ({"bits": -1.0}, "bits = '-1.0' is below 0"),
-    ({"bpp": float("nan")}, "bpp = 'nan' is not a finite number"),
-    ({"bpp": -0.5, "J_se": 0.01}, "bpp = '-0.5' is below 0"),
-    ({"bpp": 0.0, "bytes": 94}, "bpp = '0.0' is no rate: bytes were written"),
-    ({"bytes": 0}, "bytes = '0' is below 1"),
-    ({"mse": -1.0}, "mse = '-1.0' is below 0"),
-    ({"psnr": float("nan")}, "psnr = 'nan' is not a finite number"),
-    ({"psnr": float("-inf")}, "psnr = '-inf' is not a finite number"),
-    ({"J_se": -0.1}, "J_se = '-0.1' is below 0"),
-    ({"J": 2.0}, r"J = 2.0 is not bpp \+ λ·mse = 1.4\d+, as it is in other rows of c"),
-])
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"image": "mean"}, "image = 'mean' is what the mean over images is called"),
+        ({"model": ""}, "model = '' is empty"),
+        ({"lmbda": 0.0}, "lmbda = '0.0' is not above 0"),
+        ({"pixels": 0}, "pixels = '0' is below 1"),
+        ({"bits": -1.0}, "bits = '-1.0' is below 0"),
+        ({"bpp": float("nan")}, "bpp = 'nan' is not a finite number"),
+        ({"bpp": -0.5, "J_se": 0.01}, "bpp = '-0.5' is below 0"),
+        ({"bpp": 0.0, "bytes": 94}, "bpp = '0.0' is no rate: bytes were written"),
+        ({"bytes": 0}, "bytes = '0' is below 1"),
+        ({"mse": -1.0}, "mse = '-1.0' is below 0"),
+        ({"psnr": float("nan")}, "psnr = 'nan' is not a finite number"),
+        ({"psnr": float("-inf")}, "psnr = '-inf' is not a finite number"),
+        ({"J_se": -0.1}, "J_se = '-0.1' is below 0"),
+        ({"J": 2.0}, r"J = 2.0 is not bpp \+ λ·mse = 1.4\d+, as it is in other rows of c"),
+    ],
+)
 def test_what_no_row_can_hold_is_named_by_line_and_column(tmp_path, changes, message):
     with pytest.raises(ValueError, match=f"rd.csv, line 4: {message}"):
         read_table(_changed(tmp_path, **changes))
 
 
-@pytest.mark.parametrize("changes", [
-    {"mse": 0.0, "psnr": float("inf"), "J": make_rows()[2].bpp},
-    {"bits": 0.0, "bpp": 0.0, "J": 0.002 * make_rows()[2].mse},
-    {"bits": -1e-3, "bpp": -1e-6, "J": 0.002 * make_rows()[2].mse},
-    {"bits": -1.0, "bpp": -0.001, "J_se": 0.001, "J": 0.002 * make_rows()[2].mse - 0.001},
-    {"J": make_rows()[2].J * (1 + 1e-6)},
-])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"mse": 0.0, "psnr": float("inf"), "J": make_rows()[2].bpp},
+        {"bits": 0.0, "bpp": 0.0, "J": 0.002 * make_rows()[2].mse},
+        {"bits": -1e-3, "bpp": -1e-6, "J": 0.002 * make_rows()[2].mse},
+        {"bits": -1.0, "bpp": -0.001, "J_se": 0.001, "J": 0.002 * make_rows()[2].mse - 0.001},
+        {"J": make_rows()[2].J * (1 + 1e-6)},
+    ],
+)
 def test_what_a_row_may_hold_is_read(tmp_path, changes):
     """Nothing lost, nothing sent, rounding and noise about zero, and J of float32."""
     found = read_table(_changed(tmp_path, **changes))[2]
@@ -103,8 +116,10 @@ def test_what_a_row_may_hold_is_read(tmp_path, changes):
 
 def test_a_model_of_another_distortion_has_another_J(tmp_path):
     """As one trained for 1 − MS-SSIM; one of its reconstructions is perfect."""
-    rows = [dataclasses.replace(r, J=r.bpp + r.lmbda * 0.02) if r.model == "b" else r
-            for r in make_rows()]
+    rows = [
+        dataclasses.replace(r, J=r.bpp + r.lmbda * 0.02) if r.model == "b" else r
+        for r in make_rows()
+    ]
     rows[0] = dataclasses.replace(rows[0], mse=0.0, J=rows[0].bpp)
     write_table(tmp_path / "rd.csv", rows)
     assert [r.J for r in read_table(tmp_path / "rd.csv")] == [r.J for r in rows]

@@ -47,7 +47,11 @@ def test_random_problems_against_direct_minimization(seed):
             return -(p / (kernel @ q)) @ kernel / np.log(2)
 
         direct = minimize(
-            J, np.full(20, 0.05), jac=gradient, bounds=[(0, 1)] * 20, method="SLSQP",
+            J,
+            np.full(20, 0.05),
+            jac=gradient,
+            bounds=[(0, 1)] * 20,
+            method="SLSQP",
             constraints={"type": "eq", "fun": lambda q: q.sum() - 1, "jac": np.ones_like},
             options={"maxiter": 500, "ftol": 1e-14},
         )
@@ -144,8 +148,9 @@ def test_the_displacement_of_a_uniform_density_is_that_of_its_cells():
     assert grid.displacement == pytest.approx((1 / 64) ** 2 / 12, rel=1e-6)
 
 
-@pytest.mark.parametrize("options", [{"variances": [1.0, 3.0]},
-                                     {"covariance": [[1.0, 0.8], [0.8, 1.0]]}])
+@pytest.mark.parametrize(
+    "options", [{"variances": [1.0, 3.0]}, {"covariance": [[1.0, 0.8], [0.8, 1.0]]}]
+)
 def test_a_gaussian_of_two_dimensions_on_a_grid(options):
     source = make_source("gaussian", **options)
     (estimate,) = BlahutArimoto(points=32, extent=4.5).solve(source, [1.0])
@@ -183,8 +188,10 @@ def test_a_grid_that_misses_probability_is_refused():
 
 @pytest.mark.parametrize(
     ("name", "options", "extent", "tail"),
-    [("gaussian", {"variances": [4.0]}, 1.14, lambda end: 2 * norm.sf(end / 2)),
-     ("laplacian", {}, 2.1, lambda end: np.exp(-end))],
+    [
+        ("gaussian", {"variances": [4.0]}, 1.14, lambda end: 2 * norm.sf(end / 2)),
+        ("laplacian", {}, 2.1, lambda end: np.exp(-end)),
+    ],
 )
 def test_what_the_grid_lost_is_in_its_tolerance(name, options, extent, tail):
     """A grid that ends at ±extent·TAIL standard deviations lacks the mass of the tails."""

@@ -101,7 +101,12 @@ def test_a_linear_model_of_many_dimensions_is_within_three_percent_at_a_low_rate
     """Most of its latents must close; see also configs/known_answers/gaussian_1000.yaml."""
     source = make_source("random-gaussian", dimension=100)
     method = make_method(
-        "neural-upper", hidden=[], start="klt", batch=512, steps=400, learning_rate=0.01,
+        "neural-upper",
+        hidden=[],
+        start="klt",
+        batch=512,
+        steps=400,
+        learning_rate=0.01,
         test=20_000,
     )
     (estimate,) = method.solve(source, [0.57])
@@ -116,7 +121,12 @@ def test_a_linear_model_of_many_dimensions_is_within_three_percent_at_a_low_rate
 def test_richer_families_are_upper_bounds_too(posterior, prior):
     source = make_source("gaussian", variances=[1.0, 1.0])
     method = make_method(
-        "neural-upper", hidden=(), posterior=posterior, prior=prior, steps=300, learning_rate=0.02,
+        "neural-upper",
+        hidden=(),
+        posterior=posterior,
+        prior=prior,
+        steps=300,
+        learning_rate=0.02,
         test=20_000,
     )
     assert method.name == f"neural-upper-{posterior}-{prior}"
@@ -138,8 +148,9 @@ def test_the_supremum_is_the_highest_of_a_fine_grid(rng):
 
 def test_the_supremum_of_clusters_far_apart(rng):
     """Distances by |x|² − 2x·y + |y|² would be off by a hundred times the kernel's width."""
-    x = jnp.asarray(np.where(np.arange(60) % 2, 1000, -1000) + 0.1 * rng.normal(size=60),
-                    jnp.float32)[:, None]
+    x = jnp.asarray(
+        np.where(np.arange(60) % 2, 1000, -1000) + 0.1 * rng.normal(size=60), jnp.float32
+    )[:, None]
     log_u = jnp.asarray(rng.normal(size=60) * 0.3, jnp.float32)
     found, y = log_supremum(x, log_u, 700.0, 60, 200)
     grid = np.concatenate([np.linspace(c - 0.5, c + 0.5, 20001) for c in (-1000, 1000)])[:, None]
@@ -172,8 +183,9 @@ def test_the_lower_bound_is_below_and_not_far():
 def test_the_reported_lower_bound_is_the_mean_less_its_margin():
     """Student's t at 90 %, one-sided, of four values: 1.637744."""
     source = make_source("gaussian", variances=[1.0, 1.0])
-    method = make_method("neural-lower", samples=128, hidden=(8,), steps=2, repeats=4,
-                         confidence=0.9)
+    method = make_method(
+        "neural-lower", samples=128, hidden=(8,), steps=2, repeats=4, confidence=0.9
+    )
     (estimate,) = method.solve(source, [2.0], seed=3)
     xi = method.xi(source, 2.0, seed=3) / LN2 / 2
     error = xi.std(ddof=1) / 2

@@ -221,8 +221,9 @@ def test_the_reported_error_is_that_of_a_mean():
 def test_the_reported_point_is_judged_on_fresh_samples():
     """Where every sample of the fit is a particle, its own distortion is all but zero."""
     source, lmbda = make_source("uniform"), 1e5
-    method = make_method("wasserstein", particles=256, samples=256, test=256, steps=1,
-                         learning_rate=1e-6)
+    method = make_method(
+        "wasserstein", particles=256, samples=256, test=256, steps=1, learning_rate=1e-6
+    )
     (estimate,) = method.solve(source, [lmbda])
     particles = method.fit(source, lmbda)
     fresh = held_out(particles, source.sample(jax.random.key(77), 20_000), lmbda)

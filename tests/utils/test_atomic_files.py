@@ -14,11 +14,14 @@ def _names(folder):
     return sorted(p.name for p in folder.iterdir())
 
 
-@pytest.mark.parametrize("write", [
-    lambda path: write_text(path, "new"),
-    lambda path: write_json(path, {"new": 1}),
-    lambda path: write_rows(path, ("a",), [{"a": 1.0}]),
-])
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda path: write_text(path, "new"),
+        lambda path: write_json(path, {"new": 1}),
+        lambda path: write_rows(path, ("a",), [{"a": 1.0}]),
+    ],
+)
 def test_a_write_that_fails_leaves_what_was_there_and_nothing_else(tmp_path, monkeypatch, write):
     path = tmp_path / "file"
     path.write_text("old")
@@ -55,10 +58,17 @@ def test_json_comes_back(tmp_path):
     assert json.loads((tmp_path / "a.json").read_text(encoding="utf-8")) == value
 
 
-@pytest.mark.parametrize(("data", "reason"), [
-    (b"", "not JSON"), (b'{"a": 1', "not JSON"), (b"\xff\x00", "not JSON"),
-    (b"[" * 100_000, "not JSON"), (b"[]", "a list where a dict belongs"),
-    (b"3", "a int where a dict belongs")])
+@pytest.mark.parametrize(
+    ("data", "reason"),
+    [
+        (b"", "not JSON"),
+        (b'{"a": 1', "not JSON"),
+        (b"\xff\x00", "not JSON"),
+        (b"[" * 100_000, "not JSON"),
+        (b"[]", "a list where a dict belongs"),
+        (b"3", "a int where a dict belongs"),
+    ],
+)
 def test_damaged_json_names_its_file(tmp_path, data, reason):
     (tmp_path / "finished.json").write_bytes(data)
     with pytest.raises(ValueError, match=rf"finished\.json is damaged: {reason}") as error:

@@ -35,8 +35,13 @@ class Pair(NamedTuple):
     one: int
 
 
-KNOWN = {"box": Box, "record": Record, "broken": Broken, "refusing": Refusing,
-         "large": partial(Box, 100)}
+KNOWN = {
+    "box": Box,
+    "record": Record,
+    "broken": Broken,
+    "refusing": Refusing,
+    "large": partial(Box, 100),
+}
 
 
 def test_a_constructor_is_called_with_its_options():
@@ -62,15 +67,18 @@ def test_an_option_that_is_missing_is_named():
         build("thing", KNOWN, "box", {"scale": 1.0})
 
 
-@pytest.mark.parametrize(("name", "options", "message"), [
-    ("box", {"size": "wide"}, r"^thing 'box': size = 'wide': .*integer"),
-    ("box", {"size": 2.5}, r"^thing 'box': size = 2\.5: .*integer"),
-    ("box", {"size": 1, "sides": [1, "b"]}, r"^thing 'box': sides = \[1, 'b'\]: .*integer"),
-    ("box", {"size": 1, "scale": None}, r"^thing 'box': scale = None: .*number"),
-    ("record", {"width": "x"}, r"^thing 'record': width = 'x': "),
-    ("record", {"width": 1, "name": 3}, r"^thing 'record': name = 3: .*string"),
-    ("large", {"scale": "big"}, r"^thing 'large': scale = 'big': "),
-])
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("box", {"size": "wide"}, r"^thing 'box': size = 'wide': .*integer"),
+        ("box", {"size": 2.5}, r"^thing 'box': size = 2\.5: .*integer"),
+        ("box", {"size": 1, "sides": [1, "b"]}, r"^thing 'box': sides = \[1, 'b'\]: .*integer"),
+        ("box", {"size": 1, "scale": None}, r"^thing 'box': scale = None: .*number"),
+        ("record", {"width": "x"}, r"^thing 'record': width = 'x': "),
+        ("record", {"width": 1, "name": 3}, r"^thing 'record': name = 3: .*string"),
+        ("large", {"scale": "big"}, r"^thing 'large': scale = 'big': "),
+    ],
+)
 def test_an_option_of_another_type_is_named_with_its_value(name, options, message):
     with pytest.raises(ValueError, match=message):
         build("thing", KNOWN, name, options)
@@ -120,15 +128,18 @@ def test_a_class_from_outside_is_imported_by_its_name():
     assert build("pair", KNOWN, f"{__name__}:Pair", {"one": 2}) == Pair(2)
 
 
-@pytest.mark.parametrize(("name", "options", "message"), [
-    ("res-hyper-1", {"latent": "wide"}, r"latent = 'wide': .*integer"),
-    ("res-hyper-1", {"compute": "int8"}, r"compute = 'int8': .*'float32' or 'bfloat16'"),
-    ("res-context-1", {"mse_per_unit": 0}, r"mse_per_unit = 0: .*greater than 0"),
-    ("tests.toy:Toy", {"depth": 3}, r"unexpected keyword argument 'depth'"),
-    ("mlp", {"dimension": 3, "wide": 3}, r"unexpected keyword argument 'wide'"),
-    ("mlp", {}, r"missing a required argument: 'dimension'"),
-    ("res-hyper-1", {"depth": 3}, r"unexpected keyword argument 'depth'"),
-])
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("res-hyper-1", {"latent": "wide"}, r"latent = 'wide': .*integer"),
+        ("res-hyper-1", {"compute": "int8"}, r"compute = 'int8': .*'float32' or 'bfloat16'"),
+        ("res-context-1", {"mse_per_unit": 0}, r"mse_per_unit = 0: .*greater than 0"),
+        ("tests.toy:Toy", {"depth": 3}, r"unexpected keyword argument 'depth'"),
+        ("mlp", {"dimension": 3, "wide": 3}, r"unexpected keyword argument 'wide'"),
+        ("mlp", {}, r"missing a required argument: 'dimension'"),
+        ("res-hyper-1", {"depth": 3}, r"unexpected keyword argument 'depth'"),
+    ],
+)
 def test_options_of_a_model_are_checked_like_those_of_anything(name, options, message):
     with pytest.raises(ValueError, match=f"^model '{name}': .*{message}"):
         make_model(name, "bound", 1.0, **options)

@@ -103,8 +103,15 @@ class LevelCodec(ABC):
 
         state = walk(of, rate, len(known), step).state
         self._write_rest(of, state, x, size, writer)
-        header = Header(self.fingerprint, writer.crc, float(rate), height, width, self.coder.code,
-                        self.coder.parameters)
+        header = Header(
+            self.fingerprint,
+            writer.crc,
+            float(rate),
+            height,
+            width,
+            self.coder.code,
+            self.coder.parameters,
+        )
         return write_container(header, writer.finish())
 
     def _decode(self, data: bytes) -> tuple[Header, np.ndarray]:

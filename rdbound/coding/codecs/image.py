@@ -59,8 +59,14 @@ class Codec(LevelCodec):
     Raises ValueError for an unknown coder or option, or a coder of models of another form.
     """
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None, coder: str | None = None,
-                 max_pixels: int | None = MAX_PIXELS, **options: Any):
+    def __init__(
+        self,
+        model: LatentModel,
+        tables: Tables | None = None,
+        coder: str | None = None,
+        max_pixels: int | None = MAX_PIXELS,
+        **options: Any,
+    ):
         super().__init__(model, tables, coder, max_pixels, **options)
         self.stride = model.stride
         self._compiled = CompiledSides(model)
@@ -77,8 +83,8 @@ class Codec(LevelCodec):
         Args:
           image: any size from 1×1 up.
           lmbda: the trade-off; the geometric middle of the model's range by default.
-          evidence: refined (:mod:`rdbound.optimization.refinement`), of the padded image and of this
-            λ; what the model infers by default. The decoder does not notice.
+          evidence: refined (:mod:`rdbound.optimization.refinement`), of the padded image and of
+            this λ; what the model infers by default. The decoder does not notice.
 
         Raises ValueError for another array type, too many pixels, a λ outside the trained
         range, or a latent that is not finite.

@@ -1,9 +1,9 @@
 """Lossless codecs: latents by any coder, and every pixel by what they say of it.
 
 Of a model whose reconstruction is a distribution of pixels
-(:class:`rdbound.ops.discretized_logistic.PixelDistribution`). A coder of levels conveys the latents and the
-pixels follow in the same stream (:class:`LosslessCodec`); bits-back draws the latents from side
-information and gives it back, so that they cost only what they tell of the image
+(:class:`rdbound.ops.discretized_logistic.PixelDistribution`). A coder of levels conveys the
+latents and the pixels follow in the same stream (:class:`LosslessCodec`); bits-back draws the
+latents from side information and gives it back, so that they cost only what they tell of the image
 (:class:`LosslessBitsBack`, after HiLLoC, Townsend et al. 2020, arXiv 1912.09953). An image
 that rides along in the next one's stream pays for its initial bits once for all of them:
 
@@ -96,8 +96,9 @@ class LosslessBitsBack:
     name = "bits-back"
     code = BITS_BACK
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None,
-                 max_pixels: int | None = MAX_PIXELS):
+    def __init__(
+        self, model: LatentModel, tables: Tables | None = None, max_pixels: int | None = MAX_PIXELS
+    ):
         if not is_lossless(model):
             raise ValueError("lossless bits-back needs a model that says a distribution of pixels")
         self.fingerprint = fingerprint(model, tables or {})
@@ -106,9 +107,15 @@ class LosslessBitsBack:
         self._limits = Limits.of_images(model, max_pixels)
         self._of = CompiledSides(model)
 
-    def compress(self, image: np.ndarray, lmbda: float | None = None, side: bytes = b"",
-                 evidence: Evidence | None = None) -> Told:
-        """uint8 [h, w, 3] and any bytes → :class:`rdbound.coding.codecs.bits_back.side_information.Told`.
+    def compress(
+        self,
+        image: np.ndarray,
+        lmbda: float | None = None,
+        side: bytes = b"",
+        evidence: Evidence | None = None,
+    ) -> Told:
+        """uint8 [h, w, 3] and any bytes →
+        :class:`rdbound.coding.codecs.bits_back.side_information.Told`.
 
         Args:
           image: any size from 1×1 up.
@@ -186,8 +193,9 @@ class _Levels:
         """Of a level, agreed on."""
         return FineBoxes.of(self.of.prior(level, state), self.shapes[level], stream)
 
-    def posterior(self, level: int, state: Any, evidence: Evidence,
-                  stream: Writer | Reader | None = None) -> FineBoxes:
+    def posterior(
+        self, level: int, state: Any, evidence: Evidence, stream: Writer | Reader | None = None
+    ) -> FineBoxes:
         """Of a level; agreed on where there is a stream."""
         known = self.of.posterior(level, state, evidence[level])
         return FineBoxes.of(known, self.shapes[level], stream)

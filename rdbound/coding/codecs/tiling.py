@@ -5,8 +5,9 @@
     of.infer(x, lmbda)  # as the whole image would give, to the last digits of float32
 
 What a convolutional side says of a place depends on its surroundings only so far
-(:mod:`rdbound.coding.codecs.receptive_field`). A window gives what lies that far from its edges, and all of it at the
-edges of the image, where the model's own padding is the same. Latents and states are
+(:mod:`rdbound.coding.codecs.receptive_field`). A window gives what lies that far from its edges,
+and all of it at the edges of the image, where the model's own padding is the same. Latents and
+states are
 whole: only what is between them, some hundred bytes a pixel, is computed in parts.
 """
 

@@ -21,7 +21,8 @@ class BitStack:
       words: uint32 [n], what lies there at first.
       whole: whether they are any words, and not what :attr:`words` returned.
 
-    Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for words that were never returned.
+    Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for words that were never
+    returned.
     """
 
     def __init__(self, words: np.ndarray, whole: bool = False):
@@ -125,7 +126,8 @@ def read_excess(
 ) -> np.ndarray:
     """What was pushed: :meth:`BitStack.pop`'s integers [n], escapes replaced by what was written.
 
-    Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for one that no writer writes.
+    Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for one that no writer
+    writes.
     """
     values = popped.copy()
     reach = np.array([table.reach for table in tables])[groups]

@@ -4,8 +4,8 @@ The decoder recomputes prior scales in floating point, so nothing in a stream
 may hang on their last digit: a log-scale only chooses an *index* into tables
 of integer frequencies, which are part of the checkpoint.
 
-The ladder has the scales of :data:`rdbound.coding.entropy.scale_table.SCALES`; frequencies sum to 2^20,
-not the usual 2^16, and what lies beyond five standard deviations is escaped. Made by
+The ladder has the scales of :data:`rdbound.coding.entropy.scale_table.SCALES`; frequencies sum to
+2^20, not the usual 2^16, and what lies beyond five standard deviations is escaped. Made by
 :mod:`rdbound.ops.reproducible`, the tables of a scale are the same on every machine.
 """
 
@@ -114,7 +114,8 @@ def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) ->
 
 
 def scaled_tables(standard_mass: Callable) -> list[FrequencyTable]:
-    """The tables of a family of scales, one for each of :data:`rdbound.coding.entropy.scale_table.SCALES`.
+    """The tables of a family of scales, one for each of
+    :data:`rdbound.coding.entropy.scale_table.SCALES`.
 
     ``standard_mass(r, sigma)``: see :class:`rdbound.ops.distributions.Prior`.
     """

@@ -1,9 +1,9 @@
 """The guard list: indexes that a decoder could get wrong, said in the stream.
 
 An encoder lists every position whose float lies within a band of a boundary of its grid
-(:mod:`rdbound.coding.entropy.scale_table`), with the parity of its index. A decoder whose float differs by
-less than the band from the encoder's is off by at most one there and nowhere else, so the
-parity settles which. Gaps between positions are Rice-coded (about 15 bits an entry).
+(:mod:`rdbound.coding.entropy.scale_table`), with the parity of its index. A decoder whose float
+differs by less than the band from the encoder's is off by at most one there and nowhere else, so
+the parity settles which. Gaps between positions are Rice-coded (about 15 bits an entry).
 
 Boundaries of log-scales are ln(256/0.11)/63 = 0.123 apart and the band is 2e-5 wide:
 of log-scales spread evenly over the ladder one in about 6000 is listed.

@@ -50,8 +50,8 @@ def _distribution() -> np.ndarray:
 def level_frequencies(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
     """The frequencies of the levels 0 to 255, int64 [n, 256], each at least 1.
 
-    Each row's sum is :data:`rdbound.coding.entropy.frequency_tables.TOTAL`. What lies beyond the two ends is
-    theirs.
+    Each row's sum is :data:`rdbound.coding.entropy.frequency_tables.TOTAL`. What lies beyond the
+    two ends is theirs.
 
     Args:
       mean: indexes of means, [n].
@@ -138,7 +138,9 @@ def pop_levels(
 
 
 def _told(
-    of: PixelDistribution, size: tuple[int, int], stream: Reader,
+    of: PixelDistribution,
+    size: tuple[int, int],
+    stream: Reader,
     decode: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
     """Colour after colour by ``decode`` of rows of probabilities."""

@@ -66,8 +66,13 @@ def densities_figure(drawn: Sequence[DrawnChannel]) -> Figure:
             axes.plot(one.at, one.posterior, color=_POINTS, lw=1.2, label="aggregate posterior")
             axes.set_title(_told(one.use), loc="left", fontsize=7)
             axes.set_yticks([])
-        figure.legend(*panels[0].get_legend_handles_labels(), loc="outside lower center",
-                      ncols=2, frameon=False, fontsize=8)
+        figure.legend(
+            *panels[0].get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=2,
+            frameon=False,
+            fontsize=8,
+        )
     return figure
 
 

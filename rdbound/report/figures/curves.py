@@ -26,8 +26,16 @@ def curves_figure(curves: Sequence[ImageCurves], quality: str) -> Figure:
         axes = figure.add_subplot()
         for place, curve in enumerate(curves):
             points = mean_curve(curve)
-            axes.plot(points.bpp, points.psnr, "o-", ms=3, lw=1.3, label=curve.name,
-                      color="black" if place == 0 else None, zorder=3 if place else 2)
+            axes.plot(
+                points.bpp,
+                points.psnr,
+                "o-",
+                ms=3,
+                lw=1.3,
+                label=curve.name,
+                color="black" if place == 0 else None,
+                zorder=3 if place else 2,
+            )
         axes.set(xscale="log", xlabel="rate (bits per pixel)", ylabel=f"{quality} (dB)")
         axes.xaxis.set_major_locator(LogLocator(subs=(1.0, 2.0, 5.0)))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:g}"))

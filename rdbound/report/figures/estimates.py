@@ -87,8 +87,14 @@ def _shared_legend(figure: Figure, panels: Sequence[Axes]) -> None:
     for axes in panels:
         found, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, found, strict=True))
-    figure.legend(list(handles.values()), list(handles), loc="outside lower center", ncols=4,
-                  fontsize=7, frameon=False)
+    figure.legend(
+        list(handles.values()),
+        list(handles),
+        loc="outside lower center",
+        ncols=4,
+        fontsize=7,
+        frameon=False,
+    )
 
 
 def _draw(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None:
@@ -114,8 +120,14 @@ def _draw(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None:
 def _draw_lower(axes: Axes, answers: Sequence[Answer], styles: _Styles, d: np.ndarray) -> None:
     for method in dict.fromkeys(a.method for a in answers if a.side == "lower"):
         lines = highest_line([a for a in answers if a.method == method], d)
-        axes.plot(d, np.where(lines > 0, lines, np.nan), lw=1, color=styles[method][0],
-                  ls="--", label=method)
+        axes.plot(
+            d,
+            np.where(lines > 0, lines, np.nan),
+            lw=1,
+            color=styles[method][0],
+            ls="--",
+            label=method,
+        )
 
 
 def _draw_points(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None:
@@ -124,8 +136,15 @@ def _draw_points(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None
             continue
         points = sorted((a.distortion, a.rate) for a in answers if a.method == method)
         colour, marker = styles[method]
-        axes.plot(*zip(*points, strict=True), ls="", marker=marker, ms=4, color=colour,
-                  mfc="none", label=method)
+        axes.plot(
+            *zip(*points, strict=True),
+            ls="",
+            marker=marker,
+            ms=4,
+            color=colour,
+            mfc="none",
+            label=method,
+        )
 
 
 def _scale(axes: Axes, d: np.ndarray) -> None:
@@ -157,5 +176,13 @@ def _shade(axes: Axes, answers: Sequence[Answer], d: np.ndarray) -> None:
     lines, hull = highest_line(lower, d), lower_hull(upper, d)
     inside = np.isfinite(hull) & (hull > lines)
     bottom, top = np.maximum(lines, 0.0), np.where(inside, hull, 0.0)
-    axes.fill_between(d, bottom, top, where=inside.tolist(), color="#DDDDDD", lw=0,
-                      label="between the bounds", zorder=0)
+    axes.fill_between(
+        d,
+        bottom,
+        top,
+        where=inside.tolist(),
+        color="#DDDDDD",
+        lw=0,
+        label="between the bounds",
+        zorder=0,
+    )

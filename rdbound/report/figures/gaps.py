@@ -57,8 +57,17 @@ def _stack(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
     for number, part in enumerate(parts):
         heights = np.array([values[part, lmbda].value for lmbda in lmbdas])
         base = np.where(heights >= 0, top, bottom)
-        axes.bar(range(len(lmbdas)), heights, 0.55, base, color=_COLOURS[part],
-                 hatch=_HATCHES[part], edgecolor="white", lw=0.4, label=part)
+        axes.bar(
+            range(len(lmbdas)),
+            heights,
+            0.55,
+            base,
+            color=_COLOURS[part],
+            hatch=_HATCHES[part],
+            edgecolor="white",
+            lw=0.4,
+            label=part,
+        )
         for x, lmbda in enumerate(lmbdas):
             gap, place = values[part, lmbda], x + (number - (len(parts) - 1) / 2) * 0.1
             ends = _whisker(gap)
@@ -71,8 +80,17 @@ def _totals(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
     for x, lmbda in enumerate(lmbdas):
         total = values["total", lmbda]
         label = "total" if total.lo is None else "total, 95 %"
-        axes.errorbar(x + 0.36, total.value, _whisker(total), fmt="D", color="black", ms=3.5,
-                      capsize=3, lw=1, label=label if x == 0 else None)
+        axes.errorbar(
+            x + 0.36,
+            total.value,
+            _whisker(total),
+            fmt="D",
+            color="black",
+            ms=3.5,
+            capsize=3,
+            lw=1,
+            label=label if x == 0 else None,
+        )
 
 
 def _whisker(gap: Gap) -> list[list[float]] | None:
@@ -86,8 +104,13 @@ def _legend(axes: Axes) -> None:
     """From top to bottom as the bars stack."""
     handles, labels = axes.get_legend_handles_labels()
     entries = sorted(zip(handles, labels, strict=True), key=lambda entry: _place(entry[1]))
-    axes.legend(*zip(*entries, strict=True), loc="center left", bbox_to_anchor=(1.01, 0.5),
-                frameon=False, fontsize=8)
+    axes.legend(
+        *zip(*entries, strict=True),
+        loc="center left",
+        bbox_to_anchor=(1.01, 0.5),
+        frameon=False,
+        fontsize=8,
+    )
 
 
 def _place(label: str) -> int:

@@ -77,8 +77,14 @@ def _panel(axes: Axes, rungs: Sequence[Rung], lmbda: float) -> None:
             second = rung.asymptotic[lmbda].value / unit
             axes.barh(place, second, 0.62, first, **_asymptotic(second))
             total += second
-        axes.annotate(f"{total:+.1f}", (max(total, first, 0.0), place), (3, 0), fontsize=6.5,
-                      textcoords="offset points", va="center")
+        axes.annotate(
+            f"{total:+.1f}",
+            (max(total, first, 0.0), place),
+            (3, 0),
+            fontsize=6.5,
+            textcoords="offset points",
+            va="center",
+        )
     for colour, label in (
         (_DIGITIZATION, "digitization (ideal rates)"),
         (_ASYMPTOTIC, "asymptotic (bytes)"),

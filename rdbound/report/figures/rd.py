@@ -119,9 +119,16 @@ def _draw_curves(axes: Axes, curves: Mapping[tuple[str, str, str], ImageCurves])
         points = mean_curve(curves[key])
         colour, marker = _STYLES.get(method, (None, "."))
         alone = len(models) <= 2 or method == "exact"
-        axes.plot(points.bpp, points.psnr, label=method if alone else f"{model} {method}",
-                  ls=_LINES[0 if alone else alike.index(architecture_of(model)) % len(_LINES)],
-                  lw=1.3, ms=4, color=colour, marker=marker)
+        axes.plot(
+            points.bpp,
+            points.psnr,
+            label=method if alone else f"{model} {method}",
+            ls=_LINES[0 if alone else alike.index(architecture_of(model)) % len(_LINES)],
+            lw=1.3,
+            ms=4,
+            color=colour,
+            marker=marker,
+        )
 
 
 def _span(axes: Axes) -> tuple[float, float]:
@@ -141,8 +148,7 @@ def _draw_references(axes: Axes, dataset: str, images: set[str]) -> None:
             continue
         points = mean_curve(curve)
         suffix = "" if found.kind == "codec" else " (published bound)"
-        axes.plot(points.bpp, points.psnr, style, color=colour, lw=1.1,
-                  label=curve.name + suffix)
+        axes.plot(points.bpp, points.psnr, style, color=colour, lw=1.1, label=curve.name + suffix)
 
 
 def _of_images(curve: ImageCurves, images: set[str]) -> ImageCurves | None:

@@ -33,14 +33,20 @@ def channels_report(
       drawn: those whose densities are shown.
     """
     levels: tuple[Block, ...] = (
-        _levels(uses), _NOTE, _CODES_NOTE, Note(_collapsed(uses)),
+        _levels(uses),
+        _NOTE,
+        _CODES_NOTE,
+        Note(_collapsed(uses)),
         Picture(bits_figure(uses), "channels", "What each channel costs, by its KL"),
     )
     shown = Picture(densities_figure(drawn), "densities", "Prior and aggregate posterior")
-    return Document(title, (
-        Section("Levels", levels),
-        Section("Channels", (_channels([d.use for d in drawn]), shown)),
-    ))
+    return Document(
+        title,
+        (
+            Section("Levels", levels),
+            Section("Channels", (_channels([d.use for d in drawn]), shown)),
+        ),
+    )
 
 
 def shown_channels(uses: Sequence[ChannelUse]) -> list[ChannelUse]:
@@ -64,17 +70,31 @@ def _levels(uses: Sequence[ChannelUse]) -> Table:
         product = 1.0
         for use in own:
             product *= max(use.noise, 1e-30) ** (1 / len(own))
-        rows.append((str(level), str(len(own)), str(sum(use.active for use in own)),
-                     f"{sum(u.kl for u in own):.4f}", f"{product:.3f}",
-                     _sum([u.points for u in own]), _sum([u.grid for u in own])))
+        rows.append(
+            (
+                str(level),
+                str(len(own)),
+                str(sum(use.active for use in own)),
+                f"{sum(u.kl for u in own):.4f}",
+                f"{product:.3f}",
+                _sum([u.points for u in own]),
+                _sum([u.grid for u in own]),
+            )
+        )
     header = ("level", "channels", "active", "KL, bpp", "noise", "code points, bpp", "grid, bpp")
     return Table(header, rows)
 
 
 def _channels(uses: Sequence[ChannelUse]) -> Table:
     rows = [
-        (f"{u.level}/{u.channel}", f"{u.kl / u.share:.4f}", f"{u.offset:.4f}", f"{u.noise:.4f}",
-         "–" if u.points is None else f"{u.points / u.share:.4f}", f"{u.grid / u.share:.4f}")
+        (
+            f"{u.level}/{u.channel}",
+            f"{u.kl / u.share:.4f}",
+            f"{u.offset:.4f}",
+            f"{u.noise:.4f}",
+            "–" if u.points is None else f"{u.points / u.share:.4f}",
+            f"{u.grid / u.share:.4f}",
+        )
         for u in uses
     ]
     header = ("level/channel", "KL, bits an element", "offset", "noise", "code points", "grid")

@@ -12,8 +12,19 @@ from rdbound.tables.gaps import Gap
 
 __all__ = ["answers_report", "answers_section", "approximation_table", "verdict"]
 
-_HEADER = ("source", "method", "side", "λ", "R", "D", "J", "exact R(D)", "error in J", "in s.e.",
-           "s")
+_HEADER = (
+    "source",
+    "method",
+    "side",
+    "λ",
+    "R",
+    "D",
+    "J",
+    "exact R(D)",
+    "error in J",
+    "in s.e.",
+    "s",
+)
 
 
 def answers_report(answers: Sequence[Answer], title: str = "Known answers") -> Document:

@@ -57,6 +57,10 @@ def _against(rows: Sequence[Row], anchor: str) -> tuple[Section, ...]:
         if known is not None:
             values[1:] = compared(base, known), compared(known, curve)
         body.append((name, *map(bd_rate_cell, values)))
-    header = ("codec", f"BD-rate against {base.name}", "of the published curve",
-              "against the published curve")
+    header = (
+        "codec",
+        f"BD-rate against {base.name}",
+        "of the published curve",
+        "against the published curve",
+    )
     return (Section(f"BD-rate against {base.name}", (Table(header, tuple(body)),)),)

@@ -19,7 +19,8 @@ _NOTE = Note(
 
 
 def ladder_section(rows: Sequence[Row], bound: str | None = None, method: str = "pchip") -> Section:
-    """Two tables and a figure of :func:`rdbound.analysis.channel_ladder.ladder`; its errors pass through.
+    """Two tables and a figure of :func:`rdbound.analysis.channel_ladder.ladder`; its errors pass
+    through.
 
     Args:
       rows: of one data set.
@@ -40,9 +41,16 @@ def ladder_section(rows: Sequence[Row], bound: str | None = None, method: str = 
 def _bits(rungs: Sequence[Rung]) -> Table:
     header = ("rung", "model", "λ", "J", "digitization", "asymptotic")
     rows = [
-        (r.method, r.model, f"{lmbda:.4g}", f"{J:.4f}", str(r.digitization[lmbda]),
-         str(r.asymptotic.get(lmbda, "–")))
-        for r in rungs for lmbda, J in r.J.items()
+        (
+            r.method,
+            r.model,
+            f"{lmbda:.4g}",
+            f"{J:.4f}",
+            str(r.digitization[lmbda]),
+            str(r.asymptotic.get(lmbda, "–")),
+        )
+        for r in rungs
+        for lmbda, J in r.J.items()
     ]
     return Table(header, rows)
 

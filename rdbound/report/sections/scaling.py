@@ -44,25 +44,36 @@ def scaling_report(
     if _having(found, "gap"):
         blocks.append(Picture(separation_figure(found), "bound_codec_gap", "From bound to codec"))
     curves = Picture(rd_figure(rows), "rd_curve", "PSNR against rate")
-    return Document("By size", (
-        Section("By size", tuple(blocks)),
-        Section("What the sizes say", tuple(Note(text) for text in observations(found))),
-        Section("Rate and distortion", (curves,)),
-    ))
+    return Document(
+        "By size",
+        (
+            Section("By size", tuple(blocks)),
+            Section("What the sizes say", tuple(Note(text) for text in observations(found))),
+            Section("Rate and distortion", (curves,)),
+        ),
+    )
 
 
 def _having(found: Sequence[Effect], effect: str, **attributes) -> list[Effect]:
     """The effects that have a number."""
-    return [one for one in found if one.effect == effect and isinstance(one.value, BDRate)
-            and all(getattr(one, key) == value for key, value in attributes.items())]
+    return [
+        one
+        for one in found
+        if one.effect == effect
+        and isinstance(one.value, BDRate)
+        and all(getattr(one, key) == value for key, value in attributes.items())
+    ]
 
 
 def _table(found: Sequence[Effect], anchor: str, unit: str) -> Table:
-    heads = {("rate", "bound"): f"bound against {anchor}", ("gain", "bound"): "gain, bound",
-             ("rate", "codec"): f"codec against {anchor}", ("gain", "codec"): "gain, codec",
-             ("gap", "both"): "codec against bound"}
-    cells = {(one.architecture, one.refined, one.effect, one.form): str(one.value)
-             for one in found}
+    heads = {
+        ("rate", "bound"): f"bound against {anchor}",
+        ("gain", "bound"): "gain, bound",
+        ("rate", "codec"): f"codec against {anchor}",
+        ("gain", "codec"): "gain, codec",
+        ("gap", "both"): "codec against bound",
+    }
+    cells = {(one.architecture, one.refined, one.effect, one.form): str(one.value) for one in found}
     rows = []
     for name, size in dict.fromkeys((one.architecture, one.size) for one in found):
         for refined in (False, True):
@@ -83,15 +94,25 @@ def size_figure(found: Sequence[Effect], form: str, anchor: str, unit: str) -> F
                 own.sort(key=lambda one: one.size)
                 if own:
                     axes.errorbar(
-                        [one.size for one in own], _values(own), _reaches(own), fmt=style,
-                        marker=marker, color=colour, mfc=colour if refined else "white",
-                        capsize=2, lw=1.2, ms=5, label=f"{family}, {_NAMES[refined]}",
+                        [one.size for one in own],
+                        _values(own),
+                        _reaches(own),
+                        fmt=style,
+                        marker=marker,
+                        color=colour,
+                        mfc=colour if refined else "white",
+                        capsize=2,
+                        lw=1.2,
+                        ms=5,
+                        label=f"{family}, {_NAMES[refined]}",
                     )
         axes.axhline(0.0, color="black", lw=0.8)
         axes.set_xscale("log")
         axes.xaxis.set_major_formatter(ScalarFormatter())
-        axes.set_xticks(sorted({one.size for one in found}),
-                        [f"{s:.3g}" for s in sorted({one.size for one in found})])
+        axes.set_xticks(
+            sorted({one.size for one in found}),
+            [f"{s:.3g}" for s in sorted({one.size for one in found})],
+        )
         axes.minorticks_off()
         axes.set_xlabel(f"size ({unit}, encoder and decoder)")
         axes.set_ylabel(f"BD-rate of the {form} against {anchor} (%)")
@@ -128,8 +149,9 @@ def _figure(draw: Callable[[Axes], None], found: Sequence[Effect]) -> Figure:
         axes = figure.add_subplot()
         draw(axes)
         images = max(len(one.value.images) for one in found if isinstance(one.value, BDRate))
-        axes.set_title(f"mean of up to {images} images, 95 % intervals over them", fontsize=9,
-                       loc="left")
+        axes.set_title(
+            f"mean of up to {images} images, 95 % intervals over them", fontsize=9, loc="left"
+        )
         axes.legend(loc="center left", bbox_to_anchor=(1.01, 0.5), frameon=False, fontsize=8)
     return figure
 
@@ -177,8 +199,11 @@ def observations(found: Sequence[Effect]) -> list[str]:
         # A gain is negative: what shrinks rises towards zero.
         expected = -1.0 if effect == "rate" else 1.0
         own = contrasts(found, effect, form, refined or effect == "gain", less)
-        told.append(f"**{text}:** " + ("; ".join(_said(one, expected) for one in own)
-                                      or "these models cannot tell") + ".")
+        told.append(
+            f"**{text}:** "
+            + ("; ".join(_said(one, expected) for one in own) or "these models cannot tell")
+            + "."
+        )
     return told
 
 
@@ -188,7 +213,9 @@ def _said(one: Contrast, expected: float) -> str:
     if ends is None:
         return f"{number} over {one.images} images, too few to tell"
     low, high = ends
-    known = "repeated" if expected * (low if expected > 0 else high) > 0 else (
-        "the opposite" if expected * (high if expected > 0 else low) < 0 else "cannot tell"
+    known = (
+        "repeated"
+        if expected * (low if expected > 0 else high) > 0
+        else ("the opposite" if expected * (high if expected > 0 else low) < 0 else "cannot tell")
     )
     return f"{known} ({number} [{low:+.1f}, {high:+.1f}], {one.images} images)"

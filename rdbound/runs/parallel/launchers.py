@@ -85,8 +85,10 @@ def by_commands(
         started: set[subprocess.Popen] = set()
         with ThreadPoolExecutor(count) as pool:
             try:
-                work = {pool.submit(_run_command, [*program, kind], folder, cell, cores, started):
-                        cell for cell in todo}
+                work = {
+                    pool.submit(_run_command, [*program, kind], folder, cell, cores, started): cell
+                    for cell in todo
+                }
                 for done in as_completed(work):
                     yield work[done], done.result()
             except BaseException:
@@ -99,7 +101,10 @@ def by_commands(
 
 
 def _run_command(
-    command: Sequence[str], folder: Path, cell: Config, cores: "SimpleQueue[set[int]]",
+    command: Sequence[str],
+    folder: Path,
+    cell: Config,
+    cores: "SimpleQueue[set[int]]",
     started: set[subprocess.Popen],
 ) -> str | None:
     """Run a cell to its end; returns what went wrong."""
@@ -159,8 +164,9 @@ def by_submitit(kind: str, folder: Path, options: SlurmOptions, cluster: str = "
             executor = submitit.AutoExecutor(folder / JOBS / "%j", cluster=cluster)
             executor.update_parameters(**_parameters(options, cluster))
             with executor.batch():
-                jobs = [executor.submit(CellJob(kind), str(_cell_config(folder, cell)))
-                        for cell in todo]
+                jobs = [
+                    executor.submit(CellJob(kind), str(_cell_config(folder, cell))) for cell in todo
+                ]
         except (RuntimeError, OSError, submitit.core.utils.FailedJobError) as error:
             raise ValueError(f"{cluster}: {str(error).splitlines()[0]}") from None
         for cell, job in zip(todo, jobs, strict=True):
@@ -226,9 +232,11 @@ def status_table(folder: Path) -> Table:
     Raises ValueError where no engine ran any of them.
     """
     alone = folder.parent / JOBS / f"{folder.name}.yaml"
-    configs = [*sorted((folder / JOBS).glob("*.yaml")),
-               *sorted((folder / SHARDS / JOBS).glob("*.yaml")),
-               *([alone] if alone.exists() else [])]
+    configs = [
+        *sorted((folder / JOBS).glob("*.yaml")),
+        *sorted((folder / SHARDS / JOBS).glob("*.yaml")),
+        *([alone] if alone.exists() else []),
+    ]
     if not configs:
         raise ValueError(f"{folder}: nothing that was run by --engine local or slurm")
     rows = []

@@ -46,8 +46,11 @@ class Done:
 
 def parts_of(subjects: Sequence[Subject], options: EvaluationOptions) -> list[Part]:
     """Every checkpoint of the models, with the options for the λ that it serves."""
-    return [(one, replace(options, lmbdas=lmbdas)) for subject in subjects
-            for one, lmbdas in subject.parts]
+    return [
+        (one, replace(options, lmbdas=lmbdas))
+        for subject in subjects
+        for one, lmbdas in subject.parts
+    ]
 
 
 def core_sets(count: int) -> list[set[int]]:

@@ -1,6 +1,6 @@
 """One evaluation by many jobs: each computes a share of the tasks and leaves a table of it.
 
-    OUTPUT/shards/1-of-4/rd.csv   the rows of every fourth task (:class:`rdbound.evaluation.evaluate.Task`)
+    OUTPUT/shards/1-of-4/rd.csv   the rows of every fourth :class:`rdbound.evaluation.evaluate.Task`
     OUTPUT/shards/jobs            configs and logs of the jobs
 
 When the last one ends, their rows are the partial table of the whole, which then has nothing

@@ -18,9 +18,15 @@ def test_round_trip_and_size():
     assert header.lmbda == pytest.approx(0.01)
 
 
-@pytest.mark.parametrize(("coder", "parameters", "version"), [
-    (0, {}, 1), (0, {"step": 3}, 2), (77, {}, 2), (255, {"a": [1.5, "b"], "c": None}, 2),
-])
+@pytest.mark.parametrize(
+    ("coder", "parameters", "version"),
+    [
+        (0, {}, 1),
+        (0, {"step": 3}, 2),
+        (77, {}, 2),
+        (255, {"a": [1.5, "b"], "c": None}, 2),
+    ],
+)
 def test_the_coder_and_its_parameters_come_back(coder, parameters, version):
     """Whatever version 1 cannot say is said by version 2."""
     header = dataclasses.replace(HEADER, coder=coder, parameters=parameters)
@@ -32,12 +38,15 @@ def test_the_coder_and_its_parameters_come_back(coder, parameters, version):
     assert (found.height, found.width, found.index_crc) == (187, 2**20, 7)
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    (b"", "empty file"),
-    (b"\x89PNG\r\n\x1a\n" + b"0" * 50, "not an rdbound stream"),
-    (b"RDB", "truncated: 3 bytes"),
-    (b"RDB\x09" + b"0" * 50, "format version 9"),
-])
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "empty file"),
+        (b"\x89PNG\r\n\x1a\n" + b"0" * 50, "not an rdbound stream"),
+        (b"RDB", "truncated: 3 bytes"),
+        (b"RDB\x09" + b"0" * 50, "format version 9"),
+    ],
+)
 def test_other_files_are_named(data, message):
     with pytest.raises(BitstreamError, match=message):
         read_container(data, HEADER.fingerprint)

@@ -23,7 +23,7 @@ from rdbound.objective.objective import eight_bit, objective
 from rdbound.ops.distributions import Gaussian, Lookup, Mixture
 from tests.toy import OUTSIDE, SPEC, Toy
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[3]
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +42,15 @@ def _image(rng, height, width):
 
 def _expected(model, image, lmbda=0.01, evidence=None):
     """The rounding channel's reconstruction and ideal bits."""
-    terms = objective(model, RoundingChannel(), image_datum(image, 8), jax.random.key(0),
-                      np.float32(lmbda), evidence, decode=eight_bit)
+    terms = objective(
+        model,
+        RoundingChannel(),
+        image_datum(image, 8),
+        jax.random.key(0),
+        np.float32(lmbda),
+        evidence,
+        decode=eight_bit,
+    )
     x_hat = np.rint(np.asarray(terms.x_hat) * 255).astype(np.uint8)
     return x_hat[: image.shape[0], : image.shape[1]], float(sum(terms.bits))
 
@@ -91,8 +98,10 @@ def test_constant_images_round_trip(model, codec, value):
 def test_extreme_latents_round_trip(exponent, seed):
     rng = np.random.default_rng(seed)
     image = np.zeros((16, 16, 3), np.uint8)
-    latents = [(rng.standard_normal(s) * 10**exponent).clip(-1e9, 1e9).astype(np.float32)
-               for s in ((2, 2, 4), (2, 2, 16))]
+    latents = [
+        (rng.standard_normal(s) * 10**exponent).clip(-1e9, 1e9).astype(np.float32)
+        for s in ((2, 2, 4), (2, 2, 16))
+    ]
     evidence = tuple(Gaussian(mu, np.zeros_like(mu)) for mu in latents)
     data = _CODEC.compress(image, 0.01, evidence)
     assert _alike(_CODEC.decompress(data), _expected(_MODEL, image, 0.01, evidence)[0])
@@ -139,8 +148,9 @@ def test_the_limit_counts_padding_on_both_sides_and_can_be_raised(model, codec, 
     image = _image(rng, 17, 8)  # 24 × 8 with its padding
     data = codec.compress(image)
     small, exact = (Codec(model, codec.tables, max_pixels=n) for n in (191, 192))
-    with pytest.raises(ValueError, match="8×17 is 192 pixels with its padding, more than the limit "
-                                         "of 191"):
+    with pytest.raises(
+        ValueError, match="8×17 is 192 pixels with its padding, more than the limit of 191"
+    ):
         small.compress(image)
     with pytest.raises(BitstreamError, match="8×17 is 192 pixels"):
         small.decompress(data)

@@ -45,10 +45,14 @@ def test_image_and_side_information_return(size, length, rng):
     assert side_bytes(told.data) == length
 
 
-@pytest.mark.parametrize("image", [
-    np.zeros((17, 9, 3), np.uint8), np.full((17, 9, 3), 255, np.uint8),
-    np.random.default_rng(0).integers(0, 256, (17, 9, 3), dtype=np.uint8),
-])
+@pytest.mark.parametrize(
+    "image",
+    [
+        np.zeros((17, 9, 3), np.uint8),
+        np.full((17, 9, 3), 255, np.uint8),
+        np.random.default_rng(0).integers(0, 256, (17, 9, 3), dtype=np.uint8),
+    ],
+)
 @pytest.mark.parametrize("coder", ["bits-back", "rec", "layered"])
 def test_images_that_the_model_does_not_expect_return(image, coder):
     codec = image_codec(LosslessToy(), {}, coder)
@@ -61,8 +65,9 @@ def _bounds(image, draws):
 
     @jax.jit
     def bits(key):
-        terms = objective(LosslessToy(), make_channel("gaussian"), datum, key, 1.0,
-                          distortion=likelihood)
+        terms = objective(
+            LosslessToy(), make_channel("gaussian"), datum, key, 1.0, distortion=likelihood
+        )
         return terms.J * datum.pixels
 
     return np.array([bits(key) for key in jax.random.split(jax.random.key(3), draws)])
@@ -161,8 +166,11 @@ def test_another_process_reads_it(rng, tmp_path):
         "file.with_name('side').write_bytes(side)\n"
     )
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
-    subprocess.run([sys.executable, "-c", script, tmp_path / "a"], check=True,
-                   env=os.environ | {"XLA_FLAGS": flags})
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "a"],
+        check=True,
+        env=os.environ | {"XLA_FLAGS": flags},
+    )
     assert (tmp_path / "side").read_bytes() == side
     assert (tmp_path / "image").read_bytes() == image.tobytes()
 
@@ -175,25 +183,49 @@ def test_every_corruption_and_truncation_is_an_error(coder, rng):
     assert_refused(codec.decompress, data)
 
 
-@pytest.mark.parametrize(("part", "value"), [
-    ("crc", None), ("side", 2), ("filled", 0), ("filled", -1), ("filled", 2**32 - 1),
-    ("side", "many"), ("payload", b"\xff\xff"), ("payload", b""), ("lmbda", 0.5),
-    ("coder", 2), ("size", (5, 10)), ("size", (2**20, 2**20)),
-])
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("crc", None),
+        ("side", 2),
+        ("filled", 0),
+        ("filled", -1),
+        ("filled", 2**32 - 1),
+        ("side", "many"),
+        ("payload", b"\xff\xff"),
+        ("payload", b""),
+        ("lmbda", 0.5),
+        ("coder", 2),
+        ("size", (5, 10)),
+        ("size", (2**20, 2**20)),
+    ],
+)
 def test_a_whole_container_of_other_content_is_an_error(part, value, rng):
     """Checksums that fit: a stranger's, or another machine's arithmetic."""
     data = _CODEC.compress(_image(rng, 5, 9), side=b"abc").data
     header, payload = read_container(data, _CODEC.fingerprint)
-    found = {"parameters": dict(header.parameters), "crc": header.index_crc, "size": (5, 9),
-             "lmbda": 1.0, "coder": header.coder, "payload": payload}
+    found = {
+        "parameters": dict(header.parameters),
+        "crc": header.index_crc,
+        "size": (5, 9),
+        "lmbda": 1.0,
+        "coder": header.coder,
+        "payload": payload,
+    }
     if part == "crc":
         found["crc"] ^= 1
     elif part in found:
         found[part] = value
     else:
         found["parameters"][part] = value
-    changed = Header(header.fingerprint, found["crc"], found["lmbda"], *found["size"],
-                     found["coder"], found["parameters"])
+    changed = Header(
+        header.fingerprint,
+        found["crc"],
+        found["lmbda"],
+        *found["size"],
+        found["coder"],
+        found["parameters"],
+    )
     with pytest.raises(BitstreamError):
         _CODEC.decompress(write_container(changed, found["payload"]))
 

@@ -32,10 +32,15 @@ def test_shared_integers_are_those_of_philox():
     is zero: NumPy counts up before it draws."""
     known = np.random.Philox(key=[0, 0], counter=[2**64 - 1] * 4).random_raw(4)
     assert known.tolist() == [
-        0x16554D9ECA36314C, 0xDB20FE9D672D0FDC, 0xD7E772CEE186176B, 0x7E68B68AEC7BA23B,
+        0x16554D9ECA36314C,
+        0xDB20FE9D672D0FDC,
+        0xD7E772CEE186176B,
+        0x7E68B68AEC7BA23B,
     ]
     assert shared_integers(1, 2, 3).tolist() == [
-        0x4F2F4313B5536B09, 0x5B617BE3219FF32A, 0x097293476F9275CB,
+        0x4F2F4313B5536B09,
+        0x5B617BE3219FF32A,
+        0x097293476F9275CB,
     ]
     assert (shared_integers(1, 2, 9)[:4] == shared_integers(1, 2, 4)).all()
     assert (shared_integers(1, 2, 4) != shared_integers(2, 1, 4)).all()
@@ -96,8 +101,12 @@ def test_at_high_rate_it_costs_a_quarter_bit_over_the_rate_distortion_function(r
 
 
 def test_a_mixture_costs_minus_log_of_its_shifted_boxes(rng):
-    prior = Mixture(np.log([[0.25, 0.75], [0.5, 0.5]]), np.array([[-2.0, 1.0], [0.1, 0.1]]),
-                    np.log([[0.4, 1.5], [0.2, 6.0]]), np.array([0.3, 0.1]))
+    prior = Mixture(
+        np.log([[0.25, 0.75], [0.5, 0.5]]),
+        np.array([[-2.0, 1.0], [0.1, 0.1]]),
+        np.log([[0.4, 1.5], [0.2, 6.0]]),
+        np.array([0.3, 0.1]),
+    )
     n = 50_000
     part = (rng.random((n, 2)) < np.exp(prior.log_weight[:, 1])).astype(int)
     mu = rng.normal(prior.mu[[0, 1], part], np.exp(prior.log_sigma[[0, 1], part]))

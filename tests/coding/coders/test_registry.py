@@ -90,8 +90,13 @@ def test_a_fresh_process_decodes_the_same_pixels_with_one_thread_and_with_severa
     )
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
     for environment in ({}, {"XLA_FLAGS": flags}):
-        done = subprocess.run([sys.executable, "-c", script, tmp_path], check=True, text=True,
-                              capture_output=True, env=os.environ | environment)
+        done = subprocess.run(
+            [sys.executable, "-c", script, tmp_path],
+            check=True,
+            text=True,
+            capture_output=True,
+            env=os.environ | environment,
+        )
         assert json.loads(done.stdout) == digests
 
 
@@ -122,10 +127,13 @@ def test_each_form_has_its_coders_and_the_first_is_the_default():
     assert Codec(Toy("bound")).coder.name == "layered"
 
 
-@pytest.mark.parametrize(("coder", "form", "message"), [
-    ("rounding", "bound", "form 'codec', or the coder 'layered' or 'rec' or 'vbq'"),
-    ("layered", "codec", "form 'bound', or the coder 'rounding' or 'dithered'"),
-])
+@pytest.mark.parametrize(
+    ("coder", "form", "message"),
+    [
+        ("rounding", "bound", "form 'codec', or the coder 'layered' or 'rec' or 'vbq'"),
+        ("layered", "codec", "form 'bound', or the coder 'rounding' or 'dithered'"),
+    ],
+)
 def test_a_coder_of_another_form_names_what_would_serve(coder, form, message):
     with pytest.raises(ValueError, match=f"the coder '{coder}' serves no .*'{form}': .*{message}"):
         make_coder(coder, form, {})

@@ -126,14 +126,17 @@ def test_beyond_the_outermost_scales_no_boundary_is_near():
     np.testing.assert_allclose(distance[2:4], half, rtol=0.02)
 
 
-@pytest.mark.parametrize(("frequencies", "lengths", "message"), [
-    ([TOTAL - 1, 1], [2.0], "not of integers"),
-    ([TOTAL - 1, 1], [4], "do not add up"),
-    ([TOTAL - 2, 1, 1], [3], "do not add up"),
-    ([TOTAL - 1, 1], [4, -2], "do not add up"),
-    ([TOTAL, 0], [2], "not positive with the sum"),
-    ([TOTAL - 1, 1, TOTAL - 1, 2], [2, 2], "not positive with the sum"),
-])
+@pytest.mark.parametrize(
+    ("frequencies", "lengths", "message"),
+    [
+        ([TOTAL - 1, 1], [2.0], "not of integers"),
+        ([TOTAL - 1, 1], [4], "do not add up"),
+        ([TOTAL - 2, 1, 1], [3], "do not add up"),
+        ([TOTAL - 1, 1], [4, -2], "do not add up"),
+        ([TOTAL, 0], [2], "not positive with the sum"),
+        ([TOTAL - 1, 1, TOTAL - 1, 2], [2, 2], "not positive with the sum"),
+    ],
+)
 def test_what_are_no_tables_is_told(frequencies, lengths, message):
     with pytest.raises(ValueError, match=message):
         unpack(np.array(frequencies), np.array(lengths))

@@ -12,8 +12,7 @@ def _use(level, channel, kl, offset=0.5, points=None):
     return ChannelUse(level, channel, 0.5, kl, offset, 0.25, points, 2 * kl)
 
 
-USES = [_use(0, 0, 0.1), _use(0, 1, 0.0, offset=0.001),
-        *(_use(1, k, 0.01 * k) for k in range(11))]
+USES = [_use(0, 0, 0.1), _use(0, 1, 0.0, offset=0.001), *(_use(1, k, 0.01 * k) for k in range(11))]
 
 
 def _report(uses):

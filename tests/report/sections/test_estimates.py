@@ -19,8 +19,17 @@ def test_each_answer_is_a_row_beside_the_truth():
     table, status = answers_section(ANSWERS).blocks
     assert table.header[2] == "side"
     assert table.rows[0] == (
-        "s", "neural-upper", "upper", "1", "0.52000", "0.5", "1.02000", "0.50000", "+2.00e-02",
-        "+2.0", "2.0",
+        "s",
+        "neural-upper",
+        "upper",
+        "1",
+        "0.52000",
+        "0.5",
+        "1.02000",
+        "0.50000",
+        "+2.00e-02",
+        "+2.0",
+        "2.0",
     )
     assert table.rows[2][7:10] == ("", "", "")
     assert status == Note("s: neural-upper-full, λ = 1: stopped early")

@@ -20,8 +20,13 @@ def test_every_rung_and_trade_off_has_its_cells():
     row = next(r for r in bits.rows if r[0] == "bound-layered-ideal" and r[2] == "0.002")
     assert row[3:] == (f"{1.0 + 0.7213:.4f}", "+0.2000", "+0.0400")
     row = next(r for r in rates.rows if r[0] == "bound-layered-ideal")
-    assert row == ("bound-layered-ideal", "b", "bound", "+25.00 % (per image, 2 images)",
-                   "+4.00 % (per image, 2 images)")
+    assert row == (
+        "bound-layered-ideal",
+        "b",
+        "bound",
+        "+25.00 % (per image, 2 images)",
+        "+4.00 % (per image, 2 images)",
+    )
     assert next(r for r in rates.rows if r[0] == "bound-prior-scaled")[4] == "–"
     assert "bound" not in {r[0] for r in rates.rows}, "it stands against itself"
 
@@ -54,5 +59,9 @@ def test_the_report_has_a_ladder_where_rungs_were_asked_for():
     two_bounds = _rows() + [dataclasses.replace(r, model="other") for r in _rows(methods=["bound"])]
     section = next(s for s in rd_report(two_bounds, "vtm-22.0").sections if "ladder" in s.title)
     assert "not computed: choose the bound's model" in section.blocks[0].text
-    assert any(isinstance(b, Picture) for s in rd_report(_rows(), "vtm-22.0").sections
-               for b in s.blocks if getattr(b, "stem", "") == "ladder")
+    assert any(
+        isinstance(b, Picture)
+        for s in rd_report(_rows(), "vtm-22.0").sections
+        for b in s.blocks
+        if getattr(b, "stem", "") == "ladder"
+    )

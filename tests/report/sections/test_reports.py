@@ -90,15 +90,21 @@ def test_the_table_holds_means_over_images_in_the_order_of_methods():
     rows = make_rows(lmbdas=(0.01,))
     table = rd_table(rows)
     assert [row[0] for row in table.rows] == [
-        "bound", "bound-refined", "codec-ideal", "codec-coded", "codec-refined-ideal",
-        "codec-refined-real", "codec-refined-coded",
+        "bound",
+        "bound-refined",
+        "codec-ideal",
+        "codec-coded",
+        "codec-refined-ideal",
+        "codec-refined-real",
+        "codec-refined-coded",
     ]
     bpp = [r.bpp for r in rows if r.method == "bound"]
     assert table.rows[0][3:5] == ("0.01", f"{sum(bpp) / 3:.4f}")
     assert table.rows[0][-1] == "3"
     others = [dataclasses.replace(r, method="theirs") for r in rows if r.method == "bound"]
-    assert rd_table([*rows, *others]).rows == (
-        *table.rows, ("theirs", *table.rows[0][1:])), "what is not ours comes last"
+    assert rd_table([*rows, *others]).rows == (*table.rows, ("theirs", *table.rows[0][1:])), (
+        "what is not ours comes last"
+    )
 
 
 def test_the_table_of_gaps_holds_their_means():
@@ -123,9 +129,11 @@ def test_the_modeling_gap_is_called_the_true_one_only_where_the_curve_is_known()
         (rows + codec, "The modeling gap is measured against the best point known, not against"),
         (rows + codec[:1], "The modeling gap is measured against the best point known, not"),
         (rows + exact_rows(rows), "The modeling gap is the true one: it is measured against the"),
-        (rows + exact_rows(rows, lmbdas=(0.01,)),
-         "At λ = 0.01 the modeling gap is the true one, measured against the exact R(D) of the "
-         "source. Elsewhere: The modeling gap is 0 because"),
+        (
+            rows + exact_rows(rows, lmbdas=(0.01,)),
+            "At λ = 0.01 the modeling gap is the true one, measured against the exact R(D) of the "
+            "source. Elsewhere: The modeling gap is 0 because",
+        ),
     ]
     for some, expected in cases:
         of = chain(some, bound="b", codec="c")
@@ -136,8 +144,11 @@ def test_the_report_says_whose_points_are_the_best_and_how_often():
     rows = make_rows(images=("a", "b"))
     said = "J best is that of the best point known, of bounds, codecs and published points alike: "
     assert best_note(chain(rows).best) == f"{said}of 2 images at 3 λ, b bound-refined 6 times."
-    one = [r for r in cheaper(rows, "codec-coded", 0.5, model="c2")
-           if (r.image, r.lmbda) == ("a", 0.05)]
+    one = [
+        r
+        for r in cheaper(rows, "codec-coded", 0.5, model="c2")
+        if (r.image, r.lmbda) == ("a", 0.05)
+    ]
     note = best_note(chain(rows + one, codec="c").best)
     assert note == f"{said}of 2 images at 3 λ, b bound-refined 5 times, c2 codec-coded once."
     exact = best_note(chain(rows + exact_rows(rows)).best)
@@ -152,11 +163,17 @@ def gap(name, value, image="mean", lmbda=0.01, hi=None):
 
 def test_a_negative_gap_is_told_with_where_how_much_and_what_it_means():
     found = [
-        gap("digitization", -0.25), gap("digitization", -0.5, lmbda=0.02),
-        gap("digitization", 0.5, lmbda=0.03), gap("digitization", -6.75, "a"),
-        gap("digitization", -0.125, "a", 0.02), gap("digitization", -0.125, "b"),
-        gap("digitization", 9.0, "c"), gap("amortization", -0.03125, "a"),
-        gap("asymptotic", 0.5), gap("bound-amortization", -1e-7), gap("output-rounding", 0.0),
+        gap("digitization", -0.25),
+        gap("digitization", -0.5, lmbda=0.02),
+        gap("digitization", 0.5, lmbda=0.03),
+        gap("digitization", -6.75, "a"),
+        gap("digitization", -0.125, "a", 0.02),
+        gap("digitization", -0.125, "b"),
+        gap("digitization", 9.0, "c"),
+        gap("amortization", -0.03125, "a"),
+        gap("asymptotic", 0.5),
+        gap("bound-amortization", -1e-7),
+        gap("output-rounding", 0.0),
     ]
     amortization, digitization = negative_notes(found)
     assert amortization == (
@@ -170,13 +187,16 @@ def test_a_negative_gap_is_told_with_where_how_much_and_what_it_means():
     )
 
 
-@pytest.mark.parametrize(("name", "meaning"), [
-    ("asymptotic", "the rows are not of the same symbols"),
-    ("output-rounding", "takes errors away"),
-    ("bound-amortization", "refinement of the bound failed, or won less than its noise"),
-    ("modeling", "a finite sample lies below the R(D) of its source"),
-    ("total", "a finite sample lies below the R(D) of its source"),
-])
+@pytest.mark.parametrize(
+    ("name", "meaning"),
+    [
+        ("asymptotic", "the rows are not of the same symbols"),
+        ("output-rounding", "takes errors away"),
+        ("bound-amortization", "refinement of the bound failed, or won less than its noise"),
+        ("modeling", "a finite sample lies below the R(D) of its source"),
+        ("total", "a finite sample lies below the R(D) of its source"),
+    ],
+)
 def test_each_kind_of_negative_gap_has_a_meaning_of_its_own(name, meaning):
     (note,) = negative_notes([gap(name, -0.25), gap(name, 0.25, lmbda=0.02)])
     assert note.startswith(f"{name} is negative in the mean at λ = 0.01, down to -0.2500 bits per ")
@@ -189,8 +209,9 @@ def test_one_example_below_the_curve_of_its_source_is_no_news():
 
 def test_negative_gaps_stand_in_the_report():
     rows = make_rows()
-    worse = [dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r
-             for r in rows]
+    worse = [
+        dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r for r in rows
+    ]
     said = [
         n for n in notes(gap_sections(worse, chain(worse))[0]) if n.startswith("**Negative:** ")
     ]
@@ -258,8 +279,11 @@ def test_the_one_shot_note_is_of_the_bound_that_was_chosen():
 
 def test_the_sections_of_gaps_are_of_the_pair_and_the_interpolation_that_were_named():
     rows = make_rows()
-    worse = [dataclasses.replace(r, model="c2", J=r.J + 1, bpp=r.bpp + 1)
-             for r in rows if r.method.startswith("codec")]
+    worse = [
+        dataclasses.replace(r, model="c2", J=r.J + 1, bpp=r.bpp + 1)
+        for r in rows
+        if r.method.startswith("codec")
+    ]
     bits, bd = gap_sections(rows + worse, chain(rows + worse, codec="c2"), "akima")
     totals = dict(row[:2] for row in bits.blocks[0].rows)["total"]
     expected = {g.lmbda: g.value for g in gaps(rows) if (g.gap, g.image) == ("total", "mean")}
@@ -267,7 +291,8 @@ def test_the_sections_of_gaps_are_of_the_pair_and_the_interpolation_that_were_na
     assert isinstance(bd.blocks[0], Table)
     _, bd = gap_sections(rows, chain(rows), "linear")
     assert {row[1][:45] for row in bd.blocks[0].rows} == {
-        "not computed: unknown interpolation 'linear':"}
+        "not computed: unknown interpolation 'linear':"
+    }
 
 
 def test_bd_rate_is_that_of_the_rates():
@@ -275,8 +300,15 @@ def test_bd_rate_is_that_of_the_rates():
     from rdbound import reference
 
     rows = [
-        dataclasses.replace(make_rows()[0], dataset="kodak", image=p.image, lmbda=float(i // 24),
-                            bpp=1.2 * p.bpp, psnr=p.psnr, mse=p.mse)
+        dataclasses.replace(
+            make_rows()[0],
+            dataset="kodak",
+            image=p.image,
+            lmbda=float(i // 24),
+            bpp=1.2 * p.bpp,
+            psnr=p.psnr,
+            mse=p.mse,
+        )
         for i, p in enumerate(reference.find_curve("kodak", "vtm-22.0").points)
         if p.image in ("kodim01", "kodim07", "kodim13", "kodim20")
     ]

@@ -34,13 +34,19 @@ def test_lines_carry_sizes_and_rates(found):
 
 def test_bars_carry_gains_and_gaps(found):
     (axes,) = gain_figure(found).axes
-    heights = {c.get_label(): [bar.get_height() for bar in c] for c in axes.containers
-               if hasattr(c, "patches")}
+    heights = {
+        c.get_label(): [bar.get_height() for bar in c]
+        for c in axes.containers
+        if hasattr(c, "patches")
+    }
     np.testing.assert_allclose(heights["bound"], [100 * (1.2 / 1.5 - 1), 100 * (1 / 1.1 - 1)])
     np.testing.assert_allclose(heights["codec"], [100 * (1.6 / 2 - 1), 100 * (1.7 / 1.9 - 1)])
     (axes,) = separation_figure(found).axes
-    heights = {c.get_label(): [bar.get_height() for bar in c] for c in axes.containers
-               if hasattr(c, "patches")}
+    heights = {
+        c.get_label(): [bar.get_height() for bar in c]
+        for c in axes.containers
+        if hasattr(c, "patches")
+    }
     np.testing.assert_allclose(heights["refined"], [100 * (1.6 / 1.2 - 1), 100 * (1.7 / 1 - 1)])
     assert [text.get_text() for text in axes.get_xticklabels()] == ["net-1", "net-2"]
 

@@ -114,15 +114,21 @@ def _script(folder, text):
 def test_what_fails_says_its_last_line_and_what_is_killed_is_tried_again(tmp_path, capsys):
     config = _config(tmp_path, [0, 1])
     folder = Path(config.output)
-    program = _script(tmp_path, 'case "$2" in */0.yaml) echo "rdbound: error: no room"; exit 2;; '
-                                'esac; echo once; kill -9 $$')
-    found = {cell.seed: wrong for cell, wrong in by_commands("train", folder, 2, program)(
-        cells(config))}
+    program = _script(
+        tmp_path,
+        'case "$2" in */0.yaml) echo "rdbound: error: no room"; exit 2;; '
+        "esac; echo once; kill -9 $$",
+    )
+    found = {
+        cell.seed: wrong for cell, wrong in by_commands("train", folder, 2, program)(cells(config))
+    }
     assert found[0] == "no room"
     assert f"ended by signal 9 {ATTEMPTS} times" in found[1]
     assert (folder / "jobs" / "1.log").read_text().count("once") == ATTEMPTS
     assert [row[1:] for row in status_table(folder).rows] == [
-        ("failed", "no room"), ("failed", "once")]
+        ("failed", "no room"),
+        ("failed", "once"),
+    ]
     assert main(["status", str(folder)]) == 0
     assert "no room" in capsys.readouterr().out
     assert main(["status", str(tmp_path)]) == 2
@@ -130,11 +136,13 @@ def test_what_fails_says_its_last_line_and_what_is_killed_is_tried_again(tmp_pat
 
 def test_as_many_run_at_once_as_are_asked_for(tmp_path):
     config = _config(tmp_path, list(range(4)))
-    program = _script(tmp_path, f'd={tmp_path}/now; mkdir -p $d; touch $d/$$; ls $d | wc -l; '
-                                "sleep 0.3; rm $d/$$")
+    program = _script(
+        tmp_path, f"d={tmp_path}/now; mkdir -p $d; touch $d/$$; ls $d | wc -l; sleep 0.3; rm $d/$$"
+    )
     began = time.monotonic()
-    assert all(w is None for _, w in by_commands("train", Path(config.output), 2, program)(
-        cells(config)))
+    assert all(
+        w is None for _, w in by_commands("train", Path(config.output), 2, program)(cells(config))
+    )
     assert time.monotonic() - began >= 0.6
     seen = [int(log.read_text()) for log in (Path(config.output) / "jobs").glob("*.log")]
     assert max(seen) == 2
@@ -168,8 +176,13 @@ def test_slurm_is_asked_for_an_array_of_the_right_size(tmp_path, monkeypatch):
     runner = by_submitit("train", Path(config.output), options)
     assert [wrong for _, wrong in runner(cells(config))] == ["job 17_0", "job 17_1", "job 17_2"]
     script = (bin_ / "seen.txt").read_text()
-    for line in ("--partition=gpu-long", "--gpus-per-node=1", "--time=90", "--array=0-2%2",
-                 "--job-name=rdbound"):
+    for line in (
+        "--partition=gpu-long",
+        "--gpus-per-node=1",
+        "--time=90",
+        "--array=0-2%2",
+        "--job-name=rdbound",
+    ):
         assert f"#SBATCH {line}" in script
     assert "submitit.core._submit" in script
     assert (Path(config.output) / "jobs" / "2.yaml").exists()

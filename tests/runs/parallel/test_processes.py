@@ -95,8 +95,12 @@ evaluate_run(config, print)
 def test_four_host_devices_share_a_batch(config, rows):
     output = config("four").output
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_force_host_platform_device_count=4"
-    subprocess.run([sys.executable, "-c", ON_FOUR, f"{output}.yaml"], check=True,
-                   env=os.environ | {"XLA_FLAGS": flags}, stdout=subprocess.DEVNULL)
+    subprocess.run(
+        [sys.executable, "-c", ON_FOUR, f"{output}.yaml"],
+        check=True,
+        env=os.environ | {"XLA_FLAGS": flags},
+        stdout=subprocess.DEVNULL,
+    )
     _assert_same(read_table(Path(output) / RD_TABLE), rows)
 
 

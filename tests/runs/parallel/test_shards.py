@@ -32,8 +32,11 @@ SPEC = {"name": "mlp", "form": "bound", "lmbda": [0.5, 4.0], "dimension": 2, "hi
 @pytest.fixture(scope="module")
 def config(tmp_path_factory):
     folder = tmp_path_factory.mktemp("shards")
-    save_checkpoint(folder / "own.safetensors", make_model("mlp", "bound", (0.5, 4.0), dimension=2,
-                                                           hidden=[8]), SPEC)
+    save_checkpoint(
+        folder / "own.safetensors",
+        make_model("mlp", "bound", (0.5, 4.0), dimension=2, hidden=[8]),
+        SPEC,
+    )
 
     def load(name):
         (folder / f"{name}.yaml").write_text(TEXT.format(output=folder / name, folder=folder))
@@ -62,8 +65,10 @@ def test_shards_have_the_rows_of_one_process_in_its_order(config, whole, count, 
 
     folder = evaluate_in_shards(chosen, count, runner, said.append)
     assert _values(read_table(folder / RD_TABLE)) == _values(whole)
-    sizes = [sum(row.method == "bound" for row in read_table(folder / SHARDS / name / RD_TABLE))
-             for name in (f"{k + 1}-of-{count}" for k in range(count))]
+    sizes = [
+        sum(row.method == "bound" for row in read_table(folder / SHARDS / name / RD_TABLE))
+        for name in (f"{k + 1}-of-{count}" for k in range(count))
+    ]
     assert sizes == [len(range(k, 10, count)) for k in range(count)]
     assert (folder / "report.md").exists()
     assert not (folder / SHARDS / f"1-of-{count}" / "report.md").exists()

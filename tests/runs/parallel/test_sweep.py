@@ -52,7 +52,13 @@ def test_a_cell_that_fails_keeps_no_other_from_running(config):
     assert header.split("|")[1].strip() == "model.lmbda"
     assert len(lines) == 3
     assert [cell.strip() for cell in lines[1].split("|")][1:-1] == [
-        "2", "1", "0.25", "1.5", "failed: the loss", f"{chosen.output}/1"]
+        "2",
+        "1",
+        "0.25",
+        "1.5",
+        "failed: the loss",
+        f"{chosen.output}/1",
+    ]
 
 
 def test_the_table_is_there_while_the_sweep_goes_on(config):
@@ -70,8 +76,12 @@ def test_what_is_no_training_has_no_columns_of_it(config):
     chosen = config("sweep={model.options: [{dimension: 2}], seed: [3]}")
     each_cell(chosen, lambda cell, say: Path(cell.output), lambda _: None)
     (row,) = _read(chosen)
-    assert row == {"model.options": '{"dimension": 2}', "seed": "3", "status": "finished",
-                   "folder": f"{chosen.output}/options=dimension=2,seed=3"}
+    assert row == {
+        "model.options": '{"dimension": 2}',
+        "seed": "3",
+        "status": "finished",
+        "folder": f"{chosen.output}/options=dimension=2,seed=3",
+    }
 
 
 def test_without_a_sweep_there_is_one_run_and_its_error(config):

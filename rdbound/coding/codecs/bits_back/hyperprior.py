@@ -74,8 +74,13 @@ class BitsBackCodec:
     name = "bits-back"
     code = BITS_BACK
 
-    def __init__(self, model: LatentModel, tables: Tables | None = None,
-                 max_pixels: int | None = MAX_PIXELS, steps: int = STEPS):
+    def __init__(
+        self,
+        model: LatentModel,
+        tables: Tables | None = None,
+        max_pixels: int | None = MAX_PIXELS,
+        steps: int = STEPS,
+    ):
         if type(steps) is not int or not 0 <= steps <= _MOST_STEPS:
             raise ValueError(f"coder {self.name!r}: steps = {steps}; expected 0 to {_MOST_STEPS}")
         _check_model(model)
@@ -87,8 +92,13 @@ class BitsBackCodec:
         self._of = CompiledSides(model)
         self._boxes = ScaledBoxes(Gaussian.standard_mass, SCALES)
 
-    def compress(self, image: np.ndarray, lmbda: float | None = None, side: bytes = b"",
-                 evidence: Evidence | None = None) -> Told:
+    def compress(
+        self,
+        image: np.ndarray,
+        lmbda: float | None = None,
+        side: bytes = b"",
+        evidence: Evidence | None = None,
+    ) -> Told:
         """uint8 [h, w, 3] and any bytes → :class:`Told`.
 
         Args:
@@ -147,13 +157,15 @@ class BitsBackCodec:
             raise ValueError("what is inferred of z is not finite: the model cannot code this")
         q = levels.placed(inference)
         drawn: list[np.ndarray] = []
-        of = side_stack(side, len(q.groups),
-                        lambda stack: drawn.append(stack.pop(q.groups, q.tables)))
+        of = side_stack(
+            side, len(q.groups), lambda stack: drawn.append(stack.pop(q.groups, q.tables))
+        )
         levels.push_y_and_z(of.stack, q.values(drawn[-1]), y)
         levels.posterior(inference)
         parameters = {"filled": of.filled, "side": len(side), "steps": self._steps}
-        header = Header(self.fingerprint, writer.crc, lmbda, size[0], size[1], self.code,
-                        parameters)
+        header = Header(
+            self.fingerprint, writer.crc, lmbda, size[0], size[1], self.code, parameters
+        )
         return told_container(header, writer.finish(), of)
 
     def _frame(self, header: Header) -> "Frame":
@@ -177,8 +189,9 @@ class CarryingCodec:
     def __init__(self, codec: Any):
         self._codec = codec
 
-    def compress(self, image: np.ndarray, lmbda: float | None = None,
-                 evidence: Evidence | None = None) -> bytes:
+    def compress(
+        self, image: np.ndarray, lmbda: float | None = None, evidence: Evidence | None = None
+    ) -> bytes:
         """As :meth:`rdbound.coding.Codec.compress`; :func:`side_bytes` of it are no rate."""
         check_image(image)
         side = own_side(self._codec.takes(image.shape))

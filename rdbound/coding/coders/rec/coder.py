@@ -63,8 +63,16 @@ class RelativeEntropyCoder(SeededCoder):
     channel = "gaussian"
     form = "bound"
 
-    def __init__(self, tables: Tables, seed: int = 0, rule: str = "beam", nats: float = 6.6,
-                 bits: int = _BITS, beams: int = 16, block: float = 100.0):
+    def __init__(
+        self,
+        tables: Tables,
+        seed: int = 0,
+        rule: str = "beam",
+        nats: float = 6.6,
+        bits: int = _BITS,
+        beams: int = 16,
+        block: float = 100.0,
+    ):
         super().__init__(tables, seed)
         checks = {
             f"rule = {rule!r}; expected one of {', '.join(RULES)}": rule in RULES,
@@ -142,7 +150,12 @@ class RelativeEntropyCoder(SeededCoder):
         return np.argsort(shared_integers(self.seed, level, count), kind="stable")
 
     def _choose(
-        self, level: int, layout: "_Layout", tilt: Tilt, told: np.ndarray, steps: np.ndarray,
+        self,
+        level: int,
+        layout: "_Layout",
+        tilt: Tilt,
+        told: np.ndarray,
+        steps: np.ndarray,
         key: Key,
     ) -> np.ndarray:
         """The indexes, uint32 [blocks, most steps], of blocks of ``told`` nats."""
@@ -262,7 +275,11 @@ def _used(chosen: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _latent(
-    layout: _Layout, steps: np.ndarray, chosen: np.ndarray, key: Key, prior: Gaussian,
+    layout: _Layout,
+    steps: np.ndarray,
+    chosen: np.ndarray,
+    key: Key,
+    prior: Gaussian,
     shape: tuple[int, ...],
 ) -> np.ndarray:
     """What the indexes say, float32: the one way to it, for encoder and decoder."""

@@ -35,8 +35,14 @@ from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
 
-__all__ = ["ConditionalPrior", "EmpiricalPrior", "KnownPrior", "VBQCoder", "code_lengths",
-           "vbq_channel"]
+__all__ = [
+    "ConditionalPrior",
+    "EmpiricalPrior",
+    "KnownPrior",
+    "VBQCoder",
+    "code_lengths",
+    "vbq_channel",
+]
 
 _RANGE = (float(PENALTIES[0]) / 16.0, float(PENALTIES[-1]) * 16.0)
 
@@ -148,8 +154,9 @@ class VBQCoder(Coder):
     channel = "vbq"
     form = "bound"
 
-    def __init__(self, tables: Tables, penalty: float = LN2, prior: str = "conditional",
-                 weigh: str = "bits"):
+    def __init__(
+        self, tables: Tables, penalty: float = LN2, prior: str = "conditional", weigh: str = "bits"
+    ):
         super().__init__(tables)
         if density_key(0) not in tables:
             raise ValueError(

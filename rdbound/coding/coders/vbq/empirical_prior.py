@@ -2,8 +2,8 @@
 
 Bins are even in the inverse hyperbolic sine, 0.004 wide at zero and 8 % of the value far from
 it, up to ±643, the same for every channel and model. Their masses are a channel's table of
-frequencies (:mod:`rdbound.coding.entropy.frequency_tables`), so that a checkpoint holds integers, and a distribution
-function is the same on every machine to the last bit.
+frequencies (:mod:`rdbound.coding.entropy.frequency_tables`), so that a checkpoint holds integers,
+and a distribution function is the same on every machine to the last bit.
 """
 
 from collections.abc import Sequence

@@ -15,8 +15,15 @@ from rdbound.coding.coders.vbq.code_points import MOST_BITS, CodePoints
 from rdbound.coding.entropy.frequency_tables import TOTAL, FrequencyTable
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
 
-__all__ = ["REACH", "SYMBOLS", "lengths_of", "numbers_of", "read_points", "symbols_of",
-           "write_points"]
+__all__ = [
+    "REACH",
+    "SYMBOLS",
+    "lengths_of",
+    "numbers_of",
+    "read_points",
+    "symbols_of",
+    "write_points",
+]
 
 _SINGLE, _SHARED = 5, 10  # bits up to which points are counted singly, and in intervals
 _HALF = 2 ** (_SINGLE - 1)  # intervals on one side of ½
@@ -103,6 +110,9 @@ def _bits_of(m: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     beyond = np.maximum(m - REACH - 1, 0) + 2 ** (_SHARED - 1)
     bits = np.select([m == 0, m < _HALF, m <= REACH], [1, log2(m) + 2, shared], log2(beyond) + 2)
     power = np.int64(1) << np.maximum(bits - 2, 0)
-    first = np.select([m < _HALF, m <= REACH], [power, _HALF * (bits - _SINGLE)],
-                      REACH + 1 + power - 2 ** (_SHARED - 1))
+    first = np.select(
+        [m < _HALF, m <= REACH],
+        [power, _HALF * (bits - _SINGLE)],
+        REACH + 1 + power - 2 ** (_SHARED - 1),
+    )
     return bits, first

@@ -14,8 +14,18 @@ from rdbound.coding.entropy.frequency_tables import FrequencyTable, table_from_w
 from rdbound.coding.entropy.scale_table import EvenGrid
 from rdbound.ops.gaussian import LN2
 
-__all__ = ["KNOWN", "NODES", "PENALTIES", "PRIOR_SCALES", "WEIGHED", "counted_tables",
-           "density_key", "node_of", "points_key", "tables_at"]
+__all__ = [
+    "KNOWN",
+    "NODES",
+    "PENALTIES",
+    "PRIOR_SCALES",
+    "WEIGHED",
+    "counted_tables",
+    "density_key",
+    "node_of",
+    "points_key",
+    "tables_at",
+]
 
 PRIOR_SCALES = EvenGrid(-2.5, 0.25, 32)
 """Of the log-scales of priors."""

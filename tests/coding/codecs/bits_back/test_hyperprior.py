@@ -166,8 +166,11 @@ def test_another_process_reads_it(rng, tmp_path):
         "file.with_name('side').write_bytes(side)\n"
     )
     flags = os.environ.get("XLA_FLAGS", "") + " --xla_cpu_multi_thread_eigen=false"
-    subprocess.run([sys.executable, "-c", script, tmp_path / "a"], check=True,
-                   env=os.environ | {"XLA_FLAGS": flags})
+    subprocess.run(
+        [sys.executable, "-c", script, tmp_path / "a"],
+        check=True,
+        env=os.environ | {"XLA_FLAGS": flags},
+    )
     assert (tmp_path / "side").read_bytes() == side
     expected = _CODEC.decompress((tmp_path / "a").read_bytes())[0]
     assert (tmp_path / "image").read_bytes() == expected.tobytes()
@@ -178,11 +181,20 @@ def test_every_corruption_and_truncation_is_an_error(rng):
     assert_refused(_CODEC.decompress, data)
 
 
-@pytest.mark.parametrize(("part", "value"), [
-    ("crc", None), ("side", 2), ("filled", 0), ("filled", -1),
-    ("filled", 2**32 - 1), ("steps", "many"),
-    ("steps", 1001), ("payload", b"\xff\xff"), ("payload", b""),
-])
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("crc", None),
+        ("side", 2),
+        ("filled", 0),
+        ("filled", -1),
+        ("filled", 2**32 - 1),
+        ("steps", "many"),
+        ("steps", 1001),
+        ("payload", b"\xff\xff"),
+        ("payload", b""),
+    ],
+)
 def test_a_whole_container_of_other_content_is_an_error(part, value, rng):
     """Checksums that fit: a stranger's, or another machine's arithmetic."""
     data = _CODEC.compress(_image(rng, 5, 9), 0.01, b"abc").data
@@ -239,8 +251,7 @@ def test_a_codec_keeps_the_weights_that_it_was_made_of(rng):
     assert decoded.shape == image.shape
 
 
-@pytest.mark.parametrize("options", [{"steps": "many"}, {"steps": 1001},
-                                     {"stride": 8}])
+@pytest.mark.parametrize("options", [{"steps": "many"}, {"steps": 1001}, {"stride": 8}])
 def test_options_that_are_none_are_refused(options):
     with pytest.raises(ValueError, match="coder 'bits-back'"):
         bits_back_codec(Toy("codec"), **options)

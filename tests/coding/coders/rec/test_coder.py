@@ -155,8 +155,12 @@ def test_more_beams_find_likelier_samples(rng):
 def test_a_block_is_searched_alike_in_any_company(rng):
     nu = rng.normal(0, 0.8, (5, 4))
     tilt = Tilt(jnp.full((5, 4), 3.0), jnp.asarray(4 * nu, jnp.float32))
-    for rule in (Rule("beam", 4, 3), Rule("minimal", 4, 1), Rule("ordered", 4, 1),
-                 Rule("exact", 4, 1)):
+    for rule in (
+        Rule("beam", 4, 3),
+        Rule("minimal", 4, 1),
+        Rule("ordered", 4, 1),
+        Rule("exact", 4, 1),
+    ):
         key, noise = level_key(1, 0), jax.random.key(7)
         whole, _ = choose(tilt, _blocks([2, 3, 1, 0, 2], 4), key, noise, rule)
         alone = Tilt(tilt.excess[1:2], tilt.pull[1:2])
@@ -280,8 +284,10 @@ def test_more_steps_than_any_writer_takes_are_refused(steps):
         RelativeEntropyCoder({}).read(0, prior, (8,), Reader(writer.finish()))
 
 
-@pytest.mark.parametrize("options", [{"rule": "best"}, {"bits": 0}, {"bits": 15}, {"beams": 0},
-                                     {"nats": 0.0}, {"block": -1.0}])
+@pytest.mark.parametrize(
+    "options",
+    [{"rule": "best"}, {"bits": 0}, {"bits": 15}, {"beams": 0}, {"nats": 0.0}, {"block": -1.0}],
+)
 def test_options_out_of_range_are_named(options):
     (name,) = options
     with pytest.raises(ValueError, match=f"coder 'rec': {name} = .*expected"):

@@ -82,9 +82,14 @@ def test_at_high_rate_a_point_costs_up_to_half_a_bit_more_than_a_grid_s():
         assert grid < entropy < grid + 0.5
 
 
-@pytest.mark.parametrize(("mu", "penalty", "message"), [
-    (np.nan, 1.0, "not finite"), (0.0, 0.0, "penalty = 0"), (0.0, np.nan, "penalty = nan"),
-])
+@pytest.mark.parametrize(
+    ("mu", "penalty", "message"),
+    [
+        (np.nan, 1.0, "not finite"),
+        (0.0, 0.0, "penalty = 0"),
+        (0.0, np.nan, "penalty = nan"),
+    ],
+)
 def test_what_cannot_be_coded_is_refused(mu, penalty, message):
     one = np.array([mu])
     with pytest.raises(ValueError, match=message):

@@ -27,18 +27,25 @@ def _latent(rng, shape=SHAPE):
     return Gaussian(*as32(mu, log_sigma)), Gaussian(*as32(mu_hat, log_scale))
 
 
-@pytest.mark.parametrize("options", [
-    {"penalty": 0.01}, {"penalty": 0.7, "prior": "empirical"}, {"penalty": 30.0, "weigh": "codes"},
-    {"prior": "empirical", "weigh": "codes"}, {},
-])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"penalty": 0.01},
+        {"penalty": 0.7, "prior": "empirical"},
+        {"penalty": 30.0, "weigh": "codes"},
+        {"prior": "empirical", "weigh": "codes"},
+        {},
+    ],
+)
 def test_a_stream_says_all_that_its_reader_needs(options, rng):
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
     model = Toy("bound")
     codec = Codec(model, code_points(), coder="vbq", **options)
     data = codec.compress(image)
     assert codec.coder.parameters == options
-    np.testing.assert_array_equal(Codec(model, code_points()).decompress(data),
-                                  codec.decompress(data))
+    np.testing.assert_array_equal(
+        Codec(model, code_points()).decompress(data), codec.decompress(data)
+    )
 
 
 @pytest.mark.parametrize("prior", ["conditional", "empirical"])
@@ -156,13 +163,16 @@ def test_means_of_any_scale_are_conveyed_by_their_own_density(rng):
     assert np.sqrt(np.mean(error**2)) < 0.2
 
 
-@pytest.mark.parametrize(("options", "message"), [
-    ({"penalty": 0.0}, "penalty = 0; expected 0.000677 to 710"),
-    ({"penalty": 1e6}, "penalty = 1e"),
-    ({"penalty": float("nan")}, "penalty = nan"),
-    ({"weigh": "best"}, "expected bits or codes"),
-    ({"prior": "best"}, "expected conditional or empirical"),
-])
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"penalty": 0.0}, "penalty = 0; expected 0.000677 to 710"),
+        ({"penalty": 1e6}, "penalty = 1e"),
+        ({"penalty": float("nan")}, "penalty = nan"),
+        ({"weigh": "best"}, "expected bits or codes"),
+        ({"prior": "best"}, "expected conditional or empirical"),
+    ],
+)
 def test_options_out_of_range_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
         VBQCoder(code_points(), **options)

@@ -111,12 +111,15 @@ def test_what_strangers_write_ends_in_values_or_in_one_kind_of_error(rng):
     assert decompress_posterior(data, 20).shape == (20,)
 
 
-@pytest.mark.parametrize(("means", "scales", "message"), [
-    (np.zeros(3), np.ones(2), "expected one scale a mean"),
-    (np.zeros(0), np.ones(0), "expected one scale a mean"),
-    (np.array([np.nan]), np.ones(1), "not finite"),
-    (np.zeros(1), np.zeros(1), "not positive"),
-])
+@pytest.mark.parametrize(
+    ("means", "scales", "message"),
+    [
+        (np.zeros(3), np.ones(2), "expected one scale a mean"),
+        (np.zeros(0), np.ones(0), "expected one scale a mean"),
+        (np.array([np.nan]), np.ones(1), "not finite"),
+        (np.zeros(1), np.zeros(1), "not positive"),
+    ],
+)
 def test_what_is_no_posterior_is_refused(means, scales, message):
     with pytest.raises(ValueError, match=message):
         compress_posterior(means, scales)

@@ -14,8 +14,10 @@ from rdbound.coding.coders.vbq.symbols import (
 from rdbound.coding.entropy.frequency_tables import TOTAL, table_from_weights
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
 
-TABLES = [table_from_weights(np.ones(2 * REACH + 2)),
-          table_from_weights(np.exp(-0.1 * np.abs(np.arange(2 * REACH + 2) - REACH)))]
+TABLES = [
+    table_from_weights(np.ones(2 * REACH + 2)),
+    table_from_weights(np.exp(-0.1 * np.abs(np.arange(2 * REACH + 2) - REACH))),
+]
 
 
 def _all(most, *more):
@@ -25,8 +27,10 @@ def _all(most, *more):
 
 
 def test_numbers_by_hand():
-    points = CodePoints(np.array([1, 2, 2, 3, 5, 6, 6, 7, 10, 10, 11, 30]),
-                    np.array([1, 1, 3, 3, 31, 1, 33, 7, 1, 1023, 1, 1]))
+    points = CodePoints(
+        np.array([1, 2, 2, 3, 5, 6, 6, 7, 10, 10, 11, 30]),
+        np.array([1, 1, 3, 3, 31, 1, 33, 7, 1, 1023, 1, 1]),
+    )
     number, within = numbers_of(points)
     # 7/128 lies in the second of 32 intervals, the second of its two points of 7 bits.
     expected = [0, -1, 1, -3, 8, -16, 31, -33, -80, 80, -96, -(96 + 2**28 - 2**9)]

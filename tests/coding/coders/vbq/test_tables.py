@@ -28,8 +28,9 @@ def test_frequencies_are_those_counted_and_mirrored():
     table = counted_tables(counts)[2 * PRIOR_SCALES.levels + 5]
     assert table.reach == REACH
     shares = table.frequencies / TOTAL
-    np.testing.assert_allclose(shares[[REACH, REACH + 3, REACH - 3, -1]], [0.6, 0.18, 0.18, 0.04],
-                               atol=1e-3)
+    np.testing.assert_allclose(
+        shares[[REACH, REACH + 3, REACH - 3, -1]], [0.6, 0.18, 0.18, 0.04], atol=1e-3
+    )
 
 
 def test_scales_that_were_not_seen_take_the_frequencies_of_the_others():
