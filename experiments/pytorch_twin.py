@@ -30,9 +30,9 @@ from rdbound.models.hyperprior import (
     LOG_SIGMA_POSTERIOR,
     PIXEL_GAIN,
     UNIT_BOX_VARIANCE,
+    ResHyper,
     latent_unit,
 )
-from rdbound.models.res_hyper import ResHyper
 from rdbound.objective.datum import whole
 from rdbound.objective.objective import clip, objective
 from rdbound.optimization.refinement import RefinementOptions, refine

@@ -42,7 +42,7 @@ from rdbound.channels import GaussianChannel
 from rdbound.images.crops import centre_crops, crops
 from rdbound.images.sets import open_images
 from rdbound.models import LatentModel, hyperprior, make_model
-from rdbound.models.res_hyper import ResHyper
+from rdbound.models.hyperprior import ResHyper
 from rdbound.objective.complexity import cost
 from rdbound.objective.datum import whole
 from rdbound.objective.objective import objective

@@ -22,17 +22,24 @@ hyperlatent's bits got back (Yang, Bamler & Mandt 2020). J_best is of
 :mod:`rdbound.analysis.best_known`. The chain may hold negative links: a negative digitization says
 that the bound's model is worse, or less trained, than the codec's, not that quantizing is
 for free.
+
+The gaps as BD-rate: what separates two curves at equal quality, in per cent of the lower one.
+
+As in Zhang & Liu 2025 (arXiv 2501.12330); the same gaps in bits are
+:mod:`rdbound.analysis.gaps`.
 """
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
+from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.best_known import Best, Key, best_known
 from rdbound.analysis.confidence import interval
+from rdbound.analysis.curves import from_rows
 from rdbound.analysis.image_sets import check_images
 from rdbound.methods import form_of
 from rdbound.tables.gaps import Gap
@@ -41,9 +48,10 @@ from rdbound.tables.rd import MEAN, Row, check_unique, is_squared
 __all__ = [
     "BESIDE",
     "BEST",
+    "Chain",
     "GAPS",
     "PARTS",
-    "Chain",
+    "bd_gaps",
     "chain",
     "gaps",
     "has_chain",
@@ -52,17 +60,31 @@ __all__ = [
 ]
 
 PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
+
+
 BESIDE = {
     "bound-amortization": ("bound", "bound-refined"),
     "approximation": ("bound-refined", "bound-refined-coupled"),
     "known-scale": ("bound-prior-scaled", "bound"),
     "marginalization": ("codec-refined-ideal", "codec-bits-back-refined-ideal"),
 }
+
+
 """Gaps that are no part of the total: the method above and the one below."""
+
+
 GAPS = (*PARTS, "total", *BESIDE)
+
+
 _NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
+
+
 _REAL = "codec-refined-real"
+
+
 BEST = "best known"
+
+
 """What stands for the model and the method of J_best."""
 
 
@@ -230,3 +252,59 @@ def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, fl
 def _mean(dataset: str, lmbda: float, gap: str, values: Sequence[float]) -> Gap:
     lo, hi = interval(values) or (None, None)
     return Gap(dataset, MEAN, lmbda, gap, float(np.mean(values)), lo, hi)
+
+
+def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, BDRate | str]:
+    """The gaps as BD-rate between the curves they separate, by their names.
+
+    Per image, then averaged. The best curve of an image is of the points that J_best is
+    attained at (:mod:`rdbound.analysis.best_known`), at each λ that has gaps: corners of the
+    lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
+    A point that is the best at several λ is one point of the curve.
+
+    Args:
+      rows: of one data set.
+      of: the chain of the pair in ``rows``.
+      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+
+    A sentence in the place of a value says why two curves have none: where they are not
+    of the same images at every λ, or :func:`rdbound.analysis.bd_rate.compare` refuses them.
+    """
+    known = {BEST: _best_rows(rows, of.best)}
+    for name in {name for link in links(of.real).values() for name in link} - {BEST}:
+        model = of.bound if form_of(name) == "bound" else of.codec
+        known[name] = [r for r in rows if (r.method, r.model) == (name, model)]
+    return {
+        gap: _value(known[lower], known[upper], method)
+        for gap, (upper, lower) in links(of.real).items()
+        if known[upper] and known[lower]
+    }
+
+
+def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | str:
+    try:
+        # Two curves at a time: those of a million rows are a lot to keep.
+        anchor, test = from_rows([*lower, *upper]).values()
+    except ValueError as error:
+        return str(error)
+    return compared(anchor, test, method)
+
+
+def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
+    """The best points as rows of a method of their own."""
+    first, (model, method) = rows[0], BEST.split()
+    return [
+        replace(
+            first,
+            dataset=dataset,
+            image=image,
+            lmbda=lmbda,
+            model=model,
+            method=method,
+            bpp=point.bpp,
+            mse=point.mse,
+            psnr=point.psnr,
+            J=J,
+        )
+        for (dataset, lmbda, image), (J, point) in best.items()
+    ]

@@ -33,20 +33,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
-from rdbound.channels.anchored import AnchoredChannel
 from rdbound.channels.annealed import DeterministicAnnealingChannel, SGAChannel
 from rdbound.channels.base import Channel, Conveyed
-from rdbound.channels.combinators import CombinedChannel, PerLevelChannel
-from rdbound.channels.gaussian import GaussianChannel
-from rdbound.channels.layered import LayeredChannel
-from rdbound.channels.map import MAPChannel
-from rdbound.channels.noise import UniformChannel
-from rdbound.channels.noiseless import NoiselessChannel
-from rdbound.channels.prior_scaled import PriorScaledChannel
-from rdbound.channels.rounding import RoundingChannel
-from rdbound.channels.sampled import SampledChannel
-from rdbound.channels.soft_rounding import SoftRoundingChannel
-from rdbound.channels.straight_through import StraightThroughChannel
+from rdbound.channels.combinators import AnchoredChannel, CombinedChannel, PerLevelChannel
+from rdbound.channels.gaussian import GaussianChannel, SampledChannel
+from rdbound.channels.layered import LayeredChannel, PriorScaledChannel
+from rdbound.channels.noise import SoftRoundingChannel, UniformChannel
+from rdbound.channels.rounding import (
+    MAPChannel,
+    NoiselessChannel,
+    RoundingChannel,
+    StraightThroughChannel,
+)
 from rdbound.channels.vbq import VBQChannel
 from rdbound.utils.registry import build
 

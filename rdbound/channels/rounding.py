@@ -1,15 +1,23 @@
-"""The rounding channel: what the codec really does."""
+"""The rounding channel: what the codec really does.
+
+The straight-through channel: rounding with the gradient of the identity.
+
+Rounding ignored: per-sample optimization as if latents were analog.
+
+The noiseless channel: what a model would reconstruct if rate were free.
+"""
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.ops.quantization import straight_through_round
 
-__all__ = ["RoundingChannel"]
+__all__ = ["MAPChannel", "NoiselessChannel", "RoundingChannel", "StraightThroughChannel"]
 
 
 @dataclass(frozen=True)
@@ -30,3 +38,52 @@ class RoundingChannel(Channel):
         """Convey; neither the key nor the posterior's scale is used."""
         sample = jnp.round(posterior.mu - prior.centre) + prior.centre
         return Conveyed(sample, prior.box_bits(sample))
+
+
+@dataclass(frozen=True)
+class StraightThroughChannel(Channel):
+    """With r = μ − μ̂: sample = STE(round(r)) + μ̂, bits = −log₂ P of the integer bin.
+
+    The value of the rounding channel, with a gradient (Bengio, Léonard &
+    Courville 2013; A2 of Yang, Bamler & Mandt 2020). Deterministic. The gradient
+    is biased: refinement through it wants a small learning rate (1e-4 in the
+    comparison of Yang, Bamler & Mandt) and diverges otherwise.
+    """
+
+    random: ClassVar[bool] = False
+
+    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
+        """Convey; neither the key nor the posterior's scale is used."""
+        sample = straight_through_round(posterior.mu - prior.centre) + prior.centre
+        return Conveyed(sample, prior.box_bits(sample))
+
+
+@dataclass(frozen=True)
+class MAPChannel(Channel):
+    """sample = μ, bits = −log₂ of the box at μ (A1 of Yang, Bamler & Mandt 2020).
+
+    What is optimized is not what rounding makes of it: a relaxation to refine
+    through, whose result is judged by the rounding channel. Deterministic.
+    """
+
+    random: ClassVar[bool] = False
+
+    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
+        """Convey; neither the key nor the posterior's scale is used."""
+        return Conveyed(posterior.mu, prior.box_bits(posterior.mu))
+
+
+@dataclass(frozen=True)
+class NoiselessChannel(Channel):
+    """sample = μ; no rate is charged, since no finite one conveys it.
+
+    The distortion that remains is the model's floor: what its latents are too
+    few, or its transforms too weak, to tell at any rate. It is reported as the
+    method ``floor`` (:mod:`rdbound.methods`), beside the curves and on none of them.
+    """
+
+    random: ClassVar[bool] = False
+
+    def __call__(self, posterior: Any, prior: Any, key: jax.Array) -> Conveyed:
+        """Convey; neither the prior nor the key is used."""
+        return Conveyed(posterior.mu, jnp.zeros_like(posterior.mu))

@@ -99,8 +99,8 @@ def add_analysing(command: Command) -> None:
 
 def _report(arguments) -> None:
     from rdbound.report.markdown import document_lines
-    from rdbound.runs.names import PAGE
     from rdbound.runs.results import report_runs
+    from rdbound.runs.run_folder import PAGE
 
     output = None if arguments.output is None else Path(arguments.output)
     document, folder = report_runs([Path(run) for run in arguments.runs], output, arguments.anchor)
@@ -128,12 +128,11 @@ def _gaps(arguments) -> None:
     from rdbound.analysis.gaps import chain, has_chain
     from rdbound.report.document import Document, Section
     from rdbound.report.markdown import section_lines
-    from rdbound.report.sections.gap_notes import negative_notes
-    from rdbound.report.sections.gaps import gap_sections
+    from rdbound.report.sections.gaps import gap_sections, negative_notes
     from rdbound.report.sections.ladder import ladder_section
     from rdbound.report.write import save_pictures
-    from rdbound.runs.names import GAP_TABLE
     from rdbound.runs.progress import warn
+    from rdbound.runs.run_folder import GAP_TABLE
     from rdbound.tables.gaps import Gap, write_gaps
     from rdbound.tables.rd import read_table
     from rdbound.utils.atomic_files import refuse_overwriting

@@ -70,7 +70,7 @@ def _add_files(sub) -> None:
 
 
 def _compress(arguments) -> None:
-    from rdbound.config.parse import parse_pairs
+    from rdbound.config.load import parse_pairs
     from rdbound.runs.files import compress_files
 
     options = parse_pairs(arguments.coder_option, "--coder-option", "seed=1")

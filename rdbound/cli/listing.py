@@ -39,7 +39,7 @@ def _add_check(sub: argparse.ArgumentParser) -> None:
 
 
 def _check_model(arguments) -> None:
-    from rdbound.config.parse import parse_pairs
+    from rdbound.config.load import parse_pairs
     from rdbound.runs.check_model import check_run
 
     forms = ("bound", "codec") if arguments.form is None else (arguments.form,)

@@ -183,7 +183,7 @@ def _import(arguments) -> None:
 
 def _verify(arguments) -> int:
     """Exit code 1 where a bound lies on the wrong side of the truth."""
-    from rdbound.runs.verify import verify
+    from rdbound.runs.known_answers import verify
 
     output = None if arguments.output is None else Path(arguments.output)
     return 0 if verify(print, output) else 1

@@ -3,7 +3,7 @@
 import argparse
 import os
 
-from rdbound.runs.verbosity import set_quiet
+from rdbound.runs.progress import set_quiet
 
 __all__ = ["add_device", "add_verbosity", "settle"]
 

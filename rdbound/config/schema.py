@@ -227,7 +227,7 @@ class EvaluationConfig(_Strict):
 
     Attributes:
       checkpoints: files, runs or names in the zoo; a sweep's folder, or a pattern of runs
-        or files, is one model with as many λ (:mod:`rdbound.runs.subjects`).
+        or files, is one model with as many λ (:mod:`rdbound.runs.inputs`).
       data: images or vectors of a source, as ``source`` says.
       lmbdas: trade-offs; null takes all that a checkpoint serves, the one λ of a fixed rate,
         of a variable one those of Zhang & Liu 2025 in its range.

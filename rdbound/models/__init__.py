@@ -14,10 +14,9 @@ from functools import partial
 from rdbound.models.base import LatentModel
 from rdbound.models.compressai_models import BALLE, Balle
 from rdbound.models.factorized_prior import check_form
-from rdbound.models.hyperprior import SIZES
+from rdbound.models.hyperprior import SIZES, ResHyper
 from rdbound.models.lossless_vae import LOSSLESS, LosslessVAE
 from rdbound.models.res_context import ResContext
-from rdbound.models.res_hyper import ResHyper
 from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.models.vector_vae import MLP
 from rdbound.utils.registry import build

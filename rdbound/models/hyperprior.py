@@ -9,6 +9,13 @@ latent structure, [H, W, C] without a batch:
 The unit of y depends on λ: one unit is the step that a uniform quantizer should
 have at λ, Δ² = 18 / (ln 2·λ) on 0–255 in an orthonormal transform of RGB. Rounding to
 integers is then about right at every rate, and a variable-rate model need not learn it.
+
+Res-hyper: the mean–scale hyperprior with residual FasterNet transforms.
+
+The latent structure is that of Minnen, Ballé & Toderici 2018, the transforms
+those of Zhang & Liu 2025 (arXiv 2501.12330, §4.1). In a bound both levels are
+Gaussian channels and R = KL(q(z) ‖ p(z)) + E KL(q(y) ‖ p(y | z)); in a codec both are
+rounded, z with a mixture of Gaussians for its density.
 """
 
 from collections.abc import Sequence
@@ -24,18 +31,19 @@ from pydantic import Field
 from rdbound.models import klt_init
 from rdbound.models.factorized_prior import SCALE_BOUND, FactorizedPrior, check_form
 from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEmbedding, Up
-from rdbound.ops.distributions import Gaussian
+from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.gaussian import LN2
 from rdbound.ops.quantization import lower_bound
 
 __all__ = [
+    "Compute",
     "HYPER_GAIN",
+    "Hyperprior",
     "LOG_SIGMA_POSTERIOR",
     "PIXEL_GAIN",
     "RATE_WIDTH",
+    "ResHyper",
     "SIZES",
-    "Compute",
-    "Hyperprior",
     "Size",
     "Stack",
     "Unit",
@@ -44,6 +52,8 @@ __all__ = [
 ]
 
 Compute = Literal["float32", "bfloat16"]
+
+
 Unit = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
@@ -76,22 +86,37 @@ SIZES: dict[str, Size] = {
     "7": Size((192, 384, 512), (7, 8, 8), 448, 256),
     "8": Size((256, 512, 640), (8, 9, 8), 512, 256),
 }
+
+
 """Of Res-hyper and Res-context. A block of 16×16 pixels has 768 numbers: what the
 linear path of 96, 128 or 192 latents drops of it is more than the noise of a high
 rate, so that the three smallest are for λ up to about 0.01."""
 
+
 RATE_WIDTH = 32  # of the embedding of log λ
+
+
 PIXEL_GAIN = 4.0  # brings pixels of standard deviation about 1/4 to about 1
+
+
 HYPER_GAIN = 2.0  # initial ratio of z to its features
+
+
 LOG_SIGMA_POSTERIOR = -1.2  # initial: about the standard deviation of a unit box
 
+
 UNIT_BOX_VARIANCE = 1.0 / 12.0
+
+
 """Added to a bound's prior variance of y, as the unit box widens a codec's: the
 hyper-synthesis then means the same by a scale in both forms."""
+
 
 # MSE at λ asks for steps of Δ² = 12·3 / (2·ln 2·λ) in an orthonormal transform
 # of RGB on 0–255 (reverse water-filling, uniform quantizer): the unit of y.
 _STEP = (18.0 / LN2) ** 0.5
+
+
 _LEVELS_PER_FEATURE = 255.0 / PIXEL_GAIN
 
 
@@ -322,3 +347,26 @@ class Hyperprior(nnx.Module):
         e = self.embed(lmbda)
         y = self._gain(self.gain_in, y / self.scale(lmbda), e)
         return self.to_x(self.synthesis(y, e).astype(jnp.float32)) / PIXEL_GAIN + 0.5
+
+
+class ResHyper(Hyperprior):
+    """Two levels: z (stride 64, conveyed first) and y (stride 16).
+
+    Args: as :class:`rdbound.models.hyperprior.Hyperprior`.
+    """
+
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, Gaussian]:
+        """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
+        return self.posteriors(x, lmbda)
+
+    def prior(self, level: int, latents: Sequence[jax.Array], lmbda: jax.Array) -> Prior:
+        """Level 0: p(z), [N] per channel. Level 1: p(y | z), [H/16, W/16, M]."""
+        if level == 0:
+            return self.top()
+        h = self.hyper_features(latents[0], self.embed(lmbda))
+        mu, log_sigma = jnp.split(self.to_prior(h), 2, axis=-1)
+        return self.prior_of_y(mu, log_sigma, lmbda)
+
+    def synthesize(self, latents: Sequence[jax.Array], lmbda: jax.Array) -> jax.Array:
+        """Latents (z, y) → image [H, W, 3], real-valued."""
+        return self.image(latents[1], lmbda)

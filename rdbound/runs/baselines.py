@@ -22,10 +22,9 @@ from rdbound.images.sets import ImageSet
 from rdbound.report.markdown import document_lines
 from rdbound.report.sections.external import external_report
 from rdbound.report.write import write_document
-from rdbound.runs.locks import locked
-from rdbound.runs.names import RD_TABLE
 from rdbound.runs.parallel.processes import ended
 from rdbound.runs.progress import Bars
+from rdbound.runs.run_folder import RD_TABLE, locked
 from rdbound.tables.rd import write_table
 
 __all__ = ["chosen_codecs", "default_jobs", "external_run"]

@@ -1,6 +1,9 @@
-"""The stage that evaluates: checkpoints and data in, a run folder with a table and report out."""
+"""The stage that evaluates: checkpoints and data in, a run folder with a table and report out.
 
-from collections.abc import Callable, Iterator, Sequence
+What a config would need for more: said where an evaluation leaves something out.
+"""
+
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +12,7 @@ import jax
 
 from rdbound.analysis.curves import anchor_on
 from rdbound.config import Config
-from rdbound.config.schema import EvaluationConfig
+from rdbound.config.schema import CheckpointConfig, EvaluationConfig
 from rdbound.evaluation.evaluate import Task, evaluate, exact_rows, lmbdas_of, tasks
 from rdbound.evaluation.evaluator import Bench
 from rdbound.evaluation.examples import Examples, ImageExamples, VectorExamples
@@ -18,14 +21,13 @@ from rdbound.evaluation.reconstructions import Pictures
 from rdbound.objective.distortion import SquaredError
 from rdbound.report.markdown import document_lines
 from rdbound.runs import run_folder
-from rdbound.runs.hints import gaps_hint
-from rdbound.runs.inputs import evaluation_options, open_examples, open_subjects
-from rdbound.runs.names import PAGE, PICTURES, RD_TABLE
+from rdbound.runs.inputs import Subject, evaluation_options, open_examples, open_subjects
 from rdbound.runs.parallel.processes import Part, by_processes, parts_of
 from rdbound.runs.progress import Bars, fingerprint_images
 from rdbound.runs.results import MOST_SHOWN, write_results
-from rdbound.runs.subjects import Subject
+from rdbound.runs.run_folder import PAGE, PICTURES, RD_TABLE
 from rdbound.tables.rd import Row, read_table, write_table
+from rdbound.zoo import BOUND, CODEC
 
 __all__ = [
     "Entered",
@@ -33,13 +35,58 @@ __all__ = [
     "evaluate_entered",
     "evaluate_examples",
     "evaluate_run",
+    "gaps_hint",
 ]
+
+_SHIPPED = {"bound": BOUND, "codec": CODEC}
+
+
+def gaps_hint(config: Config, forms: Collection[str], like_shipped: bool) -> list[str]:
+    """The lines of a config that would add the gaps; none where they are there.
+
+    Args:
+      config: of an evaluation.
+      forms: of its models, ``bound``, ``codec`` or others, which have no gaps.
+      like_shipped: whether these are models of images and squared error, as the shipped ones,
+        which are proposed beside them.
+    """
+    section = config.evaluation
+    assert section is not None
+    missing = [form for form in _SHIPPED if form not in forms]
+    if not set(forms) <= set(_SHIPPED) or (missing and not like_shipped):
+        return []
+    lines = []
+    if missing:
+        wanted = [*map(_entry, section.checkpoints), *(_SHIPPED[form] for form in missing)]
+        lines.append(f"  checkpoints: [{', '.join(wanted)}]")
+    if section.refinement is None:
+        lines.append("  refinement: {steps: 300}")
+    if not lines:
+        return []
+    return [
+        "the gaps need a bound and a codec, refined: the same config with",
+        f"output: {config.output}-gaps",
+        "evaluation:",
+        *lines,
+    ]
+
+
+def _entry(one: str | CheckpointConfig) -> str:
+    return one if isinstance(one, str) else f"{{name: {one.name}, path: {one.path}}}"
+
 
 Say = Callable[[str], None]
 
+
 PARTIAL = "rd.partial.csv"
+
+
 STREAMS = "streams"
+
+
 WARMEST = 0.1
+
+
 """Temperature above which the draws of an annealed channel are no integers yet."""
 
 

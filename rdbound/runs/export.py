@@ -12,8 +12,8 @@ from rdbound.config import Config
 from rdbound.config.load import read_yaml, validated
 from rdbound.models import make_model
 from rdbound.optimization.training_state import CHECKPOINTS, newest_readable, saved_state
-from rdbound.runs.names import CONFIG
 from rdbound.runs.progress import warn
+from rdbound.runs.run_folder import CONFIG
 from rdbound.utils.registry import refuse_outside
 
 __all__ = ["export_run"]

@@ -1,26 +1,30 @@
-"""Known answers: every method of a config on every source it applies to, against the truth."""
+"""Known answers: every method of a config on every source it applies to, against the truth.
+
+The subset of the known answers that ships, as a check of an installation.
+"""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from importlib import resources
 from pathlib import Path
 
-from rdbound.analysis.consistency import violations
+from rdbound.analysis.consistency import LIMIT, violations
 from rdbound.analysis.posterior_family_gap import approximation_gaps
-from rdbound.config import Config
+from rdbound.config import Config, load_config
 from rdbound.config.schema import CaseConfig, LaboratoryConfig
 from rdbound.report.markdown import section_lines
-from rdbound.report.sections.estimates import answers_report
+from rdbound.report.sections.estimates import answers_report, answers_section
 from rdbound.report.write import write_document
 from rdbound.runs import run_folder
-from rdbound.runs.names import GAP_TABLE
 from rdbound.runs.progress import Bars
+from rdbound.runs.run_folder import GAP_TABLE
 from rdbound.sources import Source, exact_rate, exact_slope, make_source
 from rdbound.sources.empirical import Empirical
 from rdbound.tables.estimates import Answer, read_answers, write_answers
 from rdbound.tables.gaps import write_gaps
 from rdbound.theory import Estimate, Estimator, make_method
 
-__all__ = ["TABLE", "Case", "answers_run", "open_cases", "solve"]
+__all__ = ["Case", "TABLE", "VERIFY", "answers_run", "open_cases", "solve", "verify"]
 
 TABLE = "answers.csv"
 
@@ -169,4 +173,32 @@ def _answer(case: Case, estimate: Estimate) -> Answer:
         status=estimate.status,
         rate_error=estimate.rate_error,
         distortion_error=estimate.distortion_error,
+    )
+
+
+VERIFY = Path(str(resources.files("rdbound.runs") / "verify.yaml"))
+
+
+def verify(say: Callable[[str], None], output: Path | None = None) -> bool:
+    """Solve the shipped subset; True where no bound lies on the wrong side.
+
+    ``output``: a folder for the table; nothing is written without it. Raises
+    ValueError as :func:`rdbound.runs.known_answers.solve`.
+    """
+    config = load_config(VERIFY)
+    assert config.laboratory is not None
+    answers = solve(open_cases(config.laboratory), config.seed)
+    say("\n".join(section_lines(answers_section(answers))))
+    if output is not None:
+        write_answers(output / TABLE, answers)
+    found = violations(answers)
+    say("\n" + ("\n".join(found) or _passed(answers)))
+    return not found
+
+
+def _passed(answers: Sequence[Answer]) -> str:
+    seconds = sum(a.seconds for a in answers)
+    return (
+        f"{len(answers)} estimates in {seconds:.0f} s: no upper bound below the truth, no "
+        f"lower bound above it, by more than {LIMIT:g} standard errors."
     )

@@ -1,4 +1,7 @@
-"""Progress bars and warnings, on standard error."""
+"""Progress bars and warnings, on standard error.
+
+How much commands say while they work.
+"""
 
 import sys
 from collections.abc import Callable, Sequence
@@ -8,9 +11,21 @@ from tqdm import tqdm
 
 from rdbound.images.sets import ImageSet
 from rdbound.optimization.multihost import is_first
-from rdbound.runs.verbosity import is_quiet
 
-__all__ = ["Bars", "fingerprint_images", "warn"]
+__all__ = ["Bars", "fingerprint_images", "is_quiet", "set_quiet", "warn"]
+
+_quiet = False
+
+
+def set_quiet(quiet: bool) -> None:
+    """Whether bars are left out; results, warnings and errors are said all the same."""
+    global _quiet
+    _quiet = quiet
+
+
+def is_quiet() -> bool:
+    """Whether bars are left out."""
+    return _quiet
 
 
 _BAR = "{desc}: {percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"

@@ -22,11 +22,11 @@ from rdbound.report.citations import citing
 from rdbound.report.document import Document
 from rdbound.report.html import ShownPicture, results_page
 from rdbound.report.latex import bd_rate_latex, gap_latex, rd_latex
-from rdbound.report.sections.gap_notes import negative_notes
+from rdbound.report.sections.gaps import negative_notes
 from rdbound.report.sections.rd import rd_report
 from rdbound.report.write import write_document
-from rdbound.runs.names import CONFIG, GAP_TABLE, INPUTS, PAGE, PICTURES, PROVENANCE, RD_TABLE
 from rdbound.runs.progress import warn
+from rdbound.runs.run_folder import CONFIG, GAP_TABLE, INPUTS, PAGE, PICTURES, PROVENANCE, RD_TABLE
 from rdbound.tables.gaps import Gap, write_gaps
 from rdbound.tables.rd import Row, check_unique, read_table
 from rdbound.utils.atomic_files import write_text

@@ -7,23 +7,176 @@
     FOLDER/.lock             locked while a process is at work
 
 beside what its stage writes. All of them are written whole or not at all.
+
+What the files of a run's folder are called.
+
+What makes a run the run that it is: whatever changes its numbers, and nothing else.
+
+A folder holds one run. Started again with the same identity it is continued; with
+another it is refused, so that no table mixes rows of two experiments.
+
+One process at a time in a run folder.
 """
 
+import fcntl
+import os
 import platform
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from importlib import metadata
 from pathlib import Path
+from typing import Any
 
-from rdbound.config import Config, to_yaml
+from rdbound.config import Config, ConfigError, to_yaml
+from rdbound.config.load import read_yaml, validated
 from rdbound.optimization.multihost import is_first, together
-from rdbound.runs.identity import same_run
-from rdbound.runs.locks import LOCK, locked
-from rdbound.runs.names import CONFIG, INPUTS, PROVENANCE
 from rdbound.utils.atomic_files import read_json, write_json, write_text
 
-__all__ = ["finish", "finished", "open_run", "provenance"]
+__all__ = [
+    "CONFIG",
+    "GAP_TABLE",
+    "INPUTS",
+    "LAUNCH",
+    "LOCK",
+    "PAGE",
+    "PICTURES",
+    "PROVENANCE",
+    "RD_TABLE",
+    "finish",
+    "finished",
+    "identity",
+    "is_locked",
+    "locked",
+    "open_run",
+    "provenance",
+    "same_run",
+]
+
+CONFIG = "config.yaml"
+
+
+INPUTS = "inputs.json"
+
+
+PROVENANCE = "provenance.json"
+
+
+RD_TABLE = "rd.csv"
+
+
+GAP_TABLE = "gaps.csv"
+
+
+PAGE = "index.html"
+
+
+PICTURES = "pictures"
+
+
+LAUNCH = (
+    "output",
+    "sweep",
+    "model.start_from",
+    "training.data.path",
+    "training.data.held_out",
+    "training.data.cache_gib",
+    "training.options.checkpoint_every",
+    "training.options.log_every",
+    "evaluation.checkpoints",
+    "evaluation.data.path",
+    "evaluation.data.cache_gib",
+    "evaluation.batch",
+    "evaluation.processes",
+    "evaluation.anchor",
+    "evaluation.keep_streams",
+    "evaluation.outside",
+)
+
+
+"""Keys that say where or how a run is done. What is read from paths is known by
+its contents: the digests beside the configuration."""
+
+
+def identity(config: Config) -> dict[str, Any]:
+    """The configuration, as JSON values, without the keys of :data:`LAUNCH`."""
+    raw = config.model_dump(mode="json")
+    for key in LAUNCH:
+        *parents, last = key.split(".")
+        node: Any = raw
+        for parent in parents:
+            node = node.get(parent) if isinstance(node, dict) else None
+        if isinstance(node, dict):
+            node.pop(last, None)
+    return raw
+
+
+def same_run(stored: Path, config: Config) -> bool:
+    """Whether a stored configuration means the same run.
+
+    It is read by today's schema, so that a default that is new to it does not
+    make a run of yesterday another one. A key that the schema no longer knows does.
+    Raises ConfigError where it is no configuration at all.
+    """
+    raw = read_yaml(stored)
+    try:
+        before = validated(str(stored), raw)
+    except ConfigError:
+        return False
+    return identity(before) == identity(config)
+
+
+LOCK = ".lock"
+
+
+"""The file in a run folder that is locked. It stays: to remove it would race with who opens it."""
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder; the system releases it where the process dies.
+
+    Raises ValueError, naming who holds it, where another does.
+    """
+    descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
+    try:
+        _acquire(descriptor, folder)
+        os.ftruncate(descriptor, 0)
+        os.pwrite(descriptor, f"process {os.getpid()} on {socket.gethostname()}".encode(), 0)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def is_locked(folder: Path) -> bool:
+    """Whether a process holds the lock of a folder."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDWR)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
+def _acquire(descriptor: int, folder: Path) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(descriptor, 200, 0).decode(errors="replace") or "another process"
+        raise ValueError(
+            f"{folder} is in use by {holder}; wait for it, stop it, or give another output=FOLDER"
+        ) from None
+    except OSError:
+        pass  # a file system without locks
+
 
 _DONE = "finished.json"
 
@@ -36,7 +189,7 @@ def open_run(config: Config, inputs: dict[str, str]) -> Iterator[Path]:
     that the run reads. Raises ValueError where the folder holds a run of
     another configuration or of other inputs, where a file of it is damaged and
     where another process is in it: nothing of it is touched. What
-    only launches a run may differ (:mod:`rdbound.runs.identity`). Of several processes
+    only launches a run may differ (:mod:`rdbound.runs.run_folder`). Of several processes
     (:mod:`rdbound.optimization.multihost`) the first enters for all.
     """
     folder = Path(config.output)

@@ -5,10 +5,9 @@ import dataclasses
 import numpy as np
 import pytest
 
-from rdbound.analysis.bd_gaps import bd_gaps
 from rdbound.analysis.bd_rate import INTERPOLATIONS, compare
 from rdbound.analysis.curves import ImageCurves, Points
-from rdbound.analysis.gaps import PARTS, chain
+from rdbound.analysis.gaps import PARTS, bd_gaps, chain
 from rdbound.tables.rd import Row
 from tests.analysis.test_gaps import make_rows
 

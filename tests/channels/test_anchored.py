@@ -7,7 +7,7 @@ import pytest
 from scipy import stats
 
 from rdbound.channels import make_channel
-from rdbound.channels.anchored import AnchoredChannel, anchored
+from rdbound.channels.combinators import AnchoredChannel, anchored
 from rdbound.channels.rounding import RoundingChannel
 from rdbound.ops.distributions import Gaussian, Mixture
 

@@ -7,8 +7,7 @@ import pytest
 
 from rdbound.cli.main import main
 from rdbound.cli.settings import settle
-from rdbound.runs.progress import Bars
-from rdbound.runs.verbosity import is_quiet
+from rdbound.runs.progress import Bars, is_quiet
 from tests.small_training import small_training
 
 OPTIONS = "steps: 20, batch: 8, warmup: 0, log_every: 10"

@@ -7,7 +7,7 @@ import yaml
 
 from rdbound.config import ConfigError, cells, load_config, to_yaml
 from rdbound.config.load import validated
-from rdbound.runs.hints import gaps_hint
+from rdbound.runs.evaluate import gaps_hint
 
 CONFIGS = Path(__file__).parents[2] / "configs"
 

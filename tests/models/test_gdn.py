@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rdbound.models.gdn import GDN, Conv, ConvDown, ConvUp
+from rdbound.models.compressai_models import GDN, Conv, ConvDown, ConvUp
 
 
 def _input(height, width, channels):

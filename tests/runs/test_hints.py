@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from rdbound.config.load import validated
-from rdbound.runs.hints import gaps_hint
+from rdbound.runs.evaluate import gaps_hint
 
 
 def _config(**more):

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from rdbound.config import load_config
-from rdbound.runs.identity import LAUNCH, identity, same_run
+from rdbound.runs.run_folder import LAUNCH, identity, same_run
 from tests.runs.conftest import enter
 
 TEXT = """

@@ -8,12 +8,12 @@ import sys
 
 import pytest
 
-from rdbound.runs.locks import LOCK, locked
+from rdbound.runs.run_folder import LOCK, locked
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from rdbound.runs.locks import locked
+from rdbound.runs.run_folder import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     time.sleep(60)

@@ -11,7 +11,7 @@ from rdbound.evaluation.examples import VectorExamples
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
 from rdbound.runs.evaluate import _resolved, evaluate_examples
-from rdbound.runs.subjects import open_subject
+from rdbound.runs.inputs import open_subject
 from rdbound.sources.gaussian import GaussianSource
 
 

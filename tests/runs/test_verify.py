@@ -1,12 +1,12 @@
 from rdbound.channels import GaussianChannel
 from rdbound.cli.main import main
 from rdbound.config import load_config
-from rdbound.runs import verify
+from rdbound.runs import known_answers
 from rdbound.utils import compilation
 
 
 def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeypatch, capsys):
-    monkeypatch.setattr(verify, "VERIFY", config)
+    monkeypatch.setattr(known_answers, "VERIFY", config)
     assert main(["verify"]) == 0
     assert "no upper bound below the truth" in capsys.readouterr().out
     whole = GaussianChannel.__call__
@@ -26,7 +26,7 @@ def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeyp
 
 
 def test_the_shipped_subset_is_a_valid_config():
-    section = load_config(verify.VERIFY).laboratory
+    section = load_config(known_answers.VERIFY).laboratory
     assert {m.name for case in section.cases for m in case.methods} >= {
         "blahut-arimoto",
         "nerd",

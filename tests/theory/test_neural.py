@@ -10,7 +10,7 @@ from rdbound.objective.datum import Datum
 from rdbound.objective.objective import objective
 from rdbound.sources import make_source
 from rdbound.theory import make_method
-from rdbound.theory.dual import log_supremum
+from rdbound.theory.dual_lower_bound import log_supremum
 from rdbound.theory.vae_upper_bound import _klt
 
 LN2 = np.log(2)

@@ -13,13 +13,13 @@ from rdbound.coding.entropy.dithered_tables import (
     ChannelBoxes,
     ScaledBoxes,
     ShiftedBoxes,
+    agreed_masses,
     latent_at,
     read_boxes,
     write_boxes,
 )
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.guard_list import agreed
-from rdbound.coding.entropy.mixtures import agreed_masses
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.coding.entropy.scale_table import SCALES
 from rdbound.coding.entropy.shared_randomness import SeededCoder, dither, shared_integers

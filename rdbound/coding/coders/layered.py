@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from rdbound.channels.prior_scaled import prior_scaled
+from rdbound.channels.layered import prior_scaled
 from rdbound.coding.entropy.dithered_tables import ScaledBoxes, latent_at, read_boxes, write_boxes
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.guard_list import agreed

@@ -5,6 +5,8 @@ values, so that those whose masses differ little share a table, a *cell*: the ma
 at its middle, which costs less than 0.001 bit and changes nothing of what is conveyed. Tables are
 made where they are first needed, by arithmetic that is the same on every machine
 (:mod:`rdbound.ops.reproducible`); no checkpoint holds them.
+
+Mixtures of Gaussians whose boxes encoder and decoder agree on, made apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -14,14 +16,16 @@ from typing import Protocol
 import numpy as np
 
 from rdbound.coding.entropy.frequency_tables import FrequencyTable, table_from_mass
+from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer, integers
-from rdbound.coding.entropy.scale_table import EvenGrid
-from rdbound.ops.distributions import TAIL, Prior
+from rdbound.coding.entropy.scale_table import SCALES, EvenGrid
+from rdbound.ops.distributions import TAIL, Mixture, Prior, mixture_mass
 
 __all__ = [
     "ChannelBoxes",
     "ScaledBoxes",
     "ShiftedBoxes",
+    "agreed_masses",
     "latent_at",
     "read_boxes",
     "used_boxes",
@@ -29,7 +33,11 @@ __all__ = [
 ]
 
 _FINENESS = 8.0  # cells a standard deviation
+
+
 _CELLS = 41  # the last: no box's edge within five standard deviations
+
+
 _CHANNEL_CELLS = 16
 
 
@@ -151,3 +159,29 @@ def used_boxes(
 def latent_at(residual: np.ndarray, prior: Prior, shape: tuple[int, ...]) -> np.ndarray:
     """The latent whose distance from the prior's centre is ``residual`` [n], float32."""
     return residual.reshape(shape).astype(np.float32) + prior.centre
+
+
+# Both machines round a mixture's parameters to these.
+_WEIGHTS = EvenGrid(0.0, 2.0**-12, 2**12 + 1)
+
+
+_OFFSETS = EvenGrid(-512.0, 2.0**-6, 2**16)
+
+
+_FINE_SCALES = EvenGrid(SCALES.low - 128 * SCALES.step / 8, SCALES.step / 8, 1024)
+
+
+def agreed_masses(prior: Mixture, stream: Writer | Reader, width: float = 1.0) -> list:
+    """(mass, reach) of each channel of [C, K] parameters, see :meth:`Mixture.channel_mass`.
+
+    Args:
+      prior: of which each machine has its own floats.
+      stream: of the guard lists.
+      width: of a box; a mass is of the box around width·r.
+    """
+    weight, offset, log_sigma = prior.components()
+    places = zip((weight, offset, log_sigma), (_WEIGHTS, _OFFSETS, _FINE_SCALES), strict=True)
+    w, o, s = (agreed(stream, of.ravel(), grid).reshape(of.shape) for of, grid in places)
+    weights = _WEIGHTS.value(w)
+    sums = weights.sum(1, keepdims=True)
+    return mixture_mass(weights / sums, _OFFSETS.value(o) / width, _FINE_SCALES.scale(s) / width)

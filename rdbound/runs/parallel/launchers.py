@@ -24,10 +24,10 @@ from typing import Any
 from rdbound.config import Config, load_config, to_yaml
 from rdbound.report.document import Table
 from rdbound.runs import run_folder
-from rdbound.runs.locks import is_locked
 from rdbound.runs.parallel.by_name import run_of
 from rdbound.runs.parallel.processes import core_sets
 from rdbound.runs.parallel.sweep import Runner
+from rdbound.runs.run_folder import is_locked
 from rdbound.utils.atomic_files import write_text
 
 __all__ = [

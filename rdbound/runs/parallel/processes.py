@@ -25,8 +25,7 @@ from rdbound.evaluation.evaluator import Bench
 from rdbound.evaluation.examples import Examples
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.evaluation.reconstructions import Pictures
-from rdbound.runs.inputs import evaluation_options, open_examples, open_subjects
-from rdbound.runs.subjects import Subject
+from rdbound.runs.inputs import Subject, evaluation_options, open_examples, open_subjects
 from rdbound.tables.rd import Row
 
 __all__ = ["Done", "Part", "by_processes", "core_sets", "ended", "parts_of"]

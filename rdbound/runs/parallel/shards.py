@@ -14,9 +14,9 @@ from pathlib import Path
 from rdbound.config import Config
 from rdbound.runs import run_folder
 from rdbound.runs.evaluate import PARTIAL, STREAMS, enter_evaluation, evaluate_entered
-from rdbound.runs.names import PICTURES, RD_TABLE
 from rdbound.runs.parallel.launchers import SHARDS
 from rdbound.runs.parallel.sweep import Runner
+from rdbound.runs.run_folder import PICTURES, RD_TABLE
 from rdbound.tables.rd import Row, read_table, write_table
 
 __all__ = ["evaluate_in_shards", "shards"]

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from rdbound.coding.entropy.numbers import bytes_of_numbers, numbers_of_bytes
+from rdbound.coding.entropy.integer_codes import bytes_of_numbers, numbers_of_bytes
 
 
 @pytest.mark.parametrize("spread", [0, 0.3, 5, 17, 300, 1e6])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from rdbound.coding.entropy.integer_codes import read_zipf, write_zipf
 from rdbound.coding.entropy.range_coder import Reader, Writer
-from rdbound.coding.entropy.zipf import read_zipf, write_zipf
 
 
 def _written(indexes):

@@ -5,8 +5,7 @@ from rdbound.analysis.gaps import PARTS, chain, gaps
 from rdbound.report.figures.gaps import gap_figure
 from rdbound.report.figures.rd import rd_figure
 from rdbound.report.markdown import block_lines
-from rdbound.report.sections.gap_notes import modeling_note
-from rdbound.report.sections.gaps import gap_table
+from rdbound.report.sections.gaps import gap_table, modeling_note
 from rdbound.report.sections.rd import rd_table
 from rdbound.report.write import save_figure
 from tests.analysis.test_gaps import make_rows

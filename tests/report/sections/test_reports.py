@@ -9,17 +9,18 @@ from rdbound.report.document import Note, Picture, Table
 from rdbound.report.figures.gaps import gap_figure
 from rdbound.report.figures.rd import rd_figure
 from rdbound.report.sections.bd_rate import bd_rate_sections
-from rdbound.report.sections.gap_notes import (
+from rdbound.report.sections.gaps import (
     AMORTIZATION_NOTE,
     APPROXIMATION_NOTE,
     EFFECTS_NOTE,
     best_note,
+    gap_sections,
+    gap_table,
     modeling_note,
     negative_notes,
     one_shot_note,
     rounding_note,
 )
-from rdbound.report.sections.gaps import gap_sections, gap_table
 from rdbound.report.sections.rd import rd_report, rd_table
 from rdbound.tables.gaps import Gap
 from rdbound.theory.one_shot_bounds import least_excess

@@ -13,7 +13,6 @@ from rdbound.cli.main import main
 from rdbound.coding.codecs.fingerprint import flat_weights
 from rdbound.config import load_config
 from rdbound.config.sweep import cells
-from rdbound.runs.locks import is_locked, locked
 from rdbound.runs.parallel.launchers import (
     ATTEMPTS,
     CellJob,
@@ -23,6 +22,7 @@ from rdbound.runs.parallel.launchers import (
     status_table,
 )
 from rdbound.runs.parallel.sweep import each_cell
+from rdbound.runs.run_folder import is_locked, locked
 from rdbound.runs.train import train_run
 from tests.small_training import small_training
 

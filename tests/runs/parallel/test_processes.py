@@ -13,8 +13,8 @@ from rdbound.config import load_config
 from rdbound.models import make_model
 from rdbound.runs.evaluate import PARTIAL, _inputs, evaluate_run
 from rdbound.runs.inputs import open_examples, open_subjects
-from rdbound.runs.names import RD_TABLE
 from rdbound.runs.parallel.processes import core_sets
+from rdbound.runs.run_folder import RD_TABLE
 from rdbound.tables.rd import read_table, write_table
 from tests.runs.conftest import enter
 

@@ -12,10 +12,10 @@ from rdbound.config.load import validated
 from rdbound.config.sweep import to_yaml
 from rdbound.models import make_model
 from rdbound.runs.evaluate import evaluate_run
-from rdbound.runs.names import RD_TABLE
 from rdbound.runs.parallel.launchers import SHARDS
 from rdbound.runs.parallel.shards import evaluate_in_shards, shards
 from rdbound.runs.parallel.sweep import one_by_one
+from rdbound.runs.run_folder import RD_TABLE
 from rdbound.tables.rd import read_table
 
 TEXT = """

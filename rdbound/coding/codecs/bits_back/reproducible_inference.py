@@ -17,7 +17,7 @@ import jax.numpy as jnp
 import optax
 from flax import nnx
 
-from rdbound.channels.anchored import anchored
+from rdbound.channels.combinators import anchored
 from rdbound.coding.entropy.prior_samples import PER_WORD, level_key, normals
 from rdbound.models.base import sides
 from rdbound.ops.distributions import Gaussian

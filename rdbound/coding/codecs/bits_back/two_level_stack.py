@@ -14,10 +14,9 @@ import numpy as np
 
 from rdbound.coding.codecs.compiled_model import CompiledSides
 from rdbound.coding.entropy.ans_stack import BitStack, read_excess, write_excess
-from rdbound.coding.entropy.dithered_tables import ScaledBoxes, used_boxes
+from rdbound.coding.entropy.dithered_tables import ScaledBoxes, agreed_masses, used_boxes
 from rdbound.coding.entropy.frequency_tables import FrequencyTable, gaussian_tables, table_from_mass
 from rdbound.coding.entropy.guard_list import agreed
-from rdbound.coding.entropy.mixtures import agreed_masses
 from rdbound.coding.entropy.range_coder import Reader, Writer, integers
 from rdbound.coding.entropy.scale_table import SCALES, EvenGrid
 from rdbound.models.base import Evidence, LatentModel

@@ -14,11 +14,15 @@ import numpy as np
 
 from rdbound.coding.coders.rec.samplers import RULES, Blocks, Rule, choose, sums
 from rdbound.coding.entropy.frequency_tables import Tables
-from rdbound.coding.entropy.integer_codes import read_clustered, write_clustered
+from rdbound.coding.entropy.integer_codes import (
+    read_clustered,
+    read_zipf,
+    write_clustered,
+    write_zipf,
+)
 from rdbound.coding.entropy.prior_samples import Key, level_key
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
 from rdbound.coding.entropy.shared_randomness import SeededCoder, shared_integers
-from rdbound.coding.entropy.zipf import read_zipf, write_zipf
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LOG_SCALE_LIMIT
 from rdbound.ops.gaussian_ratio import RATIOS, Tilt, divergence_of, fitted_ratio, variances

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rdbound.channels.anchored import anchored
+from rdbound.channels.combinators import anchored
 from rdbound.coding import BitsBackCodec, BitstreamError, Codec
 from rdbound.coding.codecs.bits_back.hyperprior import CarryingCodec
 from rdbound.coding.codecs.bits_back.reproducible_inference import inferred
