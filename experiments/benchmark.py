@@ -21,7 +21,7 @@ from flax import nnx
 from rdbound.channels import GaussianChannel, RoundingChannel, make_channel
 from rdbound.checkpoints.checkpoint import load
 from rdbound.coding import Codec
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.entropy.frequency_tables import TOTAL, gaussian_tables
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.images.crops import AHEAD, crops
@@ -84,13 +84,13 @@ def refinement(model, decoder_macs: float, steps: int) -> tuple[float, float]:
     """(seconds, FLOP) of a step at 512×768: a long solve less a short one."""
     image = jnp.asarray(photograph(), jnp.float32)[None] / 255.0
     data, lmbdas = jax.vmap(whole)(image), jnp.full(1, LMBDA)
-    evidence = jax.jit(jax.vmap(model.infer))(image, lmbdas)
+    variational = jax.jit(jax.vmap(model.infer))(image, lmbdas)
     seconds = []
     for count in (2, 2 + steps):
         options = RefinementOptions(steps=count, check_every=count, check_samples=1)
         solve = refine(model, GaussianChannel(), GaussianChannel(), clip, options)
         keys = jax.random.split(jax.random.key(1), 1)
-        run = lambda s=solve, k=keys: s(data, evidence, lmbdas, k)  # noqa: E731
+        run = lambda s=solve, k=keys: s(data, variational, lmbdas, k)  # noqa: E731
         seconds.append(median_seconds(run, 1))
     return (seconds[1] - seconds[0]) / steps, 2 * 2 * decoder_macs * HEIGHT * WIDTH
 
@@ -113,7 +113,7 @@ def levels(model, repeats: int) -> list[tuple[float, float]]:
     Without: what came before the level is absorbed anew, as a decoder without
     state would.
     """
-    of, lmbda = CompiledSides(model), jnp.float32(LMBDA)
+    of, lmbda = CompiledModel(model), jnp.float32(LMBDA)
     shapes = latent_shapes(model, (HEIGHT, WIDTH, 3))
     latents = [jnp.zeros(shape) for shape in shapes]
 

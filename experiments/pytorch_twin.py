@@ -147,9 +147,9 @@ class Twin(torch.nn.Module):
         h = self.ladder("synthesis", y, e, self.up, (1, 2, 2), self.depths[::-1])
         return self.up("to_x", h, 4) / PIXEL_GAIN + 0.5
 
-    def J(self, x, lmbda, evidence=None):
+    def J(self, x, lmbda, variational=None):
         """R + λD of each datum, with new noise: [B]."""
-        (z_mu, z_log), (y_mu, y_log) = self.infer(x, lmbda) if evidence is None else evidence
+        (z_mu, z_log), (y_mu, y_log) = self.infer(x, lmbda) if variational is None else variational
         z = z_mu + torch.exp(z_log) * torch.randn_like(z_mu)
         bits = kl_bits(z_mu, z_log, self.weight("top.mu"), self.weight("top.log_sigma"))
         bits = bits + kl_bits(y_mu, y_log, *self.prior_of_y(z, lmbda))
@@ -237,7 +237,7 @@ def refinement(model: ResHyper, twin: Twin) -> tuple[Callable, Callable]:
     """``LONG − SHORT`` steps of one image; each returns the seconds that they took."""
     image = photograph().astype(np.float32)[None] / 255.0
     data, lmbdas = jax.vmap(whole)(jnp.asarray(image)), jnp.full(1, LMBDA)
-    evidence = jax.jit(jax.vmap(model.infer))(data.x, lmbdas)
+    variational = jax.jit(jax.vmap(model.infer))(data.x, lmbdas)
     keys = jax.random.split(jax.random.key(1), 1)
     solves = []
     for count in (SHORT, LONG):
@@ -246,7 +246,7 @@ def refinement(model: ResHyper, twin: Twin) -> tuple[Callable, Callable]:
 
     def ours():
         short, long = (
-            timed(lambda s=s: jax.block_until_ready(s(data, evidence, lmbdas, keys)))
+            timed(lambda s=s: jax.block_until_ready(s(data, variational, lmbdas, keys)))
             for s in solves
         )
         return long - short

@@ -40,7 +40,7 @@ from rdbound.evaluation.examples import ImageExamples
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.images.crops import centre_crops
 from rdbound.images.sets import ImageSet, open_images
-from rdbound.models.base import sides
+from rdbound.models.base import level_model
 from rdbound.objective.datum import image_datum, stack
 from rdbound.objective.objective import eight_bit
 from rdbound.ops.distributions import Gaussian
@@ -104,10 +104,10 @@ def traced(
     """The refinement of one image, with its traces."""
     model = checkpoint.model
     data, lmbdas = stack([image_datum(image, model.stride)]), jnp.full(1, lmbda)
-    evidence = jax.vmap(sides(model).infer)(data.x, lmbdas)
+    variational = jax.vmap(level_model(model).infer)(data.x, lmbdas)
     solve = refine(model, channel, make_channel("rounding"), eight_bit, options)
     return jax.tree.map(
-        lambda a: a[0], solve(data, evidence, lmbdas, jax.random.split(jax.random.key(0), 1))
+        lambda a: a[0], solve(data, variational, lmbdas, jax.random.split(jax.random.key(0), 1))
     )
 
 

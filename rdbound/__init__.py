@@ -13,7 +13,7 @@
 
 A latent model and a channel give R, D and J = R + λ·D of one datum
 (:func:`objective`); everything else is that function at other arguments: averaged
-over data in training, minimized over one datum's evidence by :func:`refine`.
+over data in training, minimized over one datum's variational parameters by :func:`refine`.
 """
 
 import sys

@@ -97,10 +97,10 @@ def code(
     :func:`bound`, and for a coder that no method writes by.
     """
     methods = _methods_of(coder)
-    if steps and not any(m.through for m in methods):
+    if steps and not any(m.surrogate for m in methods):
         raise ValueError(f"coder {coder!r} codes what the networks infer: it takes no steps")
     of = _loaded(checkpoint, str(methods[0].form))
-    wanted = tuple(m.name for m in methods if steps or m.through is None)
+    wanted = tuple(m.name for m in methods if steps or m.surrogate is None)
     folder = None if streams is None else Path(streams)
     return _rows(of, images, lmbdas, steps, samples, seed, wanted, folder, warn)
 
@@ -180,8 +180,8 @@ def _methods_of(coder: str) -> list[Method]:
     if not coded:
         known = sorted({m.coder for m in METHODS.values() if m.coder})
         raise ValueError(f"unknown coder {coder!r}: choose one of {', '.join(known)}")
-    alike = {(m.form, m.judge, m.through) for m in coded}
-    ideal = lambda m: m.kind == "ideal" and (m.form, m.judge, m.through) in alike  # noqa: E731
+    alike = {(m.form, m.channel, m.surrogate) for m in coded}
+    ideal = lambda m: m.kind == "ideal" and (m.form, m.channel, m.surrogate) in alike  # noqa: E731
     return [m for m in METHODS.values() if m in coded or ideal(m)]
 
 

@@ -3,15 +3,15 @@
 A method is a record. Evaluation is one loop over them; figures and gaps know
 them by name and order. A new rung between bound and codec is a new entry here:
 
-    Method("codec-refined-mixed", "ideal", "codec", "rounding", "eight-bit", through="mixed")
+    Method("codec-refined-mixed", "ideal", "codec", "rounding", "eight-bit", surrogate="mixed")
 
 The rungs there are, from theory to bytes; quantizing and writing raise J, refining
 lowers it:
 
     exact                 R(D) of the source, where theory knows it
     bound-refined-coupled bound-refined with a posterior of correlated neighbours, if named
-    bound-refined         analog latents, evidence optimized for each datum
-    bound                 analog latents, evidence by the inference network
+    bound-refined         analog latents, variational parameters optimized for each datum
+    bound                 analog latents, variational parameters by the inference network
     bound-prior-scaled    bound with a posterior scale that the decoder knows, if named
     bound-layered-ideal   its latents by a layered quantizer; −log₂ of probabilities, if named
     bound-layered-coded   bound-layered-ideal written to bytes, if named
@@ -57,12 +57,12 @@ class Method:
         ``exact`` (the source's own R(D), no model) or ``floor`` (the distortion
         that no rate removes; no point of a curve).
       form: the family of priors it needs, ``bound`` or ``codec``; None for any.
-      judge: name of the channel whose rate and sample are reported.
+      channel: name of the channel whose rate and sample are reported.
       decode: name of the decoder's last step (:data:`rdbound.objective.objective.DECODERS`)
         for images; vectors are left as they are.
-      through: name of the channel that the evidence is refined through; None
-        for what the inference networks say. Methods of one channel share the evidence,
-        the best by what the first of them in the table is judged by.
+      surrogate: name of the channel that the variational parameters is refined through; None
+        for what the inference networks say. Methods of one channel share the variational
+        parameters, the best by what the first of them in the table is judged by.
       posterior: the family that refinement moves in: ``factorized``, which is the model's
         own, or ``coupled`` (:mod:`rdbound.ops.banded_gaussian`).
       coder: name of the coder that writes the bytes of a ``coded`` row.
@@ -73,9 +73,9 @@ class Method:
     name: str
     kind: str
     form: str | None
-    judge: str | None = None
+    channel: str | None = None
     decode: str = "real"
-    through: str | None = None
+    surrogate: str | None = None
     posterior: str = "factorized"
     coder: str | None = None
     vectors: bool = True
@@ -85,14 +85,14 @@ class Method:
 _ALL = (
     Method("exact", "exact", None),
     Method("bound", "bound", "bound", "gaussian", "clip"),
-    Method("bound-refined", "bound", "bound", "gaussian", "clip", through="gaussian"),
+    Method("bound-refined", "bound", "bound", "gaussian", "clip", surrogate="gaussian"),
     Method(
         "bound-refined-coupled",
         "bound",
         "bound",
         "gaussian",
         "clip",
-        through="gaussian",
+        surrogate="gaussian",
         posterior="coupled",
         asked=True,
     ),
@@ -146,7 +146,7 @@ _ALL = (
         "codec",
         "bits-back",
         "eight-bit",
-        through="bits-back-sga",
+        surrogate="bits-back-sga",
         vectors=False,
         asked=True,
     ),
@@ -156,7 +156,7 @@ _ALL = (
         "codec",
         "bits-back",
         "eight-bit",
-        through="bits-back-sga",
+        surrogate="bits-back-sga",
         coder="bits-back",
         vectors=False,
         asked=True,
@@ -164,14 +164,14 @@ _ALL = (
     Method("codec-ideal", "ideal", "codec", "rounding", "eight-bit"),
     Method("codec-coded", "coded", "codec", "rounding", "eight-bit", coder="rounding"),
     Method("external-coded", "coded", None, decode="eight-bit", vectors=False, asked=True),
-    Method("codec-refined-ideal", "ideal", "codec", "rounding", "eight-bit", through="sga"),
+    Method("codec-refined-ideal", "ideal", "codec", "rounding", "eight-bit", surrogate="sga"),
     Method(
         "codec-refined-real",
         "ideal",
         "codec",
         "rounding",
         "clip",
-        through="sga",
+        surrogate="sga",
         # Vectors are never rounded to 8 bits: it would be codec-refined-ideal again.
         vectors=False,
     ),
@@ -181,7 +181,7 @@ _ALL = (
         "codec",
         "rounding",
         "eight-bit",
-        through="sga",
+        surrogate="sga",
         coder="rounding",
     ),
     Method(
@@ -190,7 +190,7 @@ _ALL = (
         "codec",
         "rounding",
         "eight-bit",
-        through="uniform",
+        surrogate="uniform",
         asked=True,
     ),
     Method(
@@ -199,7 +199,7 @@ _ALL = (
         "codec",
         "rounding",
         "eight-bit",
-        through="soft-rounding",
+        surrogate="soft-rounding",
         asked=True,
     ),
     Method("floor", "floor", None, "noiseless", "clip"),
@@ -217,7 +217,7 @@ def methods_of(
     images have is left out of ``vectors``, what must be asked for unless it is ``named``.
     """
     fits = lambda m: m.form == form or m.kind == "floor"  # noqa: E731
-    has = lambda m: (refined or m.through is None) and (m.vectors or not vectors)  # noqa: E731
+    has = lambda m: (refined or m.surrogate is None) and (m.vectors or not vectors)  # noqa: E731
     wanted = lambda m: not m.asked or m.name in named  # noqa: E731
     return tuple(m for m in _ALL if fits(m) and has(m) and wanted(m))
 

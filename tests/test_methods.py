@@ -51,8 +51,8 @@ def test_a_method_speaks_of_things_that_exist(method):
     assert method.form in {"bound", "codec", None}
     assert method.decode in DECODERS
     without = method.name in {"exact", "external-coded"}  # no latent model's
-    assert (method.judge is None) if without else (method.judge in CHANNELS)
-    assert method.through is None or method.through in CHANNELS
+    assert (method.channel is None) if without else (method.channel in CHANNELS)
+    assert method.surrogate is None or method.surrogate in CHANNELS
     assert (method.coder is not None) == (method.kind == "coded" and not without)
 
 
@@ -71,12 +71,12 @@ def test_bytes_are_written_by_the_coder_whose_channel_judges_them():
     realized = {name: coder.channel for name, coder in CODERS.items()}
     realized["bits-back"] = "bits-back"
     for method in coded:
-        assert realized[method.coder] == method.judge
+        assert realized[method.coder] == method.channel
         ideal = METHODS[method.name.replace("coded", "ideal")]
-        assert (ideal.judge, ideal.decode, ideal.through, ideal.form) == (
-            method.judge,
+        assert (ideal.channel, ideal.decode, ideal.surrogate, ideal.form) == (
+            method.channel,
             method.decode,
-            method.through,
+            method.surrogate,
             method.form,
         )
 
@@ -136,19 +136,23 @@ def test_only_the_last_step_separates_the_real_output_from_the_8_bit_one():
 def test_only_refinement_separates_a_refined_method_from_its_twin():
     for name in ("bound-refined", "codec-refined-ideal", "codec-refined-coded"):
         refined, plain = METHODS[name], METHODS[name.replace("-refined", "")]
-        assert plain.through is None
-        assert refined.through is not None
+        assert plain.surrogate is None
+        assert refined.surrogate is not None
         for field in ("kind", "form", "judge", "decode", "coder"):
             assert getattr(refined, field) == getattr(plain, field)
-    assert METHODS["bound-refined"].through == "gaussian"
-    assert METHODS["codec-refined-ideal"].through == METHODS["codec-refined-coded"].through == "sga"
+    assert METHODS["bound-refined"].surrogate == "gaussian"
+    assert (
+        METHODS["codec-refined-ideal"].surrogate
+        == METHODS["codec-refined-coded"].surrogate
+        == "sga"
+    )
 
 
 def test_a_bound_is_judged_by_divergence_and_a_codec_by_its_symbols():
     default = [m for m in METHODS.values() if not m.asked]
-    assert {m.judge for m in default if m.form == "bound"} == {"gaussian"}
-    assert {m.judge for m in default if m.form == "codec"} == {"rounding"}
+    assert {m.channel for m in default if m.form == "bound"} == {"gaussian"}
+    assert {m.channel for m in default if m.form == "codec"} == {"rounding"}
     assert {m.decode for m in METHODS.values() if m.kind == "bound"} == {"clip"}
     assert {m.decode for m in METHODS.values() if m.kind == "coded"} == {"eight-bit"}
     assert {m.decode for m in METHODS.values() if m.form == "codec"} == {"eight-bit", "clip"}
-    assert METHODS["floor"].judge == "noiseless"
+    assert METHODS["floor"].channel == "noiseless"

@@ -112,9 +112,9 @@ class Successive(nnx.Module):
         spread, _, _ = self._stage(level)
         return Gaussian(jnp.zeros(1), jnp.full(1, 0.5 * np.log(spread)))
 
-    def posterior(self, level, state, evidence):
+    def posterior(self, level, state, variational):
         _, share, after = self._stage(level)
-        return Gaussian(share * (evidence - state), jnp.full(1, 0.5 * np.log(share * after)))
+        return Gaussian(share * (variational - state), jnp.full(1, 0.5 * np.log(share * after)))
 
     def absorb(self, level, state, latent):
         return state + latent

@@ -6,8 +6,8 @@ has two parts:
     digitization   J_ideal − J_bound    channel against channel, by ideal rates
     asymptotic     J_coded − J_ideal    the bytes against the ideal of the same channel
 
-Both are told in bits per pixel and as BD-rate between the curves. Rungs whose evidence is
-refined stand against the refined bound where there is one, amortized ones against the
+Both are told in bits per pixel and as BD-rate between the curves. Rungs whose variational
+parameters is refined stand against the refined bound where there is one, amortized ones against the
 amortized.
 """
 
@@ -125,7 +125,7 @@ def _rung(
     key: tuple[str, str], groups: Mapping[tuple[str, str], list[Row]], bound: str, method: str
 ) -> Rung:
     model, name = key
-    refined = METHODS[name].through is not None and (bound, _REFINED) in groups
+    refined = METHODS[name].surrogate is not None and (bound, _REFINED) in groups
     against = _REFINED if refined else _BOUND
     lower = groups[bound, against]
     ideal = _common(groups[key], lower)

@@ -27,7 +27,7 @@ from rdbound.checkpoints.checkpoint import Checkpoint, load, save_checkpoint
 from rdbound.checkpoints.weight_storage import check_weights
 from rdbound.coding import Codec, VectorCodec
 from rdbound.coding.codecs.fingerprint import flat_weights
-from rdbound.models.base import LatentModel, dotted, sides
+from rdbound.models.base import LatentModel, dotted, level_model
 from rdbound.objective.datum import Datum, whole
 from rdbound.objective.distortion import Distortion
 from rdbound.objective.levels import walk
@@ -126,7 +126,7 @@ class _Told:
     """The sides of a model; an exception in one of them says which and where."""
 
     def __init__(self, model: Any):
-        self._sides, self._file = sides(model), inspect.getsourcefile(type(model))
+        self._sides, self._file = level_model(model), inspect.getsourcefile(type(model))
 
     def __getattr__(self, side: str) -> Any:
         def call(*arguments):
@@ -153,14 +153,14 @@ def _sides(of: Candidate) -> str:
 
     def ask(state, x, key, lmbda):
         told = _Told(nnx.merge(graphdef, state))
-        evidence = told.infer(x, lmbda)
+        variational = told.infer(x, lmbda)
 
         def step(level, prior, state):
-            posterior = told.posterior(level, state, evidence[level])
+            posterior = told.posterior(level, state, variational[level])
             sample, bits = of.channel.at_level(level)(posterior, prior, key)
             return sample, (sample, bits)
 
-        state, conveyed = walk(told, lmbda, len(evidence), step)
+        state, conveyed = walk(told, lmbda, len(variational), step)
         return conveyed, told.synthesize(state)
 
     x, lmbda = (jax.ShapeDtypeStruct(shape, jnp.float32) for shape in (of.shape, ()))
@@ -218,32 +218,46 @@ def _terms(of: Candidate, graphdef: nnx.GraphDef, params: Any, datum: Datum, lmb
 
 
 def _graded(of: Candidate, params: Any, datum: Datum, lmbda: Any) -> tuple[Terms, Any, Any]:
-    """(J and its parts, its gradient by the weights, and by the evidence of each level)."""
+    """(J and its parts, its gradient by the weights, and by the variational parameters of each
+    level).
+    """
     graphdef = nnx.split(of.model)[0]
 
     def J(params, change):
         model = nnx.merge(graphdef, params)
-        inferred = sides(model).infer(datum.x, jnp.asarray(lmbda, jnp.float32))
-        evidence = jax.tree.map(jnp.add, inferred, change)
+        inferred = level_model(model).infer(datum.x, jnp.asarray(lmbda, jnp.float32))
+        variational = jax.tree.map(jnp.add, inferred, change)
         terms = objective(
-            model, of.channel, datum, jax.random.key(0), lmbda, evidence, distortion=of.distortion
+            model,
+            of.channel,
+            datum,
+            jax.random.key(0),
+            lmbda,
+            variational,
+            distortion=of.distortion,
         )
         return terms.J, terms
 
     abstract = jax.eval_shape(
-        lambda params: sides(nnx.merge(graphdef, params)).infer(datum.x, jnp.float32(0)), params
+        lambda params: level_model(nnx.merge(graphdef, params)).infer(datum.x, jnp.float32(0)),
+        params,
     )
     none = jax.tree.map(lambda leaf: jnp.zeros(leaf.shape, leaf.dtype), abstract)
-    (_, terms), (by_weight, by_evidence) = jax.value_and_grad(J, (0, 1), has_aux=True)(params, none)
-    return terms, by_weight, by_evidence
+    (_, terms), (by_weight, by_variational) = jax.value_and_grad(J, (0, 1), has_aux=True)(
+        params, none
+    )
+    return terms, by_weight, by_variational
 
 
 def _finite(graded: tuple[Terms, Any, Any], name: str, lmbda: float) -> str:
     """J, every level's bits and every gradient are finite."""
-    terms, by_weight, by_evidence = graded
+    terms, by_weight, by_variational = graded
     parts = {f"the rate of level {level}": bits for level, bits in enumerate(terms.bits)}
     parts |= {"the distortion": terms.distortion}
-    parts |= {f"J's gradient by the evidence of level {k}": g for k, g in enumerate(by_evidence)}
+    parts |= {
+        f"J's gradient by the variational parameters of level {k}": g
+        for k, g in enumerate(by_variational)
+    }
     for path, leaf in nnx.to_flat_state(by_weight):
         parts[f"J's gradient by the weight {dotted(path)}"] = leaf[...]
     for what, value in parts.items():

@@ -19,7 +19,7 @@ from flax import nnx
 
 from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.coding.codecs.bits_back.side_information import side_bytes
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.codecs.image import Codec
 from rdbound.coding.codecs.tiling import Windows, is_large
 from rdbound.coding.coders.vbq.coder import vbq_channel
@@ -27,7 +27,7 @@ from rdbound.evaluation.examples import Batch, Examples, ImageExamples, VectorEx
 from rdbound.evaluation.monte_carlo import Judged, OverData, infer, ms_ssim_of, standard_error
 from rdbound.evaluation.options import EvaluationOptions, chosen_methods
 from rdbound.methods import METHODS, Method, methods_of
-from rdbound.models.base import Evidence, Sides, is_framed, is_lossless
+from rdbound.models.base import LevelModel, VariationalParameters, is_framed, is_lossless
 from rdbound.objective.datum import Datum, in_frame, resized
 from rdbound.objective.distortion import SquaredError
 from rdbound.objective.objective import DECODERS
@@ -72,9 +72,11 @@ class _Keyed:
         return jnp.full(self.batch.data.x.shape[:2], self.lmbda, jnp.float32)
 
 
-def _coupled(evidence: Evidence) -> Evidence:
-    """Evidence of every level as coupled posteriors, over the axes [examples, members]."""
-    return tuple(jax.vmap(jax.vmap(couple))(level) for level in evidence)
+def _coupled(variational: VariationalParameters) -> VariationalParameters:
+    """Variational parameters of every level as coupled posteriors, over the axes [examples,
+    members].
+    """
+    return tuple(jax.vmap(jax.vmap(couple))(level) for level in variational)
 
 
 def _with_code_points(options: EvaluationOptions, checkpoint: Checkpoint) -> EvaluationOptions:
@@ -168,20 +170,20 @@ class Bench:
         batch = self._divided(self.examples.batch(indexes, self.model.stride))
         of = _Keyed(batch, self._in_frame(batch), float(lmbda), self.options.seed)
         amortized = self._inferred(of)
-        for through, posterior in dict.fromkeys((m.through, m.posterior) for m in self.methods):
-            evidence = amortized
+        for through, posterior in dict.fromkeys((m.surrogate, m.posterior) for m in self.methods):
+            variational = amortized
             if through is not None:
                 # Of all methods, so that no row depends on which others were chosen.
                 applicable = methods_of(self.model.form, True, self.vectors, METHODS)
-                judge = next(m for m in applicable if m.through == through)
+                judge = next(m for m in applicable if m.surrogate == through)
                 start = resized(amortized, of.data, of.batch.data)
                 if posterior == "coupled":
                     start = _coupled(start)
                 found = self._refined(of, judge, start, progress, warn)
-                evidence = resized(found, of.batch.data, of.data)
+                variational = resized(found, of.batch.data, of.data)
             for method in self.methods:
-                if (method.through, method.posterior) == (through, posterior):
-                    yield from self._method_rows(method, of, evidence, streams)
+                if (method.surrogate, method.posterior) == (through, posterior):
+                    yield from self._method_rows(method, of, variational, streams)
 
     def _divided(self, batch: Batch) -> Batch:
         """Over all devices, but for large images, which are computed a window at a time."""
@@ -199,7 +201,7 @@ class Bench:
             return batch.data
         return in_frame(batch.data, self.model.stride)
 
-    def _inferred(self, of: _Keyed) -> Evidence:
+    def _inferred(self, of: _Keyed) -> VariationalParameters:
         """What the inference networks say, [examples, members, …]."""
         large = self._large_sides(of)
         if large is None:
@@ -208,7 +210,7 @@ class Bench:
         found = [large.infer(x[0], jnp.float32(of.lmbda)) for x in of.batch.data.x]
         return jax.tree.map(lambda *leaves: np.stack(leaves)[:, None], *found)
 
-    def _large_sides(self, of: _Keyed) -> Sides | None:
+    def _large_sides(self, of: _Keyed) -> LevelModel | None:
         """The sides by windows, where the examples are large images; else None."""
         height, width = of.batch.data.x.shape[2:4] if not self.vectors else (0, 0)
         return self._windows.sides(height, width) if is_large(height, width) else None
@@ -219,15 +221,15 @@ class Bench:
         for codec in self.codecs.values():
             if isinstance(codec, Codec):
                 return codec.windows
-        return Windows(self.model, CompiledSides(self.model))
+        return Windows(self.model, CompiledModel(self.model))
 
     def _method_rows(
-        self, method: Method, of: _Keyed, evidence: Evidence, streams: Path | None
+        self, method: Method, of: _Keyed, variational: VariationalParameters, streams: Path | None
     ) -> Iterator[Row]:
         if method.coder is None:
-            yield from self._expected(method, of, evidence)
+            yield from self._expected(method, of, variational)
             return
-        cropped = resized(evidence, of.data, of.batch.data)
+        cropped = resized(variational, of.data, of.batch.data)
         for place in range(len(of.batch.indexes)):
             # An image is one datum; a block of vectors is coded as one.
             own = jax.tree.map(
@@ -239,11 +241,11 @@ class Bench:
         self,
         of: _Keyed,
         method: Method,
-        start: Evidence,
+        start: VariationalParameters,
         progress: Progress,
         warn: Callable[[str], None],
-    ) -> Evidence:
-        """The evidence of a batch after refinement from ``start`` through ``method``'s channel."""
+    ) -> VariationalParameters:
+        """Refine the variational parameters of a batch through ``method``'s surrogate channel."""
         options = self.options.refine
         assert options is not None
         what = f"refining {of.batch.names[0]} λ={of.lmbda:.4g}"
@@ -255,7 +257,7 @@ class Bench:
         for name, found in zip(of.batch.names, statuses, strict=True):
             self._tell(warn, f"{self.examples.name}/{name}, λ = {of.lmbda:g}", found)
         shape = of.batch.data.x.shape[:2]
-        return jax.tree.map(lambda a: a.reshape(*shape, *a.shape[1:]), result.evidence)
+        return jax.tree.map(lambda a: a.reshape(*shape, *a.shape[1:]), result.variational)
 
     def _tell(self, warn: Callable[[str], None], where: str, statuses: np.ndarray) -> None:
         """Of an image, whatever did not improve; of a block only what stopped being finite."""
@@ -265,29 +267,31 @@ class Bench:
 
     def _solver(self, method: Method, options: RefinementOptions) -> Callable:
         """The compiled refinement; the bar it reports to changes, the program does not."""
-        assert method.through is not None
-        assert method.judge is not None
-        if method.through not in self._solvers:
-            self._solvers[method.through] = refine(
+        assert method.surrogate is not None
+        assert method.channel is not None
+        if method.surrogate not in self._solvers:
+            self._solvers[method.surrogate] = refine(
                 self.model,
-                self.options.channel(method.through),
-                self.options.channel(method.judge),
+                self.options.channel(method.surrogate),
+                self.options.channel(method.channel),
                 self._decoder(method),
                 options,
                 self.distortion,
                 progress=lambda step: self._report(step),
             )
-        return self._solvers[method.through]
+        return self._solvers[method.surrogate]
 
     def _decoder(self, method: Method) -> Callable[[jax.Array], jax.Array]:
         """The decoder's last step; vectors are left as they are."""
         return DECODERS["real" if self.vectors else method.decode]
 
-    def _expected(self, method: Method, of: _Keyed, evidence: Evidence) -> Iterator[Row]:
+    def _expected(
+        self, method: Method, of: _Keyed, variational: VariationalParameters
+    ) -> Iterator[Row]:
         """Rows of means over fresh samples, and over the members of an example."""
-        assert method.judge is not None
-        samples = self.options.samples if self.options.channel(method.judge).random else 1
-        terms, similar = self._judged(method, samples, of, evidence)
+        assert method.channel is not None
+        samples = self.options.samples if self.options.channel(method.channel).random else 1
+        terms, similar = self._judged(method, samples, of, variational)
         for place in range(len(of.batch.indexes)):
             mean = {name: float(value[place].mean()) for name, value in terms.items()}
             common = self._common(method, of, place, samples)
@@ -304,12 +308,12 @@ class Bench:
             )
 
     def _judged(
-        self, method: Method, samples: int, of: _Keyed, evidence: Evidence
+        self, method: Method, samples: int, of: _Keyed, variational: VariationalParameters
     ) -> tuple[dict[str, np.ndarray], list[float | None]]:
         """(terms, float64 [examples, members, samples]; the mean MS-SSIM of each example)."""
-        assert method.judge is not None
+        assert method.channel is not None
         judged = Judged(
-            self.options.channel(method.judge),
+            self.options.channel(method.channel),
             self._decoder(method),
             samples,
             self.distortion,
@@ -317,9 +321,9 @@ class Bench:
         )
         large = self._large_sides(of)
         if large is not None:
-            return self._judged_large(judged, large, of, evidence)
+            return self._judged_large(judged, large, of, variational)
         one = OverData(self._graphdef, judged, self._framed)
-        terms, x_hat = run(one, self.params, of.data, evidence, of.keys(1), of.lmbdas)
+        terms, x_hat = run(one, self.params, of.data, variational, of.keys(1), of.lmbdas)
         for place, original in enumerate(of.batch.originals):
             if self._is_shown(method, of, place):
                 decoded = np.asarray(x_hat[place, 0, 0])[: original.shape[0], : original.shape[1]]
@@ -331,7 +335,7 @@ class Bench:
         return {name: np.asarray(value, np.float64) for name, value in terms.items()}, similar
 
     def _judged_large(
-        self, judged: Judged, sides: Sides, of: _Keyed, evidence: Evidence
+        self, judged: Judged, sides: LevelModel, of: _Keyed, variational: VariationalParameters
     ) -> tuple[dict[str, np.ndarray], list[float | None]]:
         """The same of large images, of which one reconstruction is held at a time."""
         terms, similar = [], []
@@ -340,7 +344,7 @@ class Bench:
             samples = judged.one_by_one(
                 sides,
                 one(of.batch.data),
-                one(evidence),
+                one(variational),
                 of.keys(1)[place, 0],
                 jnp.float32(of.lmbda),
             )
@@ -353,12 +357,17 @@ class Bench:
         return {name: value[:, None] for name, value in arrays.items()}, similar
 
     def _coded(
-        self, method: Method, of: _Keyed, place: int, evidence: Evidence, streams: Path | None
+        self,
+        method: Method,
+        of: _Keyed,
+        place: int,
+        variational: VariationalParameters,
+        streams: Path | None,
     ) -> Row:
         """The row of really written and re-read bytes."""
         assert method.coder is not None
         codec, original = self.codecs[method.coder], of.batch.originals[place]
-        data = codec.compress(original, of.lmbda, evidence)
+        data = codec.compress(original, of.lmbda, variational)
         decoded = codec.decompress(data)
         common = self._common(method, of, place, 1)
         if streams is not None:
@@ -408,7 +417,7 @@ class Bench:
         return float(self.distortion(one, jnp.pad(jnp.asarray(decoded), extra, mode="edge")))
 
     def _common(self, method: Method, of: _Keyed, place: int, samples: int) -> dict[str, Any]:
-        refinement = None if method.through is None else self.options.refine
+        refinement = None if method.surrogate is None else self.options.refine
         return {
             "dataset": self.examples.name,
             "image": of.batch.names[place],

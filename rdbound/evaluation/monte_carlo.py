@@ -1,4 +1,6 @@
-"""What evaluation computes of data: evidence, J over fresh samples of a channel, quality."""
+"""What evaluation computes of data: variational parameters, J over fresh samples of a channel,
+quality.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ import numpy as np
 from flax import nnx
 
 from rdbound.channels import Channel
-from rdbound.models.base import Evidence, LatentModel, Sides
+from rdbound.models.base import LatentModel, LevelModel, VariationalParameters
 from rdbound.objective.datum import Datum, extent
 from rdbound.objective.distortion import Distortion, SquaredError
 from rdbound.objective.objective import objective
@@ -21,7 +23,8 @@ __all__ = ["Judged", "OverData", "infer", "ms_ssim_of", "standard_error"]
 
 @dataclass(frozen=True)
 class Judged:
-    """(a model or its sides, one datum, evidence, key, λ) → its terms through one channel.
+    """(a model or its sides, one datum, variational parameters, key, λ) → its terms through one
+    channel.
 
     Attributes:
       channel: that J is of.
@@ -37,21 +40,25 @@ class Judged:
     distortion: Distortion
     keeps: bool
 
-    def __call__(self, of: Any, datum: Datum, evidence: Evidence, key: Any, lmbda: Any) -> Any:
+    def __call__(
+        self, of: Any, datum: Datum, variational: VariationalParameters, key: Any, lmbda: Any
+    ) -> Any:
         """({name: [samples]} of J, bpp, distortion and mse; reconstructions)."""
-        one = lambda key: self._sample(of, datum, evidence, key, lmbda)  # noqa: E731
+        one = lambda key: self._sample(of, datum, variational, key, lmbda)  # noqa: E731
         return jax.lax.map(one, jax.random.split(key, self.samples))
 
     def one_by_one(
-        self, of: Sides, datum: Datum, evidence: Evidence, key: Any, lmbda: Any
+        self, of: LevelModel, datum: Datum, variational: VariationalParameters, key: Any, lmbda: Any
     ) -> Iterator[Any]:
         """The same a sample at a time, of sides that are not to be traced."""
         for own in jax.random.split(key, self.samples):
-            yield self._sample(of, datum, evidence, own, lmbda)
+            yield self._sample(of, datum, variational, own, lmbda)
 
-    def _sample(self, of: Any, datum: Datum, evidence: Evidence, key: Any, lmbda: Any) -> Any:
+    def _sample(
+        self, of: Any, datum: Datum, variational: VariationalParameters, key: Any, lmbda: Any
+    ) -> Any:
         found = objective(
-            of, self.channel, datum, key, lmbda, evidence, self.decode, self.distortion
+            of, self.channel, datum, key, lmbda, variational, self.decode, self.distortion
         )
         values = {name: getattr(found, name) for name in ("J", "bpp", "distortion")}
         values["mse"] = SquaredError()(datum, found.x_hat)
@@ -87,7 +94,7 @@ class OverData:
             return jax.vmap(jax.vmap(of))(data, *arguments)
 
 
-def infer(model: LatentModel, datum: Datum, lmbda: jax.Array) -> Evidence:
+def infer(model: LatentModel, datum: Datum, lmbda: jax.Array) -> VariationalParameters:
     """What the model's inference networks say of one datum."""
     return model.infer(datum.x, lmbda)
 

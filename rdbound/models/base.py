@@ -3,11 +3,11 @@
 A latent model is a sequence of levels, conveyed in order, and six questions,
 each for one datum:
 
-- ``infer(x, lmbda)`` → evidence: what the encoder knows, a pytree of arrays a
+- ``infer(x, lmbda)`` → variational parameters: what the encoder knows, a pytree of arrays a
   level; the only thing that refinement moves;
 - ``start(lmbda)`` → state: the decoder before anything was conveyed;
 - ``prior(level, state)``: a distribution that the decoder knows;
-- ``posterior(level, state, evidence)``: what the encoder wants to convey;
+- ``posterior(level, state, variational)``: what the encoder wants to convey;
 - ``absorb(level, state, latent)`` → state: the decoder after it was conveyed;
 - ``synthesize(state)`` → the reconstruction.
 
@@ -41,59 +41,71 @@ A whole model, for vectors [n], one level deep:
             return self.matrix[...].T @ latents[0]
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import jax.numpy as jnp
 
+from rdbound.ops.extent_mask import Extent
+
 __all__ = [
     "Flat",
     "FlatState",
+    "Intercepted",
     "LatentModel",
-    "Sides",
-    "ThreeSided",
+    "LevelModel",
+    "ThreeMethodModel",
     "check_lmbda",
     "dotted",
     "is_framed",
     "is_lossless",
     "precise_parts",
-    "sides",
+    "level_model",
 ]
 
-Evidence = Sequence[Any]
+VariationalParameters = Sequence[Any]
 """A pytree of arrays for each level, first conveyed first. In flat models the posteriors."""
 
 
-class Sides(Protocol):
+class LevelModel(Protocol):
     """The six questions. Every method is pure and written for one datum.
 
     Batches are ``jax.vmap`` over them. What a decoder calls (``start``, ``prior``,
-    ``absorb``, ``synthesize``) sees no datum and no evidence, only latents as they
+    ``absorb``, ``synthesize``) sees no datum and no variational parameters, only latents as they
     were conveyed: that is what makes the rate one that a decoder can realize.
     """
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
-        """What the encoder knows, one entry a level.
+    def infer(
+        self, x: jax.Array, lmbda: jax.Array, extent: Extent | None = None
+    ) -> VariationalParameters:
+        """Return the variational parameters of each level, first conveyed first.
 
-        ``x`` is [H, W, C] in [0, 1], its sides multiples of the stride, or [n].
+        Args:
+          x: the datum, [H, W, C] in [0, 1] with sides that are multiples of the stride, or [n].
+          lmbda: λ, scalar.
+          extent: the size of the image in ``x``, if ``x`` is a larger array; only models
+            with ``framed = True`` are given one.
         """
         ...
 
-    def start(self, lmbda: jax.Array) -> Any:
-        """The decoder's state before the first level."""
+    def start(self, lmbda: jax.Array, extent: Extent | None = None) -> Any:
+        """Return the decoder's state before the first level; later levels find λ and extent in
+        it.
+        """
         ...
 
     def prior(self, level: int, state: Any) -> Any:
         """The prior of ``level``, from what came before it."""
         ...
 
-    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
-        """The posterior of ``level``, from its evidence and what came before it.
+    def posterior(self, level: int, state: Any, variational: Any) -> Any:
+        """The posterior of ``level``, from its variational parameters and what came before it.
 
         In bidirectional models it depends on the state (the deterministic features
-        and the samples above); in flat ones it is the evidence itself.
+        and the samples above); in flat ones it is the variational parameters itself.
         """
         ...
 
@@ -106,10 +118,10 @@ class Sides(Protocol):
         ...
 
 
-class ThreeSided(Protocol):
+class ThreeMethodModel(Protocol):
     """A model whose state is the tuple of its latents; see :class:`Flat`."""
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> VariationalParameters:
         """The posterior of each level, first conveyed first."""
         ...
 
@@ -136,8 +148,8 @@ class LatentModel(Protocol):
     form: str
     lmbda_range: tuple[float, float]
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
-        """See :class:`Sides`."""
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> VariationalParameters:
+        """See :class:`LevelModel`."""
         ...
 
     prior: Any
@@ -149,14 +161,16 @@ class FlatState(NamedTuple):
 
     lmbda: jax.Array
     latents: tuple[jax.Array, ...]
+    extent: Extent | None = None
 
 
 @dataclass(frozen=True)
 class Flat:
-    """The six sides of a model with three, whose evidence is its posteriors.
+    """The six sides of a model with three, whose variational parameters is its posteriors.
 
-    A model with a method ``posterior(level, latents, evidence, lmbda)`` is asked
-    for what its evidence means: networks stay in the model, evidence holds arrays.
+    A model with a method ``posterior(level, latents, variational parameters, lmbda)`` is asked
+    for what its variational parameters means: networks stay in the model, variational parameters
+    holds arrays.
 
     Its price: ``prior`` and ``synthesize`` start from the latents every time, so that
     a model of many levels that share features is better written with six sides.
@@ -164,34 +178,92 @@ class Flat:
 
     model: Any
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
-        """The model's."""
-        return self.model.infer(x, lmbda)
+    def infer(
+        self, x: jax.Array, lmbda: jax.Array, extent: Extent | None = None
+    ) -> VariationalParameters:
+        """Return the variational parameters that the model infers."""
+        return self.model.infer(x, lmbda, **_given(extent))
 
-    def start(self, lmbda: jax.Array) -> FlatState:
-        """No latents."""
-        return FlatState(jnp.asarray(lmbda, jnp.float32), ())
+    def start(self, lmbda: jax.Array, extent: Extent | None = None) -> FlatState:
+        """Return the state without latents."""
+        return FlatState(jnp.asarray(lmbda, jnp.float32), (), extent)
 
     def prior(self, level: int, state: FlatState) -> Any:
-        """The model's."""
-        return self.model.prior(level, state.latents, state.lmbda)
+        """Return the model's prior of ``level``."""
+        return self.model.prior(level, state.latents, state.lmbda, **_given(state.extent))
 
-    def posterior(self, level: int, state: FlatState, evidence: Any) -> Any:
-        """The evidence itself, unless the model knows better."""
+    def posterior(self, level: int, state: FlatState, variational: Any) -> Any:
+        """Return the variational parameters, or what the model's ``posterior`` makes of them."""
         if hasattr(self.model, "posterior"):
-            return self.model.posterior(level, state.latents, evidence, state.lmbda)
-        return evidence
+            return self.model.posterior(level, state.latents, variational, state.lmbda)
+        return variational
 
     def absorb(self, level: int, state: FlatState, latent: jax.Array) -> FlatState:
-        """One latent more."""
+        """Return the state with one latent more."""
         return state._replace(latents=(*state.latents, latent))
 
     def synthesize(self, state: FlatState) -> jax.Array:
-        """The model's."""
-        return self.model.synthesize(state.latents, state.lmbda)
+        """Return the model's reconstruction."""
+        return self.model.synthesize(state.latents, state.lmbda, **_given(state.extent))
 
 
-def sides(model: Any) -> Sides:
+def _given(extent: Extent | None) -> dict[str, Extent]:
+    """Return the keyword of an extent; models of one size are called without it."""
+    return {} if extent is None else {"extent": extent}
+
+
+Around = Callable[..., Any]
+"""(name, level, call, *arguments) → result: what is done around one call of a level model."""
+
+
+@dataclass(frozen=True)
+class Intercepted:
+    """A level model each of whose six methods is called through one function.
+
+    Compilation, padding, tiling, batching and recording are such functions:
+
+        def around(name, level, call, *arguments):
+            print(name, level)
+            return call(*arguments)
+
+        model = Intercepted(level_model(model), around)
+
+    Args:
+      model: the level model that is called.
+      around: a function of the method's name, the level (None for ``infer``, ``start`` and
+        ``synthesize``), the method (already bound to the level), and its other arguments.
+    """
+
+    model: LevelModel
+    around: Around
+
+    def infer(self, x: Any, lmbda: Any, extent: Extent | None = None) -> VariationalParameters:
+        """Call ``infer`` through ``around``."""
+        return self.around("infer", None, self.model.infer, x, lmbda, extent)
+
+    def start(self, lmbda: Any, extent: Extent | None = None) -> Any:
+        """Call ``start`` through ``around``."""
+        return self.around("start", None, self.model.start, lmbda, extent)
+
+    def prior(self, level: int, state: Any) -> Any:
+        """Call ``prior`` through ``around``."""
+        return self.around("prior", level, partial(self.model.prior, level), state)
+
+    def posterior(self, level: int, state: Any, variational: Any) -> Any:
+        """Call ``posterior`` through ``around``."""
+        call = partial(self.model.posterior, level)
+        return self.around("posterior", level, call, state, variational)
+
+    def absorb(self, level: int, state: Any, latent: Any) -> Any:
+        """Call ``absorb`` through ``around``."""
+        return self.around("absorb", level, partial(self.model.absorb, level), state, latent)
+
+    def synthesize(self, state: Any) -> Any:
+        """Call ``synthesize`` through ``around``."""
+        return self.around("synthesize", None, self.model.synthesize, state)
+
+
+def level_model(model: Any) -> LevelModel:
     """The six sides of any latent model: itself where it has ``absorb``, else :class:`Flat`."""
     return model if hasattr(model, "absorb") else Flat(model)
 

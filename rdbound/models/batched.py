@@ -6,7 +6,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from rdbound.models.base import Evidence, Sides
+from rdbound.models.base import LevelModel, VariationalParameters
 
 __all__ = ["Blocked"]
 
@@ -21,11 +21,11 @@ class Blocked:
     more for its header than for its symbols.
     """
 
-    model: Sides
+    model: LevelModel
     count: int
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> Evidence:
-        """[count, n] → evidence with a leading axis."""
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> VariationalParameters:
+        """[count, n] → variational parameters with a leading axis."""
         return jax.vmap(lambda x: self.model.infer(x, lmbda))(x)
 
     def start(self, lmbda: jax.Array) -> Any:
@@ -37,9 +37,9 @@ class Blocked:
         """The prior of each."""
         return jax.vmap(lambda s: self.model.prior(level, s))(state)
 
-    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
+    def posterior(self, level: int, state: Any, variational: Any) -> Any:
         """The posterior of each."""
-        return jax.vmap(lambda s, e: self.model.posterior(level, s, e))(state, evidence)
+        return jax.vmap(lambda s, e: self.model.posterior(level, s, e))(state, variational)
 
     def absorb(self, level: int, state: Any, latent: jax.Array) -> Any:
         """The state of each."""

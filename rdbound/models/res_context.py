@@ -135,9 +135,9 @@ class ResContext(Hyperprior):
         """Nothing conveyed."""
         return ContextState(jnp.asarray(lmbda, jnp.float32), self.embed(lmbda))
 
-    def posterior(self, level: int, state: ContextState, evidence: Gaussian) -> Gaussian:
-        """The evidence itself."""
-        return evidence
+    def posterior(self, level: int, state: ContextState, variational: Gaussian) -> Gaussian:
+        """The variational parameters itself."""
+        return variational
 
     def prior(self, level: int, state: ContextState) -> Prior:
         """Level 0: p(z), [N] per channel. Level 1 + s: p(step s | z, steps before)."""

@@ -127,7 +127,7 @@ def set_bias(head: Moments, where: slice | np.ndarray, value: np.ndarray | float
     bias[...] = bias[...].at[where].set(value)
 
 
-class LevelEvidence(NamedTuple):
+class LevelParameters(NamedTuple):
     """What the encoder knows of one level.
 
     Attributes:
@@ -334,8 +334,8 @@ class ResNetVAE(nnx.Module):
     def _embed(self, lmbda: jax.Array | float) -> jax.Array | None:
         return None if self.embedding is None else self.embedding(jnp.asarray(lmbda, jnp.float32))
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[LevelEvidence, ...]:
-        """Image [H, W, 3] in [0, 1] → the evidence of each level, coarsest first."""
+    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[LevelParameters, ...]:
+        """Image [H, W, 3] in [0, 1] → the variational parameters of each level, coarsest first."""
         e = self._embed(lmbda)
         h = PIXEL_GAIN * (x - 0.5)
         features: list[jax.Array] = []
@@ -343,13 +343,13 @@ class ResNetVAE(nnx.Module):
             h = stack(down(h), e)
             features.insert(0, h)
         return tuple(
-            self._evidence(level, features[place])
+            self._variational(level, features[place])
             for level, place in zip(self.levels, self.group_of, strict=True)
         )
 
-    def _evidence(self, level: Level, features: jax.Array) -> LevelEvidence:
+    def _variational(self, level: Level, features: jax.Array) -> LevelParameters:
         nothing = jnp.zeros((*features.shape[:2], level.latent), jnp.float32)
-        return LevelEvidence(level.look(features).astype(jnp.float32), nothing, nothing)
+        return LevelParameters(level.look(features).astype(jnp.float32), nothing, nothing)
 
     def start(self, lmbda: jax.Array) -> HierarchyState:
         """Nothing conveyed."""
@@ -362,11 +362,13 @@ class ResNetVAE(nnx.Module):
         mu, log_sigma = self.levels[level].expectation(state.h)
         return scaled_prior(self.form, mu, log_sigma, self._unit(level, state.lmbda))
 
-    def posterior(self, level: int, state: HierarchyState, evidence: LevelEvidence) -> Gaussian:
+    def posterior(
+        self, level: int, state: HierarchyState, variational: LevelParameters
+    ) -> Gaussian:
         """From the state and the features of the level's stride."""
-        mu, log_sigma = self.levels[level].moments(state.h, evidence.features, state.e)
+        mu, log_sigma = self.levels[level].moments(state.h, variational.features, state.e)
         unit = self._unit(level, state.lmbda)
-        return Gaussian(unit * mu + evidence.mu, log_sigma + evidence.log_sigma)
+        return Gaussian(unit * mu + variational.mu, log_sigma + variational.log_sigma)
 
     def absorb(self, level: int, state: HierarchyState, latent: jax.Array) -> HierarchyState:
         """The state with what the latent says."""

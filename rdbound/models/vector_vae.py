@@ -178,7 +178,9 @@ PRIORS = ("gaussian", "mixture", "flow")
 
 
 class Conditional(NamedTuple):
-    """Evidence of an autoregressive posterior: its base, and the context its flow is given."""
+    """Variational parameters of an autoregressive posterior: its base, and the context its flow is
+    given.
+    """
 
     base: Gaussian
     context: jax.Array
@@ -275,7 +277,7 @@ class MLP(nnx.Module):
         return jnp.concatenate([x, self.embedding(jnp.asarray(lmbda, jnp.float32))])
 
     def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian | FullGaussian | Conditional]:
-        """[n] → the evidence of the latent, [latent]."""
+        """[n] → the variational parameters of the latent, [latent]."""
         x = self._with_rate(x, lmbda)
         mu, log_sigma = self._moments(x)
         q = Gaussian(mu, log_sigma - 1.0)
@@ -292,17 +294,18 @@ class MLP(nnx.Module):
         self,
         level: int,
         latents: Sequence[jax.Array],
-        evidence: Gaussian | FullGaussian | Conditional,
+        variational: Gaussian | FullGaussian | Conditional,
         lmbda: jax.Array,
     ) -> Gaussian | FullGaussian | Draws:
-        """The evidence itself; of an autoregressive posterior, with the flow that draws it.
+        """The variational parameters itself; of an autoregressive posterior, with the flow that
+        draws it.
 
         Args: as :meth:`rdbound.models.base.Flat.posterior`, which asks; of ``level``,
         ``latents`` and ``lmbda`` nothing is needed here.
         """
-        if isinstance(evidence, Conditional):
-            return AutoregressiveGaussian(*evidence, self.flow)
-        return evidence
+        if isinstance(variational, Conditional):
+            return AutoregressiveGaussian(*variational, self.flow)
+        return variational
 
     def _moments(self, x):
         """Mean and log-scale of the latent, from the encoder's input."""

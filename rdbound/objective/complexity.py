@@ -15,7 +15,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax.extend.core import ClosedJaxpr, Jaxpr
 
-from rdbound.models.base import LatentModel, sides
+from rdbound.models.base import LatentModel, level_model
 from rdbound.objective.levels import latent_shapes, walk
 from rdbound.ops.cpu_kernels import PRIMITIVES
 
@@ -58,7 +58,7 @@ def cost(model: LatentModel) -> Cost:
         def step(level, prior, _):
             return latents[level], prior
 
-        of = sides(nnx.merge(graphdef, state))
+        of = level_model(nnx.merge(graphdef, state))
         walked = walk(of, lmbda, len(latents), step)
         return of.synthesize(walked.state), walked.kept
 

@@ -105,18 +105,20 @@ def extent(datum: Datum, stride: int) -> Extent:
     return Extent(*own, height, width)
 
 
-def resized(evidence: Any, now: Datum, then: Datum) -> Any:
-    """Evidence of images in arrays of one size, for the same images in arrays of another.
+def resized(variational: Any, now: Datum, then: Datum) -> Any:
+    """Variational parameters of images in arrays of one size, for the same images in arrays of
+    another.
 
     Args:
-      evidence: a pytree of [examples, members, h, w, C], of any resolutions.
+      variational: a pytree of [examples, members, h, w, C], of any resolutions.
       now: the data that it is of, [examples, members, H, W, 3].
-      then: the same in other frames: evidence is cut, or zeros stand beside the images.
+      then: the same in other frames: variational parameters is cut, or zeros stand beside the
+        images.
     """
     before, after = now.x.shape[2:4], then.x.shape[2:4]
     if before == after:
-        return evidence
-    return jax.tree.map(lambda leaf: of_size(leaf, before, after, jnp.pad), evidence)
+        return variational
+    return jax.tree.map(lambda leaf: of_size(leaf, before, after, jnp.pad), variational)
 
 
 def of_size(

@@ -10,14 +10,14 @@ So nothing an encoder uses is unknown to its decoder, and a latent is seen by
 later levels as it was conveyed, noise or rounding included. For example, the
 priors of all levels when every posterior's mean is conveyed:
 
-    of = sides(model)
-    evidence = of.infer(x, lmbda)
+    of = level_model(model)
+    variational = of.infer(x, lmbda)
 
     def step(level, prior, state):
-        mean = of.posterior(level, state, evidence[level]).mu
+        mean = of.posterior(level, state, variational[level]).mu
         return mean, prior
 
-    state, priors = walk(of, lmbda, len(evidence), step)
+    state, priors = walk(of, lmbda, len(variational parameters), step)
     x_hat = of.synthesize(state)
 """
 
@@ -28,7 +28,7 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rdbound.models.base import Evidence, Sides, sides
+from rdbound.models.base import LevelModel, VariationalParameters, level_model
 
 __all__ = ["Step", "Walked", "latent_shapes", "walk"]
 
@@ -43,14 +43,14 @@ class Walked(NamedTuple):
     kept: tuple[Any, ...]
 
 
-def walk(model: Sides, lmbda: Any, levels: int, step: Step) -> Walked:
+def walk(model: LevelModel, lmbda: Any, levels: int, step: Step) -> Walked:
     """For each level its prior, then ``step``, then the state after it.
 
     What synthesis makes of the last state is asked for by those who need it: an
     encoder does not.
 
     Args:
-      model: six sides (:func:`rdbound.models.base.sides`), of one datum, plain or compiled.
+      model: six sides (:func:`rdbound.models.base.level_model`), of one datum, plain or compiled.
       lmbda: λ, scalar.
       levels: how many.
       step: conveys one latent; it may read from a stream or write to one, since
@@ -77,14 +77,14 @@ def latent_shapes(model: Any, shape: tuple[int, ...]) -> tuple[tuple[int, ...], 
     graphdef, state = nnx.split(model)
 
     def latents(state, x, lmbda):
-        of = sides(nnx.merge(graphdef, state))
-        evidence: Evidence = of.infer(x, lmbda)
+        of = level_model(nnx.merge(graphdef, state))
+        variational: VariationalParameters = of.infer(x, lmbda)
 
         def step(level, prior, state):
-            mean = of.posterior(level, state, evidence[level]).mu
+            mean = of.posterior(level, state, variational[level]).mu
             return mean, mean
 
-        return walk(of, lmbda, len(evidence), step).kept
+        return walk(of, lmbda, len(variational), step).kept
 
     x, lmbda = (jax.ShapeDtypeStruct(s, jnp.float32) for s in (shape, ()))
     return tuple(latent.shape for latent in jax.eval_shape(latents, state, x, lmbda))

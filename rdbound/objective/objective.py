@@ -4,7 +4,7 @@
 
 R in bits per pixel (per dimension for vectors), D a distortion, MSE on the 0–255
 scale for images unless another is given. Training averages J over a data set and
-minimizes over weights; refinement minimizes J of one datum over its evidence;
+minimizes over weights; refinement minimizes J of one datum over its variational parameters;
 evaluation reports it. What differs is the channel.
 
     model = rdbound.load("res-context-4-bound").model
@@ -24,7 +24,7 @@ import jax
 import jax.numpy as jnp
 
 from rdbound.channels import Channel
-from rdbound.models.base import Evidence, sides
+from rdbound.models.base import VariationalParameters, level_model
 from rdbound.objective.datum import Datum
 from rdbound.objective.distortion import Distortion, SquaredError
 from rdbound.objective.levels import walk
@@ -86,7 +86,7 @@ def objective(
     datum: Datum,
     key: jax.Array,
     lmbda: jax.Array | float,
-    evidence: Evidence | None = None,
+    variational: VariationalParameters | None = None,
     decode: Callable[[jax.Array], jax.Array] = real,
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
 ) -> Terms:
@@ -95,7 +95,7 @@ def objective(
         bpp = Σ over levels of bits / pixels,  J = bpp + λ·D(x, x̂)
 
     One sample of a random channel is one draw of J; its mean over keys is what a
-    bound reports. Differentiable in the model's weights and in ``evidence`` where
+    bound reports. Differentiable in the model's weights and in ``variational`` where
     channel and ``decode`` are.
 
     Args:
@@ -104,7 +104,7 @@ def objective(
       datum: what is compressed.
       key: of the channel's noise.
       lmbda: λ, scalar; multiplies the distortion.
-      evidence: in place of what the model infers (refinement), one entry a level.
+      variational: in place of what the model infers (refinement), one entry a level.
       decode: the last step of the decoder: :func:`real`, :func:`clip` or
         :func:`eight_bit`.
       distortion: of the datum and its reconstruction; MSE on 0–255 for images
@@ -112,16 +112,16 @@ def objective(
 
     Raises ValueError for a channel that a prior or posterior does not serve.
     """
-    of = sides(model)
-    if evidence is None:
-        evidence = of.infer(datum.x, jnp.asarray(lmbda, jnp.float32))
-    keys = jax.random.split(key, len(evidence))
+    of = level_model(model)
+    if variational is None:
+        variational = of.infer(datum.x, jnp.asarray(lmbda, jnp.float32))
+    keys = jax.random.split(key, len(variational))
 
     def step(level, prior, state):
-        posterior = of.posterior(level, state, evidence[level])
+        posterior = of.posterior(level, state, variational[level])
         return channel.at_level(level)(posterior, prior, keys[level])
 
-    state, bits = walk(of, lmbda, len(evidence), step)
+    state, bits = walk(of, lmbda, len(variational), step)
     x_hat = decode(of.synthesize(state))
     totals = tuple(jnp.sum(confined(b) if b.ndim == 3 else b) for b in bits)
     bpp = sum(totals[1:], totals[0]) / datum.pixels

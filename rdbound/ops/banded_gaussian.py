@@ -89,13 +89,13 @@ def couple(posterior: Gaussian) -> CoupledGaussian:
       posterior: a factorized Gaussian of [n] or [h, w, C], on whatever leading axes the
         caller maps over.
 
-    Raises ValueError for anything else: the evidence of a model whose posteriors depend on
-    the state is not a Gaussian of its own.
+    Raises ValueError for anything else: the variational parameters of a model whose posteriors
+    depend on the state is not a Gaussian of its own.
     """
     if not isinstance(posterior, Gaussian):
         raise ValueError(
-            "the coupled posterior is for models whose evidence is their Gaussian posteriors, "
-            f"not {type(posterior).__name__}"
+            "the coupled posterior is for models whose variational parameters are their Gaussian "
+            f"posteriors, not {type(posterior).__name__}"
         )
     count = len(coupled_with(posterior.mu.ndim))
     zeros = jnp.zeros((count, *posterior.mu.shape), posterior.mu.dtype)

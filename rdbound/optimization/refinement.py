@@ -1,19 +1,19 @@
-"""The evidence of one datum, weights frozen: J minimized per sample.
+"""The variational parameters of one datum, weights frozen: J minimized per sample.
 
 ``init`` and ``step`` are pure, ``solve`` is the one loop, inside ``lax.scan``.
-What is carried (evidence, optimizer state, best so far) is apart from what
+What is carried (variational parameters, optimizer state, best so far) is apart from what
 is reported (trace, status). For a codec, optimized through annealed rounding and
 judged by rounding:
 
     solve = refine(model, make_channel("sga"), make_channel("rounding"), eight_bit,
                    RefinementOptions())
     data, lmbdas = stack([datum]), jnp.full(1, 0.0067)
-    evidence = jax.vmap(model.infer)(data.x, lmbdas)
-    refined = solve(data, evidence, lmbdas, jax.random.split(jax.random.key(0), 1))
+    variational = jax.vmap(model.infer)(data.x, lmbdas)
+    refined = solve(data, variational parameters, lmbdas, jax.random.split(jax.random.key(0), 1))
     STATUS[int(refined.status[0])]  # "improved"
 
 For a bound both channels are ``gaussian`` and the last step is ``clip``. What is won
-against the evidence that the networks infer is the amortization gap.
+against the variational parameters that the networks infer is the amortization gap.
 """
 
 from collections.abc import Callable
@@ -28,7 +28,7 @@ from flax import nnx
 from pydantic import PositiveFloat, PositiveInt
 
 from rdbound.channels import Channel
-from rdbound.models.base import Evidence
+from rdbound.models.base import VariationalParameters
 from rdbound.objective.datum import Datum
 from rdbound.objective.distortion import Distortion, SquaredError
 from rdbound.objective.objective import objective, real
@@ -75,7 +75,7 @@ class Refined(NamedTuple):
     """The result for one datum.
 
     Attributes:
-      evidence: every level, the best found; the start where nothing was better.
+      variational: every level, the best found; the start where nothing was better.
       trace: judged J at every comparison, [⌈steps / check_every⌉ + 1] from the
         start on. It may rise: what is returned is its least.
       relaxed: J through the channel that is optimized, at the last step before each
@@ -83,18 +83,20 @@ class Refined(NamedTuple):
       status: an index into :data:`STATUS`.
     """
 
-    evidence: Evidence
+    variational: VariationalParameters
     trace: jax.Array
     relaxed: jax.Array
     status: jax.Array
 
 
 class Carry(NamedTuple):
-    """What the loop carries: evidence and its relaxed J, Adam's moments, the best with its J."""
+    """What the loop carries: variational parameters and its relaxed J, Adam's moments, the best
+    with its J.
+    """
 
-    evidence: Evidence
+    variational: VariationalParameters
     opt_state: optax.OptState
-    best: Evidence
+    best: VariationalParameters
     best_J: jax.Array
     relaxed_J: jax.Array
 
@@ -120,7 +122,7 @@ def refine(
     """The compiled refinement of a batch of data of one shape.
 
     Args:
-      model: its weights stay as they are; only evidence moves.
+      model: its weights stay as they are; only variational parameters moves.
       channel: optimized through (Gaussian for a bound, SGA for a codec).
       judge: the channel of the true objective (Gaussian, rounding).
       decode: the decoder's last step in the true objective.
@@ -129,7 +131,7 @@ def refine(
       optimizer: in place of Adam with the options' cosine schedule.
       progress: called from the loop with the step reached, without waiting.
 
-    Returns ``solve(data, evidence, lmbdas, keys) → Refined``, every argument
+    Returns ``solve(data, variational parameters, lmbdas, keys) → Refined``, every argument
     and result with a leading batch axis. It never returns worse than it was
     given: the best is kept by the true objective, judged with the same noise
     every time; report it with other keys. Where a level's posterior depends on
@@ -159,11 +161,13 @@ class _Loop:
     distortion: Distortion
     progress: Callable[[int], None] | None
 
-    def solve(self, params, datum: Datum, evidence: Evidence, lmbda, key) -> Refined:
+    def solve(
+        self, params, datum: Datum, variational: VariationalParameters, lmbda, key
+    ) -> Refined:
         """All steps, in rounds that each end with a comparison."""
         options = self.options
         noise_key, judge_key = jax.random.split(key)
-        first = self.init(params, datum, evidence, lmbda, judge_key)
+        first = self.init(params, datum, variational, lmbda, judge_key)
 
         def round_of_steps(carry, start):
             stop = jnp.minimum(start + options.check_every, options.steps)
@@ -183,16 +187,16 @@ class _Loop:
         status = jnp.where(jnp.isfinite(trace).all(), status, 2)
         return Refined(last.best, trace, relaxed, status)
 
-    def init(self, params, datum, evidence, lmbda, key) -> Carry:
+    def init(self, params, datum, variational, lmbda, key) -> Carry:
         """The carry before the first step."""
-        best_J = self.judged(params, evidence, datum, lmbda, key)
-        return Carry(evidence, self.optimizer.init(evidence), evidence, best_J, best_J)
+        best_J = self.judged(params, variational, datum, lmbda, key)
+        return Carry(variational, self.optimizer.init(variational), variational, best_J, best_J)
 
     def step(self, params, datum, lmbda, key, carry: Carry, index) -> Carry:
-        """One step of Adam on every level's evidence."""
+        """One step of Adam on every level's variational parameters."""
         relaxed_J, gradient = jax.value_and_grad(self.J, argnums=1)(
             params,
-            carry.evidence,
+            carry.variational,
             self.channel.at(index),
             datum,
             lmbda,
@@ -204,27 +208,27 @@ class _Loop:
         # scale, but its epsilon does not.
         gradient = jax.tree.map(lambda g: g * datum.pixels, gradient)
         updates, opt_state = self.optimizer.update(gradient, carry.opt_state)
-        evidence = optax.apply_updates(carry.evidence, updates)
-        return carry._replace(evidence=evidence, opt_state=opt_state, relaxed_J=relaxed_J)
+        variational = optax.apply_updates(carry.variational, updates)
+        return carry._replace(variational=variational, opt_state=opt_state, relaxed_J=relaxed_J)
 
     def check(self, params, datum, lmbda, key, carry: Carry) -> tuple[Carry, jax.Array]:
         """The carry with its best brought up to date, and the judged J."""
-        value = self.judged(params, carry.evidence, datum, lmbda, key)
+        value = self.judged(params, carry.variational, datum, lmbda, key)
         better = value < carry.best_J
-        best = jax.tree.map(partial(jnp.where, better), carry.evidence, carry.best)
+        best = jax.tree.map(partial(jnp.where, better), carry.variational, carry.best)
         best_J = jnp.where(better, value, carry.best_J)
         return carry._replace(best=best, best_J=best_J), value
 
-    def judged(self, params, evidence, datum, lmbda, key) -> jax.Array:
+    def judged(self, params, variational, datum, lmbda, key) -> jax.Array:
         """The true objective, averaged over noise that ``key`` fixes."""
         # A deterministic judge needs one sample.
         keys = jax.random.split(key, self.options.check_samples if self.judge.random else 1)
         values = jax.lax.map(
-            lambda k: self.J(params, evidence, self.judge, datum, lmbda, k, self.decode), keys
+            lambda k: self.J(params, variational, self.judge, datum, lmbda, k, self.decode), keys
         )
         return jnp.mean(values)
 
-    def J(self, params, evidence, channel, datum, lmbda, key, decode) -> jax.Array:
-        """J of given evidence through a channel."""
+    def J(self, params, variational, channel, datum, lmbda, key, decode) -> jax.Array:
+        """J of given variational parameters through a channel."""
         model = nnx.merge(self.graphdef, params)
-        return objective(model, channel, datum, key, lmbda, evidence, decode, self.distortion).J
+        return objective(model, channel, datum, key, lmbda, variational, decode, self.distortion).J

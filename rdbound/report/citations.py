@@ -70,7 +70,7 @@ def cited_keys(rows: Sequence[Row], anchor: str) -> tuple[str, ...]:
     if {"bound-refined", "codec-refined-ideal"} <= methods:
         keys.append("zhang2025gap")
     for record in records:
-        keys += [_THROUGH[record.through]] if record.through in _THROUGH else []
+        keys += [_THROUGH[record.surrogate]] if record.surrogate in _THROUGH else []
         keys += [_CODERS[record.coder]] if record.coder in _CODERS else []
         keys += ["bamler2022ans"] if record.coder else []
     for family, key in _FAMILIES.items():
@@ -113,7 +113,7 @@ def _said(model: str, methods: set[str]) -> Iterator[str]:
     bounds = [name for name in _BOUNDS if name in methods]
     coded = sorted(
         (m for m in methods if kind_of(m) == "coded"),
-        key=lambda name: (METHODS[name].through is None, name),
+        key=lambda name: (METHODS[name].surrogate is None, name),
     )
     yield from [*bounds[:1], *coded[:1]]
 

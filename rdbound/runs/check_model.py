@@ -9,7 +9,7 @@ import jax.numpy as jnp
 from rdbound.channels import make_channel
 from rdbound.checkpoints.model_check import Candidate, check_model, raised
 from rdbound.models import LatentModel, make_model
-from rdbound.models.base import sides
+from rdbound.models.base import level_model
 from rdbound.objective.distortion import make_distortion
 from rdbound.ops.image_quality import MS_SSIM_SMALLEST
 
@@ -68,7 +68,7 @@ def _channel(model: LatentModel) -> str:
     """What such a model is trained through: analytic rates where its first level has them."""
     if model.form == "codec":
         return "mixed"
-    of = sides(model)
+    of = level_model(model)
     try:
         prior = of.prior(0, of.start(jnp.float32(model.lmbda_range[0])))
     except Exception:  # of the model's code: the check of its sides tells which and where

@@ -303,7 +303,7 @@ def _in_this_process(
     counts = [sum(own) for own in sizes]
     for number, (one, own) in enumerate(parts):
         methods = chosen_methods(one.model.form, own, isinstance(examples, VectorExamples))
-        refinements = len({method.through for method in methods} - {None})
+        refinements = len({method.surrogate for method in methods} - {None})
         before, total = sum(counts[:number]), sum(counts)
         show = bars.part(one.name, before, total, sizes[number], refinements)
         for row in evaluate(one, examples, own, streams, known, show, bars.write):

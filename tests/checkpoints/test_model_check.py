@@ -146,10 +146,13 @@ class Rooted(Toy):
 
 
 class Steep(Toy):
-    """No weight reaches the scale of the evidence; refinement does, and finds no slope there."""
+    """No weight reaches the scale of the variational parameters; refinement does, and finds no
+    slope there."""
 
-    def posterior(self, level, latents, evidence, lmbda):
-        return evidence._replace(mu=evidence.mu + jnp.sqrt(jnp.abs(evidence.log_sigma + 1.5)))
+    def posterior(self, level, latents, variational, lmbda):
+        return variational._replace(
+            mu=variational.mu + jnp.sqrt(jnp.abs(variational.log_sigma + 1.5))
+        )
 
 
 class Endless(Toy):
@@ -162,7 +165,7 @@ class Endless(Toy):
     ("model", "message"),
     [
         (Rooted, r"gradient by the weight encode\.kernel is not finite at λ = 0\.001 for .* zeros"),
-        (Steep, r"gradient by the evidence of level 0 is not finite"),
+        (Steep, r"gradient by the variational parameters of level 0 is not finite"),
         (Endless, r"the rate of level 1 is not finite at λ = 0\.001 for a datum of noise"),
     ],
 )

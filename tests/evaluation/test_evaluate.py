@@ -63,10 +63,10 @@ def test_a_bounds_row_is_the_mean_of_the_objective_over_fresh_noise(images):
 class Hierarchical(Toy):
     """The posterior of y is centred on what was conveyed of z."""
 
-    def posterior(self, level, latents, evidence, lmbda):
+    def posterior(self, level, latents, variational, lmbda):
         if level == 0:
-            return evidence
-        return evidence._replace(mu=evidence.mu + jnp.tile(latents[0], 4))
+            return variational
+        return variational._replace(mu=variational.mu + jnp.tile(latents[0], 4))
 
 
 def test_a_hierarchical_inference_is_averaged_over_its_upper_latents(images):
@@ -111,14 +111,14 @@ def test_the_keys_that_are_passed_are_those_of_their_purpose(images, monkeypatch
     def refining(*arguments, **options):
         solve = refine(*arguments, **options)
 
-        def recording(data, evidence, lmbdas, keys):
+        def recording(data, variational, lmbdas, keys):
             given["refinement"] += list(jax.random.key_data(keys).reshape(-1, 2))
-            return solve(data, evidence, lmbdas, keys)
+            return solve(data, variational, lmbdas, keys)
 
         return recording
 
     def judging(function, *arguments):
-        if len(arguments) == 5:  # weights, data, evidence, keys, λ
+        if len(arguments) == 5:  # weights, data, variational parameters, keys, λ
             given["evaluation"] += list(jax.random.key_data(arguments[3]).reshape(-1, 2))
         return run(function, *arguments)
 
@@ -262,7 +262,8 @@ COLD = make_channel("sga", decay=0.2, start=5)
     ],
 )
 def test_rows_are_the_objective_on_the_keys_of_evaluation(images, form, plain, moved):
-    """A refined row is J of the refined evidence, all levels, on noise refinement never saw."""
+    """A refined row is J of the refined variational parameters, all levels, on noise refinement
+    never saw."""
     model, (judge, decode) = Toy(form=form), JUDGE[form]
     options = EvaluationOptions(
         lmbdas=(0.02,), samples=4, refine=FIRM, channels={"sga": COLD}, methods=(plain, moved)
@@ -276,8 +277,8 @@ def test_rows_are_the_objective_on_the_keys_of_evaluation(images, form, plain, m
         start = jax.jit(model.infer)(datum.x, 0.02)
         one = lambda tree: jax.tree.map(lambda leaf: leaf[None], tree)  # noqa: E731
         refined = solve(one(datum), one(start), jnp.full(1, 0.02), of.keys(0)[0])
-        evidence = jax.tree.map(lambda leaf: leaf[0], refined.evidence)
-        for method, known in ((plain, start), (moved, evidence)):
+        variational = jax.tree.map(lambda leaf: leaf[0], refined.variational)
+        for method, known in ((plain, start), (moved, variational)):
             keys = jax.random.split(of.keys(1)[0, 0], 4)
             terms = [run(datum, known, k) for k in keys]
             levels = np.mean([[float(b) for b in t.bits] for t in terms], axis=0)
@@ -306,11 +307,11 @@ def test_the_real_output_is_that_of_the_symbols_that_the_8_bit_output_is_of(imag
     rounding = make_channel("rounding")
     solve = refine(model, make_channel("sga"), rounding, eight_bit, refinement)
     start = one(model.infer(datum.x, 0.02))
-    refined = solve(one(datum), start, jnp.full(1, 0.02), of.keys(0)[0]).evidence
-    evidence = jax.tree.map(lambda leaf: leaf[0], refined)
+    refined = solve(one(datum), start, jnp.full(1, 0.02), of.keys(0)[0]).variational
+    variational = jax.tree.map(lambda leaf: leaf[0], refined)
     run = jax.jit(lambda e: objective(model, rounding, datum, jax.random.key(0), 0.02, e).x_hat)
     original = of.batch.originals[0].astype(np.float64)
-    x_hat = 255 * np.clip(np.asarray(run(evidence), np.float64), 0, 1)
+    x_hat = 255 * np.clip(np.asarray(run(variational), np.float64), 0, 1)
     assert real.bits == ideal.bits
     assert real.mse == pytest.approx(np.mean((x_hat - original) ** 2), rel=1e-5)
     assert ideal.mse == pytest.approx(np.mean((np.round(x_hat) - original) ** 2), rel=1e-5)

@@ -3,9 +3,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.models import make_model
-from rdbound.models.base import sides
+from rdbound.models.base import level_model
 from rdbound.models.batched import Blocked
 from rdbound.objective.levels import walk
 from tests.toy import Successive, Toy
@@ -44,13 +44,13 @@ def _close(one, other, atol=1e-5):
 
 
 def test_a_blocks_evidence_is_that_of_each_vector(model, vectors):
-    found = Blocked(sides(model), COUNT).infer(vectors, LMBDA)
+    found = Blocked(level_model(model), COUNT).infer(vectors, LMBDA)
     assert found[0].mu.shape == (COUNT, LATENT)
     _close(found, _stacked([model.infer(x, LMBDA) for x in vectors]))
 
 
 def test_a_blocks_prior_is_that_of_each_vector(model):
-    of = Blocked(sides(model), COUNT)
+    of = Blocked(level_model(model), COUNT)
     prior = of.prior(0, of.start(LMBDA))
     assert prior.mu.shape == (COUNT, LATENT, 3)
     assert prior.centre.shape == (COUNT, LATENT)
@@ -58,7 +58,7 @@ def test_a_blocks_prior_is_that_of_each_vector(model):
 
 
 def test_a_block_absorbs_and_synthesizes_as_each_vector_does(model, latents):
-    of, one = Blocked(sides(model), COUNT), sides(model)
+    of, one = Blocked(level_model(model), COUNT), level_model(model)
     state = of.absorb(0, of.start(LMBDA), latents)
     _close(state, _stacked([one.absorb(0, one.start(LMBDA), z) for z in latents]))
     x_hat = of.synthesize(state)
@@ -71,10 +71,10 @@ def test_a_posterior_that_depends_on_the_state_sees_that_of_its_own_vector(rng):
     x = jnp.asarray(2.0 * rng.standard_normal((COUNT, 1)), jnp.float32)
 
     def run(of, x):
-        evidence = of.infer(x, 2.0)
+        variational = of.infer(x, 2.0)
 
         def step(level, prior, state):
-            q = of.posterior(level, state, evidence[level])
+            q = of.posterior(level, state, variational[level])
             return q.mu, (prior, q)
 
         walked = walk(of, 2.0, 2, step)
@@ -85,24 +85,24 @@ def test_a_posterior_that_depends_on_the_state_sees_that_of_its_own_vector(rng):
 
 def _through(of, x, lmbda):
     """Everything the six sides say when every posterior's mean is conveyed."""
-    evidence, said = of.infer(x, lmbda), []
+    variational, said = of.infer(x, lmbda), []
     said.append(of.start(lmbda))
 
     def step(level, prior, state):
-        q = of.posterior(level, state, evidence[level])
+        q = of.posterior(level, state, variational[level])
         said.append(state)
         return q.mu, (prior, q)
 
-    walked = walk(of, lmbda, len(evidence), step)
-    return evidence, said, walked, of.synthesize(walked.state)
+    walked = walk(of, lmbda, len(variational), step)
+    return variational, said, walked, of.synthesize(walked.state)
 
 
 def test_compiled_sides_are_the_eager_ones(rng):
     model = Toy()
     x = jnp.asarray(rng.random((16, 24, 3)), jnp.float32)
     with jax.default_matmul_precision("highest"):
-        expected = _through(sides(model), x, jnp.float32(0.02))
-    compiled = CompiledSides(model)
+        expected = _through(level_model(model), x, jnp.float32(0.02))
+    compiled = CompiledModel(model)
     _close(_through(compiled, x, jnp.float32(0.02)), expected, atol=2e-5)
     state = compiled.absorb(0, compiled.start(LMBDA), expected[0][0].mu)
     prior = compiled.prior(1, state)
@@ -112,17 +112,18 @@ def test_compiled_sides_are_the_eager_ones(rng):
 
 def test_compiled_sides_of_six_sided_models_and_of_blocks_are_the_eager_ones(model, vectors, rng):
     x = jnp.asarray(rng.standard_normal(1), jnp.float32)
-    _close(_through(CompiledSides(Successive()), x, 2.0), _through(Successive(), x, 2.0))
-    compiled = CompiledSides(model, lambda of: Blocked(of, COUNT))
+    _close(_through(CompiledModel(Successive()), x, 2.0), _through(Successive(), x, 2.0))
+    compiled = CompiledModel(model, lambda of: Blocked(of, COUNT))
     _close(
-        _through(compiled, vectors, LMBDA), _through(Blocked(sides(model), COUNT), vectors, LMBDA)
+        _through(compiled, vectors, LMBDA),
+        _through(Blocked(level_model(model), COUNT), vectors, LMBDA),
     )
 
 
 def test_compiled_sides_have_the_weights_of_their_making(rng):
     model = Toy()
-    compiled, x = CompiledSides(model), jnp.asarray(rng.random((8, 8, 3)), jnp.float32)
+    compiled, x = CompiledModel(model), jnp.asarray(rng.random((8, 8, 3)), jnp.float32)
     before = compiled.infer(x, LMBDA)[1].mu
     model.encode.kernel[...] = 2.0 * model.encode.kernel[...]
     np.testing.assert_array_equal(compiled.infer(x, LMBDA)[1].mu, before)
-    np.testing.assert_allclose(CompiledSides(model).infer(x, LMBDA)[1].mu, 2.0 * before, rtol=1e-4)
+    np.testing.assert_allclose(CompiledModel(model).infer(x, LMBDA)[1].mu, 2.0 * before, rtol=1e-4)

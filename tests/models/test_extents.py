@@ -60,8 +60,8 @@ def test_rates_and_pictures_are_those_of_the_image_alone(monkeypatch, rng):
     judged = Judged(make_channel("rounding"), clip, 1, SquaredError(), True)
 
     def terms(data, framed):
-        evidence = run(OverData(graphdef, infer, framed), params, data, lmbdas)
-        return run(OverData(graphdef, judged, framed), params, data, evidence, keys, lmbdas)
+        variational = run(OverData(graphdef, infer, framed), params, data, lmbdas)
+        return run(OverData(graphdef, judged, framed), params, data, variational, keys, lmbdas)
 
     (values, picture), (expected, whole) = terms(framed, True), terms(data, False)
     for key in ("bpp", "mse", "J"):
@@ -120,5 +120,5 @@ def test_three_sizes_have_one_program_a_method(form, rng):
         assert (len(rows), programs) == (6, 3), "inference, the bound, its floor"
     else:
         # Inference, two rows of means; start, and prior, posterior, absorb of two levels,
-        # and the synthesis. Evidence is given: no inference of the codec's own.
+        # and the synthesis. Variational parameters is given: no inference of the codec's own.
         assert (len(rows), programs) == (9, 11)

@@ -148,9 +148,9 @@ def test_no_prior_depends_on_what_is_conveyed_later(busy, step):
 def test_the_analytic_rate_of_each_step_is_its_monte_carlo_mean(busy):
     """KL given the samples before, against log q − log p of draws of that step, elementwise."""
     x = _image()
-    evidence = busy.infer(x, 0.01)
+    variational = busy.infer(x, 0.01)
     priors, _ = _priors(busy, _latents(busy, x))
-    for q, p in zip(evidence[1:], priors[1:], strict=True):
+    for q, p in zip(variational[1:], priors[1:], strict=True):
         keys = jax.random.split(jax.random.key(3), 4000)
 
         def ratio(key, q=q, p=p):
@@ -163,17 +163,17 @@ def test_the_analytic_rate_of_each_step_is_its_monte_carlo_mean(busy):
 
 
 def test_refinement_differentiates_through_all_four_steps(busy):
-    """Evidence of step 0 moves the rate of the later steps through their priors."""
+    """Variational parameters of step 0 moves the rate of the later steps through their priors."""
     x = _image()
-    evidence = busy.infer(x, 0.01)
+    variational = busy.infer(x, 0.01)
 
     def rate_of_step_3(mu):
-        moved = list(evidence)
-        moved[1] = Gaussian(mu, evidence[1].log_sigma)
+        moved = list(variational)
+        moved[1] = Gaussian(mu, variational[1].log_sigma)
         channel = make_channel("gaussian")
         return objective(busy, channel, whole(x), jax.random.key(0), 0.01, tuple(moved)).bits[4]
 
-    assert float(jnp.abs(jax.grad(rate_of_step_3)(evidence[1].mu)).max()) > 0
+    assert float(jnp.abs(jax.grad(rate_of_step_3)(variational[1].mu)).max()) > 0
 
 
 def test_real_bytes_in_four_passes(rng):

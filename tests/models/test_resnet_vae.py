@@ -102,10 +102,10 @@ def test_untrained_it_is_the_transform_codec_that_res_hyper_begins_as():
 def test_the_analytic_rate_of_each_level_is_its_monte_carlo_mean(tiny):
     """KL given the latents above, against log q − log p of draws of that level."""
     model, lmbda = tiny("bound"), 0.02
-    evidence = model.infer(jnp.asarray(_image(16, 16) / 255.0, jnp.float32), lmbda)
-    assert len(evidence) == 6
+    variational = model.infer(jnp.asarray(_image(16, 16) / 255.0, jnp.float32), lmbda)
+    assert len(variational) == 6
     state = model.start(lmbda)
-    for level, known in enumerate(evidence):
+    for level, known in enumerate(variational):
         p, q = model.prior(level, state), model.posterior(level, state, known)
         keys = jax.random.split(jax.random.key(level), 3000)
 
@@ -121,16 +121,16 @@ def test_the_analytic_rate_of_each_level_is_its_monte_carlo_mean(tiny):
 
 def test_each_latent_moves_the_priors_after_it_and_the_posteriors_too(tiny):
     model, lmbda = tiny("bound"), 0.02
-    evidence = model.infer(jnp.asarray(_image(16, 16) / 255.0, jnp.float32), lmbda)
-    last = len(evidence) - 1
+    variational = model.infer(jnp.asarray(_image(16, 16) / 255.0, jnp.float32), lmbda)
+    last = len(variational) - 1
 
     @jax.jit
     def moments(moved):
         state = model.start(lmbda)
-        for level, known in enumerate(evidence[:-1]):
+        for level, known in enumerate(variational[:-1]):
             latent = model.posterior(level, state, known).mu
             state = model.absorb(level, state, latent + moved[level])
-        p, q = model.prior(last, state), model.posterior(last, state, evidence[last])
+        p, q = model.prior(last, state), model.posterior(last, state, variational[last])
         return p.mu, p.log_sigma, q.mu, q.log_sigma
 
     still = moments(jnp.zeros(last))
@@ -224,21 +224,21 @@ def test_refined_is_never_worse_judged_afresh(tiny):
     model, lmbda = tiny("bound"), 0.02
     data = jax.tree.map(lambda leaf: leaf[None], image_datum(_image(32, 32), 16))
     lmbdas, keys = jnp.full(1, lmbda), jax.random.split(jax.random.key(4), 1)
-    evidence = jax.vmap(model.infer)(data.x, lmbdas)
+    variational = jax.vmap(model.infer)(data.x, lmbdas)
     options = RefinementOptions(steps=60, learning_rate=0.01, check_every=20, check_samples=16)
-    refined = refine(model, GAUSSIAN, GAUSSIAN, real, options)(data, evidence, lmbdas, keys)
+    refined = refine(model, GAUSSIAN, GAUSSIAN, real, options)(data, variational, lmbdas, keys)
     datum = jax.tree.map(lambda leaf: leaf[0], data)
 
     @jax.jit
-    def J(evidence):
-        own = jax.tree.map(lambda leaf: leaf[0], evidence)
+    def J(variational):
+        own = jax.tree.map(lambda leaf: leaf[0], variational)
         one = lambda k: objective(model, GAUSSIAN, datum, k, lmbda, own).J  # noqa: E731
         return jax.vmap(one)(jax.random.split(jax.random.key(5), 64))
 
-    before, after = J(evidence), J(refined.evidence)
+    before, after = J(variational), J(refined.variational)
     noise = float((before - after).std()) * (1 / 64 + 1 / 16) ** 0.5
     assert float(after.mean() - before.mean()) < -4 * noise, "it gains, beyond doubt"
-    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), refined.evidence, evidence)
+    moved = jax.tree.map(lambda a, b: float(jnp.abs(a - b).max()), refined.variational, variational)
     assert min(jax.tree.leaves(moved)) > 0, "features, means and scales of every level"
 
 

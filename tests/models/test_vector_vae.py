@@ -126,13 +126,13 @@ def test_a_fresh_full_posterior_is_the_factorized_one(rng, key):
 
 def test_a_fresh_autoregressive_posterior_is_its_base(rng, key):
     model, x = _mlp(hidden=[8], posterior="autoregressive"), _x(rng)
-    (evidence,) = model.infer(x, 1.0)
-    np.testing.assert_array_equal(evidence.context, x)
+    (variational,) = model.infer(x, 1.0)
+    np.testing.assert_array_equal(variational.context, x)
     (plain,) = _mlp(hidden=[8]).infer(x, 1.0)
-    np.testing.assert_array_equal(evidence.base.mu, plain.mu)
-    q = model.posterior(0, (), evidence, 1.0)
+    np.testing.assert_array_equal(variational.base.mu, plain.mu)
+    q = model.posterior(0, (), variational, 1.0)
     sample, log_q = q.draw(key)
-    expected, log_expected = evidence.base.draw(key)
+    expected, log_expected = variational.base.draw(key)
     np.testing.assert_allclose(sample, expected, rtol=1e-6)
     np.testing.assert_allclose(log_q, log_expected, rtol=1e-6)
     truth = norm(np.asarray(plain.mu), np.exp(np.asarray(plain.log_sigma))).logpdf(sample)

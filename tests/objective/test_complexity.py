@@ -107,8 +107,8 @@ class Chain(nnx.Module):
         h = self.heads[level](state)
         return Gaussian(h, h)
 
-    def posterior(self, level, state, evidence):
-        return Gaussian(evidence + self.wants[level](state), evidence)
+    def posterior(self, level, state, variational):
+        return Gaussian(variational + self.wants[level](state), variational)
 
     def absorb(self, level, state, latent):
         return state + self.takes[level](latent)

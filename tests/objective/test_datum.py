@@ -29,13 +29,13 @@ def test_evidence_is_cut_to_the_image_and_stands_beside_zeros_in_its_frame(rng):
     small, large = (
         Datum(jnp.zeros((2, 1, *s, 3)), jnp.zeros((2, 1, *s, 1))) for s in ((16, 24), (32, 32))
     )
-    evidence = [rng.standard_normal((2, 1, 32 // k, 32 // k, 5)) for k in (1, 8)]
-    cut = resized(evidence, large, small)
+    variational = [rng.standard_normal((2, 1, 32 // k, 32 // k, 5)) for k in (1, 8)]
+    cut = resized(variational, large, small)
     again = resized(cut, small, large)
-    for k, leaf, own, back in zip((1, 8), evidence, cut, again, strict=True):
+    for k, leaf, own, back in zip((1, 8), variational, cut, again, strict=True):
         rows, columns = 16 // k, 24 // k
         np.testing.assert_allclose(own, leaf[:, :, :rows, :columns], rtol=1e-6)
         expected = np.zeros_like(leaf)
         expected[:, :, :rows, :columns] = leaf[:, :, :rows, :columns]
         np.testing.assert_allclose(back, expected, rtol=1e-6)
-    assert resized(evidence, large, large) is evidence
+    assert resized(variational, large, large) is variational

@@ -4,7 +4,7 @@ import pytest
 from flax import nnx
 
 from rdbound.models import make_model
-from rdbound.models.base import Flat, FlatState, check_lmbda, sides
+from rdbound.models.base import Flat, FlatState, check_lmbda, level_model
 from rdbound.objective.levels import latent_shapes, walk
 from rdbound.ops.distributions import Gaussian
 from tests.toy import Successive, Toy
@@ -81,17 +81,17 @@ class ThreeSides:
 class Residual(ThreeSides):
     """What it wants to convey is what is not yet known."""
 
-    def posterior(self, level, latents, evidence, lmbda):
-        return Gaussian(evidence.mu - lmbda * sum(latents, jnp.zeros(1)), evidence.log_sigma)
+    def posterior(self, level, latents, variational, lmbda):
+        return Gaussian(variational.mu - lmbda * sum(latents, jnp.zeros(1)), variational.log_sigma)
 
 
 def _run(model, x, lmbda=0.5):
     """Conveys every posterior's mean; the latents, the priors' means, the reconstruction."""
-    of = sides(model)
-    evidence = of.infer(jnp.array([x]), lmbda)
+    of = level_model(model)
+    variational = of.infer(jnp.array([x]), lmbda)
 
     def step(level, prior, state):
-        mean = of.posterior(level, state, evidence[level]).mu
+        mean = of.posterior(level, state, variational[level]).mu
         return mean, (float(mean[0]), float(prior.mu[0]))
 
     walked = walk(of, lmbda, 3, step)
@@ -128,11 +128,11 @@ def test_the_state_of_a_flat_model_is_lambda_and_its_latents():
 
 def test_six_sided_models_are_their_own_sides_and_others_are_flat():
     six, three = Successive(), Toy()
-    assert sides(six) is six
-    assert isinstance(sides(three), Flat)
-    assert sides(three).model is three
+    assert level_model(six) is six
+    assert isinstance(level_model(three), Flat)
+    assert level_model(three).model is three
     flat = Flat(three)
-    assert sides(flat) is flat
+    assert level_model(flat) is flat
 
 
 def test_latent_shapes_are_those_of_what_is_inferred():
@@ -151,10 +151,10 @@ def test_latent_shapes_of_an_abstract_res_context():
 def test_successive_refinement_walks_to_its_datum():
     """Level l conveys its share of what is left: closed form of the state after both."""
     model, x = Successive(variance=4.0, first=1.0, lmbda=2.0), jnp.array([3.0])
-    evidence = model.infer(x, 2.0)
+    variational = model.infer(x, 2.0)
 
     def step(level, prior, state):
-        q = model.posterior(level, state, evidence[level])
+        q = model.posterior(level, state, variational[level])
         return q.mu, (float(q.mu[0]), float(np.exp(2 * prior.log_sigma[0])))
 
     walked = walk(model, 2.0, 2, step)

@@ -37,8 +37,8 @@ def test_padding_counts_in_the_rate_and_not_in_the_distortion(rng, key):
     assert float(terms.distortion) == pytest.approx(np.mean((x_hat - image) ** 2), rel=1e-5)
     assert float(terms.bpp) == pytest.approx(float(sum(terms.bits)) / (13 * 9), rel=1e-6)
     worse = datum._replace(x=datum.x.at[13:].add(5.0))
-    evidence = model.infer(datum.x, 0.01)
-    again = objective(model, make_channel("rounding"), worse, key, 0.01, evidence, eight_bit)
+    variational = model.infer(datum.x, 0.01)
+    again = objective(model, make_channel("rounding"), worse, key, 0.01, variational, eight_bit)
     assert float(again.distortion) == pytest.approx(float(terms.distortion), rel=1e-6)
 
 

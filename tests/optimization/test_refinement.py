@@ -21,8 +21,8 @@ def _setup(form, rng, count=2):
     batch = stack(data)
     lmbdas = jnp.full(count, 0.02)
     keys = jax.random.split(jax.random.key(1), count)
-    evidence = jax.vmap(model.infer)(batch.x, lmbdas)
-    return model, judge, batch, evidence, lmbdas, keys
+    variational = jax.vmap(model.infer)(batch.x, lmbdas)
+    return model, judge, batch, variational, lmbdas, keys
 
 
 @pytest.mark.parametrize(
@@ -35,7 +35,7 @@ def _setup(form, rng, count=2):
     ],
 )
 def test_refinement_lowers_the_true_objective(form, channel, decode, rng):
-    model, judge, data, evidence, lmbdas, keys = _setup(form, rng)
+    model, judge, data, variational, lmbdas, keys = _setup(form, rng)
     options = {"decay": 0.05, "start": 20} if channel == "sga" else {}
     solve = refine(
         model,
@@ -44,15 +44,15 @@ def test_refinement_lowers_the_true_objective(form, channel, decode, rng):
         decode,
         RefinementOptions(steps=120, learning_rate=0.05, check_every=20),
     )
-    refined = solve(data, evidence, lmbdas, keys)
+    refined = solve(data, variational, lmbdas, keys)
 
-    def J(evidence):
+    def J(variational):
         fresh = jax.random.split(jax.random.key(77), 64)
         one = lambda d, q, s, k: objective(model, judge, d, k, s, q, decode).J  # noqa: E731
         over = jax.vmap(lambda d, q, s: jax.vmap(lambda k: one(d, q, s, k))(fresh))
-        return over(data, evidence, lmbdas)
+        return over(data, variational, lmbdas)
 
-    before, after = J(evidence), J(refined.evidence)
+    before, after = J(variational), J(refined.variational)
     error = jnp.sqrt(before.var(1) + after.var(1)) / 8.0
     assert (after.mean(1) < before.mean(1) - 4 * error).all()
     assert refined.trace.shape == (2, 7)
@@ -62,38 +62,40 @@ def test_refinement_lowers_the_true_objective(form, channel, decode, rng):
 @pytest.mark.parametrize("form", ["bound", "codec"])
 def test_it_never_returns_worse_than_it_was_given(form, rng):
     """With a ruinous learning rate the start is kept, bit for bit."""
-    model, judge, data, evidence, lmbdas, keys = _setup(form, rng)
+    model, judge, data, variational, lmbdas, keys = _setup(form, rng)
     channel = make_channel("gaussian" if form == "bound" else "sga")
     ruin = RefinementOptions(steps=20, learning_rate=50.0, final_learning_rate=50.0, check_every=5)
-    refined = refine(model, channel, judge, clip, ruin)(data, evidence, lmbdas, keys)
+    refined = refine(model, channel, judge, clip, ruin)(data, variational, lmbdas, keys)
     assert (refined.status != 0).all()
-    for a, b in zip(jax.tree.leaves(evidence), jax.tree.leaves(refined.evidence), strict=True):
+    for a, b in zip(
+        jax.tree.leaves(variational), jax.tree.leaves(refined.variational), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
 
 
 def test_a_refinement_that_blows_up_is_a_status_not_an_exception(rng):
-    model, judge, data, evidence, lmbdas, keys = _setup("bound", rng)
+    model, judge, data, variational, lmbdas, keys = _setup("bound", rng)
     boom = RefinementOptions(steps=10, learning_rate=1e30, final_learning_rate=1e30, check_every=5)
     refined = refine(model, make_channel("gaussian"), judge, clip, boom)(
-        data, evidence, lmbdas, keys
+        data, variational, lmbdas, keys
     )
     assert [STATUS[s] for s in refined.status] == ["the objective stopped being finite"] * 2
-    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(refined.evidence))
+    assert all(jnp.isfinite(leaf).all() for leaf in jax.tree.leaves(refined.variational))
 
 
 def test_images_of_a_batch_do_not_touch_each_other(rng):
-    model, judge, data, evidence, lmbdas, keys = _setup("bound", rng)
+    model, judge, data, variational, lmbdas, keys = _setup("bound", rng)
     options = RefinementOptions(steps=10, check_every=5)
     solve = refine(model, make_channel("gaussian"), judge, clip, options)
-    both = solve(data, evidence, lmbdas, keys)
+    both = solve(data, variational, lmbdas, keys)
     first = lambda tree: jax.tree.map(lambda leaf: leaf[:1], tree)  # noqa: E731
-    alone = solve(first(data), first(evidence), first(lmbdas), first(keys))
+    alone = solve(first(data), first(variational), first(lmbdas), first(keys))
     for a, b in zip(jax.tree.leaves(first(both)), jax.tree.leaves(alone), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-4)
 
 
 def test_a_loop_traces_once_and_reports_progress(rng):
-    model, judge, data, evidence, lmbdas, keys = _setup("codec", rng)
+    model, judge, data, variational, lmbdas, keys = _setup("codec", rng)
     traces, seen = [], []
 
     def counted(x):
@@ -104,20 +106,20 @@ def test_a_loop_traces_once_and_reports_progress(rng):
     solve = refine(
         model, make_channel("sga"), judge, counted, options, progress=lambda s: seen.append(int(s))
     )
-    jax.block_until_ready(solve(data, evidence, lmbdas, keys))
+    jax.block_until_ready(solve(data, variational, lmbdas, keys))
     count = len(traces)
-    jax.block_until_ready(solve(data, evidence, lmbdas + 0.01, keys))
+    jax.block_until_ready(solve(data, variational, lmbdas + 0.01, keys))
     jax.effects_barrier()
     assert len(traces) == count
     assert set(seen) == {10, 20, 25}
 
 
 def test_more_memory_than_there_is_is_refused_beforehand(rng, monkeypatch):
-    model, judge, data, evidence, lmbdas, keys = _setup("bound", rng)
+    model, judge, data, variational, lmbdas, keys = _setup("bound", rng)
     monkeypatch.setattr(compilation, "available_memory", lambda: 1000)
     solve = refine(model, make_channel("gaussian"), judge, clip, RefinementOptions(steps=5))
     with pytest.raises(ValueError, match=r"and 0\.0 GB are free: take a smaller image"):
-        solve(data, evidence, lmbdas, keys)
+        solve(data, variational, lmbdas, keys)
 
 
 def test_a_hierarchical_model_refined_is_never_worse_judged_afresh():
@@ -127,17 +129,17 @@ def test_a_hierarchical_model_refined_is_never_worse_judged_afresh():
     xs = 2.0 * jax.random.normal(jax.random.key(3), (512, 1))
     data = jax.vmap(whole)(xs)
     lmbdas, keys = jnp.full(len(xs), lmbda), jax.random.split(jax.random.key(4), len(xs))
-    evidence = jax.vmap(model.infer)(xs, lmbdas)
+    variational = jax.vmap(model.infer)(xs, lmbdas)
     gaussian = make_channel("gaussian")
     options = RefinementOptions(steps=400, learning_rate=0.05, check_every=50, check_samples=64)
-    refined = refine(model, gaussian, gaussian, real, options)(data, evidence, lmbdas, keys)
+    refined = refine(model, gaussian, gaussian, real, options)(data, variational, lmbdas, keys)
 
-    def J(evidence):
+    def J(variational):
         fresh = jax.random.split(jax.random.key(5), 400)
         one = lambda d, e, k: objective(model, gaussian, d, k, lmbda, e).J  # noqa: E731
-        return jax.vmap(lambda d, e: jax.vmap(lambda k: one(d, e, k))(fresh))(data, evidence)
+        return jax.vmap(lambda d, e: jax.vmap(lambda k: one(d, e, k))(fresh))(data, variational)
 
-    before, after = J(evidence), J(refined.evidence)
+    before, after = J(variational), J(refined.variational)
     # The noise of this comparison, and of the 64 samples that chose the best.
     noise = jnp.sqrt((before - after).var(1) * (1 / 400 + 1 / 64))
     assert (after.mean(1) - before.mean(1) < 4 * noise + 1e-3).all(), "of no datum"
@@ -152,9 +154,9 @@ def test_a_hierarchical_model_refined_is_never_worse_judged_afresh():
 def test_only_evidence_moves_in_an_autoregressive_posterior(key):
     """The flow that draws the posterior stays as trained: it is in the model."""
     model = make_model("mlp", "bound", 2.0, dimension=3, posterior="autoregressive")
-    (evidence,) = model.infer(jnp.ones(3), 2.0)
-    names = {type(leaf).__name__ for leaf in jax.tree.leaves(evidence)}
-    assert len(jax.tree.leaves(evidence)) == 3, "mean, log-scale, context"
+    (variational,) = model.infer(jnp.ones(3), 2.0)
+    names = {type(leaf).__name__ for leaf in jax.tree.leaves(variational)}
+    assert len(jax.tree.leaves(variational)) == 3, "mean, log-scale, context"
     assert all("Array" in name for name in names)
     xs = jax.random.normal(key, (4, 3))
     data, sampled = jax.vmap(whole)(xs), make_channel("sampled")
@@ -162,27 +164,30 @@ def test_only_evidence_moves_in_an_autoregressive_posterior(key):
     options = RefinementOptions(steps=20, learning_rate=0.05, check_every=10)
     start = jax.vmap(model.infer)(xs, lmbdas)
     refined = refine(model, sampled, sampled, real, options)(data, start, lmbdas, keys)
-    assert jax.tree.structure(refined.evidence) == jax.tree.structure(start)
+    assert jax.tree.structure(refined.variational) == jax.tree.structure(start)
 
 
 @pytest.mark.parametrize(("form", "channel"), [("codec", "mixed"), ("bound", "gaussian")])
 def test_the_optimizer_is_an_argument_and_the_judges_noise_is_common(form, channel, rng):
-    """Evidence that stands still is judged alike every time, by a random judge too."""
-    model, judge, data, evidence, lmbdas, keys = _setup(form, rng)
+    """Variational parameters that stands still is judged alike every time, by a random judge
+    too."""
+    model, judge, data, variational, lmbdas, keys = _setup(form, rng)
     options = RefinementOptions(steps=10, check_every=5)
     still = refine(
         model, make_channel(channel), judge, clip, options, optimizer=optax.set_to_zero()
     )
-    refined = still(data, evidence, lmbdas, keys)
-    for a, b in zip(jax.tree.leaves(evidence), jax.tree.leaves(refined.evidence), strict=True):
+    refined = still(data, variational, lmbdas, keys)
+    for a, b in zip(
+        jax.tree.leaves(variational), jax.tree.leaves(refined.variational), strict=True
+    ):
         np.testing.assert_array_equal(a, b)
     assert (refined.trace == refined.trace[:, :1]).all()
     assert (refined.status == 1).all(), "nothing is better than itself"
 
 
 def test_every_step_has_noise_of_its_own(rng):
-    """Evidence that stands still has another gradient at each."""
-    model, judge, data, evidence, lmbdas, keys = _setup("bound", rng, 1)
+    """Variational parameters that stands still has another gradient at each."""
+    model, judge, data, variational, lmbdas, keys = _setup("bound", rng, 1)
     seen = []
 
     def listening(updates, state, params=None):
@@ -192,24 +197,24 @@ def test_every_step_has_noise_of_its_own(rng):
     silent = optax.GradientTransformation(lambda params: optax.EmptyState(), listening)
     options = RefinementOptions(steps=6, check_every=3)
     solve = refine(model, make_channel("gaussian"), judge, clip, options, optimizer=silent)
-    jax.block_until_ready(solve(data, evidence, lmbdas, keys))
+    jax.block_until_ready(solve(data, variational, lmbdas, keys))
     jax.effects_barrier()
     assert len(seen) == 6
     assert len({gradient.tobytes() for gradient in seen}) == 6
 
 
 def test_the_relaxed_trace_is_J_through_the_channel_of_each_step(rng):
-    """By so small a rate that the evidence stays: the channel's own J, annealed, on its keys."""
-    model, judge, data, evidence, lmbdas, keys = _setup("codec", rng)
+    """The learning rate is so small that the parameters stay: J is the annealed channel's own."""
+    model, judge, data, variational, lmbdas, keys = _setup("codec", rng)
     channel = make_channel("sga", decay=0.5, start=1)
     still = RefinementOptions(
         steps=5, learning_rate=1e-12, final_learning_rate=1e-12, check_every=2
     )
-    refined = refine(model, channel, judge, eight_bit, still)(data, evidence, lmbdas, keys)
+    refined = refine(model, channel, judge, eight_bit, still)(data, variational, lmbdas, keys)
     assert refined.relaxed.shape == (2, 3)
     last = [1, 3, 4]  # the steps before the comparisons
     for place in range(2):
-        one = jax.tree.map(lambda leaf, p=place: leaf[p], (data, evidence))
+        one = jax.tree.map(lambda leaf, p=place: leaf[p], (data, variational))
         noise_key = jax.random.split(keys[place])[0]
         expected = [
             objective(

@@ -30,7 +30,7 @@ from rdbound.coding.coders.registry import CODERS, coders_of, make_coder
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.model_tables import make_tables
 from rdbound.coding.entropy.range_coder import Reader, Writer
-from rdbound.models.base import Evidence, LatentModel, Sides
+from rdbound.models.base import LatentModel, LevelModel, VariationalParameters
 from rdbound.objective.levels import walk
 
 __all__ = ["LevelCodec"]
@@ -72,7 +72,7 @@ class LevelCodec(ABC):
         self._shapes: dict[tuple[int, int], Sequence[tuple[int, ...]]] = {}
 
     @abstractmethod
-    def _sides(self, height: int, width: int) -> Sides:
+    def _sides(self, height: int, width: int) -> LevelModel:
         """The compiled sides for a datum of this size."""
 
     def _known_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
@@ -90,12 +90,12 @@ class LevelCodec(ABC):
         """The size that the model sees; raises ValueError for one that it cannot take."""
 
     def _encode(
-        self, size: tuple[int, ...], x: Any, lmbda: float, evidence: Evidence | None
+        self, size: tuple[int, ...], x: Any, lmbda: float, variational: VariationalParameters | None
     ) -> bytes:
         """A datum → the whole container."""
         height, width = size
         of, rate, writer = self._sides(height, width), jnp.float32(lmbda), Writer()
-        known = of.infer(x, rate) if evidence is None else evidence
+        known = of.infer(x, rate) if variational is None else variational
 
         def step(level, prior, state):
             posterior = of.posterior(level, state, known[level])
@@ -135,12 +135,12 @@ class LevelCodec(ABC):
         return header, decoded()
 
     def _write_rest(  # noqa: B027 (most have nothing to add)
-        self, of: Sides, state: Any, x: Any, size: tuple[int, ...], writer: Writer
+        self, of: LevelModel, state: Any, x: Any, size: tuple[int, ...], writer: Writer
     ) -> None:
         """What follows the latents: nothing, where the reconstruction is what is decoded."""
 
     def _read_rest(
-        self, of: Sides, state: Any, header: Header, reader: Reader
+        self, of: LevelModel, state: Any, header: Header, reader: Reader
     ) -> Callable[[], np.ndarray]:
         """What makes the datum of all that was read, once it is known to be right."""
         return lambda: finite(of.synthesize(state))

@@ -15,14 +15,14 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.models.base import Sides, sides
+from rdbound.models.base import LevelModel, level_model
 from rdbound.ops.extent_mask import Extent, inside
 from rdbound.utils.compilation import run
 
-__all__ = ["CompiledSides", "same"]
+__all__ = ["CompiledModel", "same"]
 
 
-def same(of: Sides) -> Sides:
+def same(of: LevelModel) -> LevelModel:
     """The sides themselves."""
     return of
 
@@ -32,17 +32,17 @@ class _Side:
     """One side, a function of weights and arguments; equal to that of any model built alike."""
 
     graphdef: nnx.GraphDef
-    view: Callable[[Sides], Sides]
+    view: Callable[[LevelModel], LevelModel]
     name: str
     level: tuple[int, ...] = ()
 
     def __call__(self, params: Any, extent: Extent | None, *arguments: Any) -> Any:
         with inside(extent), jax.default_matmul_precision("highest"):
-            of = self.view(sides(nnx.merge(self.graphdef, params)))
+            of = self.view(level_model(nnx.merge(self.graphdef, params)))
             return getattr(of, self.name)(*self.level, *arguments)
 
 
-class CompiledSides:
+class CompiledModel:
     """The sides of one model, each compiled once for each level and shape.
 
     Encoder and decoder call the same programs in the same order: what one
@@ -54,14 +54,14 @@ class CompiledSides:
         default. Hashable: two that are equal do the same.
     """
 
-    def __init__(self, model: Any, view: Callable[[Sides], Sides] = same):
+    def __init__(self, model: Any, view: Callable[[LevelModel], LevelModel] = same):
         self._graphdef, params = nnx.split(model)
         self._view = view
         self._extent: Extent | None = None
         # A copy: what is done to the model later must not change what is decoded.
         self._params = jax.tree.map(jnp.copy, params)
 
-    def within(self, extent: Extent) -> "CompiledSides":
+    def within(self, extent: Extent) -> "CompiledModel":
         """The same sides for images of this extent in their arrays; programs are shared."""
         other = copy(self)
         other._extent = extent
@@ -72,7 +72,7 @@ class CompiledSides:
         return run(program, self._params, self._extent, *arguments)
 
     def infer(self, x: jax.Array, lmbda: Any) -> Any:
-        """The evidence of each level."""
+        """The variational parameters of each level."""
         return self._call("infer", x, lmbda)
 
     def start(self, lmbda: Any) -> Any:
@@ -83,9 +83,9 @@ class CompiledSides:
         """The prior of ``level``, of NumPy arrays."""
         return jax.tree.map(np.asarray, self._call("prior", state, level=(level,)))
 
-    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
+    def posterior(self, level: int, state: Any, variational: Any) -> Any:
         """The posterior of ``level``, of NumPy arrays."""
-        return jax.tree.map(np.asarray, self._call("posterior", state, evidence, level=(level,)))
+        return jax.tree.map(np.asarray, self._call("posterior", state, variational, level=(level,)))
 
     def absorb(self, level: int, state: Any, latent: Any) -> Any:
         """The state after ``level``."""

@@ -13,13 +13,13 @@ from typing import Any
 import numpy as np
 
 from rdbound.coding.codecs.base import LevelCodec
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.codecs.errors import as_image
 from rdbound.coding.codecs.limits import MAX_PIXELS, check_image
 from rdbound.coding.codecs.padded_model import in_frames
 from rdbound.coding.codecs.tiling import Windows, is_large
 from rdbound.coding.entropy.frequency_tables import Tables
-from rdbound.models.base import Evidence, LatentModel, Sides
+from rdbound.models.base import LatentModel, LevelModel, VariationalParameters
 from rdbound.objective.datum import image_datum, padded_shape
 from rdbound.objective.levels import latent_shapes
 
@@ -69,21 +69,21 @@ class Codec(LevelCodec):
     ):
         super().__init__(model, tables, coder, max_pixels, **options)
         self.stride = model.stride
-        self._compiled = CompiledSides(model)
+        self._compiled = CompiledModel(model)
         self.windows = Windows(model, self._compiled)
 
     def compress(
         self,
         image: np.ndarray,
         lmbda: float | None = None,
-        evidence: Evidence | None = None,
+        variational: VariationalParameters | None = None,
     ) -> bytes:
         """uint8 [h, w, 3] → the whole container.
 
         Args:
           image: any size from 1×1 up.
           lmbda: the trade-off; the geometric middle of the model's range by default.
-          evidence: refined (:mod:`rdbound.optimization.refinement`), of the padded image and of
+          variational: refined (:mod:`rdbound.optimization.refinement`), of the padded image and of
             this λ; what the model infers by default. The decoder does not notice.
 
         Raises ValueError for another array type, too many pixels, a λ outside the trained
@@ -93,7 +93,7 @@ class Codec(LevelCodec):
         lmbda = self._limits.lmbda(lmbda)
         self._limits.check_size(image.shape[:2])
         datum = image_datum(image, self.stride)
-        return self._encode(image.shape[:2], datum.x, lmbda, evidence)
+        return self._encode(image.shape[:2], datum.x, lmbda, variational)
 
     def decompress(self, data: bytes) -> np.ndarray:
         """The container → uint8 [h, w, 3].
@@ -107,7 +107,7 @@ class Codec(LevelCodec):
         header, x_hat = self._decode(data)
         return as_image(header, x_hat)
 
-    def _sides(self, height: int, width: int) -> Sides:
+    def _sides(self, height: int, width: int) -> LevelModel:
         size = self._padded(height, width)
         if is_large(*size):
             return self.windows.sides(*size)

@@ -29,7 +29,7 @@ from rdbound.coding.codecs.bits_back.side_information import (
     told_parameters,
     without_filling,
 )
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.codecs.container import BITS_BACK, BitstreamError, Header, read_container
 from rdbound.coding.codecs.errors import OTHER_ARITHMETIC, finite, unless_lost
 from rdbound.coding.codecs.fingerprint import fingerprint
@@ -41,7 +41,7 @@ from rdbound.coding.entropy.discretized_gaussian import WIDTH, FineBoxes
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.pixel_coder import pop_levels, push_levels, read_levels, write_levels
 from rdbound.coding.entropy.range_coder import Reader, Writer
-from rdbound.models.base import Evidence, LatentModel, Sides, is_lossless
+from rdbound.models.base import LatentModel, LevelModel, VariationalParameters, is_lossless
 from rdbound.objective.datum import image_datum, padded_shape
 from rdbound.objective.levels import latent_shapes
 from rdbound.ops.discretized_logistic import PixelDistribution
@@ -59,16 +59,16 @@ class LosslessCodec(Codec):
         """The container → the image, uint8 [h, w, 3]; raises as :meth:`Codec.decompress`."""
         return self._decode(data)[1]
 
-    def _sides(self, height: int, width: int) -> Sides:
+    def _sides(self, height: int, width: int) -> LevelModel:
         return in_frames(self._model, self._compiled, self._padded(height, width))
 
     def _write_rest(
-        self, of: Sides, state: Any, x: Any, size: tuple[int, ...], writer: Writer
+        self, of: LevelModel, state: Any, x: Any, size: tuple[int, ...], writer: Writer
     ) -> None:
         write_levels(_said(of, state), _levels(x, size), writer)
 
     def _read_rest(
-        self, of: Sides, state: Any, header: Header, reader: Reader
+        self, of: LevelModel, state: Any, header: Header, reader: Reader
     ) -> Callable[[], np.ndarray]:
         levels = read_levels(_said(of, state), (header.height, header.width), reader)
         return lambda: levels
@@ -105,14 +105,14 @@ class LosslessBitsBack:
         self.lmbda_range = model.lmbda_range
         self._model = nnx.clone(model)
         self._limits = Limits.of_images(model, max_pixels)
-        self._of = CompiledSides(model)
+        self._of = CompiledModel(model)
 
     def compress(
         self,
         image: np.ndarray,
         lmbda: float | None = None,
         side: bytes = b"",
-        evidence: Evidence | None = None,
+        variational: VariationalParameters | None = None,
     ) -> Told:
         """uint8 [h, w, 3] and any bytes →
         :class:`rdbound.coding.codecs.bits_back.side_information.Told`.
@@ -121,13 +121,15 @@ class LosslessBitsBack:
           image: any size from 1×1 up.
           lmbda: what the model is asked with; the middle of its range by default.
           side: what rides along.
-          evidence: none: the decoder could not infer it.
+          variational: none: the decoder could not infer it.
 
-        Raises ValueError for evidence, another array type, too many pixels, a λ outside the trained
-        range, or a latent that is not finite.
+        Raises ValueError for variational parameters, another array type, too many pixels, a λ
+        outside the trained range, or a latent that is not finite.
         """
-        if evidence is not None:
-            raise ValueError("bits-back infers from the image alone: it takes no refined evidence")
+        if variational is not None:
+            raise ValueError(
+                "bits-back infers from the image alone: it takes no refined variational parameters"
+            )
         check_image(image)
         rate, size = self._limits.lmbda(lmbda), (image.shape[0], image.shape[1])
         self._limits.check_size(size)
@@ -185,7 +187,7 @@ class _Levels:
         """How many there are."""
         return sum(math.prod(shape) for shape in self.shapes)
 
-    def infer(self, image: np.ndarray) -> Evidence:
+    def infer(self, image: np.ndarray) -> VariationalParameters:
         """What the encoder knows of an image, and the decoder once it has it."""
         return self.of.infer(image_datum(image, self.stride).x, self.lmbda)
 
@@ -194,10 +196,14 @@ class _Levels:
         return FineBoxes.of(self.of.prior(level, state), self.shapes[level], stream)
 
     def posterior(
-        self, level: int, state: Any, evidence: Evidence, stream: Writer | Reader | None = None
+        self,
+        level: int,
+        state: Any,
+        variational: VariationalParameters,
+        stream: Writer | Reader | None = None,
     ) -> FineBoxes:
         """Of a level; agreed on where there is a stream."""
-        known = self.of.posterior(level, state, evidence[level])
+        known = self.of.posterior(level, state, variational[level])
         return FineBoxes.of(known, self.shapes[level], stream)
 
     def after(self, level: int, state: Any, boxes: np.ndarray) -> Any:
@@ -215,8 +221,8 @@ class _Levels:
             drawn.append(self.prior(level, states[-1], stream).pop(stack, stream))
             states.append(self.after(level, states[-1], drawn[-1]))
         image = pop_levels(_said(self.of, states[-1]), size, stack, stream)
-        evidence = self.infer(image)
-        by = [self.posterior(level, states[level], evidence, stream) for level in levels]
+        variational = self.infer(image)
+        by = [self.posterior(level, states[level], variational, stream) for level in levels]
         for level in reversed(levels):
             by[level].push(stack, drawn[level])
         return image, stack.original()
@@ -226,7 +232,7 @@ class _Drawn:
     """The latents of one image, drawn from a stack and then told."""
 
     def __init__(self, levels: _Levels, image: np.ndarray):
-        self.levels, self._evidence = levels, levels.infer(image)
+        self.levels, self._variational = levels, levels.infer(image)
         self._states = [levels.of.start(levels.lmbda)]
         self._by: list[FineBoxes] = []
         self._boxes: list[np.ndarray] = []
@@ -236,7 +242,7 @@ class _Drawn:
         for level, by in enumerate(self._by):
             assert np.array_equal(by.pop(stack), self._boxes[level])
         for level in range(len(self._by), len(self.levels.shapes)):
-            by = self.levels.posterior(level, self._states[level], self._evidence)
+            by = self.levels.posterior(level, self._states[level], self._variational)
             boxes = by.pop(stack)
             self._by.append(by)
             self._boxes.append(boxes)
@@ -252,10 +258,10 @@ class _Drawn:
         for prior, boxes in reversed(list(zip(priors, self._boxes, strict=True))):
             prior.push(stack, boxes)
         for level in range(len(self._boxes)):
-            self.levels.posterior(level, self._states[level], self._evidence, stream)
+            self.levels.posterior(level, self._states[level], self._variational, stream)
 
 
-def _said(of: Sides, state: Any) -> PixelDistribution:
+def _said(of: LevelModel, state: Any) -> PixelDistribution:
     """What is said of the pixels, of NumPy arrays."""
     return jax.tree.map(finite, of.synthesize(state))
 

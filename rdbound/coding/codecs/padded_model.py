@@ -10,7 +10,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.models.base import is_framed
 from rdbound.objective.datum import frame_of, of_size
 from rdbound.ops.extent_mask import Extent
@@ -28,12 +28,12 @@ class Framed:
       stride: of the model.
     """
 
-    def __init__(self, of: CompiledSides, size: tuple[int, int], stride: int):
+    def __init__(self, of: CompiledModel, size: tuple[int, int], stride: int):
         self._size, self._frame = size, frame_of(size, stride)
         self._of = of.within(Extent(*map(np.int32, (*size, *self._frame))))  # type: ignore[arg-type]
 
     def infer(self, x: Any, lmbda: Any) -> Any:
-        """The evidence of each level."""
+        """The variational parameters of each level."""
         (height, width), (h, w) = self._frame, self._size
         filled: Any = np.pad(x, ((0, height - h), (0, width - w), (0, 0)), mode="edge")
         return self._cut(self._of.infer(filled, lmbda))
@@ -46,9 +46,9 @@ class Framed:
         """The prior of ``level``, of NumPy arrays."""
         return self._cut(self._of.prior(level, state))
 
-    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
+    def posterior(self, level: int, state: Any, variational: Any) -> Any:
         """The posterior of ``level``, of NumPy arrays."""
-        return self._cut(self._of.posterior(level, state, self._filled(evidence)))
+        return self._cut(self._of.posterior(level, state, self._filled(variational)))
 
     def absorb(self, level: int, state: Any, latent: Any) -> Any:
         """The state after ``level``."""
@@ -67,7 +67,7 @@ class Framed:
         return _of_size(tree, self._size, self._frame)
 
 
-def in_frames(model: Any, of: CompiledSides, size: tuple[int, int]) -> Any:
+def in_frames(model: Any, of: CompiledModel, size: tuple[int, int]) -> Any:
     """The sides for images of one padded size: in a frame where the model is ``framed``."""
     return Framed(of, size, model.stride) if is_framed(model) else of
 

@@ -16,7 +16,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.models.base import Sides, sides
+from rdbound.models.base import LevelModel, level_model
 from rdbound.objective.levels import walk
 
 __all__ = ["SideKey", "Reach", "arguments_of", "at_cells", "measured"]
@@ -46,7 +46,7 @@ def _abstract(model: Any, rows: int, columns: int) -> dict[SideKey, Any]:
     graphdef, params = nnx.split(model)
 
     def said_of(params, x, lmbda):
-        of = sides(nnx.merge(graphdef, params))
+        of = level_model(nnx.merge(graphdef, params))
         return _ask_all(of, x, lmbda, lambda _, call, *arguments: call(*arguments))
 
     x = jax.ShapeDtypeStruct((rows * model.stride, columns * model.stride, 3), jnp.float32)
@@ -57,7 +57,7 @@ def _abstract(model: Any, rows: int, columns: int) -> dict[SideKey, Any]:
 class _Asked:
     """Six sides; ``ask`` answers for each, given its key, and ``said`` keeps the answers."""
 
-    of: Sides
+    of: LevelModel
     ask: Callable[..., Any]
     said: dict[SideKey, Any]
 
@@ -75,9 +75,9 @@ class _Asked:
     def prior(self, level: int, state: Any) -> Any:
         return self._tell(("prior", level), partial(self.of.prior, level), state)
 
-    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
+    def posterior(self, level: int, state: Any, variational: Any) -> Any:
         call = partial(self.of.posterior, level)
-        return self._tell(("posterior", level), call, state, evidence)
+        return self._tell(("posterior", level), call, state, variational)
 
     def absorb(self, level: int, state: Any, latent: Any) -> Any:
         return self._tell(("absorb", level), partial(self.of.absorb, level), state, latent)
@@ -86,15 +86,15 @@ class _Asked:
         return self._tell(("synthesize", 0), self.of.synthesize, state)
 
 
-def _ask_all(of: Sides, x: Any, lmbda: Any, ask: Callable[..., Any]) -> dict[SideKey, Any]:
+def _ask_all(of: LevelModel, x: Any, lmbda: Any, ask: Callable[..., Any]) -> dict[SideKey, Any]:
     """What every side says, by its key, where means are conveyed."""
     asked = _Asked(of, ask, {})
-    evidence = asked.infer(x, lmbda)
+    variational = asked.infer(x, lmbda)
 
     def step(level, prior, state):
-        return asked.posterior(level, state, evidence[level]).mu, None
+        return asked.posterior(level, state, variational[level]).mu, None
 
-    asked.synthesize(walk(asked, lmbda, len(evidence), step).state)
+    asked.synthesize(walk(asked, lmbda, len(variational), step).state)
     return asked.said
 
 
@@ -109,7 +109,7 @@ def _rows_a_cell(small: Any, large: Any) -> int:
     return k
 
 
-def measured(model: Any, of: Sides, largest: int) -> Reach:
+def measured(model: Any, of: LevelModel, largest: int) -> Reach:
     """How far each side of a model sees, with its present weights.
 
     Args:

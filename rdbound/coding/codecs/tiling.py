@@ -1,6 +1,6 @@
 """A large image by overlapping windows: memory that does not grow with the image.
 
-    large = Windows(model, CompiledSides(model))
+    large = Windows(model, CompiledModel(model))
     of = large.sides(height, width)  # the six sides of an image of this size
     of.infer(x, lmbda)  # as the whole image would give, to the last digits of float32
 
@@ -20,7 +20,7 @@ import jax
 import numpy as np
 
 from rdbound.coding.codecs.receptive_field import Reach, arguments_of, at_cells, measured
-from rdbound.models.base import Sides
+from rdbound.models.base import LevelModel
 
 __all__ = ["LARGEST_SIDE", "Span", "Windows", "is_large", "spans"]
 
@@ -67,7 +67,7 @@ def spans(cells: int, most: int, reach: int) -> tuple[int, list[Span]]:
 class _Windowed:
     """Six sides of one image of (rows, columns) cells, computed by windows."""
 
-    of: Sides
+    of: LevelModel
     reach: Reach
     stride: int
     rows: int
@@ -82,9 +82,9 @@ class _Windowed:
     def prior(self, level: int, state: Any) -> Any:
         return self._by_windows("prior", level, lambda s: self.of.prior(level, s), state)
 
-    def posterior(self, level: int, state: Any, evidence: Any) -> Any:
+    def posterior(self, level: int, state: Any, variational: Any) -> Any:
         call = lambda s, e: self.of.posterior(level, s, e)  # noqa: E731
-        return self._by_windows("posterior", level, call, state, evidence)
+        return self._by_windows("posterior", level, call, state, variational)
 
     def absorb(self, level: int, state: Any, latent: Any) -> Any:
         call = lambda s, z: self.of.absorb(level, s, z)  # noqa: E731
@@ -131,11 +131,11 @@ class Windows:
       of: its sides, compiled.
     """
 
-    def __init__(self, model: Any, of: Sides):
+    def __init__(self, model: Any, of: LevelModel):
         self._model, self._of = model, of
         self._reach: Reach | None = None
 
-    def sides(self, height: int, width: int) -> Sides:
+    def sides(self, height: int, width: int) -> LevelModel:
         """The six sides for a padded image of this size.
 
         How far the model sees is measured when the first large image comes. Raises

@@ -7,8 +7,8 @@ from functools import cached_property
 import numpy as np
 
 from rdbound.coding.codecs.base import LevelCodec
-from rdbound.coding.codecs.compiled_model import CompiledSides
-from rdbound.models.base import Evidence, Sides
+from rdbound.coding.codecs.compiled_model import CompiledModel
+from rdbound.models.base import LevelModel, VariationalParameters
 from rdbound.models.batched import Blocked
 from rdbound.objective.levels import latent_shapes
 
@@ -21,7 +21,7 @@ class _InBlocks:
 
     count: int
 
-    def __call__(self, of: Sides) -> Sides:
+    def __call__(self, of: LevelModel) -> LevelModel:
         return Blocked(of, self.count)
 
 
@@ -46,21 +46,21 @@ class VectorCodec(LevelCodec):
     """
 
     @cached_property
-    def _by_count(self) -> dict[int, CompiledSides]:
+    def _by_count(self) -> dict[int, CompiledModel]:
         return {}
 
     def compress(
         self,
         vectors: np.ndarray,
         lmbda: float | None = None,
-        evidence: Evidence | None = None,
+        variational: VariationalParameters | None = None,
     ) -> bytes:
         """float32 [count, n] → the whole container.
 
         Args:
           vectors: one or more.
           lmbda: the trade-off; the geometric middle of the model's range by default.
-          evidence: refined, with a leading axis; what the model infers by default.
+          variational: refined, with a leading axis; what the model infers by default.
 
         Raises ValueError for another shape, a λ outside the trained range, or a
         latent that is not finite.
@@ -69,7 +69,7 @@ class VectorCodec(LevelCodec):
             raise ValueError(f"expected vectors [count, n], not an array {vectors.shape}")
         self._limits.check_size(vectors.shape)
         x = np.asarray(vectors, np.float32)
-        return self._encode(x.shape, x, self._limits.lmbda(lmbda), evidence)
+        return self._encode(x.shape, x, self._limits.lmbda(lmbda), variational)
 
     def decompress(self, data: bytes) -> np.ndarray:
         """The container → float32 [count, n].
@@ -79,9 +79,9 @@ class VectorCodec(LevelCodec):
         """
         return self._decode(data)[1]
 
-    def _sides(self, height: int, width: int) -> Sides:
+    def _sides(self, height: int, width: int) -> LevelModel:
         if height not in self._by_count:
-            self._by_count[height] = CompiledSides(self._model, _InBlocks(height))
+            self._by_count[height] = CompiledModel(self._model, _InBlocks(height))
         return self._by_count[height]
 
     def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:

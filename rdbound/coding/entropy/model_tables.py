@@ -30,7 +30,7 @@ from rdbound.coding.entropy.frequency_tables import (
     table_from_mass,
 )
 from rdbound.coding.entropy.scale_table import SCALES
-from rdbound.models.base import sides
+from rdbound.models.base import level_model
 from rdbound.objective.levels import latent_shapes, walk
 from rdbound.ops.distributions import Lookup
 
@@ -128,7 +128,7 @@ def _datum_shape(model: Any) -> tuple[int, ...] | None:
 def _priors(model: Any, lmbda: float, fill: float, levels: int | None = None) -> tuple:
     """The priors of the first ``levels`` (or all) where every latent is ``fill``."""
     if levels == 1:
-        of = sides(model)
+        of = level_model(model)
         return (of.prior(0, of.start(jnp.float32(lmbda))),)
     shape = _datum_shape(model)
     assert shape is not None
@@ -137,7 +137,7 @@ def _priors(model: Any, lmbda: float, fill: float, levels: int | None = None) ->
     def step(level, prior, state):
         return jnp.full(shapes[level], fill, jnp.float32), prior
 
-    return walk(sides(model), jnp.float32(lmbda), levels or len(shapes), step).kept
+    return walk(level_model(model), jnp.float32(lmbda), levels or len(shapes), step).kept
 
 
 def _abstract_priors(model: Any) -> tuple:

@@ -80,7 +80,7 @@ def _table(found: Sequence[Effect], anchor: str, unit: str) -> Table:
             own = [cells.get((name, refined, *key), "–") for key in heads]
             if set(own) != {"–"}:
                 rows.append((name, f"{size:.3g}", _NAMES[refined], *own))
-    return Table(("architecture", unit, "evidence", *heads.values()), rows)
+    return Table(("architecture", unit, "variational parameters", *heads.values()), rows)
 
 
 def size_figure(found: Sequence[Effect], form: str, anchor: str, unit: str) -> Figure:

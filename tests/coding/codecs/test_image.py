@@ -40,7 +40,7 @@ def _image(rng, height, width):
     return rng.integers(0, 256, (height, width, 3), dtype=np.uint8)
 
 
-def _expected(model, image, lmbda=0.01, evidence=None):
+def _expected(model, image, lmbda=0.01, variational=None):
     """The rounding channel's reconstruction and ideal bits."""
     terms = objective(
         model,
@@ -48,7 +48,7 @@ def _expected(model, image, lmbda=0.01, evidence=None):
         image_datum(image, 8),
         jax.random.key(0),
         np.float32(lmbda),
-        evidence,
+        variational,
         decode=eight_bit,
     )
     x_hat = np.rint(np.asarray(terms.x_hat) * 255).astype(np.uint8)
@@ -102,17 +102,17 @@ def test_extreme_latents_round_trip(exponent, seed):
         (rng.standard_normal(s) * 10**exponent).clip(-1e9, 1e9).astype(np.float32)
         for s in ((2, 2, 4), (2, 2, 16))
     ]
-    evidence = tuple(Gaussian(mu, np.zeros_like(mu)) for mu in latents)
-    data = _CODEC.compress(image, 0.01, evidence)
-    assert _alike(_CODEC.decompress(data), _expected(_MODEL, image, 0.01, evidence)[0])
+    variational = tuple(Gaussian(mu, np.zeros_like(mu)) for mu in latents)
+    data = _CODEC.compress(image, 0.01, variational)
+    assert _alike(_CODEC.decompress(data), _expected(_MODEL, image, 0.01, variational)[0])
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, 2.0**31])
 def test_impossible_latents_are_an_error(codec, bad):
     shapes = ((2, 2, 4), (2, 2, 16))
-    evidence = tuple(Gaussian(np.full(s, bad, np.float32), np.zeros(s)) for s in shapes)
+    variational = tuple(Gaussian(np.full(s, bad, np.float32), np.zeros(s)) for s in shapes)
     with pytest.raises(ValueError, match="not finite or larger"):
-        codec.compress(np.zeros((16, 16, 3), np.uint8), 0.01, evidence)
+        codec.compress(np.zeros((16, 16, 3), np.uint8), 0.01, variational)
 
 
 def _sealed(data):

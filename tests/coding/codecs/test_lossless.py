@@ -246,8 +246,8 @@ def test_what_it_does_not_serve_is_refused(rng):
         _CODEC.compress(np.zeros((4, 4), np.uint8))
     with pytest.raises(ValueError, match="outside the model's range"):
         _CODEC.compress(_image(rng, 4, 4), 7.0)
-    with pytest.raises(ValueError, match="takes no refined evidence"):
-        _CODEC.compress(_image(rng, 4, 4), evidence=())
+    with pytest.raises(ValueError, match="takes no refined variational parameters"):
+        _CODEC.compress(_image(rng, 4, 4), variational=())
     with pytest.raises(ValueError, match="coder 'bits-back'"):
         bits_back_codec(LosslessToy(), steps=3)
     with pytest.raises(ValueError, match="pixels"):

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.coding.codecs import tiling
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.codecs.receptive_field import measured
 from rdbound.coding.codecs.tiling import Windows, spans
 from rdbound.evaluation.evaluate import evaluate
@@ -91,7 +91,7 @@ def test_spans_use_every_cell_once_and_only_where_it_is_exact(cells, most, reach
 def test_reach_is_what_the_convolutions_see(depth, cells):
     """``depth`` pixels at stride 1, twice that at stride 2, four times at stride 4."""
     model = Convolutional(depth)
-    found = measured(model, CompiledSides(model), 2048).cells
+    found = measured(model, CompiledModel(model), 2048).cells
     assert found["infer", 0] == cells
     assert found["synthesize", 0] == -(-2 * depth // 4)
     assert found["prior", 1] == depth
@@ -100,15 +100,15 @@ def test_reach_is_what_the_convolutions_see(depth, cells):
 
 def test_windows_give_what_the_whole_image_gives(rng, small_windows):
     model = Convolutional()
-    of = CompiledSides(model)
+    of = CompiledModel(model)
     x, lmbda = rng.random((120, 148, 3), np.float32), jnp.float32(0.03)
     parts = Windows(model, of).sides(120, 148)
-    evidence = of.infer(x, lmbda)
+    variational = of.infer(x, lmbda)
     state = of.start(lmbda)
-    assert jax.tree.all(jax.tree.map(_close, evidence, parts.infer(x, lmbda)))
+    assert jax.tree.all(jax.tree.map(_close, variational, parts.infer(x, lmbda)))
     for level in range(2):
         assert jax.tree.all(jax.tree.map(_close, of.prior(level, state), parts.prior(level, state)))
-        state = of.absorb(level, state, evidence[level].mu)
+        state = of.absorb(level, state, variational[level].mu)
     assert _close(of.synthesize(state), parts.synthesize(state))
 
 
@@ -120,7 +120,7 @@ def _close(a, b):
 @pytest.mark.parametrize(("model", "says"), [(Global, "more of an image"), (Placed, "where on")])
 def test_a_model_that_windows_would_change_is_refused(model, says):
     with pytest.raises(ValueError, match=says):
-        measured(model(), CompiledSides(model()), 128)
+        measured(model(), CompiledModel(model()), 128)
 
 
 def test_codec_and_rows_of_a_large_image_are_those_of_the_whole(rng, monkeypatch):

@@ -85,8 +85,8 @@ section = config.evaluation
 ((one, _),) = open_subjects(section)[0].parts
 bench = Bench(one, open_examples(section, 0), evaluation_options(section, 0))
 batch = bench._divided(bench.examples.batch((0, 1, 2, 3), 1))
-evidence = bench._inferred(_Keyed(batch, bench._in_frame(batch), 1.0, 0))
-devices = evidence[0].mu.sharding.device_set
+variational = bench._inferred(_Keyed(batch, bench._in_frame(batch), 1.0, 0))
+devices = variational[0].mu.sharding.device_set
 assert len(devices) == 4, devices
 evaluate_run(config, print)
 """

@@ -32,7 +32,7 @@ from rdbound.coding.codecs.bits_back.side_information import (
     without_filling,
 )
 from rdbound.coding.codecs.bits_back.two_level_stack import Frame, TwoLevels
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.codecs.container import BITS_BACK, BitstreamError, Header, read_container
 from rdbound.coding.codecs.errors import OTHER_ARITHMETIC, as_image, finite, unless_lost
 from rdbound.coding.codecs.fingerprint import fingerprint
@@ -43,7 +43,7 @@ from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.model_tables import make_tables
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.coding.entropy.scale_table import SCALES
-from rdbound.models.base import Evidence, LatentModel
+from rdbound.models.base import LatentModel, VariationalParameters
 from rdbound.objective.datum import image_datum
 from rdbound.objective.levels import latent_shapes
 from rdbound.ops.distributions import Gaussian, Mixture
@@ -89,7 +89,7 @@ class BitsBackCodec:
         # A model of its own: what is done to the other later must not change what is decoded.
         self._model, self._steps = nnx.clone(model), steps
         self._limits = Limits.of_images(model, max_pixels)
-        self._of = CompiledSides(model)
+        self._of = CompiledModel(model)
         self._boxes = ScaledBoxes(Gaussian.standard_mass, SCALES)
 
     def compress(
@@ -97,7 +97,7 @@ class BitsBackCodec:
         image: np.ndarray,
         lmbda: float | None = None,
         side: bytes = b"",
-        evidence: Evidence | None = None,
+        variational: VariationalParameters | None = None,
     ) -> Told:
         """uint8 [h, w, 3] and any bytes → :class:`Told`.
 
@@ -105,7 +105,7 @@ class BitsBackCodec:
           image: any size from 1×1 up.
           lmbda: the trade-off; the geometric middle of the model's range by default.
           side: what rides along.
-          evidence: refined, of the padded image and this λ; only its y is used.
+          variational: refined, of the padded image and this λ; only its y is used.
 
         Raises ValueError for another array type, too many pixels, a λ outside the trained
         range, or a latent that is not finite.
@@ -114,7 +114,7 @@ class BitsBackCodec:
         rate, size = self._limits.lmbda(lmbda), (image.shape[0], image.shape[1])
         self._limits.check_size(size)
         x = image_datum(image, self._model.stride).x
-        known = self._of.infer(x, jnp.float32(rate)) if evidence is None else evidence
+        known = self._of.infer(x, jnp.float32(rate)) if variational is None else variational
         return self._told(size, rate, known, side)
 
     def decompress(self, data: bytes) -> tuple[np.ndarray, bytes]:
@@ -148,7 +148,9 @@ class BitsBackCodec:
         """How many latents of an image of [h, w, …] are drawn from side information."""
         return int(np.prod(Frame.of(self._model, size, 1.0).z))
 
-    def _told(self, size: tuple[int, int], lmbda: float, known: Evidence, side: bytes) -> Told:
+    def _told(
+        self, size: tuple[int, int], lmbda: float, known: VariationalParameters, side: bytes
+    ) -> Told:
         writer, frame = Writer(), Frame.of(self._model, size, lmbda)
         levels = TwoLevels(self._of, self._boxes, frame, writer)
         y = levels.rounded(known)
@@ -190,12 +192,15 @@ class CarryingCodec:
         self._codec = codec
 
     def compress(
-        self, image: np.ndarray, lmbda: float | None = None, evidence: Evidence | None = None
+        self,
+        image: np.ndarray,
+        lmbda: float | None = None,
+        variational: VariationalParameters | None = None,
     ) -> bytes:
         """As :meth:`rdbound.coding.Codec.compress`; :func:`side_bytes` of it are no rate."""
         check_image(image)
         side = own_side(self._codec.takes(image.shape))
-        return self._codec.compress(image, lmbda, side, evidence).data
+        return self._codec.compress(image, lmbda, side, variational).data
 
     def decompress(self, data: bytes) -> np.ndarray:
         """As :meth:`rdbound.coding.Codec.decompress`."""
@@ -203,7 +208,7 @@ class CarryingCodec:
 
 
 def _check_model(model: LatentModel) -> None:
-    of = CompiledSides(model)
+    of = CompiledModel(model)
     low = jnp.float32(model.lmbda_range[0])
     shapes = latent_shapes(model, (model.stride, model.stride, 3)) if model.stride > 1 else []
     prior = of.prior(0, of.start(low)) if len(shapes) == 2 else None

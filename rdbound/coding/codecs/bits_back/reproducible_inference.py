@@ -19,7 +19,7 @@ from flax import nnx
 
 from rdbound.channels.combinators import anchored
 from rdbound.coding.entropy.prior_samples import PER_WORD, level_key, normals
-from rdbound.models.base import sides
+from rdbound.models.base import level_model
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, bounded
 from rdbound.utils.compilation import run
@@ -55,7 +55,7 @@ class _Inference:
 
     def __call__(self, params: Any, y: jax.Array, lmbda: jax.Array) -> Gaussian:
         with jax.default_matmul_precision("highest"):
-            of = sides(nnx.merge(self.graphdef, params))
+            of = level_model(nnx.merge(self.graphdef, params))
             start = self._start(of, y, lmbda)
             return self._refined(of, start, y, lmbda) if self.steps else start
 

@@ -12,14 +12,14 @@ from typing import Any
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.coding.codecs.compiled_model import CompiledSides
+from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.entropy.ans_stack import BitStack, read_excess, write_excess
 from rdbound.coding.entropy.dithered_tables import ScaledBoxes, agreed_masses, used_boxes
 from rdbound.coding.entropy.frequency_tables import FrequencyTable, gaussian_tables, table_from_mass
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer, integers
 from rdbound.coding.entropy.scale_table import SCALES, EvenGrid
-from rdbound.models.base import Evidence, LatentModel
+from rdbound.models.base import LatentModel, VariationalParameters
 from rdbound.objective.datum import padded_shape
 from rdbound.objective.levels import latent_shapes
 from rdbound.ops.distributions import Gaussian
@@ -90,7 +90,7 @@ class TwoLevels:
     """
 
     def __init__(
-        self, of: CompiledSides, boxes: ScaledBoxes, frame: Frame, stream: Writer | Reader
+        self, of: CompiledModel, boxes: ScaledBoxes, frame: Frame, stream: Writer | Reader
     ):
         self._of, self._boxes, self._frame, self._stream = of, boxes, frame, stream
         self._rate = jnp.float32(frame.lmbda)
@@ -99,7 +99,7 @@ class TwoLevels:
         self._channel = np.broadcast_to(np.arange(frame.z[-1]), frame.z).ravel()
         self._centre = np.broadcast_to(np.asarray(self._prior.centre), frame.z)
 
-    def rounded(self, known: Evidence) -> np.ndarray:
+    def rounded(self, known: VariationalParameters) -> np.ndarray:
         """ŷ, float32: the nearest integers."""
         state = self._of.absorb(0, self._start, jnp.zeros(self._frame.z))
         return integers(np.asarray(self._of.posterior(1, state, known[1]).mu)).astype(np.float32)

@@ -148,7 +148,7 @@ def test_refined_evidence_is_what_is_conveyed(rng):
     image = _image(rng, 16, 24)
     z, y = Toy("codec").infer(image_datum(image, 8).x, jnp.float32(0.02))
     moved = (z, Gaussian(y.mu + 3.0, y.log_sigma))
-    data = _CODEC.compress(image, 0.02, evidence=moved).data
+    data = _CODEC.compress(image, 0.02, variational=moved).data
     expected = Toy("codec").synthesize((None, jnp.round(moved[1].mu)), jnp.float32(0.02))
     found, _ = _CODEC.decompress(data)
     difference = found - 255 * np.clip(np.asarray(expected), 0, 1)
