@@ -1,8 +1,7 @@
 """Sphinx: pages in Markdown, notebooks as they are, the reference from docstrings."""
 
-import contextlib
 import os
-import shutil
+import sys
 from importlib.metadata import version as version_of
 from pathlib import Path
 
@@ -10,7 +9,15 @@ HERE = Path(__file__).parent
 project = "rdbound"
 author = copyright = "The rdbound authors"
 release = version = version_of("rdbound")
-extensions = ["myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx.ext.viewcode"]
+extensions = [
+    "myst_nb",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.napoleon",
+    "sphinx.ext.viewcode",
+    "sphinx-mathjax-offline",  # formulas render without a network
+]
+autosummary_generate = False
 myst_enable_extensions = ["dollarmath", "colon_fence"]
 myst_heading_anchors = 3
 # The tests execute the notebooks; RDBOUND_DOCS_EXECUTE=1 shows what they draw here too.
@@ -22,21 +29,18 @@ autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": False}
 napoleon_use_ivar = True
 suppress_warnings = ["ref.python"]  # `bytes` in a signature is a type, and a column of tables too
-exclude_patterns = ["_build", "config_table.md"]
+exclude_patterns = ["_build", "config_table.md", "checkpoints_list.md"]
 html_theme = "furo"
 html_title = f"rdbound {version}"
 html_static_path: list[str] = []
 
 
-def _gather(app) -> None:
-    """Notebooks and figures stand elsewhere in the tree, the keys of a config in its schema."""
-    from rdbound.cli.main import main
+def _generate(app) -> None:
+    """Write the pages that are made from the package."""
+    sys.path.insert(0, str(HERE))
+    from generate import generate
 
-    with (HERE / "config_table.md").open("w") as file, contextlib.redirect_stdout(file):
-        main(["config-reference"])
-    for source, target in (("notebooks", "notebooks"), ("experiments/figures", "figures")):
-        shutil.rmtree(HERE / target, ignore_errors=True)
-        shutil.copytree(HERE.parent / source, HERE / target)
+    generate()
 
 
 def _with_literal_blocks(app, what, name, obj, options, lines: list[str]) -> None:
@@ -55,5 +59,5 @@ def _with_literal_blocks(app, what, name, obj, options, lines: list[str]) -> Non
 
 def setup(app) -> None:
     """Before any page is read."""
-    app.connect("builder-inited", _gather)
+    app.connect("builder-inited", _generate)
     app.connect("autodoc-process-docstring", _with_literal_blocks, priority=400)
