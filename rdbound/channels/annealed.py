@@ -64,7 +64,7 @@ class SGAChannel(Channel):
         temperature = self.initial if self.temperature is None else self.temperature
         residual = posterior.mu - prior.centre
         sample = self._round(key, residual, temperature) + prior.centre
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
     def _round(self, key: jax.Array, residual: jax.Array, temperature: Any) -> jax.Array:
         return sga_round(key, residual, temperature)

@@ -42,7 +42,7 @@ class LayeredChannel(Channel):
         sample = scaled.mu + width * jax.random.uniform(of_dither, shape, dtype, -0.5, 0.5)
         residual = sample - jnp.broadcast_to(prior.mu, shape)
         boxes = Gaussian(jnp.zeros_like(sample), scaled.log_ratio(prior) - jnp.log(2.0 * chi))
-        return Conveyed(sample, boxes.box_bits(residual / width))
+        return Conveyed(sample, boxes.bin_bits(residual / width))
 
 
 _Fit = Callable[[Gaussian, Gaussian], PriorScaled]

@@ -30,7 +30,7 @@ class UniformChannel(Channel):
         """Convey; the posterior's scale is not used."""
         mu = posterior.mu
         sample = mu + jax.random.uniform(key, mu.shape, mu.dtype, -0.5, 0.5)
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
 
 _AtLeastOne = Annotated[float, Field(ge=1)]
@@ -64,7 +64,7 @@ class SoftRoundingChannel(Channel):
         noise = kumaraswamy(key, peakedness, residual.shape, residual.dtype) - 0.5
         inner = soft_round(residual, temperature) + noise
         sample = soft_round(inner, temperature) + prior.centre
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
     def at(self, step: jax.Array | int) -> Self:
         """The channel at ``step`` (scalar, may be traced)."""

@@ -37,7 +37,7 @@ class RoundingChannel(Channel):
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey; neither the key nor the posterior's scale is used."""
         sample = jnp.round(posterior.mu - prior.centre) + prior.centre
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class StraightThroughChannel(Channel):
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey; neither the key nor the posterior's scale is used."""
         sample = straight_through_round(posterior.mu - prior.centre) + prior.centre
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,7 @@ class MAPChannel(Channel):
 
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey; neither the key nor the posterior's scale is used."""
-        return Conveyed(posterior.mu, prior.box_bits(posterior.mu))
+        return Conveyed(posterior.mu, prior.bin_bits(posterior.mu))
 
 
 @dataclass(frozen=True)

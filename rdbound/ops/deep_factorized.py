@@ -25,9 +25,9 @@ _FURTHEST = 2000
 
 
 class Cumulative(NamedTuple):
-    """Elementwise density of a latent [..., C], convolved with the unit box as it was learned.
+    """Elementwise density of a latent [..., C], convolved with the unit bin as it was learned.
 
-    Its boxes have the mass P(z ≤ y + ½) − P(z ≤ y − ½). As a function of every real y, not of
+    Its bins have the mass P(z ≤ y + ½) − P(z ≤ y − ½). As a function of every real y, not of
     integers, that is a density too: of the latent with uniform noise, which is what it was
     trained on; ``log_density`` is that.
 
@@ -53,7 +53,7 @@ class Cumulative(NamedTuple):
         return h.reshape(t.shape)
 
     def log_density(self, z: jax.Array) -> jax.Array:
-        """Ln of the mass of the unit box around ``z``, elementwise.
+        """Ln of the mass of the unit bin around ``z``, elementwise.
 
         σ(u) − σ(l) = σ(u)·σ(−l)·(1 − e^(l − u)): no difference of nearly equal numbers.
         """
@@ -62,8 +62,8 @@ class Cumulative(NamedTuple):
         width = jnp.maximum(high - low, 1e-12)
         return jax.nn.log_sigmoid(high) + jax.nn.log_sigmoid(-low) + jnp.log(-jnp.expm1(-width))
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
+    def bin_bits(self, y: jax.Array) -> jax.Array:
+        """−log₂ of the mass of the unit bin around ``y``, elementwise."""
         return -self.log_density(y) / LN2
 
     def table_of(self, shape: tuple[int, ...]) -> Lookup:

@@ -1,7 +1,7 @@
 """The distributions a latent model speaks in: Gaussians and mixtures of them.
 
 A prior that integers are coded with says by itself what zero-centred
-quantization subtracts, the mass of its unit boxes, and what chooses its table of
+quantization subtracts, the mass of its unit bins, and what chooses its table of
 frequencies (:class:`Prior`): a third family needs no change in the codec.
 
 All are named tuples of arrays, therefore pytrees: they pass through ``jit``,
@@ -31,7 +31,7 @@ __all__ = [
     "Lookup",
     "Mixture",
     "Prior",
-    "box_mass",
+    "bin_probability",
     "draw_triangular",
     "mixture_mass",
 ]
@@ -56,11 +56,11 @@ class Prior(Protocol):
     """A prior that integers are coded with.
 
     What is coded is the integer round(y − centre); its probability is the mass
-    of the unit box around it. Floats may only *choose* a table of integer
+    of the unit bin around it. Floats may only *choose* a table of integer
     frequencies, since encoder and decoder may differ in their last digits.
 
     A family of scales also has ``standard_mass(r, sigma)``, the mass of the unit
-    box at r of its centred member of scale σ, from which its ladder of tables is
+    bin at r of its centred member of scale σ, from which its ladder of tables is
     made; any other has ``channel_mass()``, a list of (mass, reach) a channel: a
     function of r, and the magnitude up to which a table should go.
     """
@@ -70,8 +70,8 @@ class Prior(Protocol):
         """What zero-centred quantization subtracts."""
         ...
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
+    def bin_bits(self, y: jax.Array) -> jax.Array:
+        """−log₂ of the mass of the unit bin around ``y``, elementwise."""
         ...
 
     def table_of(self, shape: tuple[int, ...]) -> Lookup:
@@ -83,10 +83,12 @@ TAIL = 5.0
 """Standard deviations that a table reaches."""
 
 
-def box_mass(values: np.ndarray, mu: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
+def bin_probability(
+    values: np.ndarray, mu: np.ndarray | float, sigma: np.ndarray | float
+) -> np.ndarray:
     """P(|N(mu, sigma²) − value| < ½) in float64, on the lower tail for precision.
 
-    For making tables, the same on every machine; :func:`rdbound.ops.gaussian.box_log_mass`
+    For making tables, the same on every machine; :func:`rdbound.ops.gaussian.log_bin_probability`
     is its differentiable twin. All arguments broadcast.
     """
     distance = np.abs(values - mu)
@@ -104,7 +106,9 @@ def mixture_mass(weight: np.ndarray, offset: np.ndarray, sigma: np.ndarray) -> l
     def mass(c: int) -> Callable[[np.ndarray], np.ndarray]:
         parts = list(zip(weight[c], offset[c], sigma[c], strict=True))
         # A sum in a given order: NumPy's own hangs on the processor.
-        return lambda r: sum((w * box_mass(r, mu, s) for w, mu, s in parts), np.zeros_like(r))
+        return lambda r: sum(
+            (w * bin_probability(r, mu, s) for w, mu, s in parts), np.zeros_like(r)
+        )
 
     return [(mass(c), int(reach[c])) for c in range(len(weight))]
 
@@ -169,12 +173,12 @@ class Gaussian(NamedTuple):
 
     @staticmethod
     def standard_mass(r: np.ndarray, sigma: float) -> np.ndarray:
-        """The mass of the unit box at ``r`` of N(0, sigma²)."""
-        return box_mass(r, 0.0, sigma)
+        """The mass of the unit bin at ``r`` of N(0, sigma²)."""
+        return bin_probability(r, 0.0, sigma)
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
-        return -gaussian.box_log_mass(y - self.mu, self.log_sigma) / gaussian.LN2
+    def bin_bits(self, y: jax.Array) -> jax.Array:
+        """−log₂ of the mass of the unit bin around ``y``, elementwise."""
+        return -gaussian.log_bin_probability(y - self.mu, self.log_sigma) / gaussian.LN2
 
     def kl_bits(self, posterior: "Gaussian") -> jax.Array:
         """KL(posterior ‖ self) in bits, elementwise."""
@@ -190,7 +194,7 @@ class Gaussian(NamedTuple):
 
 
 class Anchored(NamedTuple):
-    """N(mu, exp(log_sigma)²) whose boxes are those of the integers, wherever its mean is.
+    """N(mu, exp(log_sigma)²) whose bins are those of the integers, wherever its mean is.
 
     What bits-back needs: the integers that are conveyed may not hang on what is known only
     after them.
@@ -204,9 +208,9 @@ class Anchored(NamedTuple):
         """Zero: nothing is subtracted."""
         return jnp.zeros_like(self.mu)
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
-        return Gaussian(self.mu, self.log_sigma).box_bits(y)
+    def bin_bits(self, y: jax.Array) -> jax.Array:
+        """−log₂ of the mass of the unit bin around ``y``, elementwise."""
+        return Gaussian(self.mu, self.log_sigma).bin_bits(y)
 
 
 class Mixture(NamedTuple):
@@ -214,7 +218,7 @@ class Mixture(NamedTuple):
 
         p(y) = Σ_k w_k·N(y; μ_k, σ_k²)
 
-    The mass of a box is the same sum over the masses of its Gaussians. It has no
+    The mass of a bin is the same sum over the masses of its Gaussians. It has no
     closed-form divergence: a codec's prior, or a bound's by the sampled channel.
 
     ``log_weight``, ``mu``, ``log_sigma`` are [..., K] over the latent's shape
@@ -226,9 +230,9 @@ class Mixture(NamedTuple):
     log_sigma: jax.Array
     centre: jax.Array
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
-        mass = gaussian.box_log_mass(y[..., None] - self.mu, self.log_sigma)
+    def bin_bits(self, y: jax.Array) -> jax.Array:
+        """−log₂ of the mass of the unit bin around ``y``, elementwise."""
+        mass = gaussian.log_bin_probability(y[..., None] - self.mu, self.log_sigma)
         return -jax.nn.logsumexp(self.log_weight + mass, axis=-1) / gaussian.LN2
 
     def table_of(self, shape: tuple[int, ...]) -> Lookup:
@@ -238,7 +242,7 @@ class Mixture(NamedTuple):
     def channel_mass(self) -> list:
         """(mass, reach) of each channel of [C, K] parameters, around its centre.
 
-        ``mass(r)`` is the probability of the box at centre + r; ``reach`` is where
+        ``mass(r)`` is the probability of the bin at centre + r; ``reach`` is where
         the furthest component has ended, :data:`TAIL` standard deviations out.
         """
         weight, offset, log_sigma = self.components()

@@ -16,12 +16,12 @@ from jax.scipy.special import log_ndtr
 
 from rdbound.ops.quantization import lower_bound
 
-__all__ = ["LN2", "LOG_SCALE_LIMIT", "bounded", "box_log_mass", "kl_bits", "log_density"]
+__all__ = ["LN2", "LOG_SCALE_LIMIT", "bounded", "log_bin_probability", "kl_bits", "log_density"]
 
 LN2 = 0.6931471805599453
 LOG_SCALE_LIMIT = 20.0
 """σ is at least e^−20 = 2·10⁻⁹ and at most e^20 = 5·10⁸."""
-LOG_WIDE = math.log(32.0)  # where the two forms of the mass of a box are equally precise
+LOG_WIDE = math.log(32.0)  # where the two forms of the mass of a bin are equally precise
 
 
 def bounded(log_sigma: jax.Array | float) -> jax.Array:
@@ -64,10 +64,10 @@ def log_density(x: jax.Array, mu: jax.Array | float, log_sigma: jax.Array | floa
     return -0.5 * standardized**2 - log_sigma - 0.5 * jnp.log(2.0 * jnp.pi)
 
 
-def box_log_mass(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
+def log_bin_probability(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
     """Ln P(r − 1/2 < σ·N(0, 1) < r + 1/2), elementwise, in nats.
 
-    The mass of the unit box around ``r`` under a centred Gaussian, which is
+    The mass of the unit bin around ``r`` under a centred Gaussian, which is
     both the probability of an integer bin and the density of the Gaussian
     convolved with uniform noise (Ballé, Laparra & Simoncelli 2017).
     The scale is :func:`bounded`. Of two forms each has the scales it is precise at.
@@ -96,7 +96,7 @@ def _by_density(r: jax.Array, log_sigma: jax.Array) -> jax.Array:
     """Ln of the mass, r ≥ 0, but for terms of the order of σ⁻⁴.
 
     The density at r + t is that at r times exp(−u·2t)·exp(−t²/2σ²), u = r/2σ²; over the
-    box the first factor has the mean sinh(u)/u, and the second 1 − 1/24σ².
+    bin the first factor has the mean sinh(u)/u, and the second 1 − 1/24σ².
     """
     precision = jnp.exp(-2.0 * log_sigma)
     u = 0.5 * r * precision

@@ -113,7 +113,7 @@ def test_deterministic_annealing_is_the_mean_under_sgas_probabilities(key):
     share = upper / (lower + upper)
     np.testing.assert_allclose(warm.sample[:2], [share, share - 2], rtol=1e-5)
     assert abs(float(warm.sample[2]) - 2) < 1e-4
-    np.testing.assert_allclose(warm.bits, prior.box_bits(warm.sample), rtol=1e-6)
+    np.testing.assert_allclose(warm.bits, prior.bin_bits(warm.sample), rtol=1e-6)
     assert channel.temperature_at(1700) == pytest.approx(0.5 * np.exp(-1.0))
     cold = channel.at(10**5)(_posterior(key), _prior(), key)
     rounded = make_channel("rounding")(_posterior(key), _prior(), key)
@@ -124,7 +124,7 @@ def test_map_conveys_the_mean_at_the_rate_of_its_box(key):
     posterior, prior = _posterior(key), _prior()
     found = make_channel("map")(posterior, prior, key)
     np.testing.assert_array_equal(found.sample, posterior.mu)
-    np.testing.assert_allclose(found.bits, prior.box_bits(posterior.mu), rtol=1e-6)
+    np.testing.assert_allclose(found.bits, prior.bin_bits(posterior.mu), rtol=1e-6)
 
 
 def test_soft_rounding_anneals_both_its_temperature_and_its_noise(key):
@@ -137,7 +137,7 @@ def test_soft_rounding_anneals_both_its_temperature_and_its_noise(key):
         expected = soft_round(soft_round(r, temperature) + noise, temperature) + prior.mu
         found = channel.at(jnp.asarray(step))(posterior, prior, key)
         np.testing.assert_allclose(found.sample, expected, atol=1e-5)
-        np.testing.assert_allclose(found.bits, prior.box_bits(expected), atol=1e-4)
+        np.testing.assert_allclose(found.bits, prior.bin_bits(expected), atol=1e-4)
 
 
 @pytest.mark.parametrize(

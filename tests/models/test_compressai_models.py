@@ -53,7 +53,7 @@ def test_everything_is_as_in_compressai(imported, name, n, m):
         for level, posterior in enumerate(model.infer(x, lmbda)):
             prior = model.prior(level, latents, lmbda)
             latent = jnp.round(posterior.mu - prior.centre) + prior.centre
-            latents, bits = (*latents, latent), [*bits, prior.box_bits(latent)]
+            latents, bits = (*latents, latent), [*bits, prior.bin_bits(latent)]
         return latents, bits, model.synthesize(latents, lmbda)
 
     with jax.default_matmul_precision("highest"):

@@ -37,7 +37,7 @@ from rdbound.coding.codecs.image import Codec
 from rdbound.coding.codecs.limits import MAX_PIXELS, Limits, check_image
 from rdbound.coding.codecs.padded_model import in_frames
 from rdbound.coding.entropy.ans_stack import BitStack
-from rdbound.coding.entropy.discretized_gaussian import WIDTH, FineBoxes
+from rdbound.coding.entropy.discretized_gaussian import WIDTH, DiscretizedGaussian
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.pixel_coder import pop_levels, push_levels, read_levels, write_levels
 from rdbound.coding.entropy.range_coder import Reader, Writer
@@ -191,9 +191,9 @@ class _Levels:
         """What the encoder knows of an image, and the decoder once it has it."""
         return self.of.infer(image_datum(image, self.stride).x, self.lmbda)
 
-    def prior(self, level: int, state: Any, stream: Writer | Reader) -> FineBoxes:
+    def prior(self, level: int, state: Any, stream: Writer | Reader) -> DiscretizedGaussian:
         """Of a level, agreed on."""
-        return FineBoxes.of(self.of.prior(level, state), self.shapes[level], stream)
+        return DiscretizedGaussian.of(self.of.prior(level, state), self.shapes[level], stream)
 
     def posterior(
         self,
@@ -201,10 +201,10 @@ class _Levels:
         state: Any,
         variational: VariationalParameters,
         stream: Writer | Reader | None = None,
-    ) -> FineBoxes:
+    ) -> DiscretizedGaussian:
         """Of a level; agreed on where there is a stream."""
         known = self.of.posterior(level, state, variational[level])
-        return FineBoxes.of(known, self.shapes[level], stream)
+        return DiscretizedGaussian.of(known, self.shapes[level], stream)
 
     def after(self, level: int, state: Any, boxes: np.ndarray) -> Any:
         """The state once a level's boxes are known."""
@@ -234,7 +234,7 @@ class _Drawn:
     def __init__(self, levels: _Levels, image: np.ndarray):
         self.levels, self._variational = levels, levels.infer(image)
         self._states = [levels.of.start(levels.lmbda)]
-        self._by: list[FineBoxes] = []
+        self._by: list[DiscretizedGaussian] = []
         self._boxes: list[np.ndarray] = []
 
     def draw(self, stack: BitStack) -> None:

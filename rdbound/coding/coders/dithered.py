@@ -10,13 +10,13 @@ from typing import Any
 import numpy as np
 
 from rdbound.coding.entropy.dithered_tables import (
-    ChannelBoxes,
-    ScaledBoxes,
-    ShiftedBoxes,
+    ChannelBins,
+    ScaledBins,
+    ShiftedBins,
     agreed_masses,
     latent_at,
-    read_boxes,
-    write_boxes,
+    read_bins,
+    write_bins,
 )
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.guard_list import agreed
@@ -47,7 +47,7 @@ class DitheredCoder(SeededCoder):
 
     def __init__(self, tables: Tables, seed: int = 0):
         super().__init__(tables, seed)
-        self._scaled: dict[str, ShiftedBoxes] = {}
+        self._scaled: dict[str, ShiftedBins] = {}
 
     def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:
         """See :meth:`Coder.write`; the posterior's scale is not used.
@@ -58,7 +58,7 @@ class DitheredCoder(SeededCoder):
         mu = np.asarray(posterior.mu)
         boxes, index = self._boxes(level, prior, mu.shape, stream)
         u = self._dither(level, mu.shape)
-        k = write_boxes(stream, (mu - prior.centre).astype(np.float64).ravel() - u, u, boxes, index)
+        k = write_bins(stream, (mu - prior.centre).astype(np.float64).ravel() - u, u, boxes, index)
         return latent_at(k + u, prior, mu.shape)
 
     def read(self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
@@ -69,24 +69,24 @@ class DitheredCoder(SeededCoder):
         """
         boxes, index = self._boxes(level, prior, shape, stream)
         u = self._dither(level, shape)
-        return latent_at(read_boxes(stream, u, boxes, index) + u, prior, shape)
+        return latent_at(read_bins(stream, u, boxes, index) + u, prior, shape)
 
     def _dither(self, level: int, shape: tuple[int, ...]) -> np.ndarray:
         return dither(shared_integers(self.seed, level, int(np.prod(shape))))
 
     def _boxes(
         self, level: int, prior: Prior, shape: tuple[int, ...], stream: Writer | Reader
-    ) -> tuple[ShiftedBoxes, np.ndarray]:
+    ) -> tuple[ShiftedBins, np.ndarray]:
         """(the boxes of a level's prior, the number of each element's density [n])."""
         lookup = prior.table_of(shape)
         place = lookup.place.ravel()
         if lookup.scaled:
             if lookup.family not in self._scaled:
                 mass = prior.standard_mass  # type: ignore[attr-defined]
-                self._scaled[lookup.family] = ScaledBoxes(mass, SCALES)
+                self._scaled[lookup.family] = ScaledBins(mass, SCALES)
             return self._scaled[lookup.family], agreed(stream, place)
         if isinstance(prior, Mixture):
-            return ChannelBoxes(agreed_masses(prior, stream)), place
+            return ChannelBins(agreed_masses(prior, stream)), place
         raise ValueError(
             f"level {level}: the boxes of a {type(prior).__name__} cannot be shifted by a dither; "
             "the coder 'rounding' serves it"

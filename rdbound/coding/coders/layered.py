@@ -12,7 +12,7 @@ import numpy as np
 from scipy import stats
 
 from rdbound.channels.layered import prior_scaled
-from rdbound.coding.entropy.dithered_tables import ScaledBoxes, latent_at, read_boxes, write_boxes
+from rdbound.coding.entropy.dithered_tables import ScaledBins, latent_at, read_bins, write_bins
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.integer_codes import read_clustered, write_clustered
@@ -51,7 +51,7 @@ class LayeredCoder(SeededCoder):
 
     def __init__(self, tables: Tables, seed: int = 0):
         super().__init__(tables, seed)
-        self._boxes = ScaledBoxes(Gaussian.standard_mass, _RATIOS)
+        self._boxes = ScaledBins(Gaussian.standard_mass, _RATIOS)
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
         """See :meth:`Coder.write`; of the posterior's scales two numbers a channel are kept.
@@ -66,7 +66,7 @@ class LayeredCoder(SeededCoder):
         scaled = PriorScaled(wanted.mu, log_noise, log_spread)
         width, u, index = self._shared(level, scaled, prior, stream)
         residual = (mu - prior.mu).astype(np.float64).ravel()
-        k = write_boxes(stream, residual / width - u, u, self._boxes, index)
+        k = write_bins(stream, residual / width - u, u, self._boxes, index)
         return latent_at(width * (k + u), prior, mu.shape)
 
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
@@ -80,7 +80,7 @@ class LayeredCoder(SeededCoder):
         unknown: Any = np.zeros(shape, np.float32)
         scaled = PriorScaled(unknown, log_noise, log_spread)
         width, u, index = self._shared(level, scaled, prior, stream)
-        k = read_boxes(stream, u, self._boxes, index)
+        k = read_bins(stream, u, self._boxes, index)
         return latent_at(width * (k + u), prior, shape)
 
     def _shared(

@@ -1,8 +1,8 @@
-"""Gaussians over boxes much finer than their scales: what bits-back draws latents from.
+"""Gaussians over bins much finer than their scales: what bits-back draws latents from.
 
-A box is 1/32 wide. Means lie on a grid of eighths, scales on a ladder of eighths of an octave,
-both agreed on. A Gaussian wider than 128 boxes is told in two parts: which pack of 2^k boxes,
-by a table, and which box of it, all alike; that costs less than 0.001 bit, since its density
+A bin is 1/32 wide. Means lie on a grid of eighths, scales on a ladder of eighths of an octave,
+both agreed on. A Gaussian wider than 128 bins is told in two parts: which pack of 2^k bins,
+by a table, and which bin of it, all alike; that costs less than 0.001 bit, since its density
 hardly changes within a pack.
 """
 
@@ -19,14 +19,14 @@ from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.coding.entropy.scale_table import EvenGrid
 from rdbound.ops.distributions import TAIL, Gaussian
 
-__all__ = ["WIDTH", "FineBoxes"]
+__all__ = ["WIDTH", "DiscretizedGaussian"]
 
 WIDTH = 1.0 / 32
-"""Of a box, in units of the latent."""
+"""Of a bin, in units of the latent."""
 
 _OCTAVE = 8  # scales an octave
-_LADDER = EvenGrid(math.log(0.125), math.log(2.0) / _OCTAVE, 160)  # in boxes
-_WIDEST = 10 * _OCTAVE  # index of 128 boxes: what lies above is told in packs
+_LADDER = EvenGrid(math.log(0.125), math.log(2.0) / _OCTAVE, 160)  # in bins
+_WIDEST = 10 * _OCTAVE  # index of 128 bins: what lies above is told in packs
 _EIGHTHS = EvenGrid(-4096.0, 0.125, 2**16)
 _BAND = 2e-5  # noise of the last digit on weights and latents moves means by 1e-5 at most
 
@@ -38,11 +38,11 @@ def _table(index: int) -> FrequencyTable:
 
 
 @dataclass(frozen=True)
-class FineBoxes:
+class DiscretizedGaussian:
     """Gaussians on the grids.
 
     Attributes:
-      place: the box of each mean, int64 [n].
+      place: the bin of each mean, int64 [n].
       scale: the index of each scale, int64 [n].
     """
 
@@ -52,7 +52,7 @@ class FineBoxes:
     @classmethod
     def of(
         cls, known: Gaussian, shape: tuple[int, ...], stream: Writer | Reader | None = None
-    ) -> "FineBoxes":
+    ) -> "DiscretizedGaussian":
         """The nearest ones of a latent's; agreed on where there is a stream.
 
         Args:
@@ -86,26 +86,26 @@ class FineBoxes:
         used, groups = np.unique(self.scale - _OCTAVE * self._bits, return_inverse=True)
         return groups, [_table(int(index)) for index in used]
 
-    def _split(self, boxes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(the pack of each box, which of the pack's it is)."""
+    def _split(self, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(the pack of each bin, which of the pack's it is)."""
         k = self._bits
-        offset = boxes - self.place + ((1 << k) >> 1)
+        offset = bins - self.place + ((1 << k) >> 1)
         return offset >> k, offset & ((1 << k) - 1)
 
     def _joined(self, packs: np.ndarray, parts: np.ndarray) -> np.ndarray:
         k = self._bits
         return (packs.astype(np.int64) << k) + parts - ((1 << k) >> 1) + self.place
 
-    def push(self, stack: BitStack, boxes: np.ndarray) -> None:
-        """Push int64 boxes [n]; a pack beyond its table is an escape symbol."""
-        packs, parts = self._split(boxes)
+    def push(self, stack: BitStack, bins: np.ndarray) -> None:
+        """Push int64 bins [n]; a pack beyond its table is an escape symbol."""
+        packs, parts = self._split(bins)
         k = self._bits
         for bits in np.unique(k)[::-1]:
             stack.push_bits(parts[k == bits], int(bits))
         stack.push(packs, *self._tables())
 
     def pop(self, stack: BitStack, stream: Reader | None = None) -> np.ndarray:
-        """Pop the boxes, int64 [n].
+        """Pop the bins, int64 [n].
 
         Args:
           stack: popped from.
@@ -123,6 +123,6 @@ class FineBoxes:
             parts[k == bits] = stack.pop_bits(int((k == bits).sum()), int(bits))
         return self._joined(packs, parts)
 
-    def write_excess(self, stream: Writer, boxes: np.ndarray) -> None:
+    def write_excess(self, stream: Writer, bins: np.ndarray) -> None:
         """Tell the packs that :meth:`push` can only escape."""
-        write_excess(stream, self._split(boxes)[0], *self._tables())
+        write_excess(stream, self._split(bins)[0], *self._tables())

@@ -1,12 +1,12 @@
-"""Tables of boxes that are shifted: what the index of a dithered quantizer is coded with.
+"""Tables of bins that are shifted: what the index of a dithered quantizer is coded with.
 
-Given the dither u an index k has the mass of the unit box around k + u. A dither has many
+Given the dither u an index k has the mass of the unit bin around k + u. A dither has many
 values, so that those whose masses differ little share a table, a *cell*: the mass is taken
 at its middle, which costs less than 0.001 bit and changes nothing of what is conveyed. Tables are
 made where they are first needed, by arithmetic that is the same on every machine
 (:mod:`rdbound.ops.reproducible`); no checkpoint holds them.
 
-Mixtures of Gaussians whose boxes encoder and decoder agree on, made apart.
+Mixtures of Gaussians whose bins encoder and decoder agree on, made apart.
 """
 
 from collections.abc import Callable, Sequence
@@ -22,27 +22,27 @@ from rdbound.coding.entropy.scale_table import SCALES, EvenGrid
 from rdbound.ops.distributions import TAIL, Mixture, Prior, mixture_mass
 
 __all__ = [
-    "ChannelBoxes",
-    "ScaledBoxes",
-    "ShiftedBoxes",
+    "ChannelBins",
+    "ScaledBins",
+    "ShiftedBins",
     "agreed_masses",
     "latent_at",
-    "read_boxes",
-    "used_boxes",
-    "write_boxes",
+    "read_bins",
+    "bin_tables",
+    "write_bins",
 ]
 
 _FINENESS = 8.0  # cells a standard deviation
 
 
-_CELLS = 41  # the last: no box's edge within five standard deviations
+_CELLS = 41  # the last: no bin's edge within five standard deviations
 
 
 _CHANNEL_CELLS = 16
 
 
-class ShiftedBoxes(Protocol):
-    """The boxes of a family, by the number of a table and a dither."""
+class ShiftedBins(Protocol):
+    """The bins of a family, by the number of a table and a dither."""
 
     def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
         """The number of the table of each symbol [n], of the indexes and dithers [n]."""
@@ -57,11 +57,11 @@ class ShiftedBoxes(Protocol):
         ...
 
 
-class ScaledBoxes:
+class ScaledBins:
     """Of a family of centred symmetric densities that differ in their scale.
 
-    Cells are an eighth of a standard deviation wide, counted from the edge of a box
-    inwards: only there do the masses change. As the density is symmetric, the boxes of −u
+    Cells are an eighth of a standard deviation wide, counted from the edge of a bin
+    inwards: only there do the masses change. As the density is symmetric, the bins of −u
     are those of u mirrored.
 
     Args:
@@ -74,20 +74,20 @@ class ScaledBoxes:
         self.table = cache(self._table)
 
     def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         inwards = (0.5 - np.abs(u)) * _FINENESS / self._sigma[index]
         cell = np.minimum(np.floor(inwards), _CELLS - 1).astype(np.int64)
         return index.astype(np.int64) * _CELLS + cell
 
     def signs(self, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         return np.where(u < 0, -1, 1)
 
     def _table(self, group: int) -> FrequencyTable:
         index, cell = divmod(group, _CELLS)
         sigma = self._sigma[index]
         width = sigma / _FINENESS
-        # A cell may end in the middle of the box, where the dither is zero.
+        # A cell may end in the middle of the bin, where the dither is zero.
         inwards = min(0.5 * (cell * width + min(0.5, (cell + 1) * width)), 0.5)
         shift = 0.5 - inwards
         return table_from_mass(
@@ -95,7 +95,7 @@ class ScaledBoxes:
         )
 
 
-class ChannelBoxes:
+class ChannelBins:
     """Of densities a channel.
 
     Args:
@@ -108,12 +108,12 @@ class ChannelBoxes:
         self.table = cache(self._table)
 
     def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         cell = np.floor((u + 0.5) * _CHANNEL_CELLS).astype(np.int64)
         return index.astype(np.int64) * _CHANNEL_CELLS + cell
 
     def signs(self, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         return np.ones(len(u), np.int64)
 
     def _table(self, group: int) -> FrequencyTable:
@@ -123,8 +123,8 @@ class ChannelBoxes:
         return table_from_mass(lambda k: mass(k + shift), reach + 1)
 
 
-def write_boxes(
-    stream: Writer, place: np.ndarray, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray
+def write_bins(
+    stream: Writer, place: np.ndarray, u: np.ndarray, bins: ShiftedBins, index: np.ndarray
 ) -> np.ndarray:
     """Round and write.
 
@@ -132,28 +132,28 @@ def write_boxes(
       stream: written to.
       place: what is rounded, in steps of the quantizer and less the dither, float64 [n].
       u: the dither, float64 [n].
-      boxes: the densities that there are.
+      bins: the densities that there are.
       index: the number of each element's, [n].
 
     Returns the indexes, int32 [n]; raises ValueError for one that is not finite or reaches 2^30.
     """
     k = integers(place)
-    groups, tables = used_boxes(boxes, index, u)
-    stream.symbols((k * boxes.signs(u)).astype(np.int32), groups, tables)
+    groups, tables = bin_tables(bins, index, u)
+    stream.symbols((k * bins.signs(u)).astype(np.int32), groups, tables)
     return k
 
 
-def read_boxes(stream: Reader, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray) -> np.ndarray:
-    """The indexes that :func:`write_boxes` wrote, [n]."""
-    return stream.symbols(*used_boxes(boxes, index, u)) * boxes.signs(u)
+def read_bins(stream: Reader, u: np.ndarray, bins: ShiftedBins, index: np.ndarray) -> np.ndarray:
+    """The indexes that :func:`write_bins` wrote, [n]."""
+    return stream.symbols(*bin_tables(bins, index, u)) * bins.signs(u)
 
 
-def used_boxes(
-    boxes: ShiftedBoxes, index: np.ndarray, u: np.ndarray
+def bin_tables(
+    bins: ShiftedBins, index: np.ndarray, u: np.ndarray
 ) -> tuple[np.ndarray, list[FrequencyTable]]:
     """(which of the tables each symbol is written through [n], the tables that any is)."""
-    used, groups = np.unique(boxes.groups(index, u), return_inverse=True)
-    return groups, [boxes.table(int(group)) for group in used]
+    used, groups = np.unique(bins.groups(index, u), return_inverse=True)
+    return groups, [bins.table(int(group)) for group in used]
 
 
 def latent_at(residual: np.ndarray, prior: Prior, shape: tuple[int, ...]) -> np.ndarray:
@@ -177,7 +177,7 @@ def agreed_masses(prior: Mixture, stream: Writer | Reader, width: float = 1.0) -
     Args:
       prior: of which each machine has its own floats.
       stream: of the guard lists.
-      width: of a box; a mass is of the box around width·r.
+      width: of a bin; a mass is of the bin around width·r.
     """
     weight, offset, log_sigma = prior.components()
     places = zip((weight, offset, log_sigma), (_WEIGHTS, _OFFSETS, _FINE_SCALES), strict=True)

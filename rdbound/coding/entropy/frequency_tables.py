@@ -100,16 +100,16 @@ def table_from_coarse(coarse: np.ndarray) -> FrequencyTable:
     return table_from_weights(np.where(coarse > 0, np.ldexp(factors[part], octave), 0.0))
 
 
-def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) -> FrequencyTable:
+def table_from_mass(mass_of: Callable[[np.ndarray], np.ndarray], reach: int) -> FrequencyTable:
     """The table of the integers up to ``reach`` (at most 4096) and of what lies beyond.
 
     Args:
-      box_mass: float64 [2·reach + 1] integers → probabilities of their unit boxes.
+      mass_of: float64 [2·reach + 1] integers → probabilities of their unit bins.
       reach: the largest magnitude with a frequency of its own; the rest of the
         mass is the escape symbol's.
     """
     reach = min(_WIDEST, reach)
-    mass = box_mass(np.arange(-reach, reach + 1, dtype=np.float64))
+    mass = mass_of(np.arange(-reach, reach + 1, dtype=np.float64))
     return FrequencyTable(_quantize(np.append(mass, max(0.0, 1.0 - math.fsum(mass)))))
 
 

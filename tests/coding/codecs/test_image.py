@@ -322,7 +322,7 @@ class Laplace(NamedTuple):
     def table_of(self, shape):
         return Lookup("laplace", np.broadcast_to(np.asarray(self.log_sigma), shape), True)
 
-    def box_bits(self, y):
+    def bin_bits(self, y):
         s = jnp.exp(self.log_sigma)
         cdf = lambda t: jnp.where(t < 0, 0.5 * jnp.exp(t / s), 1 - 0.5 * jnp.exp(-t / s))  # noqa: E731
         return -jnp.log2(cdf(y - self.mu + 0.5) - cdf(y - self.mu - 0.5) + 1e-9)

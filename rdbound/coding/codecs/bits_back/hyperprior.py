@@ -38,7 +38,7 @@ from rdbound.coding.codecs.errors import OTHER_ARITHMETIC, as_image, finite, unl
 from rdbound.coding.codecs.fingerprint import fingerprint
 from rdbound.coding.codecs.limits import MAX_PIXELS, Limits, check_image
 from rdbound.coding.entropy.ans_stack import BitStack
-from rdbound.coding.entropy.dithered_tables import ScaledBoxes
+from rdbound.coding.entropy.dithered_tables import ScaledBins
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.model_tables import make_tables
 from rdbound.coding.entropy.range_coder import Reader, Writer
@@ -90,7 +90,7 @@ class BitsBackCodec:
         self._model, self._steps = nnx.clone(model), steps
         self._limits = Limits.of_images(model, max_pixels)
         self._of = CompiledModel(model)
-        self._boxes = ScaledBoxes(Gaussian.standard_mass, SCALES)
+        self._boxes = ScaledBins(Gaussian.standard_mass, SCALES)
 
     def compress(
         self,

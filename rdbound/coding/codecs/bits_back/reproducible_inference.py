@@ -75,7 +75,7 @@ class _Inference:
             log_q = q.log_density(z)
             prior_of_y = anchored(of.prior(1, of.absorb(0, before, z)))
             rate = jnp.sum(log_q - prior_of_z.log_density(z)) / LN2
-            return rate + jnp.sum(prior_of_y.box_bits(y))
+            return rate + jnp.sum(prior_of_y.bin_bits(y))
 
         adam = optax.adam(optax.cosine_decay_schedule(RATE, self.steps))
 

@@ -14,7 +14,7 @@ import numpy as np
 
 from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.coding.entropy.ans_stack import BitStack, read_excess, write_excess
-from rdbound.coding.entropy.dithered_tables import ScaledBoxes, agreed_masses, used_boxes
+from rdbound.coding.entropy.dithered_tables import ScaledBins, agreed_masses, bin_tables
 from rdbound.coding.entropy.frequency_tables import FrequencyTable, gaussian_tables, table_from_mass
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer, integers
@@ -89,9 +89,7 @@ class TwoLevels:
     what ẑ is read by, then ŷ, then Q.
     """
 
-    def __init__(
-        self, of: CompiledModel, boxes: ScaledBoxes, frame: Frame, stream: Writer | Reader
-    ):
+    def __init__(self, of: CompiledModel, boxes: ScaledBins, frame: Frame, stream: Writer | Reader):
         self._of, self._boxes, self._frame, self._stream = of, boxes, frame, stream
         self._rate = jnp.float32(frame.lmbda)
         self._start = of.start(self._rate)
@@ -165,5 +163,5 @@ class TwoLevels:
         scale = agreed(self._stream, log_sigma, SCALES)
         nearest = np.rint(mean)
         u = nearest - mean
-        groups, tables = used_boxes(self._boxes, scale, u)
+        groups, tables = bin_tables(self._boxes, scale, u)
         return nearest.astype(np.int64), self._boxes.signs(u), groups, tables

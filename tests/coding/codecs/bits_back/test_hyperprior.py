@@ -62,7 +62,7 @@ def test_the_net_rate_is_that_of_the_channel(rng):
     def bits(key):
         z, log_q = Gaussian(*q).draw(key)
         rate = (log_q - model.prior(0, (), lmbda).log_density(z)).sum() / LN2
-        return rate + anchored(model.prior(1, (z,), lmbda)).box_bits(y).sum()
+        return rate + anchored(model.prior(1, (z,), lmbda)).bin_bits(y).sum()
 
     ideal = np.array([bits(key) for key in jax.random.split(jax.random.key(5), 400)])
     sides = [rng.bytes(2000) for _ in range(24)]
