@@ -38,7 +38,7 @@ from rdbound.coding import CODERS, Codec
 from rdbound.coding.coders.base import Coder
 from rdbound.coding.coders.vbq.tables import PENALTIES
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
-from rdbound.evaluation.monte_carlo import ms_ssim_of
+from rdbound.evaluation.examples import mean_ms_ssim
 from rdbound.evaluation.watching import WatchingCoder
 from rdbound.images.sets import ImageSet, open_images
 from rdbound.ops.gaussian import LN2
@@ -212,7 +212,7 @@ def measured(name: str, image: np.ndarray, curve: str, setting: float, code: Cal
     """One image coded and decoded."""
     count, decoded = code(image)
     mse = float(np.mean((image.astype(np.float64) - decoded) ** 2))
-    similar = ms_ssim_of(image, decoded[None].astype(np.float32) / 255.0)
+    similar = mean_ms_ssim(image, decoded[None].astype(np.float32) / 255.0)
     return Point(curve, setting, name, 8 * count / image[..., 0].size, mse, similar)
 
 

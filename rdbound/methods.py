@@ -12,6 +12,8 @@ lowers it:
     bound-refined-coupled bound-refined with a posterior of correlated neighbours, if named
     bound-refined         analog latents, variational parameters optimized for each datum
     bound                 analog latents, variational parameters by the inference network
+    bound-sampled         bound, its rate sampled: for densities without a closed form, if named
+    bound-sampled-refined bound-sampled, variational parameters optimized, if named
     bound-prior-scaled    bound with a posterior scale that the decoder knows, if named
     bound-layered-ideal   its latents by a layered quantizer; −log₂ of probabilities, if named
     bound-layered-coded   bound-layered-ideal written to bytes, if named
@@ -40,8 +42,9 @@ lowers it:
 which two has a name in :mod:`rdbound.analysis.gaps`.
 """
 
-from collections.abc import Collection
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Any
 
 __all__ = ["METHODS", "Method", "method_order", "methods_of"]
 
@@ -60,12 +63,14 @@ class Method:
       channel: name of the channel whose rate and sample are reported.
       decode: name of the decoder's last step (:data:`rdbound.objective.objective.DECODERS`)
         for images; vectors are left as they are.
-      surrogate: name of the channel that the variational parameters is refined through; None
-        for what the inference networks say. Methods of one channel share the variational
-        parameters, the best by what the first of them in the table is judged by.
+      surrogate: name of the channel that the variational parameters are refined through, in
+        the place of rounding if the evaluation channel is ``bits-back``; None for those of the
+        inference networks. Methods of one surrogate channel share the variational parameters,
+        the best by the evaluation channel of the first of them in the table.
       posterior: the family that refinement moves in: ``factorized``, which is the model's
         own, or ``coupled`` (:mod:`rdbound.ops.banded_gaussian`).
       coder: name of the coder that writes the bytes of a ``coded`` row.
+      coder_options: options of the coder.
       vectors: whether vectors have it, or only images.
       asked: whether it is computed only where it is named.
     """
@@ -80,6 +85,7 @@ class Method:
     coder: str | None = None
     vectors: bool = True
     asked: bool = False
+    coder_options: Mapping[str, Any] = field(default_factory=dict)
 
 
 _ALL = (
@@ -94,6 +100,16 @@ _ALL = (
         "clip",
         surrogate="gaussian",
         posterior="coupled",
+        asked=True,
+    ),
+    Method("bound-sampled", "bound", "bound", "sampled", "clip", asked=True),
+    Method(
+        "bound-sampled-refined",
+        "bound",
+        "bound",
+        "sampled",
+        "clip",
+        surrogate="sampled",
         asked=True,
     ),
     Method("bound-prior-scaled", "bound", "bound", "prior-scaled", "clip", asked=True),
@@ -146,7 +162,7 @@ _ALL = (
         "codec",
         "bits-back",
         "eight-bit",
-        surrogate="bits-back-sga",
+        surrogate="sga",
         vectors=False,
         asked=True,
     ),
@@ -156,7 +172,7 @@ _ALL = (
         "codec",
         "bits-back",
         "eight-bit",
-        surrogate="bits-back-sga",
+        surrogate="sga",
         coder="bits-back",
         vectors=False,
         asked=True,

@@ -25,8 +25,6 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from rdbound.channels import CHANNELS
-from rdbound.channels.annealed import SGAChannel
 from rdbound.optimization.refinement import RefinementOptions
 from rdbound.optimization.training_options import TrainingOptions
 from rdbound.reference import DEFAULT_ANCHOR
@@ -187,27 +185,14 @@ class TrainConfig(_Strict):
 
 @dataclass(frozen=True, config=ConfigDict(extra="forbid"))
 class RefinementConfig(RefinementOptions):
-    """Options of refinement, and the channel that codecs are refined through.
-
-    Bounds are refined through the channel they are judged by. A channel that is annealed and
-    has no options gets the schedule made for ``steps``
-    (:meth:`rdbound.channels.annealed.SGAChannel.over`), which is written out with the config.
+    """Options of refinement, and of the surrogate channels that methods refine through.
 
     Attributes:
-      channel: that codecs are refined through.
+      surrogates: options of surrogate channels by the channel's name, such as
+        ``{sga: {final: 0.01}}``.
     """
 
-    channel: NamedConfig = NamedConfig(name="sga")
-
-    def __post_init__(self):
-        kind = CHANNELS.get(self.channel.name)
-        annealed = isinstance(kind, type) and issubclass(kind, SGAChannel)
-        if annealed and not self.channel.options:
-            of = kind.over(self.steps)
-            options = {"start": of.start, "decay": of.decay}
-            object.__setattr__(
-                self, "channel", NamedConfig(name=self.channel.name, options=options)
-            )
+    surrogates: dict[str, dict[str, Any]] = Field(default_factory=dict)
 
 
 class CheckpointConfig(_Strict):
@@ -239,8 +224,6 @@ class EvaluationConfig(_Strict):
       shard: (k, n), of n jobs the k-th from 0, which leaves a table of every n-th task and no
         report; written by ``rdbound evaluate --engine``.
       refinement: per-sample optimization; null leaves it out, and the gaps with it.
-      bound_channel: what bounds are judged by, ``sampled`` for posteriors or priors whose
-        divergence has no closed form.
       anchor: what BD-rates are against, a published curve, a CSV of points or
         ``TABLE.csv:METHOD``.
       keep_streams: the bytes of coded rows, as files.
@@ -256,7 +239,6 @@ class EvaluationConfig(_Strict):
     processes: PositiveInt = 1
     shard: tuple[NonNegativeInt, PositiveInt] | None = None
     refinement: RefinementConfig | None = None
-    bound_channel: NamedConfig = NamedConfig(name="gaussian")
     anchor: str = DEFAULT_ANCHOR
     keep_streams: bool = False
     outside: tuple[str, ...] = ()

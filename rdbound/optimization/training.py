@@ -192,7 +192,7 @@ def make_step(
         def loss_of(params):
             model = nnx.merge(graphdef, params)
             step_key = jax.random.fold_in(key, state.step)
-            annealed = channel.at(state.step)
+            annealed = channel.at(state.step / options.steps)
             return batch_loss(model, annealed, batch, step_key, options.balance, distortion)
 
         (loss, means), gradient = jax.value_and_grad(loss_of, has_aux=True)(state.params)
@@ -275,7 +275,11 @@ def fit(
     graphdef, state = nnx.split(model)
     step, replicated, split = make_step(graphdef, channel, options, distortion, devices)
     key = jax.jit(lambda: jax.random.key(seed), out_shardings=replicated)()
-    watch = None if held_out is None else _watcher(graphdef, channel, distortion, held_out)
+    watch = (
+        None
+        if held_out is None
+        else _watcher(graphdef, channel, options.steps, distortion, held_out)
+    )
     clock = time.monotonic()
     with Checkpoints(folder / CHECKPOINTS, warn) as checkpoints:
 
@@ -330,14 +334,18 @@ def _batches(batches: Iterator[Any], count: int) -> Any:
 
 
 def _watcher(
-    graphdef: nnx.GraphDef, channel: Channel, distortion: Distortion, held_out: np.ndarray
+    graphdef: nnx.GraphDef,
+    channel: Channel,
+    steps: int,
+    distortion: Distortion,
+    held_out: np.ndarray,
 ) -> Callable[[TrainState], float]:
     """J of the averaged weights on a batch, with noise and λ that stay the same."""
 
     @jax.jit
     def J(ema, step):
         model = nnx.merge(graphdef, ema)
-        annealed, key = channel.at(step), jax.random.key(0)
+        annealed, key = channel.at(step / steps), jax.random.key(0)
         return batch_loss(model, annealed, held_out, key, 0.0, distortion)[1]["J"]
 
     return lambda carry: float(J(carry.ema, carry.step))

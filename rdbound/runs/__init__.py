@@ -1,7 +1,7 @@
 """The stages as the commands run them: a configuration in, a run folder out.
 
     config = load_config("configs/kodak.yaml", ["output=runs/mine"])
-    folder = evaluate_run(config, say=print)
+    folder = evaluate_run(config)
 
 Stages know of run folders, bars and reports. What is wrong with a configuration is told
 before the folder is made, wherever it can be known by then; a run that was interrupted

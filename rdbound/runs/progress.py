@@ -9,10 +9,9 @@ from itertools import accumulate
 
 from tqdm import tqdm
 
-from rdbound.images.sets import ImageSet
 from rdbound.optimization.multihost import is_first
 
-__all__ = ["Bars", "fingerprint_images", "is_quiet", "set_quiet", "warn"]
+__all__ = ["Bars", "is_quiet", "set_quiet", "warn"]
 
 _quiet = False
 
@@ -124,9 +123,3 @@ class Bars:
 def warn(text: str) -> None:
     """One line that a user should not overlook."""
     print(f"rdbound: warning: {text}", file=sys.stderr)
-
-
-def fingerprint_images(images: ImageSet) -> str:
-    """SHA-256 over a set of images, with a bar while it is read."""
-    with Bars() as bars:
-        return images.fingerprint(lambda done: bars.update("reading images", done, len(images)))

@@ -1,7 +1,6 @@
 """The newcomer's run: the shipped pair of checkpoints on three bundled photographs.
 
-It needs no data, no GPU and no network: ``configs/quickstart.yaml``, whose few steps of refinement
-anneal faster than the defaults, so that the temperature has fallen when they end.
+It needs no data, no GPU and no network: ``configs/quickstart.yaml``.
 """
 
 import json
@@ -30,6 +29,6 @@ def quickstart(output: str, say: Callable[[str], None]) -> Path:
         f"{config.evaluation.refinement.steps} steps\n"
         "(5000 is the default elsewhere: refined numbers here are not final)."
     )
-    folder = evaluate_run(config, say)
+    folder = evaluate_run(config)
     say(f"\nIn {folder}: report.md, rd.csv, gaps.csv, figures, config.yaml, streams/")
     return folder

@@ -31,10 +31,8 @@ from rdbound.tables.gaps import Gap, write_gaps
 from rdbound.tables.rd import Row, check_unique, read_table
 from rdbound.utils.atomic_files import write_text
 
-__all__ = ["MOST_SHOWN", "report_runs", "run_table", "write_results"]
+__all__ = ["report_runs", "run_table", "write_results"]
 
-MOST_SHOWN = 24
-"""Images of which pictures are kept."""
 _ROOM = 480_000  # bytes of all pictures of a page, before base64 adds a third
 _LARGEST = 60_000  # of one
 _FACTS = (CONFIG, PROVENANCE, INPUTS)

@@ -27,7 +27,7 @@ from rdbound.objective.distortion import Distortion, SquaredError, make_distorti
 from rdbound.optimization.multihost import is_first, meet
 from rdbound.optimization.training import NonFiniteLossError, fit
 from rdbound.runs import run_folder
-from rdbound.runs.progress import Bars, fingerprint_images, warn
+from rdbound.runs.progress import Bars, warn
 from rdbound.sources import make_source
 from rdbound.sources.base import Stream
 
@@ -132,7 +132,7 @@ def _inputs(config: Config, data: _Data) -> dict[str, str]:
     if config.model is not None and config.model.start_from is not None:
         inputs["model.start_from"] = checkpoint.digest(config.model.start_from)
     if data.images is not None:
-        inputs["training.data"] = fingerprint_images(data.images)
+        inputs["training.data"] = data.images.fingerprint()
     return inputs
 
 

@@ -83,8 +83,7 @@ class NeuralUpper:
         options = EvaluationOptions(
             lmbdas=(lmbda,),
             samples=1,
-            methods=("bound",),
-            channels={"gaussian": self._channel()},
+            methods=("bound" if self._channel() == make_channel("gaussian") else "bound-sampled",),
             seed=seed + 2**29,
         )
         (row,) = evaluate(Checkpoint(model, {}, None, self.name), examples, options)

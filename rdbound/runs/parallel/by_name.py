@@ -22,7 +22,7 @@ def run_of(kind: str) -> Run:
     if kind == "evaluate":
         from rdbound.runs.evaluate import evaluate_run
 
-        return evaluate_run
+        return lambda config, say: evaluate_run(config)
     from rdbound.runs.known_answers import answers_run
 
     return answers_run

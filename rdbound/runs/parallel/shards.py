@@ -1,6 +1,6 @@
 """One evaluation by many jobs: each computes a share of the tasks and leaves a table of it.
 
-    OUTPUT/shards/1-of-4/rd.csv   the rows of every fourth :class:`rdbound.evaluation.evaluate.Task`
+    OUTPUT/shards/1-of-4/rd.csv   the rows of every fourth :class:`rdbound.evaluation.plan.Task`
     OUTPUT/shards/jobs            configs and logs of the jobs
 
 When the last one ends, their rows are the partial table of the whole, which then has nothing
@@ -57,7 +57,7 @@ def evaluate_in_shards(
                     "\n".join(f"shard {Path(one.output).name}: {wrong}" for one, wrong in failed)
                 )
             _merge(config, count, run.folder)
-        return evaluate_entered(run, say)
+        return evaluate_entered(run)
 
 
 def _merge(config: Config, count: int, folder: Path) -> None:
