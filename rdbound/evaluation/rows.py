@@ -56,14 +56,13 @@ def batch_rows(evaluator: Evaluator, indexes: Sequence[int], lmbda: float) -> It
 
 
 def inferred(evaluator: Evaluator, keyed: KeyedBatch) -> VariationalParameters:
-    """Return the amortized variational parameters, [examples, members, …]."""
+    """Return the amortized variational parameters, [examples, members, …], of ``keyed.data``."""
     if keyed.large:
         model, lmbda = evaluator.by_windows(keyed), jnp.float32(keyed.lmbda)
         found = [model.infer(x[0], lmbda) for x in keyed.batch.data.x]
         return jax.tree.map(lambda *leaves: np.stack(leaves)[:, None], *found)
     inference = OverData(evaluator.graphdef, infer, keyed.framed)
-    whole = run(inference, evaluator.params, keyed.data, keyed.lmbdas)
-    return resized(whole, keyed.data, keyed.batch.data)
+    return run(inference, evaluator.params, keyed.data, keyed.lmbdas)
 
 
 def refined(
@@ -79,6 +78,8 @@ def refined(
       keyed: the batch.
       start: the amortized variational parameters.
     """
+    # Refinement takes long beside the compilation of its own: it works on the images' own size.
+    start = resized(start, keyed.data, keyed.batch.data)
     if group.posterior == "coupled":
         start = tuple(jax.vmap(jax.vmap(couple))(level) for level in start)
     solve, examples = evaluator.solver(group), evaluator.plan.examples
@@ -90,7 +91,8 @@ def refined(
         if status >= examples.warns_from:
             where = f"{examples.name}/{name}, λ = {keyed.lmbda:g}"
             LOG.warning("%s: %s", where, STATUS[int(status)])
-    return jax.tree.map(lambda a: a.reshape(*shape, *a.shape[1:]), result.variational)
+    found = jax.tree.map(lambda a: a.reshape(*shape, *a.shape[1:]), result.variational)
+    return resized(found, keyed.batch.data, keyed.data)
 
 
 def expected_rows(
@@ -105,7 +107,7 @@ def expected_rows(
       evaluator: the model.
       method: a method without a coder.
       keyed: the batch.
-      variational: variational parameters, [examples, members, …].
+      variational: variational parameters of ``keyed.data``, [examples, members, …].
     """
     examples, checkpoint = evaluator.plan.examples, evaluator.plan.checkpoint
     channel = evaluation_channel(method, checkpoint)
@@ -149,9 +151,8 @@ def _estimated(
     variational: VariationalParameters,
 ) -> _Estimates:
     one = OverData(evaluator.graphdef, sampled, keyed.framed)
-    whole = resized(variational, keyed.batch.data, keyed.data)
     terms, x_hat = run(
-        one, evaluator.params, keyed.data, whole, keyed.keys(EVALUATION), keyed.lmbdas
+        one, evaluator.params, keyed.data, variational, keyed.keys(EVALUATION), keyed.lmbdas
     )
     similar: list[float | None] = [None] * len(keyed.batch.indexes)
     if sampled.keeps:
@@ -193,9 +194,10 @@ def coded_rows(
       evaluator: the model.
       method: a method with a coder.
       keyed: the batch.
-      variational: variational parameters, [examples, members, …].
+      variational: variational parameters of ``keyed.data``, [examples, members, …].
     """
     codec, examples = evaluator.codec(method), evaluator.plan.examples
+    variational = resized(variational, keyed.data, keyed.batch.data)
     for place, original in enumerate(keyed.batch.originals):
         own = examples.as_coded(variational, place)
         encoded = codec.encode(original, keyed.lmbda, own)

@@ -88,7 +88,8 @@ class ImageSet:
             if self.files is not None:
                 content = _file_digest(self.files[index])
             else:
-                content = f"{self[index].shape} {_digest(self[index])}"
+                image = self[index]
+                content = f"{image.shape} {_digest(image)}"
             digest.update(f"{name} {content}\n".encode())
         return digest.hexdigest()
 

@@ -49,10 +49,7 @@ def test_bits_back_samples_z_and_rounds_the_rest(key):
     relaxed = make_channel("bits-back", of="sga")
     assert relaxed.at_level(1).of == make_channel("sga")
     gradient = jax.grad(
-        lambda mu: (
-            relaxed.at_level(1)(Gaussian(mu, POSTERIOR.log_sigma), PRIOR, key)
-            .bits.sum()
-        )
+        lambda mu: relaxed.at_level(1)(Gaussian(mu, POSTERIOR.log_sigma), PRIOR, key).bits.sum()
     )(POSTERIOR.mu)
     assert (np.asarray(gradient) != 0).all()
 
