@@ -9,11 +9,11 @@ import numpy as np
 from flax import nnx
 
 from rdbound.channels import Channel
-from rdbound.models.base import LatentModel, LevelModel, VariationalParameters
+from rdbound.models.base import LatentModel, LevelModel, VariationalParameters, with_extent
 from rdbound.objective.datum import Datum, extent
 from rdbound.objective.distortion import Distortion, SquaredError
 from rdbound.objective.objective import objective
-from rdbound.ops.extent_mask import inside
+from rdbound.ops.extent_mask import Extent
 
 __all__ = ["OverData", "SampledObjective", "infer", "standard_error"]
 
@@ -43,10 +43,11 @@ class SampledObjective:
         variational: VariationalParameters,
         key: jax.Array,
         lmbda: jax.Array,
+        extent: Extent | None = None,
     ) -> tuple[dict[str, jax.Array], Any]:
         """Return J, bpp, distortion and mse, [samples] each, and reconstructions if kept."""
         return jax.lax.map(
-            lambda key: self._sample(model, datum, variational, key, lmbda),
+            lambda key: self._sample(model, datum, variational, key, lmbda, extent),
             jax.random.split(key, self.samples),
         )
 
@@ -60,11 +61,21 @@ class SampledObjective:
     ) -> Iterator[tuple[dict[str, jax.Array], Any]]:
         """Yield the same for one sample at a time, by a model that is not to be traced."""
         for own in jax.random.split(key, self.samples):
-            yield self._sample(model, datum, variational, own, lmbda)
+            yield self._sample(model, datum, variational, own, lmbda, None)
 
-    def _sample(self, model, datum, variational, key, lmbda) -> tuple[dict[str, jax.Array], Any]:
+    def _sample(
+        self, model, datum, variational, key, lmbda, extent
+    ) -> tuple[dict[str, jax.Array], Any]:
         found = objective(
-            model, self.channel, datum, key, lmbda, variational, self.decode, self.distortion
+            model,
+            self.channel,
+            datum,
+            key,
+            lmbda,
+            variational,
+            self.decode,
+            self.distortion,
+            extent,
         )
         values = {name: getattr(found, name) for name in ("J", "bpp", "distortion")}
         values["mse"] = SquaredError()(datum, found.x_hat)
@@ -79,7 +90,7 @@ class OverData:
 
     Attributes:
       graphdef: the model's structure.
-      one: a function (model, datum, …) → anything.
+      one: a function (model, datum, …) → anything, with a keyword ``extent`` if ``framed``.
       framed: whether data may be images in a larger array
         (:func:`rdbound.objective.datum.in_frame`).
     """
@@ -93,16 +104,19 @@ class OverData:
         model = nnx.merge(self.graphdef, params)
 
         def of(datum: Datum, *rest: Any) -> Any:
-            with inside(extent(datum, model.stride) if self.framed else None):
-                return self.one(model, datum, *rest)
+            if self.framed:
+                return self.one(model, datum, *rest, extent=extent(datum, model.stride))
+            return self.one(model, datum, *rest)
 
         with jax.default_matmul_precision("highest"):
             return jax.vmap(jax.vmap(of))(data, *arguments)
 
 
-def infer(model: LatentModel, datum: Datum, lmbda: jax.Array) -> VariationalParameters:
+def infer(
+    model: LatentModel, datum: Datum, lmbda: jax.Array, extent: Extent | None = None
+) -> VariationalParameters:
     """Return the amortized variational parameters of one datum."""
-    return model.infer(datum.x, lmbda)
+    return with_extent(model.infer, datum.x, lmbda, extent)
 
 
 def standard_error(J: np.ndarray) -> float | None:

@@ -15,8 +15,8 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.models.base import LevelModel, level_model
-from rdbound.ops.extent_mask import Extent, inside
+from rdbound.models.base import LevelModel, level_model, with_extent
+from rdbound.ops.extent_mask import Extent
 from rdbound.utils.compilation import run
 
 __all__ = ["CompiledModel", "same"]
@@ -36,10 +36,12 @@ class _Side:
     name: str
     level: tuple[int, ...] = ()
 
-    def __call__(self, params: Any, extent: Extent | None, *arguments: Any) -> Any:
-        with inside(extent), jax.default_matmul_precision("highest"):
-            of = self.view(level_model(nnx.merge(self.graphdef, params)))
-            return getattr(of, self.name)(*self.level, *arguments)
+    def __call__(self, params: Any, *arguments: Any) -> Any:
+        with jax.default_matmul_precision("highest"):
+            call = getattr(self.view(level_model(nnx.merge(self.graphdef, params))), self.name)
+            if self.name in ("infer", "start"):
+                return with_extent(call, *arguments)
+            return call(*self.level, *arguments)
 
 
 class CompiledModel:
@@ -69,15 +71,15 @@ class CompiledModel:
 
     def _call(self, side: str, *arguments: Any, level: tuple[int, ...] = ()) -> Any:
         program = _Side(self._graphdef, self._view, side, level)
-        return run(program, self._params, self._extent, *arguments)
+        return run(program, self._params, *arguments)
 
     def infer(self, x: jax.Array, lmbda: Any) -> Any:
         """The variational parameters of each level."""
-        return self._call("infer", x, lmbda)
+        return self._call("infer", x, lmbda, self._extent)
 
     def start(self, lmbda: Any) -> Any:
         """The state before the first level."""
-        return self._call("start", lmbda)
+        return self._call("start", lmbda, self._extent)
 
     def prior(self, level: int, state: Any) -> Any:
         """The prior of ``level``, of NumPy arrays."""

@@ -9,7 +9,7 @@ import numpy as np
 from rdbound.coding.codecs.base import LevelCodec
 from rdbound.coding.codecs.compiled_model import CompiledModel
 from rdbound.models.base import LevelModel, VariationalParameters
-from rdbound.models.batched import Blocked
+from rdbound.models.batched import batched
 from rdbound.objective.levels import latent_shapes
 
 __all__ = ["VectorCodec"]
@@ -22,14 +22,14 @@ class _InBlocks:
     count: int
 
     def __call__(self, of: LevelModel) -> LevelModel:
-        return Blocked(of, self.count)
+        return batched(of, self.count)
 
 
 class VectorCodec(LevelCodec):
     """Compress and decompress blocks of vectors, each block in one stream.
 
     The vectors of a block are independent data of the model, coded together
-    (:class:`rdbound.models.batched.Blocked`): the header, and what the range coder
+    (:func:`rdbound.models.batched.batched`): the header, and what the range coder
     rounds up to at its end, are shared by all. Programs are compiled once a count.
 
     Args:
