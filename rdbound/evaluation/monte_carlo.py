@@ -11,11 +11,11 @@ import numpy as np
 from flax import nnx
 
 from rdbound.channels import Channel
-from rdbound.models.base import LatentModel, LevelModel, VariationalParameters
+from rdbound.models.base import LatentModel, LevelModel, VariationalParameters, with_extent
 from rdbound.objective.datum import Datum, extent
 from rdbound.objective.distortion import Distortion, SquaredError
 from rdbound.objective.objective import objective
-from rdbound.ops.extent_mask import inside
+from rdbound.ops.extent_mask import Extent
 from rdbound.ops.image_quality import MS_SSIM_SMALLEST, ms_ssim
 
 __all__ = ["Judged", "OverData", "infer", "ms_ssim_of", "standard_error"]
@@ -41,10 +41,16 @@ class Judged:
     keeps: bool
 
     def __call__(
-        self, of: Any, datum: Datum, variational: VariationalParameters, key: Any, lmbda: Any
+        self,
+        of: Any,
+        datum: Datum,
+        variational: VariationalParameters,
+        key: Any,
+        lmbda: Any,
+        extent: Extent | None = None,
     ) -> Any:
         """({name: [samples]} of J, bpp, distortion and mse; reconstructions)."""
-        one = lambda key: self._sample(of, datum, variational, key, lmbda)  # noqa: E731
+        one = lambda key: self._sample(of, datum, variational, key, lmbda, extent)  # noqa: E731
         return jax.lax.map(one, jax.random.split(key, self.samples))
 
     def one_by_one(
@@ -55,10 +61,16 @@ class Judged:
             yield self._sample(of, datum, variational, own, lmbda)
 
     def _sample(
-        self, of: Any, datum: Datum, variational: VariationalParameters, key: Any, lmbda: Any
+        self,
+        of: Any,
+        datum: Datum,
+        variational: VariationalParameters,
+        key: Any,
+        lmbda: Any,
+        extent: Extent | None = None,
     ) -> Any:
         found = objective(
-            of, self.channel, datum, key, lmbda, variational, self.decode, self.distortion
+            of, self.channel, datum, key, lmbda, variational, self.decode, self.distortion, extent
         )
         values = {name: getattr(found, name) for name in ("J", "bpp", "distortion")}
         values["mse"] = SquaredError()(datum, found.x_hat)
@@ -73,7 +85,7 @@ class OverData:
 
     Attributes:
       graphdef: of the model.
-      one: (model, datum, …) → anything.
+      one: (model, datum, …) → anything, with a keyword ``extent`` if ``framed``.
       framed: whether data may be images in a larger array
         (:func:`rdbound.objective.datum.in_frame`).
     """
@@ -87,16 +99,19 @@ class OverData:
         model = nnx.merge(self.graphdef, params)
 
         def of(datum: Datum, *rest: Any) -> Any:
-            with inside(extent(datum, model.stride) if self.framed else None):
-                return self.one(model, datum, *rest)
+            if self.framed:
+                return self.one(model, datum, *rest, extent=extent(datum, model.stride))
+            return self.one(model, datum, *rest)
 
         with jax.default_matmul_precision("highest"):
             return jax.vmap(jax.vmap(of))(data, *arguments)
 
 
-def infer(model: LatentModel, datum: Datum, lmbda: jax.Array) -> VariationalParameters:
-    """What the model's inference networks say of one datum."""
-    return model.infer(datum.x, lmbda)
+def infer(
+    model: LatentModel, datum: Datum, lmbda: jax.Array, extent: Extent | None = None
+) -> VariationalParameters:
+    """Return the amortized variational parameters of one datum."""
+    return with_extent(model.infer, datum.x, lmbda, extent)
 
 
 def standard_error(J: np.ndarray) -> float | None:

@@ -64,6 +64,7 @@ __all__ = [
     "is_lossless",
     "precise_parts",
     "level_model",
+    "with_extent",
 ]
 
 VariationalParameters = Sequence[Any]
@@ -212,6 +213,12 @@ def _given(extent: Extent | None) -> dict[str, Extent]:
     return {} if extent is None else {"extent": extent}
 
 
+def with_extent(call: Callable[..., Any], *arguments: Any) -> Any:
+    """Call with the last argument as the extent, or without it if it is None."""
+    *before, extent = arguments
+    return call(*before, **_given(extent))
+
+
 Around = Callable[..., Any]
 """(name, level, call, *arguments) → result: what is done around one call of a level model."""
 
@@ -239,11 +246,11 @@ class Intercepted:
 
     def infer(self, x: Any, lmbda: Any, extent: Extent | None = None) -> VariationalParameters:
         """Call ``infer`` through ``around``."""
-        return self.around("infer", None, self.model.infer, x, lmbda, extent)
+        return self.around("infer", None, partial(with_extent, self.model.infer), x, lmbda, extent)
 
     def start(self, lmbda: Any, extent: Extent | None = None) -> Any:
         """Call ``start`` through ``around``."""
-        return self.around("start", None, self.model.start, lmbda, extent)
+        return self.around("start", None, partial(with_extent, self.model.start), lmbda, extent)
 
     def prior(self, level: int, state: Any) -> Any:
         """Call ``prior`` through ``around``."""

@@ -32,6 +32,7 @@ from rdbound.models import klt_init
 from rdbound.models.factorized_prior import SCALE_BOUND, FactorizedPrior, check_form
 from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.ops.extent_mask import Extent
 from rdbound.ops.gaussian import LN2
 from rdbound.ops.quantization import lower_bound
 
@@ -173,10 +174,12 @@ class Stack(nnx.Module):
             [FasterBlock(width, embedding, dtype=dtype, rngs=rngs) for _ in range(depth)]
         )
 
-    def __call__(self, x: jax.Array, e: jax.Array | None) -> jax.Array:
-        """[H, W, width] → [H, W, width]."""
+    def __call__(
+        self, x: jax.Array, e: jax.Array | None, extent: Extent | None = None
+    ) -> jax.Array:
+        """Apply the blocks to the image of this extent, [H, W, width] → [H, W, width]."""
         for block in self.blocks:
-            x = block(x, e)
+            x = block(x, e, extent)
         return x
 
 
@@ -191,10 +194,12 @@ class Ladder(nnx.Module):
         self.resamplings = nnx.List(resamplings)
         self.stacks = nnx.List(stacks)
 
-    def __call__(self, x: jax.Array, e: jax.Array | None) -> jax.Array:
-        """Resample, transform, and so on."""
+    def __call__(
+        self, x: jax.Array, e: jax.Array | None, extent: Extent | None = None
+    ) -> jax.Array:
+        """Resample and transform at each resolution in turn."""
         for resample, stack in zip(self.resamplings, self.stacks, strict=True):
-            x = stack(resample(x), e)
+            x = stack(resample(x), e, extent)
         return x
 
 
@@ -320,33 +325,37 @@ class Hyperprior(nnx.Module):
     def _gain(self, modulation, x, e):
         return modulation(x, jnp.zeros((1,)) if e is None else e)
 
-    def posteriors(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, Gaussian]:
+    def posteriors(
+        self, x: jax.Array, lmbda: jax.Array, extent: Extent | None = None
+    ) -> tuple[Gaussian, Gaussian]:
         """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
         e = self.embed(lmbda)
-        features = self.analysis(PIXEL_GAIN * (x - 0.5), e).astype(jnp.float32)
+        features = self.analysis(PIXEL_GAIN * (x - 0.5), e, extent).astype(jnp.float32)
         mu, log_sigma = jnp.split(self.to_y(features), 2, axis=-1)
         mu = self._gain(self.gain_out, mu, e) * self.scale(lmbda)
         y = Gaussian(mu, log_sigma + LOG_SIGMA_POSTERIOR)
-        top = self.to_z(self.hyper_analysis(features, e).astype(jnp.float32))
+        top = self.to_z(self.hyper_analysis(features, e, extent).astype(jnp.float32))
         z_mu, z_log_sigma = jnp.split(top, 2, axis=-1)
         return Gaussian(HYPER_GAIN * z_mu, z_log_sigma + LOG_SIGMA_POSTERIOR), y
 
-    def hyper_features(self, z: jax.Array, e: jax.Array | None) -> jax.Array:
+    def hyper_features(
+        self, z: jax.Array, e: jax.Array | None, extent: Extent | None = None
+    ) -> jax.Array:
         """Z [H/64, W/64, N] → [H/16, W/16, N], float32.
 
         ``e`` is the embedding of log λ, None in fixed-rate models.
         """
-        return self.hyper_synthesis(z / HYPER_GAIN, e).astype(jnp.float32)
+        return self.hyper_synthesis(z / HYPER_GAIN, e, extent).astype(jnp.float32)
 
     def prior_of_y(self, mu: jax.Array, log_sigma: jax.Array, lmbda: jax.Array) -> Gaussian:
         """:func:`scaled_prior` of this form, in the unit of y."""
         return scaled_prior(self.form, mu, log_sigma, self.scale(lmbda))
 
-    def image(self, y: jax.Array, lmbda: jax.Array) -> jax.Array:
+    def image(self, y: jax.Array, lmbda: jax.Array, extent: Extent | None = None) -> jax.Array:
         """Y [H/16, W/16, M] → image [H, W, 3], real-valued."""
         e = self.embed(lmbda)
         y = self._gain(self.gain_in, y / self.scale(lmbda), e)
-        return self.to_x(self.synthesis(y, e).astype(jnp.float32)) / PIXEL_GAIN + 0.5
+        return self.to_x(self.synthesis(y, e, extent).astype(jnp.float32)) / PIXEL_GAIN + 0.5
 
 
 class ResHyper(Hyperprior):
@@ -355,18 +364,28 @@ class ResHyper(Hyperprior):
     Args: as :class:`rdbound.models.hyperprior.Hyperprior`.
     """
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, Gaussian]:
+    def infer(
+        self, x: jax.Array, lmbda: jax.Array, extent: Extent | None = None
+    ) -> tuple[Gaussian, Gaussian]:
         """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
-        return self.posteriors(x, lmbda)
+        return self.posteriors(x, lmbda, extent)
 
-    def prior(self, level: int, latents: Sequence[jax.Array], lmbda: jax.Array) -> Prior:
+    def prior(
+        self,
+        level: int,
+        latents: Sequence[jax.Array],
+        lmbda: jax.Array,
+        extent: Extent | None = None,
+    ) -> Prior:
         """Level 0: p(z), [N] per channel. Level 1: p(y | z), [H/16, W/16, M]."""
         if level == 0:
             return self.top()
-        h = self.hyper_features(latents[0], self.embed(lmbda))
+        h = self.hyper_features(latents[0], self.embed(lmbda), extent)
         mu, log_sigma = jnp.split(self.to_prior(h), 2, axis=-1)
         return self.prior_of_y(mu, log_sigma, lmbda)
 
-    def synthesize(self, latents: Sequence[jax.Array], lmbda: jax.Array) -> jax.Array:
+    def synthesize(
+        self, latents: Sequence[jax.Array], lmbda: jax.Array, extent: Extent | None = None
+    ) -> jax.Array:
         """Latents (z, y) → image [H, W, 3], real-valued."""
-        return self.image(latents[1], lmbda)
+        return self.image(latents[1], lmbda, extent)

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 from flax import nnx
 
 from rdbound.ops.cpu_kernels import convolution, dense
-from rdbound.ops.extent_mask import confined
+from rdbound.ops.extent_mask import Extent, confined
 
 __all__ = [
     "DepthwiseBlock",
@@ -127,12 +127,12 @@ class RateEmbedding(nnx.Module):
 class Spatial(nnx.Conv):
     """``nnx.Conv`` of stride 1, of one datum; see :mod:`rdbound.ops.cpu_kernels`."""
 
-    def __call__(self, x):
-        """[H, W, C] → [H, W, D]."""
+    def __call__(self, x: jax.Array, extent: Extent | None = None) -> jax.Array:
+        """Apply the layer to the image of this extent, [H, W, C] → [H, W, D]."""
         x, kernel, bias = self.promote_dtype(
             (x, self.kernel[...], self.bias[...]), dtype=self.dtype
         )
-        return convolution(confined(x), kernel) + bias
+        return convolution(confined(x, extent), kernel) + bias
 
 
 class Modulation(nnx.Module):
@@ -168,24 +168,34 @@ class FasterBlock(nnx.Module):
         self.reduce = Linear(2 * width, width, dtype=dtype, kernel_init=zeros, rngs=rngs)
         self.modulate = Modulation(embedding, width, rngs=rngs) if embedding else None
 
-    def __call__(self, x, e=None):
-        """[H, W, width] → [H, W, width]."""
-        mixed = self.spatial(x[..., : self.part])
+    def __call__(
+        self, x: jax.Array, e: jax.Array | None = None, extent: Extent | None = None
+    ) -> jax.Array:
+        """Apply the block to the image of this extent, [H, W, width] → [H, W, width]."""
+        mixed = self.spatial(x[..., : self.part], extent)
         h = jnp.concatenate([mixed, x[..., self.part :]], axis=-1)
         if self.modulate is not None:
             h = self.modulate(h, e)
         return x + self.reduce(leaky_relu(self.expand(h)))
 
 
-def depthwise(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """A 3×3 convolution of each channel by itself, zero padding: [H, W, C], [3, 3, C] → [H, W, C].
+def depthwise(x: jax.Array, kernel: jax.Array, extent: Extent | None = None) -> jax.Array:
+    """Convolve each channel by itself with 3×3 taps and zero padding.
 
     A sum of nine shifted products, which XLA fuses into one pass: on CPU 20 times
     as fast as its grouped convolution (measured at 8×8×8×384: 0.2 ms against
     5.5 ms, with gradients 1.4 ms against 27 ms).
+
+    Args:
+      x: features, [H, W, C].
+      kernel: taps, [3, 3, C].
+      extent: the size of the image in the array, None if it fills it.
+
+    Returns:
+      [H, W, C].
     """
     h, w, _ = x.shape
-    padded = jnp.pad(confined(x), ((1, 1), (1, 1), (0, 0)))
+    padded = jnp.pad(confined(x, extent), ((1, 1), (1, 1), (0, 0)))
     return sum(kernel[i, j] * padded[i : i + h, j : j + w] for i in range(3) for j in range(3))  # type: ignore[return-value]
 
 
@@ -212,12 +222,14 @@ class DepthwiseBlock(nnx.Module):
         self.expand = Linear(width_out, 4 * width_out, **kw)
         self.reduce = Linear(2 * width_out, width_out, kernel_init=zeros, **kw)
 
-    def __call__(self, x, e=None):
-        """[H, W, C] → [H, W, D]."""
+    def __call__(
+        self, x: jax.Array, e: jax.Array | None = None, extent: Extent | None = None
+    ) -> jax.Array:
+        """Apply the block to the image of this extent, [H, W, C] → [H, W, D]."""
         h = leaky_relu(self.first(x))
         if self.modulate is not None:
             h = self.modulate(h, e)
-        h = self.second(depthwise(h, self.kernel[...].astype(h.dtype)))
+        h = self.second(depthwise(h, self.kernel[...].astype(h.dtype), extent))
         x = h + (x if self.skip is None else self.skip(x))
         a, b = jnp.split(self.expand(x), 2, axis=-1)
         return x + self.reduce(a * jnp.maximum(b, 0.1 * b))

@@ -22,6 +22,7 @@ from flax import nnx
 from rdbound.models.hyperprior import Hyperprior
 from rdbound.models.layers import DepthwiseBlock, Linear, Moments, leaky_relu
 from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.ops.extent_mask import Extent
 
 __all__ = ["STEPS", "ResContext", "gather", "scatter"]
 
@@ -77,12 +78,17 @@ class Context(nnx.Module):
         return leaky_relu(self.common(h))
 
     def __call__(
-        self, step: int, known: jax.Array, common: jax.Array, e: jax.Array | None
+        self,
+        step: int,
+        known: jax.Array,
+        common: jax.Array,
+        e: jax.Array | None,
+        extent: Extent | None = None,
     ) -> jax.Array:
         """Innovations known so far [H, W, M] and common features → moments [H, W, 2M]."""
         x = self.own[step - 1](jnp.concatenate([known, common], axis=-1))
         for block in self.blocks:
-            x = block(x, e)
+            x = block(x, e, extent)
         return self.moments(x.astype(jnp.float32))
 
 
@@ -103,10 +109,18 @@ class ContextFeatures(NamedTuple):
 
 
 class ContextState(NamedTuple):
-    """What the decoder holds: λ, its embedding (None in fixed-rate models), and what z told."""
+    """The decoder's state.
+
+    Attributes:
+      lmbda: λ.
+      e: the embedding of log λ; None in fixed-rate models.
+      extent: the size of the image in its array; None if it fills it.
+      after_z: features of z and the steps so far; None before z.
+    """
 
     lmbda: jax.Array
     e: jax.Array | None
+    extent: Extent | None = None
     after_z: ContextFeatures | None = None
 
 
@@ -125,15 +139,17 @@ class ResContext(Hyperprior):
             self.size.latent, self.size.hyper, e, dtype=dtype, rngs=nnx.Rngs(seed + 1)
         )
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, ...]:
+    def infer(
+        self, x: jax.Array, lmbda: jax.Array, extent: Extent | None = None
+    ) -> tuple[Gaussian, ...]:
         """Image [H, W, 3] → posteriors of z [H/64, W/64, N] and of the steps [H/16, W/16, M/4]."""
-        z, y = self.posteriors(x, lmbda)
+        z, y = self.posteriors(x, lmbda, extent)
         steps = [Gaussian(gather(y.mu, s), gather(y.log_sigma, s)) for s in range(len(STEPS))]
         return (z, *steps)
 
-    def start(self, lmbda: jax.Array) -> ContextState:
-        """Nothing conveyed."""
-        return ContextState(jnp.asarray(lmbda, jnp.float32), self.embed(lmbda))
+    def start(self, lmbda: jax.Array, extent: Extent | None = None) -> ContextState:
+        """Return the state before z."""
+        return ContextState(jnp.asarray(lmbda, jnp.float32), self.embed(lmbda), extent)
 
     def posterior(self, level: int, state: ContextState, variational: Gaussian) -> Gaussian:
         """The variational parameters itself."""
@@ -145,7 +161,7 @@ class ResContext(Hyperprior):
             return self.top()
         step, (moments, common, _, innovation) = level - 1, state.after_z
         if step:
-            moments = moments + self.context(step, innovation, common, state.e)
+            moments = moments + self.context(step, innovation, common, state.e, state.extent)
         mu, log_sigma = (gather(half, step) for half in jnp.split(moments, 2, axis=-1))
         return self.prior_of_y(mu, log_sigma, state.lmbda)
 
@@ -153,7 +169,7 @@ class ResContext(Hyperprior):
         """After z its features, after a step its samples."""
         held = state.after_z
         if held is None:
-            h = self.hyper_features(latent, state.e)
+            h = self.hyper_features(latent, state.e, state.extent)
             zeros = jnp.zeros((*h.shape[:2], self.size.latent), jnp.float32)
             held = ContextFeatures(self.to_prior(h), self.context.features(h), zeros, zeros)
             return state._replace(after_z=held)
@@ -168,4 +184,4 @@ class ResContext(Hyperprior):
     def synthesize(self, state: ContextState) -> jax.Array:
         """The state after all steps → image [H, W, 3], real-valued."""
         assert state.after_z is not None
-        return self.image(state.after_z.known, state.lmbda)
+        return self.image(state.after_z.known, state.lmbda, state.extent)

@@ -41,6 +41,7 @@ from rdbound.models.hyperprior import (
 )
 from rdbound.models.layers import Down, FasterBlock, Linear, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.ops.extent_mask import Extent
 
 __all__ = [
     "FINEST",
@@ -142,10 +143,18 @@ class LevelParameters(NamedTuple):
 
 
 class HierarchyState(NamedTuple):
-    """What the decoder holds: λ, its embedding (None in fixed-rate models), and h after level 0."""
+    """The decoder's state.
+
+    Attributes:
+      lmbda: λ.
+      e: the embedding of log λ; None in fixed-rate models.
+      extent: the size of the image in its array; None if it fills it.
+      h: features after the last level; None before the first.
+    """
 
     lmbda: jax.Array
     e: jax.Array | None
+    extent: Extent | None = None
     h: jax.Array | None = None
 
 
@@ -214,10 +223,16 @@ class Level(nnx.Module):
             kernel[...] = 0.1 * kernel[...]
         set_bias(self.to_prior, slice(self.latent, None), _V_SILENT)
 
-    def moments(self, state: Any, features: jax.Array, e: jax.Array | None):
+    def moments(
+        self,
+        state: Any,
+        features: jax.Array,
+        e: jax.Array | None,
+        extent: Extent | None = None,
+    ):
         """(means, log-scales) of the posterior: means in the unit of features, [h, w, latent]."""
         x = features if self.from_state is None else features + self.from_state(state)
-        found = self.to_posterior(self.join(x, e).astype(jnp.float32))
+        found = self.to_posterior(self.join(x, e, extent).astype(jnp.float32))
         mu, v = jnp.split(found, 2, axis=-1)
         return mu, smooth_log(v)
 
@@ -227,10 +242,16 @@ class Level(nnx.Module):
         mu, v = jnp.split(self.to_prior(state.astype(jnp.float32)), 2, axis=-1)
         return mu, smooth_log(v)
 
-    def told(self, state: jax.Array | None, latent: jax.Array, e: jax.Array | None) -> jax.Array:
+    def told(
+        self,
+        state: jax.Array | None,
+        latent: jax.Array,
+        e: jax.Array | None,
+        extent: Extent | None = None,
+    ) -> jax.Array:
         """The state after the latent, at the stride of the next level."""
         h = self.tell(latent)
-        h = self.after(h if state is None else state + h, e)
+        h = self.after(h if state is None else state + h, e, extent)
         return h if self.finer is None else self.finer(h)
 
 
@@ -334,13 +355,15 @@ class ResNetVAE(nnx.Module):
     def _embed(self, lmbda: jax.Array | float) -> jax.Array | None:
         return None if self.embedding is None else self.embedding(jnp.asarray(lmbda, jnp.float32))
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[LevelParameters, ...]:
+    def infer(
+        self, x: jax.Array, lmbda: jax.Array, extent: Extent | None = None
+    ) -> tuple[LevelParameters, ...]:
         """Image [H, W, 3] in [0, 1] → the variational parameters of each level, coarsest first."""
         e = self._embed(lmbda)
         h = PIXEL_GAIN * (x - 0.5)
         features: list[jax.Array] = []
         for down, stack in zip(self.rise, self.risen, strict=True):
-            h = stack(down(h), e)
+            h = stack(down(h), e, extent)
             features.insert(0, h)
         return tuple(
             self._variational(level, features[place])
@@ -351,9 +374,9 @@ class ResNetVAE(nnx.Module):
         nothing = jnp.zeros((*features.shape[:2], level.latent), jnp.float32)
         return LevelParameters(level.look(features).astype(jnp.float32), nothing, nothing)
 
-    def start(self, lmbda: jax.Array) -> HierarchyState:
-        """Nothing conveyed."""
-        return HierarchyState(jnp.asarray(lmbda, jnp.float32), self._embed(lmbda))
+    def start(self, lmbda: jax.Array, extent: Extent | None = None) -> HierarchyState:
+        """Return the state before the first level."""
+        return HierarchyState(jnp.asarray(lmbda, jnp.float32), self._embed(lmbda), extent)
 
     def prior(self, level: int, state: HierarchyState) -> Prior:
         """Level 0: a density a channel, [latent]. Later ones: Gaussians from the state."""
@@ -366,14 +389,16 @@ class ResNetVAE(nnx.Module):
         self, level: int, state: HierarchyState, variational: LevelParameters
     ) -> Gaussian:
         """From the state and the features of the level's stride."""
-        mu, log_sigma = self.levels[level].moments(state.h, variational.features, state.e)
+        mu, log_sigma = self.levels[level].moments(
+            state.h, variational.features, state.e, state.extent
+        )
         unit = self._unit(level, state.lmbda)
         return Gaussian(unit * mu + variational.mu, log_sigma + variational.log_sigma)
 
     def absorb(self, level: int, state: HierarchyState, latent: jax.Array) -> HierarchyState:
         """The state with what the latent says."""
         latent = latent / self._unit(level, state.lmbda)
-        return state._replace(h=self.levels[level].told(state.h, latent, state.e))
+        return state._replace(h=self.levels[level].told(state.h, latent, state.e, state.extent))
 
     def synthesize(self, state: HierarchyState) -> jax.Array:
         """The state after all levels → image [H, W, 3], real-valued."""

@@ -28,7 +28,8 @@ import jax
 import jax.numpy as jnp
 from flax import nnx
 
-from rdbound.models.base import LevelModel, VariationalParameters, level_model
+from rdbound.models.base import LevelModel, VariationalParameters, level_model, with_extent
+from rdbound.ops.extent_mask import Extent
 
 __all__ = ["Step", "Walked", "latent_shapes", "walk"]
 
@@ -43,7 +44,9 @@ class Walked(NamedTuple):
     kept: tuple[Any, ...]
 
 
-def walk(model: LevelModel, lmbda: Any, levels: int, step: Step) -> Walked:
+def walk(
+    model: LevelModel, lmbda: Any, levels: int, step: Step, extent: Extent | None = None
+) -> Walked:
     """For each level its prior, then ``step``, then the state after it.
 
     What synthesis makes of the last state is asked for by those who need it: an
@@ -55,11 +58,12 @@ def walk(model: LevelModel, lmbda: Any, levels: int, step: Step) -> Walked:
       levels: how many.
       step: conveys one latent; it may read from a stream or write to one, since
         levels are taken in order, each once.
+      extent: the size of the image in its array; None if it fills it.
 
     The loop is Python's and short: under ``jit`` it is unrolled, and latents of
     different shapes need no padding.
     """
-    state = model.start(lmbda)
+    state = with_extent(model.start, lmbda, extent)
     kept = []
     for level in range(levels):
         latent, information = step(level, model.prior(level, state), state)

@@ -24,11 +24,11 @@ import jax
 import jax.numpy as jnp
 
 from rdbound.channels import Channel
-from rdbound.models.base import VariationalParameters, level_model
+from rdbound.models.base import VariationalParameters, level_model, with_extent
 from rdbound.objective.datum import Datum
 from rdbound.objective.distortion import Distortion, SquaredError
 from rdbound.objective.levels import walk
-from rdbound.ops.extent_mask import confined
+from rdbound.ops.extent_mask import Extent, confined
 
 __all__ = ["DECODERS", "Terms", "clip", "eight_bit", "objective", "real"]
 
@@ -89,6 +89,7 @@ def objective(
     variational: VariationalParameters | None = None,
     decode: Callable[[jax.Array], jax.Array] = real,
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
+    extent: Extent | None = None,
 ) -> Terms:
     """R, D and J of one datum through one channel.
 
@@ -109,21 +110,25 @@ def objective(
         :func:`eight_bit`.
       distortion: of the datum and its reconstruction; MSE on 0–255 for images
         and mean squared error for vectors by default.
+      extent: the size of the image in a larger array (:func:`rdbound.objective.datum.extent`),
+        for models with ``framed = True``; latents outside it cost nothing. None if the
+        image fills the array.
 
     Raises ValueError for a channel that a prior or posterior does not serve.
     """
     of = level_model(model)
     if variational is None:
-        variational = of.infer(datum.x, jnp.asarray(lmbda, jnp.float32))
+        rate = jnp.asarray(lmbda, jnp.float32)
+        variational = with_extent(of.infer, datum.x, rate, extent)
     keys = jax.random.split(key, len(variational))
 
     def step(level, prior, state):
         posterior = of.posterior(level, state, variational[level])
         return channel.at_level(level)(posterior, prior, keys[level])
 
-    state, bits = walk(of, lmbda, len(variational), step)
+    state, bits = walk(of, lmbda, len(variational), step, extent)
     x_hat = decode(of.synthesize(state))
-    totals = tuple(jnp.sum(confined(b) if b.ndim == 3 else b) for b in bits)
+    totals = tuple(jnp.sum(confined(b, extent) if b.ndim == 3 else b) for b in bits)
     bpp = sum(totals[1:], totals[0]) / datum.pixels
     value = distortion(datum, x_hat)
     return Terms(bpp + lmbda * value, bpp, value, totals, x_hat)
