@@ -86,7 +86,7 @@ def code(
       lmbdas: as of :func:`bound`.
       steps: of stochastic Gumbel annealing before coding; coders other than ``rounding`` and
         ``bits-back`` take none.
-      coder: name of what writes (:data:`rdbound.coding.CODERS`), or ``bits-back``.
+      coder: name of the coder that writes (:data:`rdbound.coding.CODERS`).
       samples: of the noise of ideal code lengths, averaged, where the coder's channel has any.
       seed: of all noise.
       streams: a folder to keep the bytes in.

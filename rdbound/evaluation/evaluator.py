@@ -18,10 +18,10 @@ import numpy as np
 from flax import nnx
 
 from rdbound.checkpoints.checkpoint import Checkpoint
-from rdbound.coding.codecs.bits_back.side_information import side_bytes
-from rdbound.coding.codecs.compiled_model import CompiledModel
-from rdbound.coding.codecs.image import Codec
-from rdbound.coding.codecs.tiling import Windows, is_large
+from rdbound.coding import Codec
+from rdbound.coding.codecs.base import DatumKind
+from rdbound.coding.codecs.codec import datum_kind
+from rdbound.coding.codecs.tiling import is_large
 from rdbound.coding.coders.vbq.coder import vbq_channel
 from rdbound.evaluation.examples import Batch, Examples, ImageExamples, VectorExamples
 from rdbound.evaluation.monte_carlo import Judged, OverData, infer, ms_ssim_of, standard_error
@@ -115,7 +115,7 @@ class Bench:
         coders = {m.coder for m in self.methods if m.coder is not None}
         self.codecs = {
             # The data are the user's own: no limit on them.
-            coder: examples.codec(self.model, checkpoint.tables, coder, max_pixels=None)
+            coder: Codec(self.model, checkpoint.tables, coder, max_pixels=None)
             for coder in coders
         }
         self._check_sides()
@@ -213,15 +213,12 @@ class Bench:
     def _large_sides(self, of: _Keyed) -> LevelModel | None:
         """The sides by windows, where the examples are large images; else None."""
         height, width = of.batch.data.x.shape[2:4] if not self.vectors else (0, 0)
-        return self._windows.sides(height, width) if is_large(height, width) else None
+        return self._kind.level_model(height, width) if is_large(height, width) else None
 
     @cached_property
-    def _windows(self) -> Windows:
-        """Those of a codec where there is one: how far a model sees is measured once."""
-        for codec in self.codecs.values():
-            if isinstance(codec, Codec):
-                return codec.windows
-        return Windows(self.model, CompiledModel(self.model))
+    def _kind(self) -> DatumKind:
+        """The compiled model for images of any size."""
+        return datum_kind(self.model)
 
     def _method_rows(
         self, method: Method, of: _Keyed, variational: VariationalParameters, streams: Path | None
@@ -367,8 +364,9 @@ class Bench:
         """The row of really written and re-read bytes."""
         assert method.coder is not None
         codec, original = self.codecs[method.coder], of.batch.originals[place]
-        data = codec.compress(original, of.lmbda, variational)
-        decoded = codec.decompress(data)
+        encoded = codec.encode(original, of.lmbda, variational)
+        data = encoded.data
+        decoded = codec.decode(data).datum
         common = self._common(method, of, place, 1)
         if streams is not None:
             file = streams / self.name / f"{common['image']}_{of.lmbda:g}_{method.name}.rdb"
@@ -377,7 +375,7 @@ class Bench:
         if self._is_shown(method, of, place):
             self._show(method, of, place, decoded)
         mse = float(np.mean((original.astype(np.float64) - decoded) ** 2))
-        count = len(data) - side_bytes(data)
+        count = len(data) - encoded.side_bytes
         bpp = 8 * count / common["pixels"]
         scaled = decoded if self.vectors else decoded.astype(np.float32) / 255.0
         return Row(

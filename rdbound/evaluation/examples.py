@@ -15,17 +15,14 @@ formed like those over images.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.coding import VectorCodec
-from rdbound.coding.codecs.factory import image_codec
 from rdbound.images.sets import ImageSet
 from rdbound.objective.datum import Datum, image_datum, padded_shape, stack, whole
 from rdbound.sources import Source
@@ -66,12 +63,10 @@ class Examples(ABC):
     Attributes:
       name: what tables call the data set.
       names: one name an example.
-      codec: makes what codes one of them as one stream.
     """
 
     name: str
     names: Sequence[str]
-    codec: Callable[..., Any]
 
     def __len__(self) -> int:
         return len(self.names)
@@ -91,8 +86,6 @@ class Examples(ABC):
 
 class ImageExamples(Examples):
     """Each image an example of one member, padded to the model's stride."""
-
-    codec = staticmethod(image_codec)
 
     def __init__(self, images: ImageSet):
         self.images = images
@@ -133,8 +126,6 @@ class VectorExamples(Examples):
 
     Raises ValueError where there are fewer vectors than blocks.
     """
-
-    codec = VectorCodec
 
     def __init__(self, name: str, source: Source, vectors: int, blocks: int, seed: int):
         if vectors < blocks:

@@ -75,9 +75,7 @@ class DatumKind(ABC):
         """Return the compiled model for data of this size."""
 
     @abstractmethod
-    def write_rest(
-        self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer
-    ) -> None:
+    def write_rest(self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer) -> None:
         """Write what follows the latents in a stream.
 
         Args:

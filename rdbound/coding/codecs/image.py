@@ -91,9 +91,7 @@ class Images(ImageKind):
     def _tiling(self) -> Tiling:
         return tiling_of(self._model)
 
-    def write_rest(
-        self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer
-    ) -> None:
+    def write_rest(self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer) -> None:
         """Write nothing: the latents determine the reconstruction."""
 
     def read_rest(

@@ -32,9 +32,7 @@ class LosslessImages(ImageKind):
         """Return the compiled model."""
         return self.whole(height, width)
 
-    def write_rest(
-        self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer
-    ) -> None:
+    def write_rest(self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer) -> None:
         """Write the pixels."""
         write_levels(pixel_distribution(model, state), datum, stream)
 

@@ -174,10 +174,13 @@ def tiled(model: LevelModel, tiling: Tiling, size: tuple[int, int]) -> LevelMode
             return call(*arguments)
         inputs, whole = tiling.arguments(name, level), None
         for rows, columns in product(down, across):
-            window = slice(rows.start, rows.start + height), slice(
-                columns.start, columns.start + width
+            window = (
+                slice(rows.start, rows.start + height),
+                slice(columns.start, columns.start + width),
             )
-            part = call(*jax.tree.map(lambda leaf, k, w=window: _crop(leaf, k, w), arguments, inputs))
+            part = call(
+                *jax.tree.map(lambda leaf, k, w=window: _crop(leaf, k, w), arguments, inputs)
+            )
             if whole is None:
                 whole = jax.tree.map(lambda leaf, k: _empty(leaf, k, cells), part, layout)
             at = rows, columns

@@ -55,9 +55,7 @@ class Vectors(DatumKind):
             self._by_count[height] = compiled(self._model, height)
         return self._by_count[height]
 
-    def write_rest(
-        self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer
-    ) -> None:
+    def write_rest(self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer) -> None:
         """Write nothing: the latents determine the reconstruction."""
 
     def read_rest(

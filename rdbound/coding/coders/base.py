@@ -30,12 +30,14 @@ class Coder(ABC):
       code: the byte in the container.
       channel: name of the channel whose rate the coder realizes.
       form: the form of the models that it serves.
+      takes_side: whether it encodes side information with a datum.
     """
 
     name: ClassVar[str]
     code: ClassVar[int]
     channel: ClassVar[str]
     form: ClassVar[str] = "codec"
+    takes_side: ClassVar[bool] = False
 
     def __init__(self, tables: Tables):
         self.tables = tables

@@ -32,6 +32,7 @@ class BitsBackCoder:
     code: ClassVar[int] = 4
     channel: ClassVar[str] = "bits-back"
     form: ClassVar[str] = "codec"
+    takes_side: ClassVar[bool] = True
 
     @validate_call
     def __init__(

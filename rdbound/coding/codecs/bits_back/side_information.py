@@ -135,7 +135,7 @@ def side_payload(
 
 
 def split(payload: bytes) -> tuple[bytes, np.ndarray]:
-    """Return the stream and the words of a payload; raise BitstreamError if its parts do not fit."""
+    """Return the stream and the words of a payload; raise BitstreamError if they do not fit."""
     length = int.from_bytes(payload[:4], "little")
     words = payload[4 + length :]
     if len(payload) < 4 + length or len(words) % 4:

@@ -72,9 +72,7 @@ class TwoLevels:
       shapes: shapes of z and of y.
     """
 
-    def __init__(
-        self, model: LevelModel, boxes: ScaledBoxes, at: Sized, stream: Writer | Reader
-    ):
+    def __init__(self, model: LevelModel, boxes: ScaledBoxes, at: Sized, stream: Writer | Reader):
         self._model, self._boxes, self._stream = model, boxes, stream
         self.shapes = tuple(map(tuple, at.shapes))
         self._start = model.start(at.lmbda)
