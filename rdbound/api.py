@@ -88,7 +88,7 @@ def code(
       lmbdas: see :func:`bound`.
       steps: steps of stochastic Gumbel annealing before coding; coders other than ``rounding``
         and ``bits-back`` take none.
-      coder: name of a coder (:data:`rdbound.coding.CODERS`), or ``bits-back``.
+      coder: name of a coder (:data:`rdbound.coding.CODERS`).
       samples: samples to average ideal code lengths over if the coder's channel is random.
       seed: seed of all noise.
       streams: a folder to keep the bytes in.

@@ -79,7 +79,7 @@ def test_bytes_are_those_of_the_codec(pair, image, tmp_path):
     ideal, row = rdbound.code(image, pair[1], [0.01], streams=tmp_path)
     assert (ideal.method, row.method) == ("codec-ideal", "codec-coded")
     assert ideal.bits < row.bits < ideal.bits + 8 * 60
-    data = rdbound.Codec(pair[1].model, pair[1].tables).compress(image, 0.01)
+    data = rdbound.Codec(pair[1].model, pair[1].tables).encode(image, 0.01).data
     assert row.bytes == len(data)
     assert next(tmp_path.rglob("*.rdb")).read_bytes() == data
     of = {r.method: r for r in rdbound.code(image, pair[1], [0.01], steps=40)}

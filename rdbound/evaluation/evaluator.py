@@ -9,16 +9,16 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from types import SimpleNamespace
-from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.coding.codecs.compiled_model import CompiledModel
-from rdbound.coding.codecs.tiling import Windows, is_large
+from rdbound.coding import Codec
+from rdbound.coding.codecs.base import DatumKind
+from rdbound.coding.codecs.codec import datum_kind
+from rdbound.coding.codecs.tiling import is_large
 from rdbound.evaluation.examples import Batch
 from rdbound.evaluation.options import evaluation_channel
 from rdbound.evaluation.plan import Group, Plan
@@ -117,7 +117,7 @@ class Evaluator:
         self.graphdef, self.params = nnx.split(self.model)
         self.progress = PartProgress(progress, self.name, plan.units)
         self.room: dict[tuple[int, ...], int] = {}  # examples of a task that fit in memory
-        self._codecs: dict[str, Any] = {}
+        self._codecs: dict[str, Codec] = {}
         self._solvers: dict[str, Callable] = {}
 
     def keyed(self, indexes: Sequence[int], lmbda: float) -> KeyedBatch:
@@ -131,10 +131,10 @@ class Evaluator:
         data = in_frame(batch.data, self.model.stride) if framed else batch.data
         return KeyedBatch(batch, data, framed, large, float(lmbda), self.plan.options.seed)
 
-    def codec(self, method: Method) -> Any:
+    def codec(self, method: Method) -> Codec:
         """Return the codec of a coded method."""
         if method.name not in self._codecs:
-            self._codecs[method.name] = make_codec(
+            self._codecs[method.name] = Codec(
                 self.model,
                 self.plan.checkpoint.tables,
                 method.coder,
@@ -163,31 +163,8 @@ class Evaluator:
 
     def by_windows(self, keyed: KeyedBatch) -> LevelModel:
         """Return the model for large images of one size."""
-        return self._windows.sides(*keyed.batch.data.x.shape[2:4])
+        return self._kind.level_model(*keyed.batch.data.x.shape[2:4])
 
     @cached_property
-    def _windows(self) -> Windows:
-        return Windows(self.model, CompiledModel(self.model))
-
-
-class _Codec:
-    """The interface of :func:`rdbound.coding.make_codec` around the codecs of this package."""
-
-    def __init__(self, model, tables, coder, max_pixels, **options):
-        from rdbound.coding import VectorCodec
-        from rdbound.coding.codecs.factory import image_codec
-
-        kind = VectorCodec if model.stride == 1 else image_codec
-        self._codec = kind(model, tables, coder, max_pixels=max_pixels, **options)
-
-    def encode(self, datum, lmbda, variational):
-        from rdbound.coding.codecs.bits_back.side_information import side_bytes
-
-        data = self._codec.compress(datum, lmbda, variational)
-        return SimpleNamespace(data=data, side_bytes=side_bytes(data))
-
-    def decode(self, data):
-        return SimpleNamespace(datum=self._codec.decompress(data))
-
-
-make_codec = _Codec
+    def _kind(self) -> DatumKind:
+        return datum_kind(self.model)

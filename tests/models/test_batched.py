@@ -3,7 +3,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdbound.coding.codecs.compiled_model import CompiledModel
+from rdbound.coding.codecs.compiled_model import compiled
 from rdbound.models import make_model
 from rdbound.models.base import level_model
 from rdbound.models.batched import batched
@@ -102,28 +102,27 @@ def test_compiled_sides_are_the_eager_ones(rng):
     x = jnp.asarray(rng.random((16, 24, 3)), jnp.float32)
     with jax.default_matmul_precision("highest"):
         expected = _through(level_model(model), x, jnp.float32(0.02))
-    compiled = CompiledModel(model)
-    _close(_through(compiled, x, jnp.float32(0.02)), expected, atol=2e-5)
-    state = compiled.absorb(0, compiled.start(LMBDA), expected[0][0].mu)
-    prior = compiled.prior(1, state)
-    posterior = compiled.posterior(1, state, expected[0][1])
+    of = compiled(model)
+    _close(_through(of, x, jnp.float32(0.02)), expected, atol=2e-5)
+    state = of.absorb(0, of.start(LMBDA), expected[0][0].mu)
+    prior = of.prior(1, state)
+    posterior = of.posterior(1, state, expected[0][1])
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves((prior, posterior)))
 
 
 def test_compiled_sides_of_six_sided_models_and_of_blocks_are_the_eager_ones(model, vectors, rng):
     x = jnp.asarray(rng.standard_normal(1), jnp.float32)
-    _close(_through(CompiledModel(Successive()), x, 2.0), _through(Successive(), x, 2.0))
-    compiled = CompiledModel(model, lambda of: batched(of, COUNT))
+    _close(_through(compiled(Successive()), x, 2.0), _through(Successive(), x, 2.0))
     _close(
-        _through(compiled, vectors, LMBDA),
+        _through(compiled(model, COUNT), vectors, LMBDA),
         _through(batched(level_model(model), COUNT), vectors, LMBDA),
     )
 
 
 def test_compiled_sides_have_the_weights_of_their_making(rng):
     model = Toy()
-    compiled, x = CompiledModel(model), jnp.asarray(rng.random((8, 8, 3)), jnp.float32)
-    before = compiled.infer(x, LMBDA)[1].mu
+    of, x = compiled(model), jnp.asarray(rng.random((8, 8, 3)), jnp.float32)
+    before = of.infer(x, LMBDA)[1].mu
     model.encode.kernel[...] = 2.0 * model.encode.kernel[...]
-    np.testing.assert_array_equal(compiled.infer(x, LMBDA)[1].mu, before)
-    np.testing.assert_allclose(CompiledModel(model).infer(x, LMBDA)[1].mu, 2.0 * before, rtol=1e-4)
+    np.testing.assert_array_equal(of.infer(x, LMBDA)[1].mu, before)
+    np.testing.assert_allclose(compiled(model).infer(x, LMBDA)[1].mu, 2.0 * before, rtol=1e-4)

@@ -1,8 +1,9 @@
+import jax
+
 from rdbound.channels import GaussianChannel
 from rdbound.cli.main import main
 from rdbound.config import load_config
 from rdbound.runs import known_answers
-from rdbound.utils import compilation
 
 
 def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeypatch, capsys):
@@ -17,9 +18,9 @@ def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeyp
 
     monkeypatch.setattr(GaussianChannel, "__call__", halved)
     # The programs of the first run know the whole rate.
-    compilation._program.cache_clear()
+    jax.clear_caches()
     assert main(["verify"]) == 1
-    compilation._program.cache_clear()
+    jax.clear_caches()
     out = capsys.readouterr().out
     assert "WRONG: neural-upper on gaussian" in out
     assert "no upper bound below" not in out

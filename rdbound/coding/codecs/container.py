@@ -28,7 +28,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
-    "BITS_BACK",
     "BitstreamError",
     "Header",
     "named_coder",
@@ -39,8 +38,6 @@ __all__ = [
 MAGIC = b"RDB"
 VERSIONS = (1, 2)
 LONGEST_PARAMETERS = 1024
-BITS_BACK = 4
-"""The code of what is no coder of levels: :mod:`rdbound.coding.codecs.bits_back.hyperprior`."""
 _FIXED = struct.Struct("<8sIf")
 LONGEST_SIDE = 2**20
 

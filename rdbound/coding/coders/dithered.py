@@ -2,7 +2,7 @@
 
 Encoder and decoder share a dither u. The index round(μ − μ̂ − u) is written, and index +
 u + μ̂ is the latent: its distance from μ is uniform on a unit interval and independent of μ,
-as that of the noise the model was trained with.
+like the noise that the model was trained with.
 """
 
 from typing import Any
@@ -29,16 +29,17 @@ __all__ = ["DitheredCoder"]
 
 
 class DitheredCoder(SeededCoder):
-    """Index + dither + μ̂ by the range coder, the probability of an index that of its shifted box.
+    """Write dithered indexes with the range coder, by the probabilities of their shifted bins.
 
-    The realized bits of an index are −log₂ of the prior's mass of the unit box around the
+    The realized bits of an index are −log₂ of the prior's probability of the unit bin around the
     latent: on average over dithers the rate of the uniform channel.
 
     Args:
-      tables: of the checkpoint; not used, the boxes are not those of integers.
-      seed: of the dither. Two data coded with one seed have the same dither.
+      tables: the checkpoint's tables; not used, since the bins are not those of integers.
+      seed: seed of the dither. Two data coded with one seed have the same dither.
 
-    Raises ValueError for a seed out of range.
+    Raises:
+      ValueError: for a seed out of range.
     """
 
     name = "dithered"
@@ -50,10 +51,11 @@ class DitheredCoder(SeededCoder):
         self._scaled: dict[str, ShiftedBins] = {}
 
     def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:
-        """See :meth:`Coder.write`; the posterior's scale is not used.
+        """Write the dithered index; the posterior's scale is not used. See :meth:`Coder.write`.
 
-        Args: as there. Raises ValueError for a residual that is not finite or that
-        reaches 2^30, and for a prior whose boxes cannot be shifted.
+        Raises:
+          ValueError: for a residual that is not finite or that reaches 2^30, and for a prior whose
+            bins cannot be shifted.
         """
         mu = np.asarray(posterior.mu)
         boxes, index = self._boxes(level, prior, mu.shape, stream)
@@ -62,11 +64,7 @@ class DitheredCoder(SeededCoder):
         return latent_at(k + u, prior, mu.shape)
 
     def read(self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """See :meth:`Coder.read`.
-
-        Args: as there. Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for a
-        guard list or a symbol that no writer writes.
-        """
+        """Read the dithered index. See :meth:`Coder.read`."""
         boxes, index = self._boxes(level, prior, shape, stream)
         u = self._dither(level, shape)
         return latent_at(read_bins(stream, u, boxes, index) + u, prior, shape)
@@ -77,7 +75,7 @@ class DitheredCoder(SeededCoder):
     def _boxes(
         self, level: int, prior: Prior, shape: tuple[int, ...], stream: Writer | Reader
     ) -> tuple[ShiftedBins, np.ndarray]:
-        """(the boxes of a level's prior, the number of each element's density [n])."""
+        """Return the bins of a level's prior, and the index of each element's density [n]."""
         lookup = prior.table_of(shape)
         place = lookup.place.ravel()
         if lookup.scaled:
@@ -88,6 +86,6 @@ class DitheredCoder(SeededCoder):
         if isinstance(prior, Mixture):
             return ChannelBins(agreed_masses(prior, stream)), place
         raise ValueError(
-            f"level {level}: the boxes of a {type(prior).__name__} cannot be shifted by a dither; "
+            f"level {level}: the bins of a {type(prior).__name__} cannot be shifted by a dither; "
             "the coder 'rounding' serves it"
         )

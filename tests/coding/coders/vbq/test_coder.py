@@ -11,7 +11,8 @@ from rdbound.coding.coders.vbq.symbols import REACH
 from rdbound.coding.coders.vbq.tables import PENALTIES, PRIOR_SCALES, density_key, points_key
 from rdbound.coding.entropy.frequency_tables import TOTAL
 from rdbound.coding.entropy.range_coder import Reader, Writer
-from rdbound.evaluation.vbq_calibration import calibrated
+from rdbound.evaluation.latent_statistics import GaussianLevel
+from rdbound.evaluation.vbq_calibration import counted
 from rdbound.ops.distributions import Gaussian, Mixture
 from tests.toy import Toy, code_points
 
@@ -41,10 +42,10 @@ def test_a_stream_says_all_that_its_reader_needs(options, rng):
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
     model = Toy("bound")
     codec = Codec(model, code_points(), coder="vbq", **options)
-    data = codec.compress(image)
+    data = codec.encode(image).data
     assert codec.coder.parameters == options
     np.testing.assert_array_equal(
-        Codec(model, code_points()).decompress(data), codec.decompress(data)
+        Codec(model, code_points()).decode(data).datum, codec.decode(data)
     )
 
 
@@ -76,7 +77,7 @@ def test_points_chosen_by_their_codes_are_the_better_bargain(rng):
     """Error² / (2σ²) + penalty·bits of what is written: that is what they are chosen to lower."""
     posterior, prior = _latent(rng, (50, 50, 16))
     # Counted on latents of their own kind, which the toy's are not.
-    tables = calibrated(_TwoLevels(posterior, prior), [None], (0.01,))
+    tables = counted([[GaussianLevel(posterior, prior)]], 1)
     found = {}
     for weigh in ("bits", "codes"):
         stream = Writer()
@@ -130,20 +131,10 @@ def test_tables_by_a_density_are_chosen_by_its_spread():
     np.testing.assert_array_equal(chosen[0, 0], PRIOR_SCALES.nearest(np.log(spreads))[0])
 
 
-class _TwoLevels:
-    """A codec that shows what it is told to."""
-
-    def __init__(self, posterior, prior):
-        self._of = posterior, prior
-
-    def compress(self, datum, lmbda):
-        self.coder.write(0, *self._of, None)
-
-
 def test_calibration_counts_the_points_of_each_penalty(rng):
     posterior, prior = _latent(rng)
     wide = Gaussian(prior.mu, np.full(SHAPE, PRIOR_SCALES.value(12), np.float32))
-    tables = calibrated(_TwoLevels(posterior, wide), [None], (0.01,))
+    tables = counted([[GaussianLevel(posterior, wide)]], 1)
     known = ConditionalPrior(wide, SHAPE)
     for node in (0, 3, 6):
         points = known.points(posterior, PENALTIES[node])
@@ -156,7 +147,7 @@ def test_calibration_counts_the_points_of_each_penalty(rng):
 def test_means_of_any_scale_are_conveyed_by_their_own_density(rng):
     posterior, prior = _latent(rng)
     scaled = Gaussian(40 * posterior.mu, posterior.log_sigma + np.log(np.float32(40)))
-    tables = calibrated(_TwoLevels(scaled, prior), [None], (0.01,))
+    tables = counted([[GaussianLevel(scaled, prior)]], 1)
     coder = VBQCoder(tables, penalty=0.02, prior="empirical")
     found = coder.write(0, scaled, prior, Writer())
     error = (found - scaled.mu) / np.exp(scaled.log_sigma)
