@@ -15,7 +15,6 @@ caller names it too (``outside``): a file from anywhere must not choose code to 
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -32,6 +31,7 @@ from rdbound.models.base import dotted, precise_parts
 from rdbound.models.net2net import grow
 from rdbound.objective.distortion import Distortion, make_distortion
 from rdbound.utils.registry import refuse_outside
+from rdbound.utils.shipped import zoo
 
 __all__ = [
     "Checkpoint",
@@ -41,7 +41,6 @@ __all__ = [
     "save_checkpoint",
     "start_from",
     "with_weights",
-    "zoo",
 ]
 
 RUN_FILE = "model.safetensors"
@@ -168,12 +167,6 @@ def resolve(path: str | Path) -> Path:
     if str(path) in known:
         return known[str(path)]
     raise ValueError(f"no checkpoint {path}: neither a file nor one of {', '.join(known)}")
-
-
-def zoo() -> dict[str, Path]:
-    """The shipped checkpoints by name."""
-    folder = Path(str(resources.files("rdbound") / "zoo"))
-    return {file.stem: file for file in sorted(folder.glob("*.safetensors"))}
 
 
 def start_from(model: LatentModel, path: str | Path) -> LatentModel:

@@ -45,15 +45,7 @@ class RefinementOptions:
     """Hyperparameters of refinement.
 
     Steps and schedule are those of Zhang & Liu 2025: Adam, 5000 iterations, a cosine to
-    1e-4. Their rate is 5e-3; 1e-2 takes more off J at every number of steps that
-    ``experiments/refinement_rate.py`` tried (mean over three crops, per cent of J):
-
-        rate      50     100    300    1000 steps
-        2.5e-3    1.40   2.05   2.99   3.63
-        5e-3      1.87   2.52   3.31   3.77
-        1e-2      2.10   2.78   3.48   3.81
-        2e-2      1.96   2.83   3.54   3.80
-        4e-2      1.48   2.77   3.49
+    1e-4. Their rate is 5e-3; ``experiments/tables/hyperparameters.md`` compares 1e-2 with it.
 
     Attributes:
       steps: of Adam.

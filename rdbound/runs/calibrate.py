@@ -10,7 +10,7 @@ from rdbound.checkpoints.file_format import Contents, naming, read_contents, wri
 from rdbound.coding.codecs.image import Codec
 from rdbound.evaluation.vbq_calibration import calibrated
 from rdbound.images.sets import ImageSet, named_images
-from rdbound.runs.progress import Bars
+from rdbound.utils.progress import SILENT, Progress
 
 __all__ = ["calibrate_file"]
 
@@ -24,6 +24,7 @@ def calibrate_file(
     count: int,
     lmbdas: Sequence[float] | None = None,
     outside: Collection[str] = (),
+    progress: Progress = SILENT,
 ) -> str:
     """Write a copy of a bound's checkpoint with the tables of the coder ``vbq``; returns a line.
 
@@ -47,13 +48,12 @@ def calibrate_file(
     chosen = _evenly(named_images(images), count)
     low, high = model.lmbda_range
     asked = tuple(np.geomspace(low, high, _RATES)) if lmbdas is None else tuple(lmbdas)
-    with Bars() as bars:
-        tables = calibrated(
-            Codec(model),
-            chosen,
-            dict.fromkeys(map(float, asked)),
-            lambda seen: bars.update("counting code points", seen, len(chosen)),
-        )
+    tables = calibrated(
+        Codec(model),
+        chosen,
+        dict.fromkeys(map(float, asked)),
+        lambda seen: progress.update("counting code points", seen, len(chosen)),
+    )
     with naming(source):
         kept = read_contents(source)
     write_contents(target, Contents(kept.spec, kept.weights, tables))

@@ -1,6 +1,6 @@
 """The stage that looks at what a bound's channels are used for."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from pathlib import Path
 
 from rdbound.checkpoints.checkpoint import load
@@ -12,8 +12,8 @@ from rdbound.report.figures.channels import DrawnChannel
 from rdbound.report.markdown import document_lines
 from rdbound.report.sections.channels import channels_report, shown_channels
 from rdbound.report.write import write_document
-from rdbound.runs.progress import Bars
 from rdbound.tables.channels import write_channel_uses
+from rdbound.utils.progress import LOG, SILENT, Progress
 
 __all__ = ["channels_run"]
 
@@ -23,9 +23,9 @@ def channels_run(
     images: str,
     output: Path,
     count: int,
-    say: Callable[[str], None],
     lmbda: float | None = None,
     outside: Collection[str] = (),
+    progress: Progress = SILENT,
 ) -> None:
     """Write channels.csv, a report and its figures; says the report.
 
@@ -34,7 +34,6 @@ def channels_run(
       images: see :func:`rdbound.images.sets.named_images`.
       output: the folder; its files are replaced.
       count: of the images, the first.
-      say: called with the report.
       lmbda: the trade-off, the geometric middle of the model's range by default.
       outside: see :func:`rdbound.checkpoints.checkpoint.load`.
 
@@ -47,13 +46,12 @@ def channels_run(
     low, high = model.lmbda_range
     rate = check_lmbda((low * high) ** 0.5 if lmbda is None else lmbda, model.lmbda_range)
     of = named_images(images).take(count)
-    with Bars() as bars:
-        levels = latents_of(
-            Codec(model),
-            [of[i] for i in range(len(of))],
-            rate,
-            lambda seen: bars.update("looking at latents", seen, len(of)),
-        )
+    levels = latents_of(
+        Codec(model),
+        [of[i] for i in range(len(of))],
+        rate,
+        lambda seen: progress.update("looking at latents", seen, len(of)),
+    )
     uses = channel_uses(levels, loaded.tables or {})
     drawn = []
     for use in shown_channels(uses):
@@ -63,4 +61,4 @@ def channels_run(
     document = channels_report(title, uses, drawn)
     write_document(document, output)
     write_channel_uses(output / "channels.csv", uses)
-    say("\n".join(document_lines(document)))
+    LOG.info("\n".join(document_lines(document)))

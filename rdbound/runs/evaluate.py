@@ -3,7 +3,7 @@
 What a config would need for more: said where an evaluation leaves something out.
 """
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -23,10 +23,10 @@ from rdbound.report.markdown import document_lines
 from rdbound.runs import run_folder
 from rdbound.runs.inputs import Subject, evaluation_options, open_examples, open_subjects
 from rdbound.runs.parallel.processes import Part, by_processes, parts_of
-from rdbound.runs.progress import Bars, fingerprint_images
 from rdbound.runs.results import MOST_SHOWN, write_results
 from rdbound.runs.run_folder import PAGE, PICTURES, RD_TABLE
 from rdbound.tables.rd import Row, read_table, write_table
+from rdbound.utils.progress import LOG, SILENT, Progress
 from rdbound.zoo import BOUND, CODEC
 
 __all__ = [
@@ -75,9 +75,6 @@ def _entry(one: str | CheckpointConfig) -> str:
     return one if isinstance(one, str) else f"{{name: {one.name}, path: {one.path}}}"
 
 
-Say = Callable[[str], None]
-
-
 PARTIAL = "rd.partial.csv"
 
 
@@ -90,32 +87,34 @@ WARMEST = 0.1
 """Temperature above which the draws of an annealed channel are no integers yet."""
 
 
-def evaluate_run(config: Config, say: Say) -> Path:
+def evaluate_run(config: Config, progress: Progress = SILENT) -> Path:
     """Evaluate checkpoints; returns the run folder with its RD table and report.
 
     Raises ValueError for what the configuration lacks or cannot mean, before
     the folder is made.
     """
     with enter_evaluation(config) as run:
-        return evaluate_entered(run, say)
+        return evaluate_entered(run, progress)
 
 
-def evaluate_entered(run: "Entered", say: Say) -> Path:
+def evaluate_entered(run: "Entered", progress: Progress = SILENT) -> Path:
     """Evaluate what is not known yet of an entered run; returns its folder."""
     folder = run.folder
     if run_folder.finished(folder):
-        say(f"{folder}: finished before; nothing to do")
+        LOG.info(f"{folder}: finished before; nothing to do")
         return folder
     streams = folder / STREAMS if run.section.keep_streams else None
-    rows = evaluate_examples(run.subjects, run.examples, run.options, folder, streams, run.config)
+    rows = evaluate_examples(
+        run.subjects, run.examples, run.options, folder, streams, run.config, progress
+    )
     write_table(folder / RD_TABLE, rows)
     if run.section.shard is None:
         document = write_results(rows, folder, run.section.anchor, [folder])
         hint = gaps_hint(run.config, {one.form for one in run.subjects}, run.of_images())
         page = f"{folder / PAGE}: the same to look at"
-        say("\n".join([*document_lines(document), "", *hint, page]))
+        LOG.info("\n".join([*document_lines(document), "", *hint, page]))
     else:
-        say(f"{folder / RD_TABLE}: {len(rows)} rows")
+        LOG.info(f"{folder / RD_TABLE}: {len(rows)} rows")
     run_folder.finish(folder, {"rows": len(rows)})
     (folder / PARTIAL).unlink(missing_ok=True)
     return folder
@@ -196,7 +195,7 @@ def _inputs(subjects: Sequence[Subject], examples: Examples) -> dict[str, str]:
     """Digests of what the run reads; vectors are known by the configuration."""
     inputs = {name: digest for one in subjects for name, digest in one.digests.items()}
     if isinstance(examples, ImageExamples):
-        inputs["evaluation.data"] = fingerprint_images(examples.images)
+        inputs["evaluation.data"] = examples.images.fingerprint()
     return inputs
 
 
@@ -249,6 +248,7 @@ def evaluate_examples(
     folder: Path,
     streams: Path | None = None,
     config: Config | None = None,
+    progress: Progress = SILENT,
 ) -> list[Row]:
     """The rows of several models, and of the exact R(D) where the source has one.
 
@@ -268,13 +268,12 @@ def evaluate_examples(
     kept = _Kept(folder / PARTIAL)
     parts = parts_of(subjects, options)
     section = None if config is None else config.evaluation
-    with Bars() as bars:
-        if config is not None and section is not None and section.processes > 1:
-            rows = _by_processes(
-                config, section.processes, parts, examples, kept, streams, options.pictures, bars
-            )
-        else:
-            rows = _in_this_process(parts, examples, kept, streams, bars)
+    if config is not None and section is not None and section.processes > 1:
+        rows = _by_processes(
+            config, section.processes, parts, examples, kept, streams, options.pictures, progress
+        )
+    else:
+        rows = _in_this_process(parts, examples, kept, streams, progress)
     if isinstance(examples, VectorExamples):
         rows += exact_rows(examples, sorted({row.lmbda for row in rows}), options.seed)
     return rows
@@ -296,17 +295,15 @@ class _Kept:
 
 
 def _in_this_process(
-    parts: Sequence[Part], examples: Examples, kept: _Kept, streams: Path | None, bars: Bars
+    parts: Sequence[Part],
+    examples: Examples,
+    kept: _Kept,
+    streams: Path | None,
+    progress: Progress,
 ) -> list[Row]:
     rows, known = [], list(kept.rows.values())
-    sizes = [[len(task.indexes) for task in tasks(one, examples, own)] for one, own in parts]
-    counts = [sum(own) for own in sizes]
-    for number, (one, own) in enumerate(parts):
-        methods = chosen_methods(one.model.form, own, isinstance(examples, VectorExamples))
-        refinements = len({method.surrogate for method in methods} - {None})
-        before, total = sum(counts[:number]), sum(counts)
-        show = bars.part(one.name, before, total, sizes[number], refinements)
-        for row in evaluate(one, examples, own, streams, known, show, bars.write):
+    for one, own in parts:
+        for row in evaluate(one, examples, own, streams, known, progress.update, LOG.warning):
             rows.append(row)
             kept.add([row])
     return rows
@@ -320,7 +317,7 @@ def _by_processes(
     kept: _Kept,
     streams: Path | None,
     pictures: Pictures | None,
-    bars: Bars,
+    progress: Progress,
 ) -> list[Row]:
     """The same rows, task by task."""
     keys: dict[tuple[int, Task], list[tuple]] = {}
@@ -329,11 +326,11 @@ def _by_processes(
         keys |= {(index, u): bench.keys(*u) for u in tasks(one, examples, own)}
     todo = [work for work, own in keys.items() if not all(key in kept.rows for key in own)]
     done = len(keys) - len(todo)
-    bars.update("evaluating", done, len(keys))
+    progress.update("evaluating", done, len(keys))
     for found in by_processes(config, todo, min(count, max(1, len(todo))), streams, pictures):
         for text in found.warnings:
-            bars.write(text)
+            LOG.warning(text)
         kept.add(found.rows)
         done += 1
-        bars.update("evaluating", done, len(keys))
+        progress.update("evaluating", done, len(keys))
     return [kept.rows[key] for own in keys.values() for key in own if key in kept.rows]

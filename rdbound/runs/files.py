@@ -22,10 +22,9 @@ from rdbound.coding.codecs.limits import MAX_PIXELS
 from rdbound.images.files import SUFFIXES, read_image
 from rdbound.ops.image_quality import psnr
 from rdbound.utils.atomic_files import refuse_overwriting
+from rdbound.utils.progress import LOG
 
 __all__ = ["DASH", "FileOptions", "compress_files", "decompress_files"]
-
-Say = Callable[[str], None]
 
 DASH = Path("-")
 """Standard input or output."""
@@ -53,7 +52,6 @@ def compress_files(
     sources: Sequence[Path],
     target: Path,
     of: FileOptions,
-    say: Say,
     lmbda: float | None = None,
     coder: str | None = None,
     options: Mapping[str, Any] | None = None,
@@ -67,7 +65,6 @@ def compress_files(
       target: of the stream of one file, ``-`` for standard output; else a folder, which is made,
         of streams by the names of the images.
       of: see :class:`FileOptions`.
-      say: called with each line.
       lmbda: the trade-off, the middle of the model's range by default.
       coder: see :class:`rdbound.coding.Codec`.
       options: of the coder.
@@ -95,7 +92,7 @@ def compress_files(
         data, told = _told(codec, image, lmbda, carried)
         psnr_told = f", {_psnr(codec, data, image)}" if checked else ""
         _put(to, data)
-        say(f"{to}: {told}{psnr_told}")
+        LOG.info(f"{to}: {told}{psnr_told}")
 
     _each(pairs, one)
 
@@ -122,7 +119,7 @@ def _psnr(codec: Any, data: bytes, image: np.ndarray) -> str:
 
 
 def decompress_files(
-    sources: Sequence[Path], target: Path, of: FileOptions, say: Say, side: Path | None = None
+    sources: Sequence[Path], target: Path, of: FileOptions, side: Path | None = None
 ) -> None:
     """Decode streams into image files; says a line for each, with its size.
 
@@ -155,7 +152,7 @@ def decompress_files(
         if side is not None:
             _put(side, carried)
             told += f"; {side}: {len(carried)} bytes"
-        say(told)
+        LOG.info(told)
 
     _each(pairs, one)
 
