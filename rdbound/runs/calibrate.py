@@ -37,6 +37,7 @@ def calibrate_file(
       count: of the images, evenly through the folder.
       lmbdas: trade-offs to count at; four through the model's range by default.
       outside: see :func:`rdbound.checkpoints.checkpoint.load`.
+      progress: receives the number of images.
 
     Raises ValueError for the checkpoint of a codec or of vectors, and as what it calls does.
     """

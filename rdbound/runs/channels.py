@@ -36,6 +36,7 @@ def channels_run(
       count: of the images, the first.
       lmbda: the trade-off, the geometric middle of the model's range by default.
       outside: see :func:`rdbound.checkpoints.checkpoint.load`.
+      progress: receives the number of images.
 
     Raises ValueError for a codec's checkpoint or one of vectors, and as what it calls does.
     """

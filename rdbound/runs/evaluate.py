@@ -260,6 +260,7 @@ def evaluate_examples(
       streams: a folder for the bytes of coded rows.
       config: that all these were opened from, for other processes to open them too, as many
         as it says; None to compute everything in this one.
+      progress: receives the number of examples.
 
     After each row, or task of another process, the partial table is written whole: a run
     that is killed loses what it was at. Raises ValueError as

@@ -45,7 +45,9 @@ def answers_run(config: Config, progress: Progress = SILENT) -> Path:
             return folder
         partial = folder / TABLE
         known = read_answers(partial) if partial.exists() else []
-        answers = solve(cases, config.seed, known, lambda found: write_answers(partial, found), progress)
+        answers = solve(
+            cases, config.seed, known, lambda found: write_answers(partial, found), progress
+        )
         _report(answers, folder)
         run_folder.finish(folder, {"rows": len(answers), "violations": violations(answers)})
         return folder
@@ -131,6 +133,7 @@ def solve(
       seed: of every method.
       known: answers of an earlier run; their cases are not solved again.
       keep: called with all there is after each case.
+      progress: receives the number of cases.
 
     Raises ValueError, a line for each method that refused its source, when all
     the others are solved.

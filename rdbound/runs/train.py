@@ -119,9 +119,7 @@ def _inputs(config: Config, images: ImageSet | None) -> dict[str, str]:
     return inputs
 
 
-def _fit(
-    problem: TrainingProblem, config: Config, folder: Path, progress: Progress
-) -> LatentModel:
+def _fit(problem: TrainingProblem, config: Config, folder: Path, progress: Progress) -> LatentModel:
     """Train; if the loss stops being finite, keep the last good weights and raise ValueError."""
     assert config.model is not None
     assert config.training is not None

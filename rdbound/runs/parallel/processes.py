@@ -1,8 +1,8 @@
-"""Evaluation by several processes, each on cores of its own where the system can say so.
+"""Evaluate by several processes, each on cores of its own if the system allows it.
 
-Each opens what the configuration names for itself and computes tasks
-(:class:`rdbound.evaluation.evaluate.Task`); the noise of a row is keyed by what the row is of, so
-that it is the same whoever computes it. A process ends with the one that began it.
+Each process opens the models and data of the configuration for itself and computes tasks
+(:class:`rdbound.evaluation.evaluate.Task`). The noise of a row is keyed by its image, λ and
+method, so that it does not depend on the process. A process ends with the one that started it.
 """
 
 import os
@@ -35,7 +35,7 @@ Part = tuple[Checkpoint, EvaluationOptions]
 
 @dataclass(frozen=True)
 class Done:
-    """The rows of a task of a part, and what its user should be told."""
+    """The rows of a task of a part, and the warnings that came with them."""
 
     part: int
     task: Task
@@ -44,7 +44,7 @@ class Done:
 
 
 def parts_of(subjects: Sequence[Subject], options: EvaluationOptions) -> list[Part]:
-    """Every checkpoint of the models, with the options for the λ that it serves."""
+    """Return every checkpoint of the models, with the options for the λ that it serves."""
     return [
         (one, replace(options, lmbdas=lmbdas))
         for subject in subjects
@@ -53,9 +53,10 @@ def parts_of(subjects: Sequence[Subject], options: EvaluationOptions) -> list[Pa
 
 
 def core_sets(count: int) -> list[set[int]]:
-    """The cores that this process may use, for ``count`` others: as even as can be, at least one.
+    """Divide the cores of this process evenly among ``count`` others, at least one for each.
 
-    Empty sets where the system has no way to say so.
+    Returns:
+      A set of cores for each process; empty sets if the system cannot bind processes to cores.
     """
     if not hasattr(os, "sched_getaffinity"):
         return [set() for _ in range(count)]
@@ -70,19 +71,19 @@ def by_processes(
     streams: Path | None,
     pictures: Pictures | None,
 ) -> Iterator[Done]:
-    """Tasks of parts, each computed by one of ``count`` processes, as they are done.
+    """Compute tasks by ``count`` processes, and yield each as it ends.
 
     Args:
-      config: with a section ``evaluation``.
-      work: (index of the part, task), the long ones first where one can choose.
-      count: of processes.
-      streams: a folder for the bytes of coded rows; None keeps none.
+      config: a configuration with the section ``evaluation``.
+      work: (index of the part, task) of each task, best with the long ones first.
+      count: number of processes.
+      streams: a folder for the bytes of coded rows, or None to keep none.
       pictures: see :class:`rdbound.evaluation.options.EvaluationOptions`.
 
-    Raises ValueError as :func:`rdbound.evaluation.evaluate.evaluate`, and where the system ends a
-    process.
+    Raises:
+      ValueError: see :func:`rdbound.evaluation.evaluate.evaluate`; or the system ended a process.
     """
-    # What a Ctrl-C leaves is freed all the same; the process that frees it need not say so.
+    # Resources that a Ctrl-C leaves are freed all the same, and need no warning.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     context = get_context("spawn")
     cores: Any = context.Queue()
@@ -102,7 +103,7 @@ def by_processes(
 
 @contextmanager
 def ended(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """The pool, its processes stopped at once where it is left with work to do."""
+    """Shut the pool down at the end, and stop its processes at once after an exception."""
     try:
         yield
     except BaseException:
@@ -115,7 +116,7 @@ def ended(pool: ProcessPoolExecutor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Here:
-    """What a process has opened."""
+    """The models and data that a process has opened."""
 
     parts: Sequence[Part]
     examples: Examples
@@ -123,7 +124,7 @@ class _Here:
     benches: dict[int, Bench] = field(default_factory=dict)
 
     def bench(self, part: int) -> Bench:
-        """Of a part, made once."""
+        """Return the bench of a part, made once."""
         if part not in self.benches:
             checkpoint, options = self.parts[part]
             self.benches[part] = Bench(checkpoint, self.examples, options)
@@ -134,9 +135,9 @@ _here: _Here | None = None
 
 
 def _begin(config: Config, cores: Any, streams: Path | None, pictures: Pictures | None) -> None:
-    """Open everything, on this process's cores."""
+    """Open models and data in a new process, on its own cores."""
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it for all
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     own = cores.get()
     if own:
