@@ -76,10 +76,12 @@ def _assigned(body: Iterable[ast.stmt]) -> dict[str, ast.expr]:
     """Return the values that statements assign to names."""
     found = {}
     for node in body:
-        targets = node.targets if isinstance(node, ast.Assign) else []
-        if isinstance(node, ast.AnnAssign):
+        if isinstance(node, ast.Assign):
+            targets: list[ast.expr] = node.targets
+        elif isinstance(node, ast.AnnAssign) and node.value is not None:
             targets = [node.target]
-        for target in targets:
-            if isinstance(target, ast.Name) and getattr(node, "value", None) is not None:
-                found[target.id] = node.value  # type: ignore[union-attr]
+        else:
+            continue
+        assert node.value is not None
+        found |= {target.id: node.value for target in targets if isinstance(target, ast.Name)}
     return found

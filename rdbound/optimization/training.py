@@ -158,14 +158,15 @@ def _batches(batches: Batches, count: int) -> Any:
 
 def _held_out_J(graphdef: nnx.GraphDef, problem: TrainingProblem) -> Callable | None:
     """Return ``J(ema, step)`` on the held-out batch, or None if there is none."""
-    if problem.held_out is None:
+    held_out = problem.held_out
+    if held_out is None:
         return None
 
     @jax.jit
     def J(ema: dict, step: jax.Array) -> jax.Array:
         model, key = nnx.merge(graphdef, ema), jax.random.key(0)
         annealed = problem.channel.at(step)
-        return batch_loss(model, annealed, problem.held_out, key, 0.0, problem.distortion)[1]["J"]
+        return batch_loss(model, annealed, held_out, key, 0.0, problem.distortion)[1]["J"]
 
     return J
 

@@ -76,7 +76,7 @@ def draw_lmbdas(key: jax.Array, count: int, lmbda_range: tuple[float, float]) ->
 def batch_loss(
     model: LatentModel,
     channel: Channel,
-    batch: jax.Array,
+    batch: jax.Array | np.ndarray,
     key: jax.Array,
     balance: float,
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
