@@ -147,9 +147,9 @@ def _cost(
     ],
 ) -> None:
     """Print parameters and MAC per pixel of models."""
+    costs = {name: _cost_of(name) for name in models}
     LOG.info(f"{'model':20}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
-    for name in models:
-        c = _cost_of(name)
+    for name, c in costs.items():
         LOG.info(f"{name:20}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}")
 
 

@@ -759,11 +759,11 @@ def test_help_version_and_lists_import_no_jax():
 
 
 def test_the_cost_of_a_model(capsys):
-    """The card of the shipped checkpoint says 27 + 27 kMAC per pixel, 4,834,856 parameters."""
-    assert main(["cost", "res-hyper-4"]) == 0
-    name, parameters, encoder, decoder = capsys.readouterr().out.splitlines()[1].split()
-    assert (name, parameters) == ("res-hyper-4", "4,834,856")
-    assert round(float(encoder)) == round(float(decoder)) == 27
+    """The card of the shipped checkpoint has the same parameters and MAC of the encoder."""
+    assert main(["cost", "res-context-4"]) == 0
+    name, parameters, encoder, _ = capsys.readouterr().out.splitlines()[1].split()
+    assert (name, parameters) == ("res-context-4", "10,532,008")
+    assert round(float(encoder)) == 31
     assert "unknown model 'res-hyper-99'" in _fails(capsys, "cost", "res-hyper-99")
 
 
@@ -771,7 +771,7 @@ def test_the_cost_of_a_model(capsys):
     ("argv", "message"),
     [
         (["quikstart"], "No such command 'quikstart'. Did you mean 'quickstart'?"),
-        (["compress", "a"], "Missing argument 'OUTPUT'"),
+        (["compress", "a"], "Missing argument 'INPUT'"),
         (["train"], "Missing argument 'CONFIG'. (see rdbound train --help)"),
         (["list", "colours"], "'colours' is not one of 'checkpoints', 'models'"),
         (["verify", "--no-such"], "No such option: --no-such"),
