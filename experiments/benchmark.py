@@ -32,8 +32,8 @@ from rdbound.objective.datum import whole
 from rdbound.objective.levels import latent_shapes
 from rdbound.objective.objective import clip, objective
 from rdbound.optimization.refinement import RefinementOptions, refine
-from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
+from rdbound.optimization.training_step import init, make_step
 
 HEIGHT, WIDTH = 512, 768
 LMBDA = 0.0067

@@ -36,8 +36,8 @@ from rdbound.models.hyperprior import (
 from rdbound.objective.datum import whole
 from rdbound.objective.objective import clip, objective
 from rdbound.optimization.refinement import RefinementOptions, refine
-from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
+from rdbound.optimization.training_step import init, make_step
 
 LMBDA_RANGE = (0.0009, 0.0966)
 SHORT, LONG = 2, 10  # refinement steps of the two solves whose times are subtracted

@@ -54,22 +54,27 @@ Named = str | Mapping[str, Any] | Channel
 
 
 def _mixed() -> Channel:
+    """Combine the sample of straight-through rounding with the bits of uniform noise."""
     return CombinedChannel(StraightThroughChannel(), UniformChannel())
 
 
 def _combined(sample: Named, bits: Named) -> Channel:
+    """Combine the sample of one channel with the bits of another."""
     return CombinedChannel(_named(sample), _named(bits))
 
 
 def _anchored(of: Named) -> Channel:
+    """Convey latents by a channel on the grid of the integers."""
     return AnchoredChannel(_named(of))
 
 
 def _bits_back(of: Named = "rounding") -> Channel:
+    """Sample the first level, and convey the others on the grid of the integers."""
     return PerLevelChannel((SampledChannel(), AnchoredChannel(_named(of))))
 
 
 def _per_level(levels: Sequence[Named]) -> Channel:
+    """Convey each level by a channel of its own."""
     return PerLevelChannel(tuple(_named(channel) for channel in levels))
 
 

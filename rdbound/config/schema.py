@@ -170,15 +170,14 @@ class TrainConfig(_Strict):
       data: crops of images or vectors of a source, as ``source`` says.
       channel: ``gaussian`` for a bound, ``mixed`` for a codec, for example.
       options: see :class:`rdbound.optimization.training.TrainingOptions`.
-      weights: type of the checkpoint's tensors; float16 halves what weights take, int8
-        halves it again for most, coded takes a third less
-        (:mod:`rdbound.checkpoints.weight_storage`).
+      weights: storage of the checkpoint's weights; float16 takes half of float32, coded about
+        a third of that (:mod:`rdbound.checkpoints.weight_storage`).
     """
 
     data: VectorsConfig | CropsConfig
     channel: NamedConfig
     options: TrainingOptions = TrainingOptions()
-    weights: Literal["float32", "float16", "int8", "coded"] = "float32"
+    weights: Literal["float32", "float16", "coded"] = "float32"
 
     _choose = _by_source(CropsConfig)
 

@@ -56,7 +56,7 @@ class RefinementOptions:
 
     The defaults are those of Zhang & Liu 2025, Adam for 5000 steps with a cosine to 1e-4, but
     for the learning rate: theirs is 5e-3, and 1e-2 lowers J more at every number of steps
-    that ``experiments/refinement_rate.py`` tried.
+    that ``experiments/tables/hyperparameters.md`` lists.
 
     Attributes:
       steps: number of steps.

@@ -1,12 +1,12 @@
-"""The stage that runs codecs from outside: images in, an RD table and a report out.
+"""Run external codecs on images, and write an RD table and a report.
 
-FOLDER/points.csv   every image at every setting, kept as they are measured
+FOLDER/points.csv   every image at every setting, written as they are measured
 FOLDER/rd.csv       the table
-FOLDER/report.md    with its figure
+FOLDER/report.md    the report, with its figure
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from multiprocessing import get_context
@@ -23,9 +23,9 @@ from rdbound.report.markdown import document_lines
 from rdbound.report.sections.external import external_report
 from rdbound.report.write import write_document
 from rdbound.runs.parallel.processes import ended
-from rdbound.runs.progress import Bars
 from rdbound.runs.run_folder import RD_TABLE, locked
 from rdbound.tables.rd import write_table
+from rdbound.utils.progress import LOG, SILENT, Progress
 
 __all__ = ["chosen_codecs", "default_jobs", "external_run"]
 
@@ -42,31 +42,31 @@ def external_run(
     folder: Path,
     jobs: int,
     anchor: str,
-    say: Callable[[str], None],
+    progress: Progress = SILENT,
 ) -> None:
-    """Measure codecs on images; says the report.
+    """Measure codecs on images, and log the report.
 
-    What ``points.csv`` in the folder holds already of the same pixels by the same version is
-    not measured again, and what it holds of other codecs joins the table; of those given the
-    table has the settings that are asked for.
+    Points in the folder's ``points.csv`` of the same pixels by the same version are not measured
+    again. Points of other codecs there join the table; of the given codecs the table has the
+    settings of this run.
 
     Args:
-      codecs: with different names.
-      images: of them.
-      folder: of the table; made where it is not there.
-      jobs: processes at once.
-      anchor: of BD-rates, where it is known on the images.
-      say: called with the report.
+      codecs: codecs with different names.
+      images: the images to code.
+      folder: folder of the table, created if missing.
+      jobs: number of processes.
+      anchor: anchor of BD-rates, used if it is known on the images.
+      progress: receives the number of points.
 
-    Raises ValueError where a codec cannot run, and as
-    :func:`rdbound.baselines.measure.measure_codec`.
+    Raises:
+      ValueError: a codec cannot run, or see :func:`rdbound.baselines.measure.measure_codec`.
     """
     versions = {codec.name: codec.version() for codec in codecs}
     if len(versions) < len(codecs):
         raise ValueError(f"two codecs have the same name: {', '.join(c.name for c in codecs)}")
-    anchor_on(anchor, images.name)  # raises for one that there is not, before hours are spent
+    anchor_on(anchor, images.name)  # raises for an unknown one, before hours are spent
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder), Bars() as bars:
+    with locked(folder):
         path = folder / POINTS
         digests = {name: digest_of(images[i]) for i, name in enumerate(images.names)}
         points = [
@@ -81,7 +81,7 @@ def external_run(
             points += found
             write_measured(path, points)
             mine = sum(p.codec in versions for p in points)
-            bars.update("coding", min(mine, total), total)
+            progress.update("coding", min(mine, total), total)
     asked = {codec.name: codec.settings for codec in codecs}
     shown = [p for p in points if p.setting in asked.get(p.codec, (p.setting,))]
     whole = _whole(shown, images)
@@ -89,7 +89,7 @@ def external_run(
     write_table(folder / RD_TABLE, rows)
     document = external_report(rows, {codec.name: codec.told for codec in codecs}, anchor)
     write_document(document, folder)
-    say("\n".join([*document_lines(document), "", f"{folder / RD_TABLE}: {len(rows)} rows"]))
+    LOG.info("\n".join([*document_lines(document), "", f"{folder / RD_TABLE}: {len(rows)} rows"]))
 
 
 def _missing(
@@ -98,7 +98,7 @@ def _missing(
     images: ImageSet,
     known: set[tuple[str, str, float]],
 ) -> Iterator[Job]:
-    """A job an image and codec, with the settings that are not known."""
+    """Yield a job for each image and codec, with the settings not measured yet."""
     for index, name in enumerate(images.names):
         for codec in codecs:
             settings = tuple(s for s in codec.settings if (codec.name, name, s) not in known)
@@ -107,7 +107,7 @@ def _missing(
 
 
 def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[Measured]]:
-    """The points of every job as they are done, a few images in memory at once."""
+    """Yield the points of every job as it ends, with a few images in memory at once."""
     if count == 1:
         yield from map(_measure, work)
         return
@@ -127,7 +127,7 @@ def _measure(job: Job) -> list[Measured]:
 
 
 def _whole(points: Sequence[Measured], images: ImageSet) -> list[Measured]:
-    """Those at settings that have every image."""
+    """Return the points at settings that have every image."""
     count: dict[tuple[str, float], int] = {}
     for p in points:
         count[p.codec, p.setting] = count.get((p.codec, p.setting), 0) + 1
@@ -141,17 +141,18 @@ def chosen_codecs(
     encoder: str | None = None,
     decoder: str | None = None,
 ) -> list[ExternalCodec]:
-    """Codecs by what a user says of them.
+    """Return the codecs that the options of the command line choose.
 
     Args:
-      names: of :data:`rdbound.baselines.EXTERNAL`; None for some that every Pillow has, or for
-        none beside an ``encoder``.
-      settings: of one codec.
-      own: what the codec of ``encoder`` and ``decoder`` is called.
-      encoder: its command line; None for none.
-      decoder: its command line.
+      names: names in :data:`rdbound.baselines.EXTERNAL`; None for some that every Pillow has, or
+        for none beside an ``encoder``.
+      settings: quality settings of the one codec.
+      own: name of the codec of ``encoder`` and ``decoder``.
+      encoder: command line of an encoder, or None.
+      decoder: command line of its decoder, or None.
 
-    Raises ValueError for an unknown name, and where commands or settings do not go together.
+    Raises:
+      ValueError: a name is unknown, or commands and settings do not go together.
     """
     if (encoder is None) != (decoder is None):
         raise ValueError("--encoder and --decoder go together: files are decoded too")
@@ -170,5 +171,5 @@ def chosen_codecs(
 
 
 def default_jobs() -> int:
-    """As many as this process may use cores."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -16,20 +16,20 @@ from rdbound.report.markdown import section_lines
 from rdbound.report.sections.estimates import answers_report, answers_section
 from rdbound.report.write import write_document
 from rdbound.runs import run_folder
-from rdbound.runs.progress import Bars
 from rdbound.runs.run_folder import GAP_TABLE
 from rdbound.sources import Source, exact_rate, exact_slope, make_source
 from rdbound.sources.empirical import Empirical
 from rdbound.tables.estimates import Answer, read_answers, write_answers
 from rdbound.tables.gaps import write_gaps
 from rdbound.theory import Estimate, Estimator, make_method
+from rdbound.utils.progress import LOG, SILENT, Progress
 
 __all__ = ["Case", "TABLE", "VERIFY", "answers_run", "open_cases", "solve", "verify"]
 
 TABLE = "answers.csv"
 
 
-def answers_run(config: Config, say: Callable[[str], None]) -> Path:
+def answers_run(config: Config, progress: Progress = SILENT) -> Path:
     """Solve every case of a config; returns the run folder with its table and report.
 
     A case that is in the table of an interrupted run is not solved again. Raises
@@ -41,23 +41,25 @@ def answers_run(config: Config, say: Callable[[str], None]) -> Path:
     cases = open_cases(config.laboratory)
     with run_folder.open_run(config, _inputs(cases)) as folder:
         if run_folder.finished(folder):
-            say(f"{folder}: finished before; nothing to do")
+            LOG.info(f"{folder}: finished before; nothing to do")
             return folder
         partial = folder / TABLE
         known = read_answers(partial) if partial.exists() else []
-        answers = solve(cases, config.seed, known, lambda found: write_answers(partial, found))
-        _report(answers, folder, say)
+        answers = solve(
+            cases, config.seed, known, lambda found: write_answers(partial, found), progress
+        )
+        _report(answers, folder)
         run_folder.finish(folder, {"rows": len(answers), "violations": violations(answers)})
         return folder
 
 
-def _report(answers: Sequence[Answer], folder: Path, say: Callable[[str], None]) -> None:
+def _report(answers: Sequence[Answer], folder: Path) -> None:
     gaps = approximation_gaps(answers)
     if gaps:
         write_gaps(folder / GAP_TABLE, gaps)
     document = answers_report(answers)
     write_document(document, folder)
-    say("\n\n".join("\n".join(section_lines(section)) for section in document.sections))
+    LOG.info("\n\n".join("\n".join(section_lines(section)) for section in document.sections))
 
 
 @dataclass(frozen=True)
@@ -122,6 +124,7 @@ def solve(
     seed: int,
     known: Sequence[Answer] = (),
     keep: Callable[[Sequence[Answer]], None] = lambda answers: None,
+    progress: Progress = SILENT,
 ) -> list[Answer]:
     """The answers of all cases, in their order after those that are known.
 
@@ -130,25 +133,25 @@ def solve(
       seed: of every method.
       known: answers of an earlier run; their cases are not solved again.
       keep: called with all there is after each case.
+      progress: receives the number of cases.
 
     Raises ValueError, a line for each method that refused its source, when all
     the others are solved.
     """
     answers, refused = list(known), []
     done = {(a.source, a.method) for a in known}
-    with Bars() as bars:
-        for index, case in enumerate(cases):
-            where = f"{case.source_label}: {case.method_label}"
-            bars.update("known answers", index, len(cases), where)
-            if (case.source_label, case.method_label) in done:
-                continue
-            try:
-                estimates = case.method.solve(case.source, case.lmbdas, seed)
-            except ValueError as error:
-                refused.append(f"{where}: {error}")
-                continue
-            answers += [_answer(case, estimate) for estimate in estimates]
-            keep(answers)
+    for index, case in enumerate(cases):
+        where = f"{case.source_label}: {case.method_label}"
+        progress.update("known answers", index, len(cases), where)
+        if (case.source_label, case.method_label) in done:
+            continue
+        try:
+            estimates = case.method.solve(case.source, case.lmbdas, seed)
+        except ValueError as error:
+            refused.append(f"{where}: {error}")
+            continue
+        answers += [_answer(case, estimate) for estimate in estimates]
+        keep(answers)
     if refused:
         raise ValueError("\n".join(refused))
     return answers
@@ -179,7 +182,7 @@ def _answer(case: Case, estimate: Estimate) -> Answer:
 VERIFY = Path(str(resources.files("rdbound.runs") / "verify.yaml"))
 
 
-def verify(say: Callable[[str], None], output: Path | None = None) -> bool:
+def verify(output: Path | None = None, progress: Progress = SILENT) -> bool:
     """Solve the shipped subset; True where no bound lies on the wrong side.
 
     ``output``: a folder for the table; nothing is written without it. Raises
@@ -187,12 +190,12 @@ def verify(say: Callable[[str], None], output: Path | None = None) -> bool:
     """
     config = load_config(VERIFY)
     assert config.laboratory is not None
-    answers = solve(open_cases(config.laboratory), config.seed)
-    say("\n".join(section_lines(answers_section(answers))))
+    answers = solve(open_cases(config.laboratory), config.seed, progress=progress)
+    LOG.info("\n".join(section_lines(answers_section(answers))))
     if output is not None:
         write_answers(output / TABLE, answers)
     found = violations(answers)
-    say("\n" + ("\n".join(found) or _passed(answers)))
+    LOG.info("\n" + ("\n".join(found) or _passed(answers)))
     return not found
 
 

@@ -25,11 +25,11 @@ from rdbound.report.latex import bd_rate_latex, gap_latex, rd_latex
 from rdbound.report.sections.gaps import negative_notes
 from rdbound.report.sections.rd import rd_report
 from rdbound.report.write import write_document
-from rdbound.runs.progress import warn
 from rdbound.runs.run_folder import CONFIG, GAP_TABLE, INPUTS, PAGE, PICTURES, PROVENANCE, RD_TABLE
 from rdbound.tables.gaps import Gap, write_gaps
 from rdbound.tables.rd import Row, check_unique, read_table
 from rdbound.utils.atomic_files import write_text
+from rdbound.utils.progress import LOG
 
 __all__ = ["report_runs", "run_table", "write_results"]
 
@@ -87,7 +87,7 @@ def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence
     if found:
         write_gaps(folder / GAP_TABLE, found)
     for note in negative_notes(found):
-        warn(note)
+        LOG.warning(note)
     tables = {
         "rd": rd_latex(rows),
         "bd_rate": bd_rate_latex(rows, anchor),

@@ -25,8 +25,8 @@ from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
 from rdbound.models.base import LatentModel
 from rdbound.models.vector_vae import MLP
-from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
+from rdbound.optimization.training_step import init, make_step
 from rdbound.sources.base import Source, Stream, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, each
 

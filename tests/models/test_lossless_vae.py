@@ -12,7 +12,7 @@ from rdbound.objective.datum import whole
 from rdbound.objective.distortion import make_distortion
 from rdbound.objective.objective import objective
 from rdbound.ops.discretized_logistic import PixelDistribution
-from rdbound.optimization.training import fit
+from rdbound.optimization.training import TrainingProblem, fit
 from rdbound.optimization.training_options import TrainingOptions
 from tests.coding.codecs.test_lossless import _image
 
@@ -92,7 +92,7 @@ def test_trained_it_comes_near_the_entropy_of_noise_and_never_below(tiny, tmp_pa
         ema=0.95,
         checkpoint_every=150,
     )
-    model = fit(tiny, channel, _Noise(0), options, tmp_path, distortion=likelihood)
+    model = fit(TrainingProblem(tiny, channel, _Noise(0), likelihood), options, tmp_path)
     images = _Noise(1).draw(48)
 
     @jax.jit

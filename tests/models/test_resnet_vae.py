@@ -15,7 +15,7 @@ from rdbound.objective.datum import image_datum, whole
 from rdbound.objective.objective import eight_bit, objective, real
 from rdbound.ops.distributions import Gaussian
 from rdbound.optimization.refinement import RefinementOptions, refine
-from rdbound.optimization.training import fit
+from rdbound.optimization.training import TrainingProblem, fit
 from rdbound.optimization.training_options import TrainingOptions
 from rdbound.sources.base import Stream
 from tests.coding.codecs.test_image import perturbed
@@ -173,13 +173,8 @@ def test_two_levels_reach_reverse_water_filling_and_never_pass_below(tmp_path, m
         checkpoint_every=steps,
         log_every=500,
     )
-    model = fit(
-        ResNetVAE("two", "bound", (lmbda, lmbda)),
-        GAUSSIAN,
-        Stream(source, 256, 0),
-        options,
-        tmp_path,
-    )
+    start = ResNetVAE("two", "bound", (lmbda, lmbda))
+    model = fit(TrainingProblem(start, GAUSSIAN, Stream(source, 256, 0)), options, tmp_path)
     x, keys = source.sample(jax.random.key(9), 40_000), jax.random.split(jax.random.key(8), 40_000)
     one = lambda x, key: objective(model, GAUSSIAN, whole(x), key, lmbda).J  # noqa: E731
     J = np.asarray(jax.jit(jax.vmap(one))(x, keys), np.float64)

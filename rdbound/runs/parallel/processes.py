@@ -1,4 +1,4 @@
-"""Evaluation by several processes, each on cores of its own where the system can say so.
+"""Evaluate by several processes, each on cores of its own if the system allows it.
 
 Each opens what the configuration names for itself and computes tasks
 (:class:`rdbound.evaluation.plan.Task`); the noise of a row is keyed by what the row is of, so
@@ -41,9 +41,10 @@ class Done:
 
 
 def core_sets(count: int) -> list[set[int]]:
-    """The cores that this process may use, for ``count`` others: as even as can be, at least one.
+    """Divide the cores of this process evenly among ``count`` others, at least one for each.
 
-    Empty sets where the system has no way to say so.
+    Returns:
+      A set of cores for each process; empty sets if the system cannot bind processes to cores.
     """
     if not hasattr(os, "sched_getaffinity"):
         return [set() for _ in range(count)]
@@ -65,10 +66,10 @@ def by_processes(
       count: of processes.
       streams: a folder for the bytes of coded rows; None keeps none.
 
-    Raises ValueError as :func:`rdbound.evaluation.evaluate.evaluate`, and where the system ends a
-    process.
+    Raises:
+      ValueError: see :func:`rdbound.evaluation.evaluate.evaluate`; or the system ended a process.
     """
-    # What a Ctrl-C leaves is freed all the same; the process that frees it need not say so.
+    # Resources that a Ctrl-C leaves are freed all the same, and need no warning.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     context = get_context("spawn")
     cores: Any = context.Queue()
@@ -88,7 +89,7 @@ def by_processes(
 
 @contextmanager
 def ended(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """The pool, its processes stopped at once where it is left with work to do."""
+    """Shut the pool down at the end, and stop its processes at once after an exception."""
     try:
         yield
     except BaseException:
@@ -101,7 +102,7 @@ def ended(pool: ProcessPoolExecutor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Here:
-    """What a process has opened."""
+    """The models and data that a process has opened."""
 
     plans: Sequence[Plan]
     streams: Path | None
@@ -132,7 +133,7 @@ _warnings = _Warnings()
 def _begin(config: Config, cores: Any, streams: Path | None) -> None:
     """Open everything, on this process's cores."""
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it for all
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     own = cores.get()
     if own:

@@ -47,7 +47,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(config):
     """Of one process."""
-    return read_table(evaluate_run(config("one"), lambda _: None) / RD_TABLE)
+    return read_table(evaluate_run(config("one")) / RD_TABLE)
 
 
 def _assert_same(ours, theirs):
@@ -67,7 +67,7 @@ def test_two_processes_go_on_where_one_was_killed(config, rows):
     section = chosen.evaluation
     folder = enter(chosen, _inputs(open_subjects(section), open_examples(section, 0)))
     write_table(folder / PARTIAL, task)
-    evaluate_run(chosen, lambda _: None)
+    evaluate_run(chosen)
     found = read_table(folder / RD_TABLE)
     marked = [row for row in found if row.J_se == 123.0]
     assert [row.key for row in marked] == [first.key]
@@ -88,7 +88,7 @@ batch = bench._divided(bench.examples.batch((0, 1, 2, 3), 1))
 variational = bench._inferred(_Keyed(batch, bench._in_frame(batch), 1.0, 0))
 devices = variational[0].mu.sharding.device_set
 assert len(devices) == 4, devices
-evaluate_run(config, print)
+evaluate_run(config)
 """
 
 
