@@ -14,11 +14,12 @@ import numpy as np
 from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import ImageCurves, from_rows
+from rdbound.methods import roles
 from rdbound.tables.rd import Row
 
 __all__ = ["EFFECTS", "Contrast", "Effect", "architecture_of", "contrasts", "family_of", "scaling"]
 
-_METHODS = {"bound": ("bound", "bound-refined"), "codec": ("codec-coded", "codec-refined-coded")}
+_ROLES = {"bound": ("bound", "bound-refined"), "codec": ("codec-coded", "codec-refined-coded")}
 
 EFFECTS = ("rate", "gain", "gap")
 """``rate``: BD-rate against the anchor; ``gain``: of refined against amortized; ``gap``: of
@@ -49,7 +50,7 @@ class Effect:
 
 def architecture_of(model: str) -> str:
     """A table's model without ``-bound`` or ``-codec`` at its end."""
-    for form in _METHODS:
+    for form in _ROLES:
         model = model.removesuffix(f"-{form}")
     return model
 
@@ -92,10 +93,12 @@ def _by_architecture(rows: Sequence[Row]) -> dict[str, _Curves]:
     datasets = sorted({row.dataset for row in rows})
     if len(datasets) > 1:
         raise ValueError(f"sizes are compared on one data set, not on {', '.join(datasets)}")
+    methods = roles({row.method for row in rows})
     places = {
-        method: (form, refined)
-        for form, of in _METHODS.items()
-        for refined, method in enumerate(of)
+        methods[role]: (form, refined)
+        for form, both in _ROLES.items()
+        for refined, role in enumerate(both)
+        if role in methods
     }
     found: dict[str, _Curves] = {}
     for (_, model, method), curve in from_rows(rows).items():
@@ -115,7 +118,7 @@ def _pairs(own: _Curves, anchor: ImageCurves):
     """(effect, form, refined, the curve that is 100 %, the other) of one architecture."""
     for (form, refined), curve in sorted(own.items()):
         yield "rate", form, refined, anchor, curve
-    for form in _METHODS:
+    for form in _ROLES:
         if {(form, False), (form, True)} <= own.keys():
             yield "gain", form, True, own[form, False], own[form, True]
     for refined in (False, True):

@@ -8,9 +8,8 @@ import jax
 
 from rdbound.channels import Channel, make_channel
 from rdbound.evaluation.reconstructions import Pictures
-from rdbound.methods import METHODS, Method, methods_of
+from rdbound.methods import Method, methods_of
 from rdbound.optimization.refinement import RefinementOptions
-from rdbound.utils.registry import find
 
 __all__ = ["LMBDAS", "MOST_TOGETHER", "EvaluationOptions", "chosen_methods"]
 
@@ -32,7 +31,7 @@ class EvaluationOptions:
       batch: examples of one shape refined at a time; memory grows with it, numbers do not
         depend on it but for rounding. ``auto``: on CPU one a device, elsewhere up to
         :data:`MOST_TOGETHER`, and as many as memory has room for.
-      methods: names; None for all that apply and need not be asked for.
+      methods: names of methods and of groups of them; None for every method in no group.
       channels: in place of the channels that methods name, by that name: ``gaussian``
         stands for what bounds are judged by, ``sga`` for what codecs are refined through.
       seed: of all noise.
@@ -69,11 +68,6 @@ def chosen_methods(
 
     Those that refine are left out where ``options.refine`` is None, those that only
     images have where ``vectors`` are evaluated, and where ``options.methods`` names
-    some, all others. Raises ValueError for an unknown name.
+    some or their groups, all others. Raises ValueError for an unknown name.
     """
-    named = options.methods or ()
-    applicable = methods_of(form, options.refine is not None, vectors, named)
-    if options.methods is None:
-        return applicable
-    wanted = [find("method", METHODS, name) for name in options.methods]
-    return tuple(method for method in applicable if method in wanted)
+    return methods_of(form, options.refine is not None, vectors, options.methods)
