@@ -15,6 +15,7 @@ from rdbound.tables.rd import Row, read_table
 
 __all__ = [
     "QUALITIES",
+    "QUALITY_CITATIONS",
     "ImageCurves",
     "Points",
     "anchor_on",
@@ -67,6 +68,8 @@ class ImageCurves:
 
 QUALITIES = {"psnr": "PSNR", "ms-ssim": "MS-SSIM"}
 """What quality is measured by, as options and as words."""
+QUALITY_CITATIONS = {"psnr": (), "ms-ssim": ("wang2003msssim",)}
+"""BibTeX keys of the measures of quality."""
 
 _Triple = tuple[float, float, float]  # bits per pixel, quality in dB, MSE
 

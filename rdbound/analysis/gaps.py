@@ -44,6 +44,7 @@ from rdbound.tables.rd import MEAN, Row, check_unique, is_squared
 
 __all__ = [
     "BEST",
+    "CITATIONS",
     "PARTS",
     "Chain",
     "bd_gaps",
@@ -53,6 +54,9 @@ __all__ = [
     "has_chain",
     "pair",
 ]
+
+CITATIONS = ("zhang2025gap",)
+"""BibTeX keys."""
 
 _REAL, _ROUNDED = "codec-refined-real", "codec-refined-ideal"
 _NEEDED = ("codec-coded", "codec-ideal", _ROUNDED, "bound-refined")

@@ -35,7 +35,7 @@ def distortion_words(rows: Sequence[Row]) -> str:
     """What D of J = R + λ·D is in some rows, as far as their J tells."""
     if not all(map(is_squared, rows)):
         return "the distortion that the model was trained for"
-    scale = " on 0--255" if words_of(row.image for row in rows).unit == "pixel" else ""
+    scale = " on 0–255" if words_of(row.image for row in rows).unit == "pixel" else ""
     return f"the mean squared error{scale}"
 
 
