@@ -108,18 +108,16 @@ def _report(arguments) -> None:
 
 
 def _cite(arguments) -> None:
-    from rdbound.analysis.image_sets import even, uneven
-    from rdbound.report.citations import bibliography, citing
-    from rdbound.runs.results import run_table
-    from rdbound.tables.rd import read_table
+    from rdbound.report.citations import bibliography
+    from rdbound.report.latex import sentence_latex
+    from rdbound.runs.results import cite_run
 
     if arguments.table is None:
         print(bibliography(("rdbound", "zhang2025gap", "yang2022sandwich")), end="")
         return
-    rows = read_table(run_table(Path(arguments.table)))
-    cited = citing(even(rows, uneven(rows)), arguments.anchor)
+    cited = cite_run(Path(arguments.table), arguments.anchor)
     for sentence in cited.sentences:
-        print(sentence, end="\n\n")
+        print(sentence_latex(sentence), end="\n\n")
     print(cited.bibtex, end="")
 
 

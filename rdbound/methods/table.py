@@ -18,8 +18,6 @@ _UNIVERSAL = "agustsson2020universal"
 _ANS = "bamler2022ans"
 _LESS = "sizes of files less what rides along"
 
-_WRITTEN = "the ideal method of the same name written to bytes, container and all"
-
 # A bound by KL divergences, and ideal code lengths of the latents of a bound or of a codec.
 _bound = partial(Method, kind="bound", form="bound", decode="clip", citations=(_SANDWICH,))
 _of_bound = partial(Method, kind="ideal", form="bound", decode="eight-bit", citations=(_SANDWICH,))
@@ -28,7 +26,8 @@ _of_codec = partial(Method, kind="ideal", form="codec", decode="eight-bit")
 
 def _with_bytes(ideal: Method, coder: str, **differences: Any) -> tuple[Method, Method]:
     """Return a method of ideal code lengths and the one whose coder writes the same symbols."""
-    common = {"kind": "coded", "coder": coder, "covered_by": None, "note": _WRITTEN, "gap": None}
+    note = f"{ideal.name} written to bytes, container and all"
+    common = {"kind": "coded", "coder": coder, "covered_by": None, "note": note, "gap": None}
     name = ideal.name.replace("ideal", "coded")
     return ideal, replace(ideal, name=name, **(common | differences))
 
@@ -249,7 +248,7 @@ _ALL = (
         surrogate="sga",
         coder="rounding",
         style=(_RED, "X"),
-        note=_WRITTEN,
+        note="codec-refined-ideal written to bytes, container and all",
         citations=(_IMPROVING, _ANS),
     ),
     _of_codec(

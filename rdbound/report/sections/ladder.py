@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rdbound.analysis.channel_ladder import Rung, ladder
+from rdbound.methods import roles
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.figures.ladder import ladder_figure
 from rdbound.report.sections.bd_rate import bd_rate_cell
@@ -19,16 +20,19 @@ _NOTE = Note(
 
 
 def ladder_section(rows: Sequence[Row], bound: str | None = None, method: str = "pchip") -> Section:
-    """Two tables and a figure of :func:`rdbound.analysis.channel_ladder.ladder`; its errors pass
-    through.
+    """Return two tables and a figure of the ladder.
 
     Args:
-      rows: of one data set.
-      bound: the bound's model; the only one by default.
-      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+      rows: rows of one data set.
+      bound: name of the bound's model; the only one by default.
+      method: interpolation, of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+
+    Raises:
+      ValueError: see :func:`rdbound.analysis.channel_ladder.ladder`.
     """
     rungs = ladder(rows, bound, method)
-    images = len({r.image for r in rows if r.method == "bound"})
+    bounds = roles({r.method for r in rows})["bound"]
+    images = len({r.image for r in rows if r.method == bounds})
     blocks: tuple[Block, ...] = (
         _bits(rungs),
         _bd_rates(rungs),
