@@ -31,6 +31,7 @@ def bd_rate_figure(values: Mapping[str, BDRate], anchor: str) -> Figure:
         axes.axvline(0, color="black", lw=0.7)
         axes.set_yticks(range(len(values)), list(values), fontsize=7)
         axes.invert_yaxis()
+        axes.set_axisbelow(True)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(f"BD-rate against {anchor} (%)")
     return figure
