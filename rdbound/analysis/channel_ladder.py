@@ -44,14 +44,14 @@ class Rung:
     """One way to convey the latents, against the bound.
 
     Attributes:
-      method: of the ideal rates.
-      model: whose latents they are.
-      against: the method of the bound.
-      J: the mean of the ideal J by λ, bits per pixel.
-      digitization: by λ, bits per pixel.
-      asymptotic: by λ; empty where no bytes were written.
-      bd_digitization: the ideal curve against the bound's; a sentence says why there is none.
-      bd_asymptotic: the bytes' curve against the ideal's; None where there is none.
+      method: method of the ideal rates.
+      model: name of the model.
+      against: method of the bound it is compared with.
+      J: mean of the ideal J by λ, bits per pixel.
+      digitization: digitization by λ, bits per pixel.
+      asymptotic: asymptotic part by λ, bits per pixel; empty if no bytes were written.
+      bd_digitization: the ideal curve against the bound's; or the reason why there is none.
+      bd_asymptotic: the bytes' curve against the ideal's; None without bytes.
     """
 
     method: str

@@ -1,4 +1,7 @@
-"""Bounds on the wrong side: of the truth where it is known, and of each other."""
+"""Bounds on the wrong side of the known truth, or of each other.
+
+The side of an estimate is ``upper`` (a point above R(D)), ``lower`` (a line below it) or ``exact``.
+"""
 
 import math
 from collections.abc import Sequence
@@ -55,15 +58,15 @@ def _wrong(a: Answer) -> str:
 
 
 def _rounding(a: Answer, slope: float) -> float:
-    """Bits that float32 leaves open of R + ``slope``·D."""
+    """Return the error of R + ``slope``·D in float32, in bits."""
     return ROUNDING * (abs(a.rate) + slope * abs(a.distortion))
 
 
 def _below_the_curve(a: Answer) -> bool:
-    """Whether an upper bound's own point lies below R(D).
+    """Return whether an upper bound's own point lies below R(D).
 
-    To first order R(D) − R errs as R + slope·D does with the curve's slope there,
-    which may be far from λ: its noise is not that of J.
+    To first order R(D) − R has the error of R + slope·D, where the slope is that of the curve and
+    may be far from λ: the noise is not that of J.
     """
     if a.side not in ("upper", "exact") or a.below is None or a.exact_slope is None:
         return False
@@ -73,12 +76,12 @@ def _below_the_curve(a: Answer) -> bool:
 
 
 def _noise(a: Answer, slope: float) -> float:
-    """Standard error of R + ``slope``·D.
+    """Return the standard error of R + ``slope``·D.
 
-    Those of R, D and R + λ·D give the covariance of R and D, and with it the error of
-    any other sum. Where they are not known, an error in D weighs by as much more
-    than in J as the curve is steeper than λ; but only so far: D·slope is at most
-    about 1/(2·ln 2) bits, so that the relative noise of D adds about as much as R's.
+    The standard errors of R, D and R + λ·D give the covariance of R and D, and with it the error
+    of any other sum. If they are unknown, the error of J is scaled by the ratio of the slope to
+    λ, but by :data:`STEEPEST` at most: D·slope is at most about 1/(2·ln 2) bits, so the relative
+    noise of D adds about as much as that of R.
     """
     if a.rate_error is None or a.distortion_error is None:
         return a.standard_error * min(max(1.0, slope / a.lmbda), STEEPEST)
@@ -88,7 +91,7 @@ def _noise(a: Answer, slope: float) -> float:
 
 
 def _crossings(answers: Sequence[Answer]) -> list[str]:
-    """A sentence for every lower bound above an upper one of the same source and λ."""
+    """Return a sentence for every lower bound above an upper one of the same source and λ."""
     lower = [a for a in answers if a.side == "lower"]
     upper = [a for a in answers if a.side in ("upper", "exact")]
     return [

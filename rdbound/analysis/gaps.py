@@ -118,10 +118,10 @@ def definitions(rounding: bool = True) -> tuple[GapDefinition, ...]:
 def pair(
     rows: Sequence[Row], bound: str | None = None, codec: str | None = None
 ) -> tuple[str, str]:
-    """The names of the bound's and of the codec's model: those given, or the only ones.
+    """Return the names of the bound's and of the codec's model: those given, or the only ones.
 
-    Raises ValueError, listing the models, where there is none, several to choose
-    from, or not the one that is named.
+    Raises:
+      ValueError: a model is missing, unknown or ambiguous; the message lists the models.
     """
     return _model(rows, "bound", bound), _model(rows, "codec", codec)
 
@@ -191,11 +191,17 @@ class Chain:
 
 
 def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> Chain:
-    """What the gaps of one (bound, codec) pair are differences of.
+    """Return the values of J whose differences are the gaps of one (bound, codec) pair.
 
-    Raises ValueError where refined or coded rows are missing, for rows of several data
-    sets, two rows of one key, models of different distortions, or as :func:`pair` and
-    :func:`rdbound.analysis.image_sets.check_images`.
+    Args:
+      rows: rows of one data set.
+      bound: name of the bound's model; the only one by default.
+      codec: name of the codec's model; the only one by default.
+
+    Raises:
+      ValueError: refined or coded rows are missing, the rows are of several data sets, two rows
+        have one key, the models have different distortions; or as :func:`pair` and
+        :func:`rdbound.analysis.image_sets.check_images`.
     """
     _check(rows)
     names = pair(rows, bound, codec)
@@ -217,10 +223,7 @@ def has_chain(rows: Sequence[Row]) -> bool:
 
 
 def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:
-    """All gaps of one pair: each image, then their mean, at each λ.
-
-    Raises ValueError as :func:`chain`.
-    """
+    """Return all gaps of one pair: each image, then their mean, at each λ; as :func:`chain`."""
     return chain(rows, bound, codec).gaps
 
 
@@ -232,9 +235,10 @@ def _check(rows: Sequence[Row]) -> None:
 
 
 def _in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
-    """Whether D of two models is the MSE: whether J = bpp + λ·mse in any row that lost something.
+    """Return whether D of two models is the MSE: J = bpp + λ·mse in any row with an error.
 
-    Raises ValueError where it is of one of the two only.
+    Raises:
+      ValueError: it is the MSE for one of the two only.
     """
     models, squared = {"bound": bound, "codec": codec}, dict[str, bool]()
     for row in rows:
@@ -271,20 +275,21 @@ def _mean(dataset: str, lmbda: float, gap: str, values: Sequence[float]) -> Gap:
 
 
 def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, BDRate | str]:
-    """The gaps as BD-rate between the curves they separate, by their names.
+    """Return, by name, the gaps as BD-rate between the curves that they separate.
 
-    Per image, then averaged. The best curve of an image is of the points that J_best is
-    attained at (:mod:`rdbound.analysis.best_known`), at each λ that has gaps: corners of the
-    lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
-    A point that is the best at several λ is one point of the curve.
+    They are computed per image, then averaged. The best curve of an image consists of the points
+    that attain J_best (:mod:`rdbound.analysis.best_known`) at each λ that has gaps: corners of
+    the lower convex hull of every point known, or (R, D) on the exact curve if it is known. A
+    point that is the best at several λ is one point of the curve.
 
     Args:
-      rows: of one data set.
-      of: the chain of the pair in ``rows``.
-      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+      rows: rows of one data set.
+      of: chain of the pair in ``rows``.
+      method: interpolation, of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    A sentence in the place of a value says why two curves have none: where they are not
-    of the same images at every λ, or :func:`rdbound.analysis.bd_rate.compare` refuses them.
+    Returns:
+      BD-rates; in the place of one, the reason why two curves have none, such as different images
+      at some λ, or an error of :func:`rdbound.analysis.bd_rate.compare`.
     """
     known = {BEST: _best_rows(rows, of.best)}
     for role, name in of.methods.items():
@@ -307,7 +312,7 @@ def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | 
 
 
 def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
-    """The best points as rows of a method of their own."""
+    """Return the best points as rows of a method of their own."""
     first, (model, method) = rows[0], BEST.split()
     return [
         replace(

@@ -77,7 +77,7 @@ def best_note(best: Mapping[Key, Best]) -> str:
     listed = ", ".join(f"{who} {_times(count)}" for who, count in counts.most_common())
     images, lmbdas = {image for _, _, image in best}, {lmbda for _, lmbda, _ in best}
     return (
-        "J best is that of the best point known, of bounds, codecs and published points alike: of "
+        "J best is that of the best point known among bounds, codecs and published points: of "
         f"{words_of(images).counted(len(images))} at {len(lmbdas)} λ, {listed}."
     )
 
@@ -94,7 +94,7 @@ def modeling_note(found: Sequence[Gap], best: Mapping[Key, Best]) -> str:
     if not others:
         return (
             "The modeling gap is the true one: it is measured against the exact R(D) of the "
-            "source. Where it is negative, a finite sample of the source says so, not the bound."
+            "source. A negative one is due to the finite sample of the source, not to the bound."
         )
     if len(others) == len(means):
         return _against_points(others)
@@ -110,11 +110,11 @@ def _against_points(means: Sequence[Gap]) -> str:
     if all(g.value == 0 for g in means):
         return (
             "The modeling gap is 0 because this bound is itself the best one known here; "
-            "nobody knows R(D) of photographs, and the true gap is larger."
+            "R(D) of photographs is unknown, and the true gap is larger."
         )
     return (
         "The modeling gap is measured against the best point known, not against R(D), which "
-        "nobody knows for photographs: it is a lower limit."
+        "is unknown for photographs: it is a lower limit."
     )
 
 

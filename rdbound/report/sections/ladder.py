@@ -14,7 +14,7 @@ __all__ = ["ladder_section"]
 _NOTE = Note(
     "Digitization is J of the rung's ideal rates less J of the bound, asymptotic its bytes "
     "(whole files; of bits-back less the side information) less its ideal. A refined rung stands "
-    "against the refined bound where there is one. Rungs put out 8 bits, the bound real values: "
+    "against the refined bound if the table has one. Rungs put out 8 bits, the bound real values: "
     "about λ/12 of the digitization of each is the rounding of its output."
 )
 

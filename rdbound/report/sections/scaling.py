@@ -40,7 +40,7 @@ def scaling_report(rows: Sequence[Row], found: Sequence[Effect], anchor: str) ->
         "By size",
         (
             Section("By size", tuple(blocks)),
-            Section("What the sizes say", tuple(observations(found))),
+            Section("Observations of Zhang & Liu 2025", tuple(observations(found))),
             Section("Rate and distortion", (curves,)),
         ),
     )

@@ -146,7 +146,7 @@ def test_the_modeling_gap_is_called_the_true_one_only_where_the_curve_is_known()
 
 def test_the_report_says_whose_points_are_the_best_and_how_often():
     rows = make_rows(images=("a", "b"))
-    said = "J best is that of the best point known, of bounds, codecs and published points alike: "
+    said = "J best is that of the best point known among bounds, codecs and published points: "
     assert best_note(chain(rows).best) == f"{said}of 2 images at 3 λ, b bound-refined 6 times."
     one = [
         r
