@@ -49,18 +49,16 @@ def _cite(
     anchor: Anchor = DEFAULT_ANCHOR,
 ) -> None:
     """Print a citing sentence and the BibTeX for a run."""
-    from rdbound.analysis.image_sets import even, uneven
-    from rdbound.report.citations import bibliography, citing
-    from rdbound.runs.results import run_table
-    from rdbound.tables.rd import read_table
+    from rdbound.report.citations import bibliography
+    from rdbound.report.latex import sentence_latex
+    from rdbound.runs.results import cite_run
 
     if table is None:
         print(bibliography(("rdbound", "zhang2025gap", "yang2022sandwich")), end="")
         return
-    rows = read_table(run_table(table))
-    cited = citing(even(rows, uneven(rows)), anchor)
+    cited = cite_run(table, anchor)
     for sentence in cited.sentences:
-        print(sentence, end="\n\n")
+        print(sentence_latex(sentence), end="\n\n")
     print(cited.bibtex, end="")
 
 

@@ -8,7 +8,6 @@ import typer
 
 from rdbound.cli.shared import Force, Outside, command
 from rdbound.runs.progress import Terminal
-from rdbound.utils.progress import LOG
 from rdbound.zoo import CODEC
 
 if TYPE_CHECKING:

@@ -215,8 +215,8 @@ class EvaluationConfig(_Strict):
       data: images or vectors of a source, as ``source`` says.
       lmbdas: trade-offs; null takes all that a checkpoint serves, the one λ of a fixed rate,
         of a variable one those of Zhang & Liu 2025 in its range.
-      methods: of :mod:`rdbound.methods`; null takes every one that applies and need not be asked
-        for.
+      methods: names of methods and of groups of them, such as ``ladder``
+        (:mod:`rdbound.methods`); null takes every method that applies and is in no group.
       samples: fresh noise samples of a channel that is random.
       batch: examples of one size refined at a time; ``auto`` as many as memory has room for.
       processes: how many share the work, each with its own part of the CPU's cores.

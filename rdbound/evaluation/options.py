@@ -10,9 +10,8 @@ from rdbound.channels import Channel, make_channel
 from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.coding.coders.vbq.coder import vbq_channel
 from rdbound.evaluation.reconstructions import Pictures
-from rdbound.methods import METHODS, Method, methods_of
+from rdbound.methods import Method, methods_of
 from rdbound.optimization.refinement import RefinementOptions
-from rdbound.utils.registry import find
 
 __all__ = [
     "LMBDAS",
@@ -41,8 +40,8 @@ class EvaluationOptions:
       batch: examples of one shape refined at a time; memory grows with it, numbers do not
         depend on it but for rounding. ``auto``: on CPU one per device, elsewhere up to
         :data:`MOST_TOGETHER`, and as many as memory has room for.
-      methods: names in :data:`rdbound.methods.METHODS`, or records of one's own; None for all
-        that apply and are not for request only.
+      methods: names of methods and of groups of them, or records of one's own; None for every
+        method that applies and is in no group.
       surrogates: options of surrogate channels by the channel's name, such as
         ``{"sga": {"final": 0.01}}``.
       seed: seed of all noise.
@@ -79,16 +78,15 @@ def chosen_methods(
       vectors: whether vectors are evaluated: methods of images alone are left out.
 
     Raises:
-      ValueError: A method's name is unknown.
+      ValueError: The name of a method or group is unknown.
     """
     refined = options.refine is not None
     if options.methods is None:
         return methods_of(form, refined, vectors)
     names = [method for method in options.methods if isinstance(method, str)]
-    named = [find("method", METHODS, name) for name in names]
     own = [method for method in options.methods if isinstance(method, Method)]
     return (
-        *(m for m in methods_of(form, refined, vectors, names) if m in named),
+        *methods_of(form, refined, vectors, names),
         *(m for m in own if m.form in (form, None) and (refined or m.surrogate is None)),
     )
 

@@ -225,6 +225,7 @@ class Hyperprior(nnx.Module):
     positive multiple of four.
     """
 
+    citations = ("zhang2025gap",)
     stride = 64
     framed = True  # every layer that looks aside is confined
     precise = ("resamplings", "to_x", "to_y")  # the linear path: the picture itself goes by it

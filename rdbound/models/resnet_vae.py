@@ -271,6 +271,7 @@ class ResNetVAE(nnx.Module):
     Raises ValueError for an unknown size or form.
     """
 
+    citations = ("duan2023qarv",)
     framed = True  # every layer that looks aside is confined
     hierarchies = HIERARCHIES
     finest = FINEST

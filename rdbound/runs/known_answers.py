@@ -9,7 +9,7 @@ from importlib import resources
 from pathlib import Path
 
 from rdbound.analysis.consistency import LIMIT, violations
-from rdbound.analysis.posterior_family_gap import approximation_gaps
+from rdbound.analysis.posterior_family_gap import posterior_family_gaps
 from rdbound.config import Config, load_config
 from rdbound.config.schema import CaseConfig, LaboratoryConfig
 from rdbound.report.markdown import section_lines
@@ -54,7 +54,7 @@ def answers_run(config: Config, progress: Progress = SILENT) -> Path:
 
 
 def _report(answers: Sequence[Answer], folder: Path) -> None:
-    gaps = approximation_gaps(answers)
+    gaps = posterior_family_gaps(answers)
     if gaps:
         write_gaps(folder / GAP_TABLE, gaps)
     document = answers_report(answers)

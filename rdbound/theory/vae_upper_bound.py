@@ -3,7 +3,7 @@
 R = E KL(q(z|X) ‖ p(z)) and D = E d(X, g(Z)) of any posterior q, prior p and
 synthesis g give a point above R(D) (Yang & Mandt 2022, eq. 4). What the three
 are is the model's choice (:class:`rdbound.models.vector_vae.MLP`); with a richer
-posterior family the bound falls, and the difference is the approximation gap
+posterior family the bound falls, and the difference is the posterior family gap
 (:mod:`rdbound.analysis.posterior_family_gap`).
 """
 

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 
 from rdbound.analysis.consistency import violations
-from rdbound.analysis.posterior_family_gap import approximation_gaps
+from rdbound.analysis.posterior_family_gap import posterior_family_gaps
 from rdbound.report.document import Document, Note, Picture, Section, Table
 from rdbound.report.figures.estimates import small_multiples
 from rdbound.report.sections.gaps import with_interval
 from rdbound.tables.estimates import Answer
 from rdbound.tables.gaps import Gap
 
-__all__ = ["answers_report", "answers_section", "approximation_table", "verdict"]
+__all__ = ["answers_report", "answers_section", "posterior_family_table", "verdict"]
 
 _HEADER = (
     "source",
@@ -28,15 +28,15 @@ _HEADER = (
 
 
 def answers_report(answers: Sequence[Answer], title: str = "Known answers") -> Document:
-    """Every estimate, approximation gaps where there are any, violations, one page of figures."""
+    """Every estimate, posterior family gaps if there are any, violations, one page of figures."""
     picture = Picture(small_multiples(answers), "answers", "Estimates of R(D) and the truth")
-    gaps = approximation_gaps(answers)
+    gaps = posterior_family_gaps(answers)
     return Document(
         title,
         (
             answers_section(answers),
             Section("", (picture,)),
-            *([Section("", (approximation_table(gaps),))] if gaps else []),
+            *([Section("", (posterior_family_table(gaps),))] if gaps else []),
             Section("", tuple(map(Note, verdict(answers)))),
         ),
     )
@@ -75,7 +75,7 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def approximation_table(gaps: Sequence[Gap]) -> Table:
-    """Approximation gaps in bits per dimension, a row each."""
+def posterior_family_table(gaps: Sequence[Gap]) -> Table:
+    """Return posterior family gaps in bits per dimension, a row each."""
     body = tuple((g.dataset, g.gap, f"{g.lmbda:.4g}", with_interval(g)) for g in gaps)
     return Table(("source", "gap", "λ", "bits per dimension [95 %]"), body)
