@@ -229,7 +229,7 @@ def test_only_the_last_step_separates_the_real_output_from_the_8_bit_one():
     assert (real.decode, ideal.decode) == ("clip", "eight-bit")
     for field in ("kind", "form", "channel", "surrogate", "coder"):
         assert getattr(real, field) == getattr(ideal, field)
-    # Refinement is judged by the first method of its channel.
+    # Refinement is evaluated by the first method of its channel.
     assert method_order("codec-refined-ideal") < method_order("codec-refined-real")
 
 

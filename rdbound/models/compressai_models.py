@@ -9,7 +9,7 @@ weights are theirs (``rdbound import compressai``). λ is fixed.
 
 In a bound, posteriors are Gaussian and p(y | z) has the variance σ̂² + 1/12, what the unit box
 adds to a codec's; the density of the first level has no divergence in closed form, so that its
-rate is sampled (``bound_channel: sampled``).
+rate is sampled (method ``bound-sampled``).
 
 The layers of the first learned codecs: 5×5 convolutions by two, and divisive normalization.
 

@@ -36,6 +36,8 @@ __all__ = [
     "evaluate_plans",
     "evaluate_run",
     "gaps_hint",
+    "input_digests",
+    "resolved",
 ]
 
 PARTIAL = "rd.partial.csv"

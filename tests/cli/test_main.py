@@ -30,7 +30,7 @@ REFINEMENT = {
     "steps": 40,
     "check_every": 10,
     "learning_rate": 0.05,
-    "channel": {"name": "sga", "options": {"start": 5, "decay": 0.05}},
+    "surrogates": {"sga": {"start": 0.125, "final": 0.0868870}},
 }
 MODEL = {"name": "tests.toy:Toy", "lmbda": [0.001, 0.1]}
 

@@ -29,7 +29,6 @@ def test_keys_are_told_with_their_defaults():
     assert of["seed"][1:3] == ("a whole number", "0")
     assert of["training.options.steps"][1:3] == ("a whole number", str(TrainingOptions().steps))
     assert of["evaluation.refinement.learning_rate"][1:3] == ("a number", "0.01")
-    assert of["evaluation.bound_channel"].default == "{name: gaussian}"
     assert of["evaluation.batch"].kind == "a whole number or auto"
     assert of["model.lmbda"].kind == "a number or a pair of numbers"
     assert of["laboratory.cases[].methods[].label"].default == "null"
@@ -40,9 +39,9 @@ def test_keys_are_told_with_their_defaults():
 
 def test_meanings_go_on_over_lines_and_come_from_bases_too():
     told = meanings(RefinementConfig)
-    assert told["channel"] == "that codecs are refined through."
+    assert told["surrogates"].startswith("options of surrogate channels by the channel's name")
     assert told["learning_rate"] == told["final_learning_rate"]
-    assert told["steps"] == "of Adam."
+    assert told["steps"] == "number of steps."
     assert (
         meanings(TrainingOptions)["hold"] == "fraction of the steps after which the cosine begins."
     )

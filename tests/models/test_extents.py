@@ -11,7 +11,7 @@ from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.evaluation.evaluate import evaluate
 from rdbound.evaluation.examples import ImageExamples
-from rdbound.evaluation.monte_carlo import Judged, OverData, infer
+from rdbound.evaluation.monte_carlo import OverData, SampledObjective, infer
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
 from rdbound.models.resnet_vae import HIERARCHIES, LevelGroup, ResNetVAE
@@ -57,11 +57,11 @@ def test_rates_and_pictures_are_those_of_the_image_alone(monkeypatch, rng):
     graphdef, params = nnx.split(model)
     lmbdas = jnp.full((1, 1), 0.02)
     keys = jax.random.split(jax.random.key(0), (1, 1))
-    judged = Judged(make_channel("rounding"), clip, 1, SquaredError(), True)
+    sampled = SampledObjective(make_channel("rounding"), clip, 1, SquaredError(), True)
 
     def terms(data, framed):
         variational = run(OverData(graphdef, infer, framed), params, data, lmbdas)
-        return run(OverData(graphdef, judged, framed), params, data, variational, keys, lmbdas)
+        return run(OverData(graphdef, sampled, framed), params, data, variational, keys, lmbdas)
 
     (values, picture), (expected, whole) = terms(framed, True), terms(data, False)
     for key in ("bpp", "mse", "J"):
