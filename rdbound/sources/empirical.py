@@ -42,7 +42,6 @@ class Empirical:
         self.dimension = self.data.shape[1]
 
     @classmethod
-    @validate_call
     def from_npy(cls, path: str | Path) -> "Empirical":
         """Rows of an ``.npy`` file; raises ValueError naming the file."""
         try:
