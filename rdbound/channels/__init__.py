@@ -106,8 +106,8 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "map": MAPChannel,
     "vbq": VBQChannel,
     "anchored": _anchored,
-    "bits-back": partial(_bits_back, of="rounding"),
-    "bits-back-sga": partial(_bits_back, of="sga"),
+    "bits-back": partial(_bits_back, of=RoundingChannel()),
+    "bits-back-sga": partial(_bits_back, of=SGAChannel()),
     "combined": _combined,
     "per-level": _per_level,
 }

@@ -19,13 +19,13 @@ against the variational parameters that the networks infer is the amortization g
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from rdbound.channels import Channel
 from rdbound.models.base import VariationalParameters
@@ -54,21 +54,26 @@ class RefinementOptions:
         1e-2      2.10   2.78   3.48   3.81
         2e-2      1.96   2.83   3.54   3.80
         4e-2      1.48   2.77   3.49
-
-    Attributes:
-      steps: of Adam.
-      learning_rate, final_learning_rate: of a cosine over ``steps``.
-      check_every: steps between comparisons with the best so far.
-      check_samples: noise samples of a comparison, the same at every one.
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    steps: PositiveInt = 5000
-    learning_rate: PositiveFloat = 1e-2
-    final_learning_rate: PositiveFloat = 1e-4
-    check_every: PositiveInt = 50
-    check_samples: PositiveInt = 4
+    # Not by strings below the fields: a class derived from this one would lose them.
+    steps: Annotated[PositiveInt, Field(description="Number of steps of Adam.")] = 5000
+    learning_rate: Annotated[
+        PositiveFloat,
+        Field(description="Learning rate at the first step; it falls by a cosine."),
+    ] = 1e-2
+    final_learning_rate: Annotated[
+        PositiveFloat, Field(description="Learning rate at the last step.")
+    ] = 1e-4
+    check_every: Annotated[
+        PositiveInt, Field(description="Number of steps between comparisons with the best so far.")
+    ] = 50
+    check_samples: Annotated[
+        PositiveInt,
+        Field(description="Number of noise samples of a comparison, the same at every one."),
+    ] = 4
 
 
 class Refined(NamedTuple):

@@ -41,7 +41,6 @@ T = TypeVar("T")
 Cell = str | int | float | None
 """The value of a cell; None is an empty one."""
 _SHOWN = 40  # characters of a cell that a message repeats
-_adapter = cache(TypeAdapter)
 
 
 def _none_if_empty(cell: Any) -> Any:
@@ -126,7 +125,7 @@ def read_records(
         if header.count(name) > 1:
             raise ValueError(f"{path}: not {what}, it has the column {name} twice")
     places = [(name, header.index(name)) for name in known if name in header]
-    validate = _adapter(kind).validate_python
+    validate = _adapter(kind).validate_python  # type: ignore[arg-type]
     for line, cells in lines:
         if len(cells) != len(header):
             raise ValueError(f"{path}, line {line}: {len(cells)} cells for {len(header)} columns")
@@ -138,6 +137,11 @@ def read_records(
             message = first["msg"].removeprefix("Value error, ")
             raise cell_error(path, line, name, cells[header.index(name)], message) from None
         yield line, record
+
+
+@cache
+def _adapter(kind: type) -> TypeAdapter:
+    return TypeAdapter(kind)
 
 
 def cell_error(path: str | Path, line: int, name: str, cell: Cell, wrong: str) -> ValueError:
