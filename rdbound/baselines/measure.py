@@ -1,17 +1,20 @@
 """One image through a codec from outside, whole files written and read."""
 
 import hashlib
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import numpy as np
+from pydantic import FiniteFloat
 
 from rdbound.baselines.base import ExternalCodec
 from rdbound.ops.image_quality import MS_SSIM_SMALLEST, ms_ssim
+from rdbound.tables.csv_records import Count, Maybe, NonNegative, Text
 
 __all__ = ["Measured", "digest_of", "measure_codec"]
 
 
-class Measured(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class Measured:
     """One point.
 
     Attributes:
@@ -23,15 +26,15 @@ class Measured(NamedTuple):
       ms_ssim: of RGB; None of images too small for it.
     """
 
-    codec: str
-    version: str
-    image: str
-    digest: str
-    setting: float
-    pixels: int
-    bytes: int
-    mse: float
-    ms_ssim: float | None
+    codec: Text
+    version: Text
+    image: Text
+    digest: Text
+    setting: FiniteFloat
+    pixels: Count
+    bytes: Count
+    mse: NonNegative
+    ms_ssim: Maybe[FiniteFloat]
 
     @property
     def bpp(self) -> float:

@@ -11,8 +11,7 @@ import numpy as np
 
 from rdbound.baselines.measure import Measured
 from rdbound.ops.image_quality import psnr
-from rdbound.tables.cells import CellReader, integer, number, optional, read_cells, text
-from rdbound.tables.csv_records import read_rows, write_rows
+from rdbound.tables.csv_records import read_records, write_records
 from rdbound.tables.rd import RDTable, Row
 
 __all__ = ["read_measured", "rows_of", "slopes", "write_measured"]
@@ -20,30 +19,15 @@ __all__ = ["read_measured", "rows_of", "slopes", "write_measured"]
 METHOD = "external-coded"
 _STEEPEST = 20.0  # −d ln R / d ln D where a setting hardly changes the distortion
 
-_READERS: dict[str, CellReader] = {
-    "codec": text,
-    "version": text,
-    "image": text,
-    "digest": text,
-    "setting": number(),
-    "pixels": integer(least=1),
-    "bytes": integer(least=1),
-    "mse": number(least=0.0),
-    "ms_ssim": optional(number()),
-}
-
 
 def write_measured(path: Path, points: Iterable[Measured]) -> None:
     """Write points, whole or not at all."""
-    write_rows(path, Measured._fields, (point._asdict() for point in points))
+    write_records(path, Measured, points)
 
 
 def read_measured(path: Path) -> list[Measured]:
     """The inverse of :func:`write_measured`; raises ValueError naming what is no point."""
-    return [
-        Measured(**read_cells(path, line, record, _READERS))
-        for line, record in read_rows(path, Measured._fields, "points of codecs")
-    ]
+    return [point for _, point in read_records(path, Measured, "points of codecs")]
 
 
 def slopes(bpp: Sequence[float], mse: Sequence[float]) -> np.ndarray:

@@ -29,8 +29,11 @@ seven above it train or refine a codec. ``layered`` is the Gaussian channel as a
 are made of other channels; so is ``bits-back``, ``sampled`` for z and ``anchored`` for y.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable
+from functools import partial
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, validate_call
 
 from rdbound.channels.annealed import DeterministicAnnealingChannel, SGAChannel
 from rdbound.channels.base import Channel, Conveyed
@@ -45,11 +48,21 @@ from rdbound.channels.rounding import (
     StraightThroughChannel,
 )
 from rdbound.channels.vbq import VBQChannel
-from rdbound.utils.registry import build
+from rdbound.utils.registry import OPTIONS, build
 
 __all__ = ["CHANNELS", "Channel", "Conveyed", "make_channel"]
 
-Named = str | Mapping[str, Any] | Channel
+
+def _named(channel: Any) -> Any:
+    """Return the channel of a name or of a mapping with the keys ``name`` and ``options``."""
+    if isinstance(channel, str):
+        return make_channel(channel)
+    if isinstance(channel, dict) and "name" in channel:
+        return make_channel(channel["name"], **channel.get("options", {}))
+    return channel
+
+
+Named = Annotated[Channel, BeforeValidator(_named)]
 """A channel, its name, or a mapping of its ``name`` and ``options``."""
 
 
@@ -58,24 +71,28 @@ def _mixed() -> Channel:
     return CombinedChannel(StraightThroughChannel(), UniformChannel())
 
 
+@validate_call(config=OPTIONS)
 def _combined(sample: Named, bits: Named) -> Channel:
     """Combine the sample of one channel with the bits of another."""
-    return CombinedChannel(_named(sample), _named(bits))
+    return CombinedChannel(sample, bits)
 
 
+@validate_call(config=OPTIONS)
 def _anchored(of: Named) -> Channel:
     """Convey latents by a channel on the grid of the integers."""
-    return AnchoredChannel(_named(of))
+    return AnchoredChannel(of)
 
 
-def _bits_back(of: Named = "rounding") -> Channel:
+@validate_call(config=OPTIONS)
+def _bits_back(of: Named) -> Channel:
     """Sample the first level, and convey the others on the grid of the integers."""
-    return PerLevelChannel((SampledChannel(), AnchoredChannel(_named(of))))
+    return PerLevelChannel((SampledChannel(), AnchoredChannel(of)))
 
 
-def _per_level(levels: Sequence[Named]) -> Channel:
+@validate_call(config=OPTIONS)
+def _per_level(levels: tuple[Named, ...]) -> Channel:
     """Convey each level by a channel of its own."""
-    return PerLevelChannel(tuple(_named(channel) for channel in levels))
+    return PerLevelChannel(levels)
 
 
 CHANNELS: dict[str, Callable[..., Channel]] = {
@@ -94,7 +111,7 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "map": MAPChannel,
     "vbq": VBQChannel,
     "anchored": _anchored,
-    "bits-back": _bits_back,
+    "bits-back": partial(_bits_back, of=RoundingChannel()),
     "combined": _combined,
     "per-level": _per_level,
 }
@@ -119,11 +136,3 @@ def make_channel(name: str, **options: Any) -> Channel:
       ValueError: The name or an option is unknown.
     """
     return build("channel", CHANNELS, name, options)
-
-
-def _named(channel: Named) -> Channel:
-    if isinstance(channel, Channel):
-        return channel
-    if isinstance(channel, str):
-        return make_channel(channel)
-    return make_channel(channel["name"], **channel.get("options", {}))

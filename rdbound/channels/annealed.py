@@ -1,23 +1,25 @@
 """Stochastic Gumbel annealing of the quantized codec's latents, and its deterministic mean."""
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float, PRNGKeyArray
 from pydantic import Field, PositiveFloat
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.quantization import annealed_round, sga_round
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["DeterministicAnnealingChannel", "SGAChannel"]
 
 _LEAST = 1e-8  # temperature
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class SGAChannel(Channel):
     """A Gumbel-softmax draw between the two neighbouring integers, annealed.
 
@@ -65,7 +67,7 @@ class SGAChannel(Channel):
         return replace(self, temperature=jnp.maximum(temperature, _LEAST))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class DeterministicAnnealingChannel(SGAChannel):
     """The mean of the Gumbel draw's two integers instead of the draw, annealed in the same way.
 

@@ -1,17 +1,20 @@
 """Channels made of other channels: a pair, one per level, and bins at the integers."""
 
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 from jaxtyping import Array, Float, PRNGKeyArray
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Anchored, Gaussian
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["AnchoredChannel", "CombinedChannel", "PerLevelChannel", "anchored"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class CombinedChannel(Channel):
     """The sample of one channel and the bits of another, both from the same key.
 
@@ -49,7 +52,7 @@ class CombinedChannel(Channel):
         return CombinedChannel(self.sample.at_level(level), self.bits.at_level(level))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class PerLevelChannel(Channel):
     """A channel for each level of a model; the last serves all further ones.
 
@@ -60,11 +63,7 @@ class PerLevelChannel(Channel):
       levels: at least one channel.
     """
 
-    levels: tuple[Channel, ...]
-
-    def __post_init__(self):
-        if not self.levels:
-            raise ValueError("a channel per level needs at least one channel")
+    levels: Annotated[tuple[Channel, ...], Field(min_length=1)]
 
     @property
     def random(self) -> bool:  # type: ignore[override]
@@ -95,7 +94,7 @@ def anchored(prior: Any) -> Anchored:
     return Anchored(prior.mu, prior.log_sigma)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class AnchoredChannel(Channel):
     """Another channel with the prior's bins at the integers, not around its mean.
 

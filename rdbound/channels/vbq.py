@@ -1,17 +1,20 @@
 """The channel of code points: what variational Bayesian quantization conveys, and its rate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr, ndtri
+from pydantic import NonNegativeInt, PositiveFloat
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, bounded
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["VBQChannel"]
 
@@ -19,7 +22,7 @@ _BITS = 24  # of a code point, as far as single precision goes
 _ESCAPE = 6.0  # bits of sign and length that follow the escape
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, config=OPTIONS)
 class VBQChannel(Channel):
     """sample = μ̂ + σ̂·Φ⁻¹(ξ̂), ξ̂ the code point that algorithm 1 of Yang 2020 chooses.
 
@@ -39,9 +42,9 @@ class VBQChannel(Channel):
 
     costs: Sequence[np.ndarray] | None = None
     low: float = 0.0
-    step: float = 1.0
-    penalty: float = LN2
-    level: int = 0
+    step: PositiveFloat = 1.0
+    penalty: PositiveFloat = LN2
+    level: NonNegativeInt = 0
     random = False
 
     def at_level(self, level: int) -> "VBQChannel":

@@ -67,7 +67,8 @@ def citations_of(name: str) -> tuple[str, ...]:
 
 
 def _lmbda_range(lmbda: float | Sequence[float]) -> tuple[float, float]:
-    ends = (lmbda,) if isinstance(lmbda, int | float) else tuple(lmbda)
+    given = () if lmbda is None else lmbda  # a file may hold anything
+    ends = (given,) if isinstance(given, int | float) else tuple(given)
     if len(ends) not in (1, 2) or not 0 < ends[0] <= ends[-1] < math.inf:
         raise ValueError(f"λ = {lmbda!r}: expected one positive number or a pair, low ≤ high")
     return float(ends[0]), float(ends[-1])

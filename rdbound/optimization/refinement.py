@@ -19,13 +19,13 @@ against the variational parameters that the networks infer is the amortization g
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import Annotated, Any, ClassVar, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
-from pydantic import PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt
 
 from rdbound.channels import Channel
 from rdbound.models.base import VariationalParameters
@@ -57,23 +57,30 @@ class RefinementOptions:
     The defaults are those of Zhang & Liu 2025, Adam for 5000 steps with a cosine to 1e-4, but
     for the learning rate: theirs is 5e-3, and 1e-2 lowers J more at every number of steps
     that ``experiments/tables/hyperparameters.md`` lists.
-
-    Attributes:
-      steps: number of steps.
-      learning_rate, final_learning_rate: the ends of a cosine schedule over ``steps``.
-      check_every: steps between comparisons with the best so far.
-      check_samples: noise samples of a comparison, the same at every comparison.
-      optimizer: ``adam``, ``adamax``, ``rmsprop`` or ``sgd`` (with momentum 0.9).
     """
 
     __pydantic_config__: ClassVar = {"extra": "forbid"}
 
-    steps: PositiveInt = 5000
-    learning_rate: PositiveFloat = 1e-2
-    final_learning_rate: PositiveFloat = 1e-4
-    check_every: PositiveInt = 50
-    check_samples: PositiveInt = 4
-    optimizer: Literal["adam", "adamax", "rmsprop", "sgd"] = "adam"
+    # Not by strings below the fields: a class derived from this one would lose them.
+    steps: Annotated[PositiveInt, Field(description="Number of steps.")] = 5000
+    learning_rate: Annotated[
+        PositiveFloat,
+        Field(description="Learning rate at the first step; it falls by a cosine."),
+    ] = 1e-2
+    final_learning_rate: Annotated[
+        PositiveFloat, Field(description="Learning rate at the last step.")
+    ] = 1e-4
+    check_every: Annotated[
+        PositiveInt, Field(description="Number of steps between comparisons with the best so far.")
+    ] = 50
+    check_samples: Annotated[
+        PositiveInt,
+        Field(description="Number of noise samples of a comparison, the same at every one."),
+    ] = 4
+    optimizer: Annotated[
+        Literal["adam", "adamax", "rmsprop", "sgd"],
+        Field(description="Optimizer; ``sgd`` has a momentum of 0.9."),
+    ] = "adam"
 
 
 class Refined(NamedTuple):

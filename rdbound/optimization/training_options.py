@@ -14,42 +14,41 @@ class TrainingOptions:
     """Hyperparameters of training: Adam, clipped gradients, one schedule, an average.
 
     ``experiments/tables/hyperparameters.md`` compares choices of them in short runs.
-
-    Attributes:
-      steps: number of optimizer steps.
-      batch: data in a step, over all devices.
-      learning_rate: peak of the learning rate, reached after ``warmup`` steps; a cosine then
-        takes it to ``final`` times the peak.
-      warmup: steps of linear warm-up.
-      hold: fraction of the steps after which the cosine begins.
-      final: see ``learning_rate``.
-      clip: global norm that gradients are clipped to.
-      ema: decay of the exponential moving average of the weights, which training returns; at
-        step t it is at most (1 + t)/(10 + t), so that the average soon forgets the initial
-        weights.
-      balance: exponent of the weight (λ/λ₀)^−balance of a datum at λ, λ₀ the geometric middle
-        of the model's range. J grows about as √λ, so that 0.5 gives every rate equal weight.
-      checkpoint_every: steps between two checkpoints.
-      log_every: steps between two logs.
-      steps_per_call: steps that the device takes in one call, over as many batches. Fewer calls
-        keep a fast device busy and change nothing else. ``steps``, ``checkpoint_every`` and
-        ``log_every`` are multiples of it.
     """
 
-    __pydantic_config__: ClassVar = {"extra": "forbid"}
+    __pydantic_config__: ClassVar = {"extra": "forbid", "use_attribute_docstrings": True}
 
     steps: PositiveInt = 1000
+    """Number of optimizer steps."""
     batch: PositiveInt = 8
+    """Number of data in a step, over all devices."""
     learning_rate: PositiveFloat = 5e-4
+    """Peak of the learning rate, reached after ``warmup`` steps; then it falls by a cosine."""
     warmup: NonNegativeInt = 100
+    """Number of steps of linear warm-up."""
     hold: Annotated[float, Field(ge=0, le=1)] = 0.0
+    """Fraction of the steps after which the cosine begins."""
     final: Annotated[float, Field(ge=0, le=1)] = 0.01
+    """Learning rate at the last step, as a fraction of the peak."""
     clip: PositiveFloat = 1.0
+    """Global norm that gradients are clipped to."""
     ema: Annotated[float, Field(ge=0, lt=1)] = 0.999
+    """Decay of the exponential moving average of the weights, which is what training returns; at
+    step t it is at most (1 + t)/(10 + t), so that the initial weights are soon forgotten.
+    """
     balance: float = 0.5
+    """A datum at λ weighs (λ/λ₀)^−balance, λ₀ the geometric middle of the model's range. J grows
+    about as √λ, so 0.5 lets every rate count alike.
+    """
     checkpoint_every: PositiveInt = 500
+    """Number of steps between two states kept on disk."""
     log_every: PositiveInt = 20
+    """Number of steps between two lines of the log."""
     steps_per_call: PositiveInt = 1
+    """Number of steps that the device takes in one call, over as many batches: fewer calls keep a
+    fast device busy, and nothing else changes. ``steps``, ``checkpoint_every`` and ``log_every``
+    are multiples of it.
+    """
 
     def __post_init__(self):
         for name in ("steps", "checkpoint_every", "log_every"):

@@ -5,19 +5,24 @@ downstream opens a source or a method.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal
 
-from rdbound.tables.cells import CellReader, number, optional, read_cells, text
-from rdbound.tables.csv_records import read_rows, write_rows
+from pydantic import Field
 
-__all__ = ["SIDES", "Answer", "read_answers", "write_answers"]
+from rdbound.tables.csv_records import (
+    Maybe,
+    NonNegative,
+    Positive,
+    Text,
+    read_records,
+    write_records,
+)
 
-SIDES = ("exact", "upper", "lower", "estimate")
-"""Of R(D): what an answer is, or bounds it from."""
+__all__ = ["Answer", "read_answers", "write_answers"]
 
-_LATER = ("rate_error", "distortion_error")
-"""Columns that older tables lack."""
+_Error = Annotated[float, Field(ge=0)]  # a method that failed has NaN or infinity
 
 
 @dataclass(frozen=True)
@@ -40,21 +45,22 @@ class Answer:
         themselves, of the samples that gave ``standard_error``.
     """
 
-    source: str
-    method: str
-    side: str
-    lmbda: float
+    source: Text
+    method: Text
+    side: Literal["exact", "upper", "lower", "estimate"]
+    lmbda: Positive
     rate: float
     distortion: float
-    standard_error: float
-    tolerance: float
-    exact_rate: float | None
-    exact_slope: float | None
-    exact_J: float | None
-    seconds: float
+    standard_error: _Error
+    tolerance: _Error
+    exact_rate: Maybe[float]
+    exact_slope: Maybe[float]
+    exact_J: Maybe[float]
+    seconds: NonNegative
     status: str
-    rate_error: float | None = None
-    distortion_error: float | None = None
+    # Older tables lack these two.
+    rate_error: Maybe[_Error] = None
+    distortion_error: Maybe[_Error] = None
 
     @property
     def J(self) -> float:
@@ -82,51 +88,17 @@ class Answer:
         return None if error is None or not self.standard_error else error / self.standard_error
 
 
-_FIELDS = tuple(f.name for f in fields(Answer))
-_COLUMNS = (*_FIELDS, "error", "standard_errors")
-
-
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:
     """Write a table, with the derived columns; an existing file is replaced whole."""
-    records = [
-        asdict(a) | {"error": a.error, "standard_errors": a.standard_errors} for a in answers
-    ]
-    write_rows(path, _COLUMNS, records)
+    write_records(path, Answer, answers, derived=("error", "standard_errors"))
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """Read a table; what older ones call ``kind`` is the ``side``.
+    """Read a table; the column ``side`` of older ones is called ``kind``.
 
-    Numbers of a method that failed may be NaN or infinite. Raises ValueError where
-    there is no file, naming the column that it lacks, or naming the file, the line
-    and the column of what is not a row.
+    Raises:
+      ValueError: naming the file, the line and the column, as
+        :func:`rdbound.tables.csv_records.read_records`.
     """
-    needed = [name for name in _FIELDS if name not in _LATER]
-    found = read_rows(path, needed, "a table of answers", former={"kind": "side"})
-    nothing = dict.fromkeys(_LATER, "")
-    return [Answer(**read_cells(path, line, nothing | record, _READERS)) for line, record in found]
-
-
-def _side(cell: str) -> str:
-    if cell not in SIDES:
-        raise ValueError(f"is none of {', '.join(SIDES)}")
-    return cell
-
-
-_READERS: dict[str, CellReader] = {
-    "source": text,
-    "method": text,
-    "side": _side,
-    "lmbda": number(above=0.0),
-    "rate": number(finite=False),
-    "distortion": number(finite=False),
-    "standard_error": number(least=0.0, finite=False),
-    "tolerance": number(least=0.0, finite=False),
-    "exact_rate": optional(number(finite=False)),
-    "exact_slope": optional(number(finite=False)),
-    "exact_J": optional(number(finite=False)),
-    "seconds": number(least=0.0),
-    "status": str,
-    "rate_error": optional(number(least=0.0, finite=False)),
-    "distortion_error": optional(number(least=0.0, finite=False)),
-}
+    rows = read_records(path, Answer, "a table of answers", former={"kind": "side"})
+    return [answer for _, answer in rows]

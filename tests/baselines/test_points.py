@@ -73,5 +73,7 @@ def test_a_file_of_points_is_read_as_it_was_written(tmp_path):
     (tmp_path / "bad.csv").write_text(
         (tmp_path / "points.csv").read_text().replace("100,40.5", "100,-1")
     )
-    with pytest.raises(ValueError, match=r"bad.csv, line 2: mse = '-1' is below 0"):
+    with pytest.raises(
+        ValueError, match=r"bad.csv, line 2: mse = '-1': .*greater than or equal to 0"
+    ):
         read_measured(tmp_path / "bad.csv")

@@ -146,8 +146,8 @@ def test_soft_rounding_anneals_both_its_temperature_and_its_noise(key):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": [0.3, 0.0]}, "temperature = .*greater than 0"),
-        ({"peakedness": [0.5, 1.0]}, "peakedness = .*greater than or equal to 1"),
+        ({"temperature": [0.3, 0.0]}, "temperature.1: .*greater than 0, found 0"),
+        ({"peakedness": [0.5, 1.0]}, "peakedness.0: .*greater than or equal to 1"),
     ],
 )
 def test_what_soft_rounding_cannot_be_is_told(options, message):

@@ -125,7 +125,7 @@ def test_lambda_must_be_positive(name):
 def test_unknown_names_and_options():
     with pytest.raises(ValueError, match="choose one of"):
         make_method("blahut")
-    with pytest.raises(ValueError, match="no option 'size'"):
+    with pytest.raises(ValueError, match="size: unknown key; valid keys: batch, hidden, "):
         make_method("nerd", size=3)
     # YAML reads 2e-3 as a string; it is understood.
     assert make_method("nerd", learning_rate="2e-3").learning_rate == 0.002
