@@ -174,7 +174,9 @@ class TrainConfig(_Strict):
 class RefinementConfig(RefinementOptions):
     """Options of refinement, and of the surrogate channels that methods refine through."""
 
-    surrogates: dict[str, dict[str, Any]] = Field(default_factory=dict)
+    surrogates: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, json_schema_extra={"default": {}}
+    )
     """Options of surrogate channels by the channel's name, such as ``{sga: {final: 0.01}}``."""
 
 
