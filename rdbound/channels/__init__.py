@@ -92,7 +92,7 @@ def _bits_back(of: Named) -> Channel:
 @validate_call(config=OPTIONS)
 def _per_level(levels: tuple[Named, ...]) -> Channel:
     """Convey each level by a channel of its own."""
-    return PerLevelChannel(levels)
+    return PerLevelChannel(levels=levels)
 
 
 CHANNELS: dict[str, Callable[..., Channel]] = {

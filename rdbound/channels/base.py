@@ -9,8 +9,9 @@ the value that synthesis and later levels see and the rate of each element.
 What separates the bound from the codec, training from evaluation and the
 amortized from the refined, is only which channel is used.
 
-A new channel is a frozen dataclass with ``__call__``; options are its fields. It can
-be named in a config as ``package.module:Class``:
+A new channel is a frozen dataclass with ``__call__``; options are its fields, which pydantic
+validates in those of the package (:data:`rdbound.utils.registry.OPTIONS`). It can be named in a
+config as ``package.module:Class``:
 
     @dataclass(frozen=True)
     class Doubled(Channel):
