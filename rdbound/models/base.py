@@ -210,7 +210,7 @@ class Flat:
             return self.model.posterior(level, state.latents, variational, state.lmbda)
         return variational
 
-    def absorb(self, level: int, state: FlatState, latent: Float[Array, "..."]) -> FlatState:
+    def absorb(self, level: int, state: FlatState, latent: Array) -> FlatState:
         """Return the state with one latent more."""
         return state._replace(latents=(*state.latents, latent))
 

@@ -9,8 +9,7 @@ come down together, level by level, with a state h:
     state after level l   h + a function of the latent, through residual blocks;
                           at half the stride if the next level is
 
-Every KL divergence is analytic given the samples above. The models are
-:mod:`rdbound.models.resnet_vae` and :mod:`rdbound.models.lossless_vae`.
+Every KL divergence is analytic given the samples above.
 """
 
 from abc import abstractmethod
@@ -226,7 +225,6 @@ class Hierarchy(nnx.Module):
     """
 
     framed = True  # every layer that looks beside a place takes the extent
-    # The linear path: the picture itself goes by it.
     precise = ("rise", "look", "from_state", "to_posterior", "tell", "finer", "to_x")
 
     def __init__(
@@ -347,6 +345,6 @@ class Hierarchy(nnx.Module):
 
 
 def _variational(level: FirstLevel | Level, features: Features) -> LevelParameters:
-    """Return the parameters that leave a level's posterior as it is inferred."""
-    zeros = jnp.zeros((*features.shape[:2], level.latent), jnp.float32)
-    return LevelParameters(level.look(features).astype(jnp.float32), zeros, zeros)
+    """Return a level's amortized parameters."""
+    still = jnp.zeros((*features.shape[:2], level.latent), jnp.float32)
+    return LevelParameters(level.look(features).astype(jnp.float32), still, still)
