@@ -1,8 +1,8 @@
 """The base models of the field: factorized, hyperprior and mean–scale hyperprior.
 
     bmshj2018-factorized   one level y, a learned density a channel (Ballé et al. 2018)
-    bmshj2018-hyperprior   z tells the scales of y (Ballé et al. 2018, arXiv 1802.01436)
-    mbt2018-mean           z tells means and scales (Minnen et al. 2018, arXiv 1809.02736)
+    bmshj2018-hyperprior   z gives the scales of y (Ballé et al. 2018, arXiv 1802.01436)
+    mbt2018-mean           z gives means and scales (Minnen et al. 2018, arXiv 1809.02736)
 
 with the layers, widths and padding of CompressAI (Bégaint et al. 2020), so that its trained
 weights are theirs (``rdbound import compressai``). λ is fixed.
@@ -11,9 +11,8 @@ In a bound, posteriors are Gaussian and p(y | z) has the variance σ̂² + 1/12,
 adds to a codec's; the density of the first level has no divergence in closed form, so that its
 rate is sampled (``bound_channel: sampled``).
 
-The layers of the first learned codecs: 5×5 convolutions by two, and divisive normalization.
-
-Arrays are one datum, [H, W, C]; padding is by zeros, as it was there.
+Their layers are 5×5 convolutions by two and divisive normalization. Arrays are one datum,
+[H, W, C]; padding is by zeros, as in CompressAI.
 """
 
 from collections.abc import Callable, Sequence
@@ -133,7 +132,7 @@ class Density(nnx.Module):
 
     Args:
       width: channels, C.
-      rngs: of the initial weights.
+      rngs: random streams of the initial weights.
     """
 
     def __init__(self, width: int, rngs: nnx.Rngs):
@@ -151,7 +150,7 @@ class Density(nnx.Module):
         self.centre = nnx.Param(jnp.zeros((width,)))
 
     def __call__(self) -> Cumulative:
-        """The density, its parameters [C, …]."""
+        """Return the density, its parameters [C, …]."""
         matrices, biases, factors = (
             tuple(p[...] for p in own) for own in (self.matrices, self.biases, self.factors)
         )
@@ -159,7 +158,7 @@ class Density(nnx.Module):
 
 
 class Balle(nnx.Module):
-    """One of the three.
+    """One of the three models.
 
     Args:
       kind: ``factorized``, ``scale`` or ``mean-scale``.
@@ -167,9 +166,10 @@ class Balle(nnx.Module):
       lmbda_range: (λ, λ).
       width: N, channels of the transforms and of z.
       latent: M, channels of y.
-      seed: of the initial weights.
+      seed: seed of the initial weights.
 
-    Raises ValueError for an unknown form, and for a range of λ.
+    Raises:
+      ValueError: for an unknown form, or a range of λ.
     """
 
     def __init__(
@@ -228,7 +228,7 @@ class Balle(nnx.Module):
         return leaky_relu if self.kind == "mean-scale" else jax.nn.relu
 
     def infer(self, x: Float[Array, "h w 3"], lmbda: ScalarLike) -> tuple[Gaussian, ...]:
-        """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
+        """Return the posteriors of z [H/64, W/64, N], if the kind has it, and y [H/16, W/16, M]."""
         y = x
         for layer in self.analysis:
             y = layer(y)
@@ -240,7 +240,7 @@ class Balle(nnx.Module):
     def prior(
         self, level: int, latents: Sequence[Float[Array, "_ _ _"]], lmbda: ScalarLike
     ) -> Prior:
-        """Level 0: a density a channel. Level 1: p(y | z), [H/16, W/16, M]."""
+        """Return a density a channel for level 0, p(y | z) [H/16, W/16, M] for level 1."""
         if level == 0:
             return self.top()
         told = _bent(self.hyper_synthesis, latents[0], self._bend)
@@ -254,7 +254,7 @@ class Balle(nnx.Module):
     def synthesize(
         self, latents: Sequence[Float[Array, "_ _ _"]], lmbda: ScalarLike
     ) -> Float[Array, "h w 3"]:
-        """Latents → image [H, W, 3], real-valued."""
+        """Return the image [H, W, 3], real-valued, of the latents."""
         x = latents[-1]
         for layer in self.synthesis:
             x = layer(x)
@@ -266,7 +266,7 @@ def _posterior(mu: Float[Array, "h w m"]) -> Gaussian:
 
 
 def _bent(layers: Sequence[Any], x: jax.Array, bend: Callable[[jax.Array], jax.Array]) -> jax.Array:
-    """Layers with a nonlinearity between them."""
+    """Apply layers with a nonlinearity between them."""
     for place, layer in enumerate(layers):
         x = layer(bend(x) if place else x)
     return x
@@ -293,6 +293,4 @@ BALLE = {
     "bmshj2018-hyperprior": "scale",
     "mbt2018-mean": "mean-scale",
 }
-
-
-"""What each is called, and its kind."""
+"""The kind of each model by its name."""

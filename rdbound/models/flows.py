@@ -3,7 +3,7 @@
 A flow's density is that of its base, changed by the volume of the map:
 ln p(z) = ln p_base(f(z)) + ln |det ∂f/∂z|. Both maps here are triangular, so that
 the determinant is a sum of log-scales. The prior is fast from z to its density,
-the posterior from noise to its sample: each is asked for nothing else.
+the posterior from noise to its sample, which are the only directions needed.
 """
 
 from typing import NamedTuple
@@ -21,7 +21,7 @@ __all__ = ["AutoregressiveGaussian", "CouplingFlow", "MaskedPerceptron"]
 
 
 def _bounded(log_scale: Float[Array, " n"]) -> Float[Array, " n"]:
-    """Log-scales kept within ±3: a layer of a flow that cannot run away."""
+    """Keep log-scales within ±3, so that a layer of a flow cannot diverge."""
     return 3.0 * jnp.tanh(log_scale / 3.0)
 
 
@@ -38,11 +38,12 @@ class CouplingFlow(nnx.Module):
 
     Args:
       dimension: n of the vectors [n].
-      layers: couplings.
+      layers: number of couplings.
       hidden: width of their networks of two hidden layers.
-      rngs: of the initial weights.
+      rngs: random streams of the initial weights.
 
-    Raises ValueError for one dimension.
+    Raises:
+      ValueError: for one dimension.
     """
 
     def __init__(self, dimension: int, layers: int = 6, hidden: int = 32, *, rngs: nnx.Rngs):
@@ -58,11 +59,11 @@ class CouplingFlow(nnx.Module):
         )
 
     def __call__(self) -> "CouplingFlow":
-        """Itself: like every prior module, called for the density it stands for."""
+        """Return itself: every prior module is called for its density."""
         return self
 
     def log_density(self, z: Float[Array, " n"]) -> Float[Array, ""]:
-        """Ln p(z) of a vector [n], a scalar."""
+        """Return ln p(z) of a vector [n]."""
         total = jnp.zeros(())
         for i, (first, second, out) in enumerate(
             zip(self.hidden, self.middle, self.out, strict=True)
@@ -112,7 +113,7 @@ class AutoregressiveGaussian(NamedTuple):
 
     Attributes:
       base: the factorized Gaussian of the encoder.
-      context: what the network is told beside the noise.
+      context: further input of the network.
       network: gives shifts and log-scales, [2n].
     """
 
@@ -121,7 +122,7 @@ class AutoregressiveGaussian(NamedTuple):
     network: MaskedPerceptron
 
     def draw(self, key: PRNGKeyArray) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
-        """(sample, ln of its density), [n] each."""
+        """Return (sample, ln of its density), [n] each."""
         z, log_q = self.base.draw(key)
         standardized = (z - self.base.mu) * jnp.exp(-gaussian.bounded(self.base.log_sigma))
         shift, log_scale = jnp.split(self.network(standardized, self.context), 2)

@@ -2,7 +2,7 @@
 
 Batches are ``jax.vmap`` over a whole model. ``dtype`` is the type of a layer's
 arithmetic, float32 parameters notwithstanding; ``rngs`` gives initial weights. Some
-layers are written by hand where XLA's own are slow on a CPU; each says what was measured.
+layers are written by hand because XLA's own are slow on a CPU; the docstrings give times.
 """
 
 import jax
@@ -36,14 +36,14 @@ __all__ = [
 
 
 def leaky_relu(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """max(x, 0.01·x)."""
+    """Return max(x, 0.01·x)."""
     return jnp.maximum(x, 0.01 * x)
 
 
 def space_to_depth(
     x: Float[Array, "h w c"], factor: int
 ) -> Float[Array, "h//{factor} w//{factor} c*{factor}**2"]:
-    """[H, W, C] → [H/f, W/f, f²C]."""
+    """Move blocks of f×f positions to channels, [H, W, C] → [H/f, W/f, f²C]."""
     h, w, c = x.shape
     x = x.reshape(h // factor, factor, w // factor, factor, c)
     return x.transpose(0, 2, 1, 3, 4).reshape(h // factor, w // factor, factor * factor * c)
@@ -52,7 +52,7 @@ def space_to_depth(
 def depth_to_space(
     x: Float[Array, "h w c"], factor: int
 ) -> Float[Array, "h*{factor} w*{factor} c//{factor}**2"]:
-    """[H, W, f²C] → [fH, fW, C], the inverse of :func:`space_to_depth`."""
+    """Invert :func:`space_to_depth`, [H, W, f²C] → [fH, fW, C]."""
     h, w, c = x.shape
     x = x.reshape(h, w, factor, factor, c // (factor * factor))
     return x.transpose(0, 2, 1, 3, 4).reshape(h * factor, w * factor, -1)
@@ -107,8 +107,7 @@ class Up(nnx.Module):
 class Moments(Linear):
     """A dense layer whose outputs are means, then as many log-scales: [..., C] → [..., 2·D].
 
-    A type of its own so that a growing model knows its two groups of outputs
-    (:mod:`rdbound.models.net2net`).
+    A type of its own, so that :mod:`rdbound.models.net2net` finds its two groups of outputs.
     """
 
 
@@ -140,7 +139,7 @@ class RateEmbedding(nnx.Module):
         self.out = Linear(2 * width, width, rngs=rngs)
 
     def __call__(self, lmbda: Float[Array, ""]) -> Float[Array, " width"]:
-        """Scalar λ → [width]."""
+        """Return the embedding [width] of a scalar λ."""
         low, high = self.lmbda_range
         place = jnp.log(lmbda / low) / jnp.log(high / low)
         angles = place * jnp.pi * 2.0 ** jnp.arange(-1, _FREQUENCIES - 1)

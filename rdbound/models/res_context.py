@@ -10,7 +10,7 @@ conveys quarter g = p XOR STEPS[s] at every position:
     2 3 2 3       1 0 1 0       0 1 0 1       3 2 3 2
 
 so that each step covers the whole picture and after four all channels are known.
-Each step's divergence is analytic given the samples of the steps before it.
+Each step's KL divergence is analytic given the samples of the steps before it.
 """
 
 from collections.abc import Sequence
@@ -35,32 +35,31 @@ STEPS = (0, 3, 2, 1)
 
 
 def _quarter(shape: tuple[int, ...], step: int) -> Int[Array, "h w"]:
-    """The quarter conveyed at each position, [H, W]; p = 2·(row parity) + (column parity)."""
+    """Return the quarter of each position, [H, W]; p = 2·(row parity) + (column parity)."""
     row, column = jnp.arange(shape[0]) % 2, jnp.arange(shape[1]) % 2
     return (2 * row[:, None] + column) ^ STEPS[step]
 
 
 def gather(y: Float[Array, "h w m"], step: int) -> Float[Array, "h w m//4"]:
-    """[H, W, M] → [H, W, M/4]: at each position the channels that ``step`` conveys."""
+    """Return at each position the channels that ``step`` conveys, [H, W, M] → [H, W, M/4]."""
     h, w, m = y.shape
     which = jnp.broadcast_to(_quarter(y.shape, step)[..., None], (h, w, m // 4))
     return jax.lax.select_n(which, *jnp.split(y, 4, axis=-1))
 
 
 def scatter(part: Float[Array, "h w q"], step: int) -> Float[Array, "h w 4*q"]:
-    """[H, W, M/4] → [H, W, M]: the channels of ``step`` in their places, zeros elsewhere."""
+    """Put the channels of ``step`` in their places among zeros, [H, W, M/4] → [H, W, M]."""
     which = _quarter(part.shape, step)[..., None]
     return jnp.concatenate([jnp.where(which == g, part, 0.0) for g in range(4)], axis=-1)
 
 
 class Context(nnx.Module):
-    """What steps 1–3 add to the moments that the hyper-synthesis proposes.
+    """The network that corrects the moments of the hyper-synthesis in steps 1–3.
 
-    The samples so far and the common features through a 1×1 layer of the
-    step's own, then a network that the steps share. The samples enter as what
-    they differ by from the hyper-synthesis's means, so that zero, where nothing
-    is known yet, says nothing. Begins as zero: a Res-context starts as the
-    Res-hyper of its size.
+    The samples so far and the common features go through a 1×1 layer of each step,
+    then through a network that the steps share. The samples enter as their difference from the
+    hyper-synthesis's means, zero at positions that are not known yet. The corrections begin at
+    zero: a Res-context starts as the Res-hyper of its size.
     """
 
     def __init__(self, latent: int, hyper: int, embedding: int, *, dtype, rngs: nnx.Rngs):
@@ -78,7 +77,7 @@ class Context(nnx.Module):
         self.moments = Moments(narrow, 2 * latent, kernel_init=zeros, rngs=rngs)
 
     def features(self, h: Float[Array, "h w n"]) -> Float[Array, "h w 3*n"]:
-        """Common features [H, W, 3N] of the hyper-synthesis's [H, W, N]."""
+        """Return common features [H, W, 3N] of the hyper-synthesis's [H, W, N]."""
         return leaky_relu(self.common(h))
 
     def __call__(
@@ -89,7 +88,15 @@ class Context(nnx.Module):
         e: Embedding,
         extent: Extent | None = None,
     ) -> Float[Array, "h w 2*m"]:
-        """Innovations known so far [H, W, M] and common features → moments [H, W, 2M]."""
+        """Return the correction of the moments, [H, W, 2M].
+
+        Args:
+          step: 1, 2 or 3.
+          known: innovations of the steps before, [H, W, M].
+          common: common features, [H, W, 3N].
+          e: the embedding of log λ.
+          extent: the size of the image in its array; None if it fills it.
+        """
         x = self.own[step - 1](jnp.concatenate([known, common], axis=-1))
         for block in self.blocks:
             x = block(x, e, extent)

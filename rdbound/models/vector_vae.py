@@ -1,8 +1,8 @@
 """A small model of vectors, through the same interface as the models of images.
 
-On sources whose R(D) is known it is held against the truth: a linear one reaches
-R(D) = ½·log₂(σ²/D) of a Gaussian, and the richer posteriors and priors show what a
-factorized family costs where the source is not Gaussian.
+On sources whose R(D) is known it is compared with the truth: a linear model reaches
+R(D) = ½·log₂(σ²/D) of a Gaussian, and the richer posteriors and priors show the excess of a
+factorized family on other sources.
 """
 
 import itertools
@@ -39,7 +39,7 @@ class Dense(nnx.Module):
             self.layers[-1].kernel[...] = jnp.zeros_like(self.layers[-1].kernel[...])
 
     def __call__(self, x: Float[Array, " width_in"]) -> Float[Array, " width_out"]:
-        """[width_in] → [width_out]."""
+        """Apply the layers, [width_in] → [width_out]."""
         for layer in self.layers[:-1]:
             x = leaky_relu(layer(x))
         return self.layers[-1](x)
@@ -52,9 +52,7 @@ PRIORS = ("gaussian", "mixture", "flow")
 
 
 class Conditional(NamedTuple):
-    """Variational parameters of an autoregressive posterior: its base, and the context its flow is
-    given.
-    """
+    """Variational parameters of an autoregressive posterior: its base and its flow's context."""
 
     base: Gaussian
     context: Float[Array, " c"]
@@ -76,10 +74,11 @@ class MLP(nnx.Module):
         the sampled channel and form ``bound``.
       prior: ``gaussian``, factorized; ``mixture`` of ``components`` Gaussians;
         or a ``flow``. All but the first need the sampled channel and form ``bound``.
-      components: of the mixture.
-      seed: of the initial weights.
+      components: number of Gaussians of the mixture.
+      seed: seed of the initial weights.
 
-    Raises ValueError for an unknown posterior or prior, or one that is no codec's.
+    Raises:
+      ValueError: for an unknown posterior or prior, or one that a codec cannot have.
     """
 
     stride = 1
@@ -129,7 +128,7 @@ class MLP(nnx.Module):
             self.flow = MaskedPerceptron(latent, dimension + e, width, rngs=rngs)
 
     def _start_orthogonal(self, dimension: int, latent: int, rngs: nnx.Rngs) -> None:
-        """A linear model starts as a random rotation and its inverse.
+        """Start a linear model as a random rotation and its inverse.
 
         Two independent random matrices are as far from each other's inverse as
         can be, and in a thousand dimensions Adam needs long to bring them together.
@@ -153,7 +152,7 @@ class MLP(nnx.Module):
     def infer(
         self, x: Float[Array, " n"], lmbda: ScalarLike
     ) -> tuple[Gaussian | FullGaussian | Conditional]:
-        """[n] → the variational parameters of the latent, [latent]."""
+        """Return the variational parameters of the latent, [latent], of a vector [n]."""
         x = self._with_rate(x, lmbda)
         mu, log_sigma = self._moments(x)
         q = Gaussian(mu, log_sigma - 1.0)
@@ -173,18 +172,17 @@ class MLP(nnx.Module):
         variational: Gaussian | FullGaussian | Conditional,
         lmbda: ScalarLike,
     ) -> Gaussian | FullGaussian | Draws:
-        """The variational parameters itself; of an autoregressive posterior, with the flow that
-        draws it.
+        """Return the variational parameters, with its flow for an autoregressive posterior.
 
-        Args: as :meth:`rdbound.models.base.Flat.posterior`, which asks; of ``level``,
-        ``latents`` and ``lmbda`` nothing is needed here.
+        ``level``, ``latents`` and ``lmbda`` belong to the interface of
+        :class:`rdbound.models.base.Flat` and are not used here.
         """
         if isinstance(variational, Conditional):
             return AutoregressiveGaussian(*variational, self.flow)
         return variational
 
     def _moments(self, x):
-        """Mean and log-scale of the latent, from the encoder's input."""
+        """Return mean and log-scale of the latent from the encoder's input."""
         if hasattr(self, "log_sigma"):
             e = self.log_sigma.kernel.shape[0]
             rate = x[-e:] if self.embedding is not None else jnp.zeros((1,))
@@ -195,13 +193,13 @@ class MLP(nnx.Module):
     def prior(
         self, level: int, latents: Sequence[Float[Array, " latent"]], lmbda: ScalarLike
     ) -> Prior | HasDensity:
-        """The prior of the latent."""
+        """Return the prior of the latent."""
         return self.top()
 
     def synthesize(
         self, latents: Sequence[Float[Array, " latent"]], lmbda: ScalarLike
     ) -> Float[Array, " n"]:
-        """The latent → [n]."""
+        """Return the reconstruction [n] of the latent."""
         z = latents[0]
         if hasattr(self, "gain_out"):
             z = self.gain_out[...] * z
@@ -217,7 +215,7 @@ class MixturePrior(nnx.Module):
         self.log_sigma = nnx.Param(jnp.zeros((components, dimension)))
 
     def __call__(self) -> JointMixture:
-        """The mixture, its weights normalized."""
+        """Return the mixture, its weights normalized."""
         return JointMixture(jax.nn.log_softmax(self.weight[...]), self.mu[...], self.log_sigma[...])
 
 
