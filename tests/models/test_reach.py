@@ -1,23 +1,39 @@
 """The declared reach of every architecture is enough: farther cells do not change a result."""
 
+from dataclasses import replace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdbound.models import make_model
 from rdbound.models.base import cells_reached, level_model
+from rdbound.models.compressai_models import BALLE, Balle
+from rdbound.models.hyperprior import SIZES, ResHyper
+from rdbound.models.lossless_vae import LOSSLESS, LosslessVAE
+from rdbound.models.res_context import ResContext
+from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.objective.levels import walk
 
-SMALLEST = {
-    "res-hyper-1": {"latent": 8},
-    "res-context-1": {"latent": 8},
-    "resnet-vae-small": {},
-    "resnet-vae-lossless": {},
-    "bmshj2018-factorized": {"width": 4, "latent": 4},
-    "bmshj2018-hyperprior": {"width": 4, "latent": 4},
-    "mbt2018-mean": {"width": 4, "latent": 4},
+NARROW = "narrow"
+"""A size of the depths of the smallest one: reach does not depend on widths."""
+
+ARCHITECTURES = {
+    "res-hyper": lambda: ResHyper(NARROW),
+    "res-context": lambda: ResContext(NARROW),
+    "resnet-vae": lambda: ResNetVAE(NARROW),
+    "resnet-vae-lossless": lambda: LosslessVAE(NARROW),
+    **{name: lambda kind=kind: Balle(kind, width=4, latent=4) for name, kind in BALLE.items()},
 }
+
+
+@pytest.fixture
+def _narrow(monkeypatch):
+    small = replace(SIZES["1"], widths=(8, 8, 8), latent=8, hyper=8)
+    monkeypatch.setitem(SIZES, NARROW, small)
+    for table, size in ((HIERARCHIES, "small"), (LOSSLESS, "lossless")):
+        groups = tuple(replace(group, width=8, latent=2) for group in table[size])
+        monkeypatch.setitem(table, NARROW, groups)
 
 
 def _poisoned(tree, cells, middle):
@@ -43,10 +59,11 @@ def _changed(out, cells, middle):
     return most
 
 
-@pytest.mark.parametrize("name", SMALLEST)
+@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.usefixtures("_narrow")
 def test_cells_beyond_the_reach_change_nothing(name):
-    lmbda = 1.0 if "lossless" in name else 0.01
-    made = make_model(name, "bound", lmbda, **SMALLEST[name])
+    made = ARCHITECTURES[name]()
+    lmbda = made.lmbda_range[0]
     model, reach = level_model(made), made.reach
     middle, cells = reach + 1, 2 * reach + 3
     x = np.random.default_rng(0).random((cells * made.stride, made.stride, 3), np.float32)
