@@ -48,7 +48,7 @@ class Datum(NamedTuple):
         return jnp.sum(self.mask)
 
 
-def whole(x: Float[Array, "*shape"]) -> Datum:
+def whole(x: Num[Array, "*shape"]) -> Datum:
     """Return a datum of ``x`` [H, W, C] or [n] without padding."""
     shape = (*x.shape[:-1], 1) if x.ndim == 3 else x.shape
     return Datum(x, jnp.ones(shape, jnp.float32))
