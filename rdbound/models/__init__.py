@@ -3,8 +3,8 @@
     model = make_model("res-hyper-4", form="bound", lmbda=(0.0009, 0.0966))
     model = make_model("mlp", form="codec", lmbda=1.0, dimension=8)
 
-A model from outside is named ``package.module:Class``; what it must have is in
-:mod:`rdbound.models.base`.
+A model from outside is named ``package.module:Class``; :mod:`rdbound.models.base` describes
+its methods and attributes.
 """
 
 import math
@@ -38,15 +38,16 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     """Build a model with fresh weights.
 
     Args:
-      name: in :data:`MODELS`, or ``package.module:Class`` for a model from
+      name: a key of :data:`MODELS`, or ``package.module:Class`` for a model from
         outside the package, which is called with the same keywords.
       form: ``bound`` or ``codec``. In both, weights have the same names, so that a
         codec can start from a bound.
       lmbda: one λ for a fixed rate, a pair (low, high) for a variable one.
-      options: passed on.
+      options: further arguments of the model.
 
-    Raises ValueError for an unknown name or form, a λ that is not positive and finite,
-    options it does not take, or a class without the sides of a latent model.
+    Raises:
+      ValueError: for an unknown name, form or option, a λ that is not positive and finite, or
+        a class without the methods of a latent model.
     """
     if "lmbda_range" in options:
         raise ValueError(f"model {name!r}: its range is given as lmbda, not as lmbda_range")
@@ -54,7 +55,7 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     model = build("model", MODELS, name, given | options)
     if not isinstance(model, LatentModel):
         raise ValueError(
-            f"model {name!r} lacks a side or an attribute of a latent model "
+            f"model {name!r} lacks a method or an attribute of a latent model "
             "(infer, prior, synthesize; stride, form, lmbda_range)"
         )
     return model

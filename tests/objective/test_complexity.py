@@ -4,8 +4,8 @@ import jax
 import jax.numpy as jnp
 import pytest
 from flax import nnx
-
 from rdbound.cli.cost import cost_of
+
 from rdbound.cli.main import main
 from rdbound.models import MODELS, make_model
 from rdbound.models.layers import DepthwiseBlock, Down, FasterBlock, Up
