@@ -11,6 +11,7 @@ the next one's file pays for its initial bits once for all of them:
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from rdbound.coding.codecs.base import Decoded, Payload, PayloadCoder, Sized
@@ -113,7 +114,7 @@ class _Levels:
     def after(self, level: int, state: Any, boxes: np.ndarray) -> Any:
         """Return the state after the latent of a level, given by its boxes."""
         latent = boxes.reshape(self.at.shapes[level]) * WIDTH
-        return self.at.model.absorb(level, state, latent.astype(np.float32))
+        return self.at.model.absorb(level, state, jnp.asarray(latent, jnp.float32))
 
     def read(self, stack: BitStack, stream: Reader) -> tuple[np.ndarray, np.ndarray]:
         """Return the image, and the words that its latents were drawn from."""
