@@ -23,8 +23,8 @@ from rdbound.coding.codecs.bits_back.side_information import (
     split,
     without_filling,
 )
-from rdbound.coding.codecs.container import BitstreamError, Header
-from rdbound.coding.codecs.errors import OTHER_ARITHMETIC, check_read, unless_lost
+from rdbound.coding.codecs.container import Header
+from rdbound.coding.codecs.errors import check_read, unless_lost
 from rdbound.coding.codecs.lossless import pixel_distribution
 from rdbound.coding.coders.bits_back import BitsBackCoder
 from rdbound.coding.entropy.ans_stack import BitStack
@@ -83,10 +83,7 @@ class LosslessBitsBack(PayloadCoder):
         levels = _Levels(at)
         image, original = unless_lost(lambda: levels.read(BitStack(words), reader))
         check_read(reader, header)
-        side = without_filling(original, filled, length)
-        if side is None:
-            raise BitstreamError(OTHER_ARITHMETIC)
-        return Decoded(image, side)
+        return Decoded(image, without_filling(original, filled, length))
 
 
 class _Levels:
