@@ -25,12 +25,12 @@ from flax import nnx
 
 from rdbound.channels import GaussianChannel
 from rdbound.models import make_model
-from rdbound.models.hyperprior import (
+from rdbound.models.hyperprior import ResHyper
+from rdbound.models.latent_units import (
     HYPER_GAIN,
     LOG_SIGMA_POSTERIOR,
     PIXEL_GAIN,
     UNIT_BOX_VARIANCE,
-    ResHyper,
     latent_unit,
 )
 from rdbound.objective.datum import whole

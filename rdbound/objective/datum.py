@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, UInt8
 
 from rdbound.ops.extent_mask import Extent
 
@@ -38,16 +39,16 @@ class Datum(NamedTuple):
       mask: [H, W, 1] or [n], 1 where distortion counts and 0 in the padding.
     """
 
-    x: jax.Array
-    mask: jax.Array
+    x: Float[Array, "*shape"]
+    mask: Float[Array, "*masked"]
 
     @property
-    def pixels(self) -> jax.Array:
+    def pixels(self) -> Float[Array, ""]:
         """The number of pixels (dimensions for a vector) that the rate is divided by."""
         return jnp.sum(self.mask)
 
 
-def whole(x: jax.Array) -> Datum:
+def whole(x: Float[Array, "*shape"]) -> Datum:
     """``x`` [H, W, C] or [n] without padding: all of it counts."""
     shape = (*x.shape[:-1], 1) if x.ndim == 3 else x.shape
     return Datum(x, jnp.ones(shape, jnp.float32))
@@ -58,7 +59,7 @@ def padded_shape(height: Any, width: Any, stride: int) -> tuple[Any, Any]:
     return -(-height // stride) * stride, -(-width // stride) * stride
 
 
-def image_datum(image: np.ndarray, stride: int) -> Datum:
+def image_datum(image: UInt8[np.ndarray, "h w c"], stride: int) -> Datum:
     """uint8 [h, w, 3] → a datum padded by edge replication to multiples of ``stride``.
 
     The padding's rate counts (its latents are conveyed); its distortion does

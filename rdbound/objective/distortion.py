@@ -23,8 +23,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from rdbound.objective.datum import Datum
 from rdbound.ops.discretized_logistic import PixelDistribution
@@ -41,7 +41,7 @@ __all__ = [
     "make_distortion",
 ]
 
-Distortion = Callable[[Datum, Any], jax.Array]
+Distortion = Callable[[Datum, Any], Float[Array, ""]]
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class SquaredError:
 
     peak: float | None = None
 
-    def __call__(self, datum: Datum, x_hat: jax.Array) -> jax.Array:
+    def __call__(self, datum: Datum, x_hat: Float[Array, "*shape"]) -> Float[Array, ""]:
         """D of a reconstruction of the datum's shape, a scalar."""
         peak = self.peak if self.peak is not None else 255.0 if datum.x.ndim == 3 else 1.0
         mask = jnp.broadcast_to(datum.mask, datum.x.shape)
@@ -73,7 +73,7 @@ class MSSSIM:
 
     smallest_side: ClassVar[int] = MS_SSIM_SMALLEST
 
-    def __call__(self, datum: Datum, x_hat: jax.Array) -> jax.Array:
+    def __call__(self, datum: Datum, x_hat: Float[Array, "*shape"]) -> Float[Array, ""]:
         """D of a reconstruction [H, W, 3]; raises ValueError for vectors and small images."""
         if datum.x.ndim != 3:
             raise ValueError("ms-ssim is a distortion of images, not of vectors")
@@ -89,7 +89,7 @@ class NegativeLogLikelihood:
     evidence lower bound: the expected length of a bits-back code (Townsend et al. 2019).
     """
 
-    def __call__(self, datum: Datum, x_hat: PixelDistribution) -> jax.Array:
+    def __call__(self, datum: Datum, x_hat: PixelDistribution) -> Float[Array, ""]:
         """Bits a pixel; raises ValueError for a reconstruction that is no distribution."""
         if not isinstance(x_hat, PixelDistribution):
             raise ValueError(

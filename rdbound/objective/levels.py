@@ -27,13 +27,14 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float
 
 from rdbound.models.base import LevelModel, VariationalParameters, level_model, with_extent
 from rdbound.ops.extent_mask import Extent
 
 __all__ = ["Step", "Walked", "latent_shapes", "walk"]
 
-Step = Callable[[int, Any, Any], tuple[jax.Array, Any]]
+Step = Callable[[int, Any, Any], tuple[Float[Array, "..."], Any]]
 """(level, prior, state) → (the latent as the decoder sees it, what the caller keeps of it)."""
 
 

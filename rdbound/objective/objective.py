@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
 from rdbound.channels import Channel
 from rdbound.models.base import VariationalParameters, level_model, with_extent
@@ -44,19 +45,19 @@ class Terms(NamedTuple):
       x_hat: the reconstruction after ``decode``, of the padded datum's shape.
     """
 
-    J: jax.Array
-    bpp: jax.Array
-    distortion: jax.Array
-    bits: tuple[jax.Array, ...]
-    x_hat: jax.Array
+    J: Float[Array, ""]
+    bpp: Float[Array, ""]
+    distortion: Float[Array, ""]
+    bits: tuple[Float[Array, ""], ...]
+    x_hat: Any
 
 
-def real(x: jax.Array) -> jax.Array:
+def real(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """The reconstruction as it is: for optimization, where gradients must pass."""
     return x
 
 
-def clip(x: jax.Array) -> jax.Array:
+def clip(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Clipped to [0, 1]: a decoder that a bound on images is allowed.
 
     Pixels are known to lie there, so that clipping never adds to a squared error.
@@ -64,7 +65,7 @@ def clip(x: jax.Array) -> jax.Array:
     return jnp.clip(x, 0.0, 1.0)
 
 
-def eight_bit(x: jax.Array) -> jax.Array:
+def eight_bit(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
     """Clipped and rounded to the 8-bit grid: what a codec of 8-bit images outputs.
 
     Its gradient is zero almost everywhere; optimize with :func:`real`.
@@ -72,7 +73,7 @@ def eight_bit(x: jax.Array) -> jax.Array:
     return jnp.round(jnp.clip(x, 0.0, 1.0) * 255.0) / 255.0
 
 
-DECODERS: dict[str, Callable[[jax.Array], jax.Array]] = {
+DECODERS: dict[str, Callable[[Any], Any]] = {
     "real": real,
     "clip": clip,
     "eight-bit": eight_bit,
@@ -84,10 +85,10 @@ def objective(
     model: Any,
     channel: Channel,
     datum: Datum,
-    key: jax.Array,
-    lmbda: jax.Array | float,
+    key: PRNGKeyArray,
+    lmbda: ScalarLike,
     variational: VariationalParameters | None = None,
-    decode: Callable[[jax.Array], jax.Array] = real,
+    decode: Callable[[Any], Any] = real,
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
     extent: Extent | None = None,
 ) -> Terms:

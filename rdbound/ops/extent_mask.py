@@ -9,8 +9,8 @@ own size.
 
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
 __all__ = ["Extent", "confined"]
 
@@ -23,13 +23,13 @@ class Extent(NamedTuple):
       height, width: size of the array.
     """
 
-    rows: jax.Array | int
-    columns: jax.Array | int
-    height: jax.Array | int
-    width: jax.Array | int
+    rows: Int[Array, ""] | int
+    columns: Int[Array, ""] | int
+    height: Int[Array, ""] | int
+    width: Int[Array, ""] | int
 
 
-def confined(x: jax.Array, extent: Extent | None) -> jax.Array:
+def confined(x: Float[Array, "h w c"], extent: Extent | None) -> Float[Array, "h w c"]:
     """Set to zero what lies outside the image.
 
     Args:

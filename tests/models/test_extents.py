@@ -14,7 +14,8 @@ from rdbound.evaluation.examples import ImageExamples
 from rdbound.evaluation.monte_carlo import Judged, OverData, infer
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
-from rdbound.models.resnet_vae import HIERARCHIES, LevelGroup, ResNetVAE
+from rdbound.models.hierarchy import LevelGroup
+from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.objective.datum import extent, image_datum, in_frame, stack
 from rdbound.objective.distortion import SquaredError
 from rdbound.objective.objective import clip

@@ -6,8 +6,8 @@ import pytest
 from rdbound.channels import make_channel
 from rdbound.coding import Codec
 from rdbound.models import make_model
+from rdbound.models.hierarchy import LevelGroup
 from rdbound.models.lossless_vae import LOSSLESS, LosslessVAE
-from rdbound.models.resnet_vae import LevelGroup
 from rdbound.objective.datum import whole
 from rdbound.objective.distortion import make_distortion
 from rdbound.objective.objective import objective

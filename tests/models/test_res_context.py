@@ -117,16 +117,14 @@ def test_what_later_steps_are_told_is_what_samples_differ_by_from_the_proposal(p
     latents = _latents(context, _image())
     proposed, s = hyper.prior(1, (latents[0],), 0.01).mu, context.scale(0.01)
     state = context.absorb(0, context.start(0.01), latents[0])
-    assert not np.any(state.after_z.innovation)
+    assert not np.any(state.innovation)
     expected = jnp.zeros_like(proposed)
     for step, latent in enumerate(latents[1:]):
         state = context.absorb(1 + step, state, latent)
         expected += scatter((latent - gather(proposed, step)) / s, step)
-        np.testing.assert_allclose(state.after_z.innovation, expected, atol=1e-5)
+        np.testing.assert_allclose(state.innovation, expected, atol=1e-5)
     assert float(jnp.abs(proposed / s).max()) > 1e-3, "the proposal is not zero"
-    np.testing.assert_allclose(
-        state.after_z.innovation * s + proposed, state.after_z.known, atol=1e-4
-    )
+    np.testing.assert_allclose(state.innovation * s + proposed, state.known, atol=1e-4)
 
 
 @pytest.mark.parametrize("step", range(4))

@@ -10,7 +10,9 @@ from rdbound.channels import make_channel
 from rdbound.coding import Codec
 from rdbound.coding.entropy.guard_list import BAND
 from rdbound.models import make_model
-from rdbound.models.resnet_vae import HIERARCHIES, LevelGroup, ResNetVAE, smooth_log
+from rdbound.models.hierarchy import LevelGroup
+from rdbound.models.latent_units import smooth_log
+from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.objective.datum import image_datum, whole
 from rdbound.objective.objective import eight_bit, objective, real
 from rdbound.ops.distributions import Gaussian
