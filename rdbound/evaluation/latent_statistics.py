@@ -112,7 +112,7 @@ class ChannelShapes(NamedTuple):
 
 
 class LevelLatents(NamedTuple):
-    """Latents drawn from a level, and how many elements it has for each pixel."""
+    """Latents drawn from a level, and the number of its elements for each pixel."""
 
     drawn: Latents
     share: float
@@ -147,15 +147,15 @@ def latents_of(
 
 
 def channel_uses(levels: Sequence[LevelLatents], tables: Tables) -> list[ChannelUse]:
-    """Every channel of every level.
+    """Return KL divergence, offset, noise and bits of every channel of every level.
 
     Code points are those of penalty ln 2 by the model's prior, chosen by the lengths of
     their codes; the grid has one step for all levels, so that Σ error²/σ² is that of the code
     points, or without them Σ 1, and an ideal code a channel.
 
     Args:
-      levels: of :func:`latents_of`.
-      tables: of the checkpoint.
+      levels: the latents of each level (:func:`latents_of`).
+      tables: the tables of the checkpoint.
     """
     coded = [_points(level, latents.drawn, tables) for level, latents in enumerate(levels)]
     known = [found for found in coded if found is not None]
@@ -173,7 +173,7 @@ def channel_uses(levels: Sequence[LevelLatents], tables: Tables) -> list[Channel
 
 
 def channel_shapes(level: int, latents: Latents, channel: int) -> ChannelShapes:
-    """The densities of one channel, by the mean of the Gaussians of some of its latents."""
+    """Return the densities of one channel: means over the Gaussians of some of its latents."""
     which = np.flatnonzero(latents.channel == channel)[:_SUMMED]
     mu, sigma, mu_hat, sigma_hat = (
         np.asarray(a[which], np.float64)
@@ -192,12 +192,13 @@ def channel_shapes(level: int, latents: Latents, channel: int) -> ChannelShapes:
 
 
 def _mean_density(at: np.ndarray, mu: np.ndarray, sigma: np.ndarray) -> np.ndarray:
+    """Return the mean of Gaussian densities at ``at``."""
     z = (at[:, None] - mu) / sigma
     return (np.exp(-0.5 * z * z) / (np.sqrt(2 * np.pi) * sigma)).mean(1)
 
 
 def _points(level: int, of: Latents, tables: Tables) -> tuple[np.ndarray, np.ndarray] | None:
-    """(bits of each latent, error); None without tables."""
+    """Return the bits and the error of each latent as code points; None without tables."""
     key = points_key(level, KNOWN[0], WEIGHED[1])
     if key not in tables:
         return None
@@ -208,12 +209,12 @@ def _points(level: int, of: Latents, tables: Tables) -> tuple[np.ndarray, np.nda
 
 
 def _error(latents: LevelLatents, error: np.ndarray) -> float:
-    """Σ error²/σ² per pixel."""
+    """Return Σ error²/σ² per pixel."""
     return latents.share * float(np.mean((error * np.exp(-latents.drawn.log_sigma)) ** 2))
 
 
 def _step(levels: Sequence[LevelLatents], target: float) -> float:
-    """Of the grid that errs by ``target``; the error of a finer one is less."""
+    """Return the step of the uniform grid whose Σ error²/σ² is ``target``."""
 
     def excess(step: float) -> float:
         return (
@@ -231,6 +232,7 @@ def _step(levels: Sequence[LevelLatents], target: float) -> float:
 def _level_uses(
     level: int, latents: LevelLatents, bits: np.ndarray | None, step: float
 ) -> list[ChannelUse]:
+    """Return the statistics of each channel of one level."""
     of = latents.drawn
     channels = int(of.channel.max()) + 1
     prior = Gaussian(of.mu_hat, of.log_sigma_hat)
@@ -256,10 +258,10 @@ def _level_uses(
 
 
 def _entropy(symbols: np.ndarray) -> float:
-    """Of what they were drawn from, in bits, estimated from how often each is there.
+    """Return the entropy of symbols in bits, estimated from their frequencies.
 
     The entropy of the frequencies is too low by some (m − 1)/(2·n) nats, with n symbols of
-    m kinds (Miller 1955); of few symbols what is added is too little still.
+    m kinds (Miller 1955), which is added; for few symbols that is still too little.
     """
     counts = np.unique(symbols, return_counts=True)[1]
     p = counts / counts.sum()

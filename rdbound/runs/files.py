@@ -48,10 +48,10 @@ class FileOptions:
 def compress_files(
     sources: Sequence[Path],
     target: Path,
-    options: FileOptions,
+    settings: FileOptions,
     lmbda: float | None = None,
     coder: str | None = None,
-    coder_options: Mapping[str, Any] | None = None,
+    options: Mapping[str, Any] | None = None,
     side: Path | None = None,
     checked: bool = True,
 ) -> None:
@@ -61,10 +61,10 @@ def compress_files(
       sources: image files, folders of them, or ``-`` for standard input.
       target: the stream of one file, ``-`` for standard output; else a folder of streams with the
         names of the images, which is made if it is missing.
-      options: checkpoint, limits and permissions.
+      settings: checkpoint, limits and permissions.
       lmbda: λ; the middle of the model's range by default.
       coder: see :class:`rdbound.coding.Codec`.
-      coder_options: the coder's options.
+      options: the coder's options.
       side: a file that the coder ``bits-back`` encodes with one image.
       checked: whether every stream is decoded again, for its PSNR.
 
@@ -73,17 +73,17 @@ def compress_files(
         read; and with a line for each image that cannot be coded, after all others were.
     """
     pairs = _pairs(sources, target, SUFFIXES, ".rdb")
-    _check_targets(pairs, options, *([] if side is None else [side]))
+    _check_targets(pairs, settings, *([] if side is None else [side]))
     if side is not None and len(pairs) > 1:
         raise ValueError(f"{side}: side information rides with one image, not {len(pairs)}")
-    loaded = _loaded(options)
-    codec = Codec(loaded.model, loaded.tables, coder, options.max_pixels, **(coder_options or {}))
+    loaded = _loaded(settings)
+    codec = Codec(loaded.model, loaded.tables, coder, settings.max_pixels, **(options or {}))
     if side is not None and not codec.coder.takes_side:
         raise ValueError(f"{side}: only the coder 'bits-back' takes side information along")
     carried = b"" if side is None else side.read_bytes()
 
     def one(source: Path, to: Path) -> None:
-        image = read_image(_input(source), options.max_pixels, str(source))
+        image = read_image(_input(source), settings.max_pixels, str(source))
         encoded = codec.encode(image, lmbda, side=carried)
         line = f"{to}: {_rate(encoded, image.shape[0] * image.shape[1])}"
         if checked:
@@ -113,7 +113,7 @@ def _psnr(decoded: np.ndarray, image: np.ndarray) -> str:
 
 
 def decompress_files(
-    sources: Sequence[Path], target: Path, options: FileOptions, side: Path | None = None
+    sources: Sequence[Path], target: Path, settings: FileOptions, side: Path | None = None
 ) -> None:
     """Decompress streams into image files, and log for each a line with its size.
 
@@ -121,14 +121,14 @@ def decompress_files(
       sources: streams, folders of them, or ``-`` for standard input.
       target: an image file with the suffix of a lossless format, ``-`` for standard output; else
         a folder. In a folder and on standard output images are PNG.
-      options: checkpoint, limits and permissions.
+      settings: checkpoint, limits and permissions.
       side: the file for side information.
 
     Raises:
       ValueError: as :func:`compress_files`, and if side information would be lost.
     """
     pairs = _pairs(sources, target, (".rdb",), ".png")
-    _check_targets(pairs, options)
+    _check_targets(pairs, settings)
     for _, to in pairs:
         if to != DASH and to.suffix.lower() not in LOSSLESS:
             raise ValueError(
@@ -142,10 +142,10 @@ def decompress_files(
         data = sys.stdin.buffer.read() if source == DASH else source.read_bytes()
         _check_side(source, to, side, side_bytes(data))
         if side is not None:
-            _check_targets([(source, side)], options)
+            _check_targets([(source, side)], settings)
         if not codecs:
-            loaded = _loaded(options)
-            codecs.append(Codec(loaded.model, loaded.tables, None, options.max_pixels))
+            loaded = _loaded(settings)
+            codecs.append(Codec(loaded.model, loaded.tables, None, settings.max_pixels))
         decoded = _decoded(source, data, codecs[0])
         image = decoded.datum
         _put(to, _file_of(image, LOSSLESS[".png" if to == DASH else to.suffix.lower()]))
@@ -209,16 +209,18 @@ def _input(source: Path) -> Path | io.BytesIO:
     return io.BytesIO(sys.stdin.buffer.read()) if source == DASH else source
 
 
-def _check_targets(pairs: Sequence[tuple[Path, Path]], options: FileOptions, *others: Path) -> None:
+def _check_targets(
+    pairs: Sequence[tuple[Path, Path]], settings: FileOptions, *others: Path
+) -> None:
     """Raise ValueError if a target may not be written."""
     sources = [source for source, _ in pairs if source != DASH]
-    inputs = [*sources, resolve(options.checkpoint), *others]
+    inputs = [*sources, resolve(settings.checkpoint), *others]
     for _, target in pairs:
         if target == DASH:
             continue
         if len(pairs) == 1 and not target.parent.is_dir():
             raise ValueError(f"{target}: there is no folder {target.parent}")
-        refuse_overwriting(target, options.force, *inputs)
+        refuse_overwriting(target, settings.force, *inputs)
 
 
 def _check_side(source: Path, target: Path, side: Path | None, count: int | None) -> None:
@@ -233,11 +235,11 @@ def _check_side(source: Path, target: Path, side: Path | None, count: int | None
         )
 
 
-def _loaded(options: FileOptions) -> Checkpoint:
+def _loaded(settings: FileOptions) -> Checkpoint:
     """Return the checkpoint; raise ValueError if it is not a model of images."""
-    loaded = load(options.checkpoint, options.outside)
+    loaded = load(settings.checkpoint, settings.outside)
     if loaded.model.stride == 1:
-        raise ValueError(f"{options.checkpoint}: a model of vectors, which codes no image")
+        raise ValueError(f"{settings.checkpoint}: a model of vectors, which codes no image")
     return loaded
 
 

@@ -97,11 +97,12 @@ class Codec:
         # A later change of the model must not change what is decoded.
         self._model: Any = nnx.clone(model)
         default = BitsBackCoder.name if is_lossless(model) else coders_of(model.form)[0]
-        self.coder = make_coder(coder or default, model.form, self.tables, **options)
+        name = default if coder is None else coder
+        self.coder = make_coder(name, model.form, self.tables, **options)
         self._payload_coder = self._payload_coder_of(self.coder)
         self.fingerprint = fingerprint(model, self.tables)
         self.lmbda_range = model.lmbda_range
-        self._kind = datum_kind(model)
+        self._kind = datum_kind(self._model)
         self._limits = Limits(model.lmbda_range, self._kind.padded, max_pixels)
 
     def encode(

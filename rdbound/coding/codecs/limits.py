@@ -51,15 +51,12 @@ class Limits:
     def check_size(self, size: tuple[int, int]) -> None:
         """Raise ValueError for too large a datum (height, width), before it is allocated."""
         if max(size) > LONGEST_SIDE:
-            raise ValueError(
-                f"{size[1]}×{size[0]}: a stream tells of no side above {LONGEST_SIDE:,}"
-            )
+            raise ValueError(f"{size[1]}×{size[0]}: a file holds no side above {LONGEST_SIDE:,}")
         pixels = math.prod(self.padded(*size))
         if self.max_pixels is not None and pixels > self.max_pixels:
             raise ValueError(
                 f"{size[1]}×{size[0]} is {pixels:,} pixels with its padding, more than the limit "
-                f"of {self.max_pixels:,}; if that is meant, raise it with --max-pixels "
-                "(max_pixels in Python)"
+                f"of {self.max_pixels:,}; raise it with --max-pixels (max_pixels in Python)"
             )
 
     @contextmanager

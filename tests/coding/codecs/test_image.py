@@ -190,7 +190,7 @@ def test_vectors_of_another_dimension_are_refused(rng):
     with pytest.raises(ValueError, match="3×5 is 15 pixels"):
         small.encode(rng.standard_normal((5, 3)))
     one = Codec(make_model("mlp", "codec", 4.0, dimension=1, hidden=[]), max_pixels=None)
-    with pytest.raises(ValueError, match="1×1048577: a stream tells of no side above 1,048,576"):
+    with pytest.raises(ValueError, match="1×1048577: a file holds no side above 1,048,576"):
         one.encode(np.zeros((2**20 + 1, 1)))
 
 

@@ -33,7 +33,7 @@ from rdbound.coding.codecs.bits_back.side_information import (
 from rdbound.coding.codecs.bits_back.two_level_stack import TwoLevels
 from rdbound.coding.codecs.compiled_model import compiled
 from rdbound.coding.codecs.container import BitstreamError, Header
-from rdbound.coding.codecs.errors import OTHER_ARITHMETIC, check_read, unless_lost
+from rdbound.coding.codecs.errors import check_read, unless_lost
 from rdbound.coding.codecs.image import as_image
 from rdbound.coding.coders.bits_back import BitsBackCoder
 from rdbound.coding.entropy.ans_stack import BitStack
@@ -96,6 +96,8 @@ class HyperpriorBitsBack(PayloadCoder):
     def decode(self, at: Sized, header: Header, payload: bytes) -> Decoded:
         """See :meth:`PayloadCoder.decode`."""
         length, filled = side_parameters(header)
+        if header.parameters.get("steps") != self._steps:
+            raise BitstreamError("malformed header: bits-back without its steps of inference")
         text, words = split(payload)
         reader = Reader(text)
         levels = TwoLevels(self._compiled, self._boxes, at, reader)
@@ -112,8 +114,6 @@ class HyperpriorBitsBack(PayloadCoder):
         y, z, original = unless_lost(read)
         check_read(reader, header)
         side = without_filling(original, filled, length)
-        if side is None:
-            raise BitstreamError(OTHER_ARITHMETIC)
         x_hat = self._compiled.synthesize(levels.state(z, y))
         return Decoded(as_image(at.size, x_hat), side)
 

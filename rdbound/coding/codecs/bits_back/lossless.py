@@ -11,6 +11,7 @@ the next one's file pays for its initial bits once for all of them:
 import math
 from typing import Any
 
+import jax.numpy as jnp
 import numpy as np
 
 from rdbound.coding.codecs.base import Decoded, Payload, PayloadCoder, Sized
@@ -22,8 +23,8 @@ from rdbound.coding.codecs.bits_back.side_information import (
     split,
     without_filling,
 )
-from rdbound.coding.codecs.container import BitstreamError, Header
-from rdbound.coding.codecs.errors import OTHER_ARITHMETIC, check_read, unless_lost
+from rdbound.coding.codecs.container import Header
+from rdbound.coding.codecs.errors import check_read, unless_lost
 from rdbound.coding.codecs.lossless import pixel_distribution
 from rdbound.coding.coders.bits_back import BitsBackCoder
 from rdbound.coding.entropy.ans_stack import BitStack
@@ -82,10 +83,7 @@ class LosslessBitsBack(PayloadCoder):
         levels = _Levels(at)
         image, original = unless_lost(lambda: levels.read(BitStack(words), reader))
         check_read(reader, header)
-        side = without_filling(original, filled, length)
-        if side is None:
-            raise BitstreamError(OTHER_ARITHMETIC)
-        return Decoded(image, side)
+        return Decoded(image, without_filling(original, filled, length))
 
 
 class _Levels:
@@ -115,7 +113,7 @@ class _Levels:
     def after(self, level: int, state: Any, boxes: np.ndarray) -> Any:
         """Return the state after the latent of a level, given by its boxes."""
         latent = boxes.reshape(self.at.shapes[level]) * WIDTH
-        return self.at.model.absorb(level, state, latent.astype(np.float32))
+        return self.at.model.absorb(level, state, jnp.asarray(latent, jnp.float32))
 
     def read(self, stack: BitStack, stream: Reader) -> tuple[np.ndarray, np.ndarray]:
         """Return the image, and the words that its latents were drawn from."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from rdbound.coding.codecs.base import Payload
 from rdbound.coding.codecs.container import BitstreamError, Header, named_coder
+from rdbound.coding.codecs.errors import OTHER_ARITHMETIC
 from rdbound.coding.coders.bits_back import BitsBackCoder
 from rdbound.coding.entropy.ans_stack import BitStack
 from rdbound.coding.entropy.range_coder import Writer
@@ -86,13 +87,18 @@ def _filling(count: int) -> np.ndarray:
     return (shared_integers(0, 0, count) >> np.uint64(32)).astype(np.uint32)[::-1]
 
 
-def without_filling(words: np.ndarray, filled: int, length: int) -> bytes | None:
-    """Return the side information; None if the words are not those that the encoder began with."""
+def without_filling(words: np.ndarray, filled: int, length: int) -> bytes:
+    """Return the side information.
+
+    Raises:
+      BitstreamError: if the words are not those that the encoder began with.
+    """
     if len(words) != filled + -(-length // 4):
-        return None
+        raise BitstreamError(OTHER_ARITHMETIC)
     above = words[filled:].astype("<u4").tobytes()
-    whole = np.array_equal(words[:filled], _filling(filled)) and not any(above[length:])
-    return above[:length] if whole else None
+    if not np.array_equal(words[:filled], _filling(filled)) or any(above[length:]):
+        raise BitstreamError(OTHER_ARITHMETIC)
+    return above[:length]
 
 
 def side_parameters(header: Header) -> tuple[int, int]:

@@ -189,6 +189,7 @@ def test_every_corruption_and_truncation_is_an_error(rng):
         ("filled", 2**32 - 1),
         ("steps", "many"),
         ("steps", 1001),
+        ("steps", None),
         ("payload", b"\xff\xff"),
         ("payload", b""),
     ],
