@@ -13,7 +13,7 @@ from rdbound.utils.progress import LOG
 if TYPE_CHECKING:
     from rdbound.objective.complexity import Cost
 
-__all__: list[str] = []
+__all__ = ["cost_of"]
 
 _Tables = Annotated[list[Path], typer.Argument(metavar="TABLE", help="RD tables (rd.csv).")]
 _Folder = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Folder of the results.")]
@@ -131,7 +131,7 @@ def _scaling(
         raise ValueError(f"{', '.join(map(str, tables))}: no rows")
     chosen = named_anchor(anchor, rows[0].dataset)
     names = dict.fromkeys(architecture_of(row.model) for row in rows)
-    costs = {name: _cost_of(name) for name in names}
+    costs = {name: cost_of(name) for name in names}
     kmac = {name: (cost.encoder + cost.decoder) / 1e3 for name, cost in costs.items()}
     document = scaling_report(rows, scaling(rows, chosen, kmac, method), chosen.name)
     write_document(document, output)
@@ -147,13 +147,13 @@ def _cost(
     ],
 ) -> None:
     """Print parameters and MAC per pixel of models."""
-    costs = {name: _cost_of(name) for name in models}
+    costs = {name: cost_of(name) for name in models}
     LOG.info(f"{'model':20}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
     for name, c in costs.items():
         LOG.info(f"{name:20}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}")
 
 
-def _cost_of(architecture: str) -> "Cost":
+def cost_of(architecture: str) -> "Cost":
     """Return the cost of a named model: of variable rate, or of λ = 1 if it serves one λ only."""
     from flax import nnx
 
