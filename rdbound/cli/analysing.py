@@ -21,7 +21,6 @@ _Folder = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Folde
 
 @command("report")
 def _report(
-    terminal: Terminal,
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN", help="Folders with an rd.csv, or RD tables.")
     ],
@@ -42,7 +41,6 @@ def _report(
 
 @command("cite")
 def _cite(
-    terminal: Terminal,
     table: Annotated[
         Path | None, typer.Argument(metavar="RUN", help="Folder with an rd.csv, or an RD table.")
     ] = None,
@@ -66,7 +64,6 @@ def _cite(
 
 @command("gaps")
 def _gaps(
-    terminal: Terminal,
     tables: _Tables,
     output: _Folder,
     bound: Annotated[
@@ -110,7 +107,6 @@ def _gaps(
 
 @command("scaling")
 def _scaling(
-    terminal: Terminal,
     tables: _Tables,
     output: _Folder,
     anchor: Anchor = DEFAULT_ANCHOR,
@@ -140,7 +136,6 @@ def _scaling(
 
 @command("cost")
 def _cost(
-    terminal: Terminal,
     models: Annotated[
         list[str],
         typer.Argument(metavar="MODEL", help="Names of image models (rdbound list models)."),
@@ -175,7 +170,6 @@ def cost_of(architecture: str) -> "Cost":
 
 @command("bd-rate")
 def _bd_rate(
-    terminal: Terminal,
     curves: Annotated[
         list[str],
         typer.Argument(
@@ -313,7 +307,6 @@ def _channels(
 
 @command("check-model", computes=True)
 def _check_model(
-    terminal: Terminal,
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Name of a model, or package.module:Class.")
     ],
