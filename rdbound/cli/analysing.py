@@ -13,7 +13,7 @@ from rdbound.utils.progress import LOG
 if TYPE_CHECKING:
     from rdbound.objective.complexity import Cost
 
-__all__: list[str] = []
+__all__ = ["cost_of"]
 
 _Tables = Annotated[list[Path], typer.Argument(metavar="TABLE", help="RD tables (rd.csv).")]
 _Folder = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Folder of the results.")]
@@ -21,7 +21,6 @@ _Folder = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Folde
 
 @command("report")
 def _report(
-    terminal: Terminal,
     runs: Annotated[
         list[Path], typer.Argument(metavar="RUN", help="Folders with an rd.csv, or RD tables.")
     ],
@@ -42,7 +41,6 @@ def _report(
 
 @command("cite")
 def _cite(
-    terminal: Terminal,
     table: Annotated[
         Path | None, typer.Argument(metavar="RUN", help="Folder with an rd.csv, or an RD table.")
     ] = None,
@@ -64,7 +62,6 @@ def _cite(
 
 @command("gaps")
 def _gaps(
-    terminal: Terminal,
     tables: _Tables,
     output: _Folder,
     bound: Annotated[
@@ -108,7 +105,6 @@ def _gaps(
 
 @command("scaling")
 def _scaling(
-    terminal: Terminal,
     tables: _Tables,
     output: _Folder,
     anchor: Anchor = DEFAULT_ANCHOR,
@@ -129,7 +125,7 @@ def _scaling(
         raise ValueError(f"{', '.join(map(str, tables))}: no rows")
     chosen = named_anchor(anchor, rows[0].dataset)
     names = dict.fromkeys(architecture_of(row.model) for row in rows)
-    costs = {name: _cost_of(name) for name in names}
+    costs = {name: cost_of(name) for name in names}
     kmac = {name: (cost.encoder + cost.decoder) / 1e3 for name, cost in costs.items()}
     document = scaling_report(rows, scaling(rows, chosen, kmac, method), chosen.name)
     write_document(document, output)
@@ -138,20 +134,19 @@ def _scaling(
 
 @command("cost")
 def _cost(
-    terminal: Terminal,
     models: Annotated[
         list[str],
         typer.Argument(metavar="MODEL", help="Names of image models (rdbound list models)."),
     ],
 ) -> None:
     """Print parameters and MAC per pixel of models."""
-    costs = {name: _cost_of(name) for name in models}
+    costs = {name: cost_of(name) for name in models}
     LOG.info(f"{'model':20}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
     for name, c in costs.items():
         LOG.info(f"{name:20}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}")
 
 
-def _cost_of(architecture: str) -> "Cost":
+def cost_of(architecture: str) -> "Cost":
     """Return the cost of a named model: of variable rate, or of λ = 1 if it serves one λ only."""
     from flax import nnx
 
@@ -173,7 +168,6 @@ def _cost_of(architecture: str) -> "Cost":
 
 @command("bd-rate")
 def _bd_rate(
-    terminal: Terminal,
     curves: Annotated[
         list[str],
         typer.Argument(
@@ -311,7 +305,6 @@ def _channels(
 
 @command("check-model", computes=True)
 def _check_model(
-    terminal: Terminal,
     model: Annotated[
         str, typer.Argument(metavar="MODEL", help="Name of a model, or package.module:Class.")
     ],

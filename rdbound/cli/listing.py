@@ -7,7 +7,6 @@ from typing import Annotated, Literal
 import typer
 
 from rdbound.cli.shared import command
-from rdbound.runs.progress import Terminal
 from rdbound.utils.progress import LOG
 
 __all__: list[str] = []
@@ -22,7 +21,6 @@ _REGISTRIES = {
 
 @command("list")
 def _list(
-    terminal: Terminal,
     kind: Annotated[
         Literal[
             "checkpoints",
@@ -89,7 +87,6 @@ def _print_references() -> None:
 
 @command("config")
 def _config(
-    terminal: Terminal,
     name: Annotated[
         str, typer.Argument(metavar="NAME", help="Name of a shipped config (rdbound list configs).")
     ],
@@ -110,7 +107,6 @@ def _config(
 
 @command("config-reference")
 def _config_reference(
-    terminal: Terminal,
     json_schema: Annotated[
         bool, typer.Option("--json-schema", help="Print a JSON Schema, for editors.")
     ] = False,

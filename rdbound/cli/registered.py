@@ -74,7 +74,7 @@ def _value(module: str, name: str) -> Any:
 
 def _assigned(body: Iterable[ast.stmt]) -> dict[str, ast.expr]:
     """Return the values that statements assign to names."""
-    found = {}
+    found: dict[str, ast.expr] = {}
     for node in body:
         if isinstance(node, ast.Assign):
             targets: list[ast.expr] = node.targets

@@ -120,7 +120,6 @@ _add_run("answers", "Estimate R(D) of sources by several methods.")
 
 @command("status")
 def _status(
-    terminal: Terminal,
     folder: Annotated[
         Path,
         typer.Argument(
@@ -137,7 +136,6 @@ def _status(
 
 @command("export")
 def _export(
-    terminal: Terminal,
     folder: Annotated[Path, typer.Argument(metavar="RUN", help="Folder of the training run.")],
     output: Annotated[Path, typer.Argument(metavar="FILE", help="Safetensors file to write.")],
     force: Force = False,
@@ -157,7 +155,6 @@ def _export(
 
 @command("import")
 def _import(
-    terminal: Terminal,
     library: Annotated[
         Literal["compressai"],
         typer.Argument(metavar="LIBRARY", help="Library of the file: compressai."),
@@ -166,7 +163,10 @@ def _import(
         Path, typer.Argument(metavar="FILE", help="File: .pth, .pth.tar or .safetensors.")
     ],
     architecture: Annotated[
-        str, typer.Option(help="bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean.")
+        str,
+        typer.Option(
+            help="Architecture: bmshj2018-factorized, bmshj2018-hyperprior or mbt2018-mean."
+        ),
     ],
     lmbda: Annotated[
         float, typer.Option("--lmbda", "--lambda", help="Trade-off λ the model was trained for.")

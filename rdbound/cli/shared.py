@@ -62,8 +62,9 @@ _Verbose = Annotated[
 def command(name: str, computes: bool = False) -> Callable[[Function], Function]:
     """Register a function as the command ``name``.
 
-    The function takes a :class:`rdbound.runs.progress.Terminal`, then the arguments and options
-    of the command. Its docstring is the help text. It returns an exit code, or None for 0.
+    The parameters of the function are the arguments and options of the command; a parameter
+    ``terminal`` receives the :class:`rdbound.runs.progress.Terminal`. Its docstring is the help
+    text. It returns an exit code, or None for 0.
 
     Args:
       name: name of the command.
@@ -80,13 +81,15 @@ def command(name: str, computes: bool = False) -> Callable[[Function], Function]
                     several = options.get("coordinator") is not None
                     _choose_device(options.pop("device"), several)
                 with terminal(quiet) as shown:
-                    return function(shown, **options)
+                    return function(**options, **({"terminal": shown} if takes_terminal else {}))
             except Exception:
                 if verbose:
                     traceback.print_exc()
                 raise
 
-        own = list(inspect.signature(function).parameters.values())[1:]
+        parameters = inspect.signature(function).parameters
+        takes_terminal = "terminal" in parameters
+        own = [parameter for name, parameter in parameters.items() if name != "terminal"]
         own += [_option("device", _Device, None)] if computes else []
         own += [_option("quiet", _Quiet, False), _option("verbose", _Verbose, False)]
         run.__signature__ = inspect.Signature(own)  # type: ignore[attr-defined]

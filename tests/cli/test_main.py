@@ -718,7 +718,7 @@ def test_bd_rate_of_means_needs_to_know_over_how_many_images(tmp_path, capsys):
     assert "% (of means: 24 images against 24 images), pchip" in told
     assert main(["bd-rate", str(mine), "--images", "3", "--unequal-means"]) == 0
     assert capsys.readouterr().out == told.replace(": 24 images against", ": 3 images against")
-    assert "greater than or equal to 1" in _fails(capsys, "bd-rate", mine, "--images", "0")
+    assert "'--images'" in _fails(capsys, "bd-rate", mine, "--images", "0")
 
 
 def _listed(capsys, kind):

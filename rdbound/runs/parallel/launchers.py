@@ -11,7 +11,6 @@ A finished cell is not run again. A cell that a signal ended, for want of memory
 started again and resumes from its last checkpoint.
 """
 
-import logging
 import os
 import subprocess
 import sys
@@ -27,8 +26,8 @@ from rdbound.report.document import Table
 from rdbound.runs import run_folder
 from rdbound.runs.parallel.processes import core_sets
 from rdbound.runs.parallel.sweep import Run, Runner
+from rdbound.runs.progress import terminal
 from rdbound.utils.atomic_files import write_text
-from rdbound.utils.progress import SILENT
 
 __all__ = [
     "ATTEMPTS",
@@ -227,9 +226,9 @@ class CellJob:
 
     def __call__(self, path: str) -> str | None:
         """Run the config at ``path``; return its error message or None."""
-        logging.basicConfig(level=logging.INFO, format="%(message)s")  # into the job's log
         try:
-            run_of(self.kind)(load_config(path), SILENT)
+            with terminal(quiet=True) as shown:  # messages go into the job's log
+                run_of(self.kind)(load_config(path), shown.progress)
         except ValueError as error:
             return str(error)
         return None
