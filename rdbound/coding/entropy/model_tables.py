@@ -13,7 +13,6 @@ import numpy as np
 from flax import nnx
 
 from rdbound.coding.coders.vbq.empirical_prior import BINS
-from rdbound.coding.coders.vbq.symbols import SYMBOLS
 from rdbound.coding.coders.vbq.tables import (
     KNOWN,
     NODES,
@@ -32,6 +31,7 @@ from rdbound.coding.entropy.frequency_tables import (
 from rdbound.coding.entropy.scale_table import SCALES
 from rdbound.models.base import level_model
 from rdbound.objective.levels import latent_shapes, walk
+from rdbound.ops.code_points import SYMBOLS
 from rdbound.ops.distributions import Lookup
 
 __all__ = ["channel_tables", "check_codes", "check_tables", "key_of", "make_tables"]

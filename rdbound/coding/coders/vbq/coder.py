@@ -17,9 +17,8 @@ from scipy.special import ndtr, ndtri
 
 from rdbound.channels.vbq import VBQChannel
 from rdbound.coding.coders.base import Coder
-from rdbound.coding.coders.vbq.code_points import CodePoints, Lengths, nearest_points
 from rdbound.coding.coders.vbq.empirical_prior import ChannelDensities
-from rdbound.coding.coders.vbq.symbols import lengths_of, read_points, write_points
+from rdbound.coding.coders.vbq.symbols import costs_of, lengths_of, read_points, write_points
 from rdbound.coding.coders.vbq.tables import (
     KNOWN,
     PENALTIES,
@@ -29,9 +28,10 @@ from rdbound.coding.coders.vbq.tables import (
     points_key,
     tables_at,
 )
-from rdbound.coding.entropy.frequency_tables import TOTAL, FrequencyTable, Tables
+from rdbound.coding.entropy.frequency_tables import FrequencyTable, Tables
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer
+from rdbound.ops.code_points import CodePoints, Lengths, nearest_points
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
 
@@ -56,7 +56,7 @@ class KnownPrior(ABC):
 
     @abstractmethod
     def quantile(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """F⁻¹, see :data:`rdbound.coding.coders.vbq.code_points.Quantile`."""
+        """F⁻¹, see :data:`rdbound.ops.code_points.Quantile`."""
 
     @abstractmethod
     def spread(self, stream: Writer | Reader) -> np.ndarray:
@@ -91,9 +91,10 @@ class ConditionalPrior(KnownPrior):
                 f"code points of the model's prior need a Gaussian, not {type(prior).__name__}: "
                 "take prior=empirical"
             )
-        flat = lambda x: np.broadcast_to(np.asarray(x, np.float64), shape).ravel()  # noqa: E731
-        self._mu = flat(prior.mu)
-        self._log_sigma = np.clip(flat(prior.log_sigma), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
+        self._mu, log_sigma = (
+            np.broadcast_to(np.asarray(leaf, np.float64), shape).ravel() for leaf in prior
+        )
+        self._log_sigma = np.clip(log_sigma, -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
         self._sigma = np.exp(self._log_sigma)
 
     def cdf(self, mu: np.ndarray) -> np.ndarray:
@@ -236,6 +237,5 @@ def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
     """
     costs: list[np.ndarray] = []
     while (key := points_key(len(costs), KNOWN[0], WEIGHED[0])) in tables:
-        frequencies = np.array([table.frequencies for table in tables_at(tables[key], penalty)])
-        costs.append(np.log2(TOTAL / frequencies).astype(np.float32))
+        costs.append(costs_of(tables_at(tables[key], penalty)).astype(np.float32))
     return VBQChannel(costs or None, PRIOR_SCALES.low, PRIOR_SCALES.step, penalty)

@@ -9,9 +9,9 @@ level the densities of its channels.
 
 import numpy as np
 
-from rdbound.coding.coders.vbq.symbols import SYMBOLS
 from rdbound.coding.entropy.frequency_tables import FrequencyTable, table_from_weights
 from rdbound.coding.entropy.scale_table import EvenGrid
+from rdbound.ops.code_points import SYMBOLS
 from rdbound.ops.gaussian import LN2
 
 __all__ = [

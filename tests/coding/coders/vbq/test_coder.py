@@ -7,11 +7,11 @@ import pytest
 
 from rdbound.coding import Codec
 from rdbound.coding.coders.vbq.coder import ConditionalPrior, EmpiricalPrior, VBQCoder, vbq_channel
-from rdbound.coding.coders.vbq.symbols import REACH
 from rdbound.coding.coders.vbq.tables import PENALTIES, PRIOR_SCALES, density_key, points_key
 from rdbound.coding.entropy.frequency_tables import TOTAL
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.evaluation.vbq_calibration import calibrated
+from rdbound.ops.code_points import REACH
 from rdbound.ops.distributions import Gaussian, Mixture
 from tests.toy import Toy, code_points
 
