@@ -29,9 +29,11 @@ seven above it train or refine a codec. ``layered`` is the Gaussian channel as a
 are made of others; so is ``bits-back``, ``sampled`` for z and ``anchored`` for y.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, validate_call
 
 from rdbound.channels.annealed import DeterministicAnnealingChannel, SGAChannel
 from rdbound.channels.base import Channel, Conveyed
@@ -46,11 +48,21 @@ from rdbound.channels.rounding import (
     StraightThroughChannel,
 )
 from rdbound.channels.vbq import VBQChannel
-from rdbound.utils.registry import build
+from rdbound.utils.registry import OPTIONS, build
 
 __all__ = ["CHANNELS", "Channel", "Conveyed", "make_channel"]
 
-Named = str | Mapping[str, Any] | Channel
+
+def _named(channel: Any) -> Any:
+    """Return the channel of a name or of a mapping with the keys ``name`` and ``options``."""
+    if isinstance(channel, str):
+        return make_channel(channel)
+    if isinstance(channel, dict) and "name" in channel:
+        return make_channel(channel["name"], **channel.get("options", {}))
+    return channel
+
+
+Named = Annotated[Channel, BeforeValidator(_named)]
 """A channel, its name, or a mapping of its ``name`` and ``options``."""
 
 
@@ -58,20 +70,24 @@ def _mixed() -> Channel:
     return CombinedChannel(StraightThroughChannel(), UniformChannel())
 
 
+@validate_call(config=OPTIONS)
 def _combined(sample: Named, bits: Named) -> Channel:
-    return CombinedChannel(_named(sample), _named(bits))
+    return CombinedChannel(sample, bits)
 
 
+@validate_call(config=OPTIONS)
 def _anchored(of: Named) -> Channel:
-    return AnchoredChannel(_named(of))
+    return AnchoredChannel(of)
 
 
-def _bits_back(of: Named = "rounding") -> Channel:
-    return PerLevelChannel((SampledChannel(), AnchoredChannel(_named(of))))
+@validate_call(config=OPTIONS)
+def _bits_back(of: Named) -> Channel:
+    return PerLevelChannel((SampledChannel(), AnchoredChannel(of)))
 
 
-def _per_level(levels: Sequence[Named]) -> Channel:
-    return PerLevelChannel(tuple(_named(channel) for channel in levels))
+@validate_call(config=OPTIONS)
+def _per_level(levels: tuple[Named, ...]) -> Channel:
+    return PerLevelChannel(levels)
 
 
 CHANNELS: dict[str, Callable[..., Channel]] = {
@@ -90,7 +106,7 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "map": MAPChannel,
     "vbq": VBQChannel,
     "anchored": _anchored,
-    "bits-back": _bits_back,
+    "bits-back": partial(_bits_back, of="rounding"),
     "bits-back-sga": partial(_bits_back, of="sga"),
     "combined": _combined,
     "per-level": _per_level,
@@ -113,11 +129,3 @@ def make_channel(name: str, **options: Any) -> Channel:
       options: fields of the channel.
     """
     return build("channel", CHANNELS, name, options)
-
-
-def _named(channel: Named) -> Channel:
-    if isinstance(channel, Channel):
-        return channel
-    if isinstance(channel, str):
-        return make_channel(channel)
-    return make_channel(channel["name"], **channel.get("options", {}))

@@ -1,20 +1,23 @@
 """Stochastic Gumbel annealing, per-sample optimization of the quantized codec, and its mean."""
 
 import math
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+from pydantic import PositiveFloat
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.quantization import annealed_round, sga_round
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["DeterministicAnnealingChannel", "SGAChannel"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class SGAChannel(Channel):
     """A Gumbel-softmax draw between the two neighbouring integers, annealed.
 
@@ -37,8 +40,8 @@ class SGAChannel(Channel):
     Raises ValueError for a temperature or decay that is not positive.
     """
 
-    initial: float = 0.5
-    decay: float = 0.001
+    initial: PositiveFloat = 0.5
+    decay: PositiveFloat = 0.001
     start: float = 700
     temperature: float | jax.Array | None = None
 
@@ -54,10 +57,6 @@ class SGAChannel(Channel):
         """
         decay = math.log(cls.initial / end) / ((1.0 - start) * steps)
         return cls(start=start * steps, decay=decay)
-
-    def __post_init__(self):
-        if not (self.initial > 0 and self.decay > 0):
-            raise ValueError("sga: initial and decay must be positive")
 
     def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
         """Convey at the current temperature; the posterior's scale is not used."""
@@ -82,7 +81,7 @@ class SGAChannel(Channel):
         return replace(self, temperature=temperature)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class DeterministicAnnealingChannel(SGAChannel):
     """The mean of the Gumbel draw's two integers in place of the draw, annealed alike.
 

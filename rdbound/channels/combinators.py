@@ -4,18 +4,21 @@ A channel of the integers themselves: what is conveyed before its prior is known
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
+from typing import Annotated, Any
 
 import jax
+from pydantic import Field
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Anchored, Gaussian
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["AnchoredChannel", "CombinedChannel", "PerLevelChannel", "anchored"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class CombinedChannel(Channel):
     """The sample of one channel and the bits of another, both from the same key.
 
@@ -57,7 +60,7 @@ class CombinedChannel(Channel):
         return _warmest((self.sample, self.bits), step)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class PerLevelChannel(Channel):
     """A channel for each level of a model; the last serves all further ones.
 
@@ -66,11 +69,7 @@ class PerLevelChannel(Channel):
     where there is none.
     """
 
-    levels: tuple[Channel, ...]
-
-    def __post_init__(self):
-        if not self.levels:
-            raise ValueError("a channel per level needs at least one channel")
+    levels: Annotated[tuple[Channel, ...], Field(min_length=1)]
 
     @property
     def random(self) -> bool:  # type: ignore[override]
@@ -106,7 +105,7 @@ def anchored(prior: Any) -> Anchored:
     return Anchored(prior.mu, prior.log_sigma)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class AnchoredChannel(Channel):
     """Another channel with the prior's boxes at the integers, not around its mean.
 

@@ -3,21 +3,23 @@
 Soft rounding around noise, both annealed: per-sample optimization after C3.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Annotated, Self
 
 import jax
 import jax.numpy as jnp
 from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.quantization import kumaraswamy, soft_round
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["SoftRoundingChannel", "UniformChannel"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class UniformChannel(Channel):
     """sample = μ + u with u ~ U(−½, ½), bits = −log₂ (p ∗ U)(sample).
 
@@ -36,7 +38,7 @@ class UniformChannel(Channel):
 _AtLeastOne = Annotated[float, Field(ge=1)]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class SoftRoundingChannel(Channel):
     """sample = s(s(r) + ν) + μ̂ with r = μ − μ̂, s a soft rounding and ν noise in (−½, ½).
 

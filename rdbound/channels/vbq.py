@@ -1,24 +1,27 @@
 """The channel of code points: variational Bayesian quantization, and its rate."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax.scipy.special import ndtr, ndtri
+from pydantic import NonNegativeInt, PositiveFloat
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.code_points import CodePoints, code_bits, offered_points
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, bounded
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["VBQChannel"]
 
 _BITS = 24  # most bits of a code point: the precision of float32
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, eq=False, config=OPTIONS)
 class VBQChannel(Channel):
     """sample = μ̂ + σ̂·Φ⁻¹(ξ̂), ξ̂ the code point that algorithm 1 of Yang 2020 chooses.
 
@@ -37,9 +40,9 @@ class VBQChannel(Channel):
 
     costs: Sequence[np.ndarray] | None = None
     low: float = 0.0
-    step: float = 1.0
-    penalty: float = LN2
-    level: int = 0
+    step: PositiveFloat = 1.0
+    penalty: PositiveFloat = LN2
+    level: NonNegativeInt = 0
     random = False
 
     def at_level(self, level: int) -> "VBQChannel":

@@ -24,6 +24,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from pydantic import validate_call
 
 from rdbound.models.factorized_prior import SCALE_BOUND, check_form
 from rdbound.models.hyperprior import LOG_SIGMA_POSTERIOR, scaled_prior
@@ -32,6 +33,7 @@ from rdbound.ops.cpu_kernels import convolution, dense
 from rdbound.ops.deep_factorized import Cumulative
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.quantization import lower_bound
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["BALLE", "Balle", "Conv", "ConvDown", "ConvUp", "Density", "GDN"]
 
@@ -170,6 +172,7 @@ class Balle(nnx.Module):
     Raises ValueError for an unknown form, and for a range of λ.
     """
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
         kind: str = "mean-scale",

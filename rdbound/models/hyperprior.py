@@ -26,7 +26,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
-from pydantic import Field
+from pydantic import Field, validate_call
 
 from rdbound.models import klt_init
 from rdbound.models.factorized_prior import SCALE_BOUND, FactorizedPrior, check_form
@@ -34,6 +34,7 @@ from rdbound.models.layers import Down, FasterBlock, Modulation, Moments, RateEm
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.gaussian import LN2
 from rdbound.ops.quantization import lower_bound
+from rdbound.utils.registry import OPTIONS
 
 __all__ = [
     "Compute",
@@ -224,6 +225,7 @@ class Hyperprior(nnx.Module):
     framed = True  # every layer that looks aside is confined
     precise = ("resamplings", "to_x", "to_y")  # the linear path: the picture itself goes by it
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
         size: str = "4",

@@ -16,6 +16,7 @@ from collections.abc import Sequence
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import validate_call
 
 from rdbound.models import klt_init
 from rdbound.models.hyperprior import PIXEL_GAIN, Compute, Unit, latent_unit
@@ -28,6 +29,7 @@ from rdbound.models.resnet_vae import (
     set_bias,
 )
 from rdbound.ops.discretized_logistic import COLOURS, PixelDistribution
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["LOSSLESS", "LosslessVAE"]
 
@@ -65,6 +67,7 @@ class LosslessVAE(ResNetVAE):
     finest = 2
     outputs = 3 * COLOURS
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
         size: str = "lossless",

@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from pydantic import validate_call
 
 from rdbound.models import klt_init
 from rdbound.models.factorized_prior import FactorizedPrior, check_form
@@ -41,6 +42,7 @@ from rdbound.models.hyperprior import (
 )
 from rdbound.models.layers import Down, FasterBlock, Linear, Moments, RateEmbedding, Up
 from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.utils.registry import OPTIONS
 
 __all__ = [
     "FINEST",
@@ -257,6 +259,7 @@ class ResNetVAE(nnx.Module):
     # The linear path: the picture itself goes by it.
     precise = ("rise", "look", "from_state", "to_posterior", "tell", "finer", "to_x")
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
         size: str = "small",

@@ -20,11 +20,13 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from pydantic import validate_call
 
 from rdbound.models.factorized_prior import FactorizedPrior, check_form
 from rdbound.models.layers import RateEmbedding, leaky_relu
 from rdbound.ops import gaussian
 from rdbound.ops.distributions import Draws, FullGaussian, Gaussian, HasDensity, JointMixture, Prior
+from rdbound.utils.registry import OPTIONS
 
 __all__ = [
     "AutoregressiveGaussian",
@@ -210,6 +212,7 @@ class MLP(nnx.Module):
 
     stride = 1
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
         dimension: int,

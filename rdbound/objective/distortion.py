@@ -20,16 +20,17 @@ from outside must then be named by the user too.
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
+from pydantic import PositiveFloat
+from pydantic.dataclasses import dataclass
 
 from rdbound.objective.datum import Datum
 from rdbound.ops.discretized_logistic import PixelDistribution
 from rdbound.ops.image_quality import MS_SSIM_SMALLEST, masked_ms_ssim
-from rdbound.utils.registry import build, import_outside
+from rdbound.utils.registry import OPTIONS, build, import_outside
 
 __all__ = [
     "DISTORTIONS",
@@ -43,7 +44,7 @@ __all__ = [
 Distortion = Callable[[Datum, Any], jax.Array]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class SquaredError:
     """peak² · mean squared error over what the mask leaves.
 
@@ -53,7 +54,7 @@ class SquaredError:
     None chooses between the two by the datum's rank.
     """
 
-    peak: float | None = None
+    peak: PositiveFloat | None = None
 
     def __call__(self, datum: Datum, x_hat: jax.Array) -> jax.Array:
         """D of a reconstruction of the datum's shape, a scalar."""
@@ -62,7 +63,7 @@ class SquaredError:
         return peak**2 * jnp.sum(mask * (datum.x - x_hat) ** 2) / jnp.sum(mask)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class MSSSIM:
     """1 − MS-SSIM of RGB (Wang, Simoncelli & Bovik 2003), for images of 161 pixels a side or more.
 
@@ -79,7 +80,7 @@ class MSSSIM:
         return 1.0 - masked_ms_ssim(datum.x, x_hat, datum.mask)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class NegativeLogLikelihood:
     """Bits a pixel that the datum takes given what was conveyed, all colours together.
 

@@ -1,18 +1,19 @@
 """The banana: two Gaussians bent into a curve by a map that preserves volume."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import FiniteFloat
+from pydantic.dataclasses import dataclass
 
 from rdbound.ops.gaussian import LN2
-from rdbound.sources.base import Point, check_positive
+from rdbound.sources.base import Point, Scale, check_positive
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["Banana"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class Banana:
     """(u, v + bend·u²), u ~ N(0, long²) and v ~ N(0, short²); squared error.
 
@@ -22,17 +23,11 @@ class Banana:
     ``short`` that is not positive, or a ``bend`` that is not finite.
     """
 
-    long: float = 3.0
-    short: float = 0.5
-    bend: float = 0.1
+    long: Scale = 3.0
+    short: Scale = 0.5
+    bend: FiniteFloat = 0.1
     dimension = 2
     distortion = "squared"
-
-    def __post_init__(self) -> None:
-        check_positive(self.long, "long")
-        check_positive(self.short, "short")
-        if not np.isfinite(self.bend):
-            raise ValueError(f"bend = {self.bend} must be a finite number")
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 2]."""

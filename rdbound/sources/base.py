@@ -7,14 +7,16 @@ dimensions, so that J = R + λ·D means the same here as for images.
 """
 
 import os
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from pydantic import Field
 from scipy.optimize import minimize_scalar
 
 __all__ = [
     "Point",
+    "Scale",
     "Source",
     "Stream",
     "check_memory",
@@ -22,6 +24,10 @@ __all__ = [
     "exact_rate",
     "exact_slope",
 ]
+
+
+Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A positive, finite number: a width or a standard deviation."""
 
 
 class Point(NamedTuple):

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import NonNegativeInt, PositiveInt, validate_call
 
 from rdbound.images.sets import open_images
 from rdbound.sources.base import Point, check_positive
@@ -41,6 +42,7 @@ class Empirical:
         self.dimension = self.data.shape[1]
 
     @classmethod
+    @validate_call
     def from_npy(cls, path: str | Path) -> "Empirical":
         """Rows of an ``.npy`` file; raises ValueError naming the file."""
         try:
@@ -104,13 +106,14 @@ class Empirical:
         return None
 
 
+@validate_call
 def patches(
-    size: int,
-    per_image: int,
+    size: PositiveInt,
+    per_image: PositiveInt,
     images: str = "bundled",
     path: str | None = None,
     split: str = "train",
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
 ) -> Empirical:
     """Grey patches of a set of images, as :meth:`Empirical.from_patches` cuts them.
 

@@ -1,11 +1,12 @@
 """Finite sources: an alphabet, its probabilities and a distortion matrix."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field, validate_call
 
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Point, check_memory, check_positive
@@ -33,9 +34,7 @@ class Finite:
     dimension = 1
     distortion = "matrix"
 
-    def __init__(
-        self, probabilities: Sequence[float] | np.ndarray, matrix: ArrayLike | None = None
-    ):
+    def __init__(self, probabilities: ArrayLike, matrix: ArrayLike | None = None):
         self.probabilities = check_probabilities(probabilities)
         k = len(self.probabilities)
         if matrix is None:
@@ -87,22 +86,20 @@ class Finite:
         return Point(max(float(rate), 0.0), wrong)
 
 
-def bernoulli(p: float) -> Finite:
+@validate_call
+def bernoulli(p: Annotated[float, Field(gt=0, lt=1)]) -> Finite:
     """P(1) = p with Hamming distortion: R(D) = h(p) − h(D) (Cover & Thomas 2006, thm. 10.3.1).
 
     Raises ValueError unless 0 < p < 1.
     """
-    if not 0 < p < 1:
-        raise ValueError(f"a Bernoulli source needs 0 < p < 1, not {p}")
     return Finite([1 - p, p])
 
 
-def uniform_finite(k: int) -> Finite:
+@validate_call
+def uniform_finite(k: Annotated[int, Field(ge=2)]) -> Finite:
     """Symbols 0 … k−1, equally likely, with Hamming distortion.
 
     R(D) = log₂ k − h(D) − D·log₂(k − 1) (Cover & Thomas 2006, problem 10.5).
     Raises ValueError for fewer than two symbols, or too many for memory.
     """
-    if k < 2:
-        raise ValueError(f"a uniform source needs at least two symbols, not {k}")
     return Finite(np.full(k, 1.0 / k))

@@ -1,17 +1,22 @@
 """Gaussian vectors: the source whose R(D) everything is first held against."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field, NonNegativeInt, PositiveInt, validate_call
 from scipy.optimize import brentq
 
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Point, check_memory, check_positive
 
 __all__ = ["GaussianSource", "ar1", "ar1_asymptotic", "random_gaussian"]
+
+
+Correlation = Annotated[float, Field(gt=-1, lt=1)]
+"""The correlation of neighbours."""
 
 
 class GaussianSource:
@@ -29,11 +34,7 @@ class GaussianSource:
 
     distortion = "squared"
 
-    def __init__(
-        self,
-        variances: Sequence[float] | np.ndarray | None = None,
-        covariance: ArrayLike | None = None,
-    ):
+    def __init__(self, variances: ArrayLike | None = None, covariance: ArrayLike | None = None):
         if (variances is None) == (covariance is None):
             raise ValueError("a Gaussian source needs either variances or a covariance")
         if covariance is None:
@@ -108,14 +109,12 @@ def _decomposed(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(eigenvalues, 0.0), axes
 
 
-def ar1(dimension: int, correlation: float, variance: float = 1.0) -> GaussianSource:
+@validate_call
+def ar1(dimension: PositiveInt, correlation: Correlation, variance: float = 1.0) -> GaussianSource:
     """``dimension`` successive samples of xₜ = ρ·xₜ₋₁ + noise: Σᵢⱼ = σ²·ρ^|i−j|.
 
     Raises ValueError unless n ≥ 1 and |ρ| < 1, or where Σ is too large for memory.
     """
-    if dimension < 1:
-        raise ValueError(f"an AR(1) vector needs at least one sample, not {dimension}")
-    _check_correlation(correlation)
     _check_size(dimension)
     lags = np.abs(np.subtract.outer(np.arange(dimension), np.arange(dimension)))
     return GaussianSource(covariance=variance * float(correlation) ** lags)
@@ -125,13 +124,9 @@ def _check_size(dimension: int) -> None:
     check_memory(32.0 * dimension**2, f"a covariance of {dimension} × {dimension}")
 
 
-def _check_correlation(correlation: float) -> None:
-    if not abs(correlation) < 1:
-        raise ValueError(f"an AR(1) source needs |correlation| < 1, not {correlation}")
-
-
+@validate_call
 def ar1_asymptotic(
-    lmbda: float, correlation: float, variance: float = 1.0, frequencies: int = 1 << 16
+    lmbda: float, correlation: Correlation, variance: float = 1.0, frequencies: int = 1 << 16
 ) -> Point:
     """(R, D) per sample of the AR(1) process: reverse water-filling on its spectrum.
 
@@ -146,7 +141,6 @@ def ar1_asymptotic(
 
     Raises ValueError unless |ρ| < 1 and λ > 0.
     """
-    _check_correlation(correlation)
     omega = (np.arange(frequencies) + 0.5) * np.pi / frequencies
     spectrum = (
         variance * (1 - correlation**2) / (1 - 2 * correlation * np.cos(omega) + correlation**2)
@@ -154,7 +148,10 @@ def ar1_asymptotic(
     return GaussianSource(spectrum).exact(lmbda)
 
 
-def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False) -> GaussianSource:
+@validate_call
+def random_gaussian(
+    dimension: PositiveInt = 1000, seed: NonNegativeInt = 0, rotated: bool = False
+) -> GaussianSource:
     """Variances drawn uniformly from [0, 2], as in Yang & Mandt 2022, §6.1.
 
     ``rotated`` turns the axes by a random orthogonal matrix, which changes

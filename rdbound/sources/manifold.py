@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import NonNegativeInt, PositiveInt, validate_call
 
 from rdbound.sources.base import Point, check_positive
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["Manifold"]
 
@@ -27,9 +29,15 @@ class Manifold:
 
     distortion = "squared"
 
-    def __init__(self, intrinsic: int, dimension: int, hidden: int = 64, seed: int = 0):
-        check_positive(hidden, "hidden")
-        if not 1 <= intrinsic <= dimension:
+    @validate_call(config=OPTIONS)
+    def __init__(
+        self,
+        intrinsic: PositiveInt,
+        dimension: PositiveInt,
+        hidden: PositiveInt = 64,
+        seed: NonNegativeInt = 0,
+    ):
+        if intrinsic > dimension:
             raise ValueError(
                 f"a manifold of {intrinsic} dimensions does not fit into {dimension}: "
                 "choose 1 ≤ intrinsic ≤ dimension"

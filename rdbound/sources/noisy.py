@@ -10,23 +10,29 @@ is tight (Yang et al. 2023, for the circle at λ = 1/(2·ln 2·σ²)).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import SkipValidation, validate_call
 from scipy.integrate import quad
 from scipy.special import i0e, ndtr
 
 from rdbound.ops.gaussian import LN2
-from rdbound.sources.base import Point, check_positive
+from rdbound.sources.base import Point, Scale, check_positive
 from rdbound.sources.finite import check_probabilities
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["Circle", "GaussianMixture", "NoisyUniform"]
 
 MOST_POINTS = 2e7  # of the quadrature of a mixture's entropy
+
+
+Numbers = Annotated[ArrayLike, SkipValidation]
+"""An array or nested lists of numbers, which the constructor checks."""
 
 
 class _Noisy(ABC):
@@ -62,10 +68,6 @@ class _Noisy(ABC):
         return float(h - 0.5 * np.log2(2 * np.pi * np.e * distortion))
 
 
-def _check_noise(noise: float) -> float:
-    return check_positive(noise, "the standard deviation of the noise")
-
-
 class Circle(_Noisy):
     """A uniform point of the unit circle plus N(0, ``noise``²) in both coordinates.
 
@@ -74,8 +76,9 @@ class Circle(_Noisy):
 
     dimension = 2
 
-    def __init__(self, noise: float = 0.1):
-        self.noise = _check_noise(noise)
+    @validate_call(config=OPTIONS)
+    def __init__(self, noise: Scale = 0.1):
+        self.noise = noise
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 2]."""
@@ -112,8 +115,9 @@ class NoisyUniform(_Noisy):
 
     dimension = 1
 
-    def __init__(self, noise: float = 0.1):
-        self.noise = _check_noise(noise)
+    @validate_call(config=OPTIONS)
+    def __init__(self, noise: Scale = 0.1):
+        self.noise = noise
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 1]."""
@@ -149,9 +153,10 @@ class GaussianMixture(_Noisy):
     that are no distribution over the means.
     """
 
-    def __init__(self, means: ArrayLike, noise: float, weights: Sequence[float] | None = None):
+    @validate_call(config=OPTIONS)
+    def __init__(self, means: Numbers, noise: Scale, weights: Numbers | None = None):
         self.means = np.atleast_2d(np.asarray(means, np.float64))
-        self.noise = _check_noise(noise)
+        self.noise = noise
         if self.means.ndim != 2 or 0 in self.means.shape or not np.isfinite(self.means).all():
             raise ValueError("means must be a list of vectors of finite numbers, [k, n]")
         count, self.dimension = self.means.shape

@@ -1,19 +1,20 @@
 """The sawbridge: a process of one random jump (Wagner & Ballé 2021, arXiv 2011.05065)."""
 
-from dataclasses import dataclass
-
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import PositiveInt
+from pydantic.dataclasses import dataclass
 from scipy.optimize import minimize_scalar
 
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Point, check_positive
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["Sawbridge"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class Sawbridge:
     """X(t) = t − 1{t ≥ U} on [0, 1], U uniform, at the middles of ``dimension`` cells.
 
@@ -23,13 +24,8 @@ class Sawbridge:
     positive whole number.
     """
 
-    dimension: int = 1024
+    dimension: PositiveInt = 1024
     distortion = "squared"
-
-    def __post_init__(self) -> None:
-        check_positive(self.dimension, "dimension")
-        if self.dimension != int(self.dimension):
-            raise ValueError(f"dimension = {self.dimension} must be a whole number")
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, n]."""

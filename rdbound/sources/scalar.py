@@ -1,17 +1,17 @@
 """Scalar sources: Laplacian with absolute error, and the uniform density."""
 
-from dataclasses import dataclass
-
 import jax
 import numpy as np
+from pydantic.dataclasses import dataclass
 
 from rdbound.ops.gaussian import LN2
-from rdbound.sources.base import Point, check_positive
+from rdbound.sources.base import Point, Scale, check_positive
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["Laplacian", "Uniform"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class Laplacian:
     """Density exp(−|x|/b) / 2b with absolute error: R(D) = log₂(b/D) for D ≤ b.
 
@@ -19,12 +19,9 @@ class Laplacian:
     ValueError unless it is positive.
     """
 
-    scale: float = 1.0
+    scale: Scale = 1.0
     dimension = 1
     distortion = "absolute"
-
-    def __post_init__(self) -> None:
-        check_positive(self.scale, "scale")
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 1]."""
@@ -45,19 +42,16 @@ class Laplacian:
         return Point(float(np.log2(self.scale / distortion)), distortion)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class Uniform:
     """The uniform density on [−width/2, width/2] with squared error: no closed form is known.
 
     Raises ValueError unless ``width`` is positive.
     """
 
-    width: float = 1.0
+    width: Scale = 1.0
     dimension = 1
     distortion = "squared"
-
-    def __post_init__(self) -> None:
-        check_positive(self.width, "width")
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
         """[count, 1]."""

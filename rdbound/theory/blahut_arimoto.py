@@ -33,6 +33,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pydantic
 from numpy.typing import ArrayLike
 from pydantic import PositiveFloat, PositiveInt
 
@@ -40,6 +41,7 @@ from rdbound.sources.base import Source, check_memory
 from rdbound.sources.finite import Finite, check_probabilities
 from rdbound.theory.base import Estimate, check_lmbdas
 from rdbound.theory.discretization import Grid, discretize
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["BlahutArimoto", "Solution", "blahut_arimoto", "solve_slopes"]
 
@@ -101,7 +103,7 @@ def blahut_arimoto(
         return Solution(*(np.concatenate([np.asarray(x) for x in leaf]) for leaf in zip(*parts)))  # noqa: B905
 
 
-@dataclass(frozen=True)
+@pydantic.dataclasses.dataclass(frozen=True, config=OPTIONS)
 class BlahutArimoto:
     """Blahut–Arimoto as a method.
 

@@ -24,7 +24,6 @@ The parts of :mod:`rdbound.theory.dual_lower_bound` (Yang & Mandt 2022, arXiv
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import Annotated
 
@@ -34,6 +33,7 @@ import numpy as np
 import optax
 from flax import nnx
 from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 from scipy.stats import t as student
 
 from rdbound.models.vector_vae import Dense
@@ -41,6 +41,7 @@ from rdbound.ops.distances import squared_distances
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, clipped_adam, each
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["LogU", "NeuralLower", "log_supremum"]
 
@@ -113,7 +114,7 @@ def log_supremum(
     return values[chosen], y[chosen] + origin
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class NeuralLower:
     """The neural lower bound as a method.
 

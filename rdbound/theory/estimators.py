@@ -1,9 +1,6 @@
 """The methods that estimate R(D), by name."""
 
-from dataclasses import fields
 from typing import Any
-
-from pydantic import TypeAdapter, ValidationError
 
 from rdbound.theory.base import Estimator
 from rdbound.theory.blahut_arimoto import BlahutArimoto
@@ -12,7 +9,7 @@ from rdbound.theory.dual_lower_bound import NeuralLower
 from rdbound.theory.nerd import NERD
 from rdbound.theory.vae_upper_bound import NeuralUpper
 from rdbound.theory.wasserstein import Wasserstein
-from rdbound.utils.registry import find
+from rdbound.utils.registry import build
 
 __all__ = ["ESTIMATORS", "make_method"]
 
@@ -29,21 +26,9 @@ ESTIMATORS: dict[str, Any] = {
 
 
 def make_method(name: str, **options: Any) -> Estimator:
-    """The method called ``name``.
+    """Return the estimator called ``name``.
 
-    Raises ValueError for an unknown name, an option that it does not have, or a
-    value that the option does not take.
+    Raises:
+      ValueError: for an unknown name, and for an option that the estimator refuses.
     """
-    method = find("method", ESTIMATORS, name)
-    known = [field.name for field in fields(method)]
-    for key in options:
-        if key not in known:
-            raise ValueError(f"method {name!r}: no option {key!r}; it has {', '.join(known)}")
-    try:
-        return TypeAdapter(method).validate_python(options)
-    except ValidationError as error:
-        first = error.errors()[0]
-        where = ".".join(map(str, first["loc"]))
-        raise ValueError(
-            f"method {name!r}: {where}: {first['msg']}, found {first['input']!r}"
-        ) from None
+    return build("method", ESTIMATORS, name, options)

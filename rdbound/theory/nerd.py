@@ -11,7 +11,6 @@ but a mean over k samples can hardly express a rate above log₂ k bits a vector
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 
 import jax
@@ -19,6 +18,7 @@ import numpy as np
 import optax
 from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from rdbound.models.vector_vae import Dense
 from rdbound.ops.gaussian import LN2
@@ -32,11 +32,12 @@ from rdbound.theory.wasserstein import (
     held_out,
     particle_limit,
 )
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["NERD"]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class NERD:
     """NERD as a method.
 

@@ -9,13 +9,13 @@ posterior family the bound falls, and the difference is the approximation gap
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels import Channel, make_channel
 from rdbound.checkpoints.checkpoint import Checkpoint
@@ -29,13 +29,14 @@ from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
 from rdbound.sources.base import Source, Stream, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, each
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["NeuralUpper"]
 
 KLT_SAMPLES, KLT_DRAWS = 200_000, 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class NeuralUpper:
     """A β-VAE as a method; see :class:`rdbound.models.vector_vae.MLP` for the model's options.
 

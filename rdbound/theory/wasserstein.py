@@ -16,7 +16,6 @@ of such a bound. m particles convey at most log₂ m bits a vector
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import partial
 from typing import NamedTuple
 
@@ -25,11 +24,13 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 from pydantic import PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from rdbound.ops.distances import squared_distances
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Source, check_memory
 from rdbound.theory.base import Estimate, Several, check_squared, each
+from rdbound.utils.registry import OPTIONS
 
 __all__ = [
     "HeldOut",
@@ -140,7 +141,7 @@ def _held_out(particles: Particles, x, slope):
     return -log_a - slope * mean, nearest + mean
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class Wasserstein:
     """Wasserstein gradient descent and, with ``hybrid``, its mixture with Blahut–Arimoto.
 

@@ -3,15 +3,16 @@
 Where the model says a distribution of pixels they are lossless.
 """
 
+from functools import partial
 from typing import Any
 
-from rdbound.coding.codecs.bits_back.hyperprior import STEPS, BitsBackCodec, CarryingCodec
+from rdbound.coding.codecs.bits_back.hyperprior import BitsBackCodec, CarryingCodec
 from rdbound.coding.codecs.image import Codec
 from rdbound.coding.codecs.limits import MAX_PIXELS
 from rdbound.coding.codecs.lossless import LosslessBitsBack, LosslessCodec
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.models.base import LatentModel, is_lossless
-from rdbound.utils.registry import checked_options
+from rdbound.utils.registry import build
 
 __all__ = ["bits_back_codec", "image_codec", "level_codec", "uses_bits_back"]
 
@@ -63,16 +64,6 @@ def bits_back_codec(
 
     Args: as of :class:`BitsBackCodec`. Raises ValueError for an option that it does not take.
     """
-    if is_lossless(model):
-        checked_options(f"coder {BitsBackCodec.name!r}", _no_options, options)
-        return LosslessBitsBack(model, tables, max_pixels)
-    checked = checked_options(f"coder {BitsBackCodec.name!r}", _options, options)
-    return BitsBackCodec(model, tables, max_pixels, **checked)
-
-
-def _options(steps: int = STEPS) -> None:
-    """What a user may choose."""
-
-
-def _no_options() -> None:
-    """Nothing is to be chosen."""
+    kind = LosslessBitsBack if is_lossless(model) else BitsBackCodec
+    make = partial(kind, model, tables, max_pixels)
+    return build("coder", {BitsBackCodec.name: make}, BitsBackCodec.name, options)

@@ -46,7 +46,7 @@ class DitheredCoder(SeededCoder):
     channel = "uniform"
 
     def __init__(self, tables: Tables, seed: int = 0):
-        super().__init__(tables, seed)
+        super().__init__(tables, seed=seed)
         self._scaled: dict[str, ShiftedBins] = {}
 
     def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:

@@ -50,7 +50,7 @@ class LayeredCoder(SeededCoder):
     form = "bound"
 
     def __init__(self, tables: Tables, seed: int = 0):
-        super().__init__(tables, seed)
+        super().__init__(tables, seed=seed)
         self._boxes = ScaledBins(Gaussian.standard_mass, _RATIOS)
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:

@@ -4,12 +4,14 @@ A coder that needs it is a :class:`SeededCoder`. Philox 4×64 (Salmon et al. 201
 counter-based generator: a key and a place give the number, in integer arithmetic.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import numpy as np
+from pydantic import Field, SkipValidation, validate_call
 
 from rdbound.coding.coders.base import Coder
 from rdbound.coding.entropy.frequency_tables import Tables
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["DITHERS", "SeededCoder", "dither", "shared_integers"]
 
@@ -39,10 +41,11 @@ class SeededCoder(Coder):
     Raises ValueError for a seed out of range.
     """
 
-    def __init__(self, tables: Tables, seed: int = 0):
+    @validate_call(config=OPTIONS)
+    def __init__(
+        self, tables: SkipValidation[Tables], seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    ):
         super().__init__(tables)
-        if not 0 <= seed < 2**63:
-            raise ValueError(f"coder {self.name!r}: seed = {seed}; expected 0 to 2^63 - 1")
         self.seed = seed
 
     @property

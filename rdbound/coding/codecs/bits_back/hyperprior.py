@@ -15,11 +15,12 @@ It is no walk of per-level coders, since its decoder infers from a later latent 
 earlier one was drawn by; the container is the same, with a code of its own.
 """
 
-from typing import Any
+from typing import Annotated, Any
 
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from pydantic import Field, SkipValidation, validate_call
 
 from rdbound.coding.codecs.bits_back.reproducible_inference import inferred
 from rdbound.coding.codecs.bits_back.side_information import (
@@ -47,6 +48,7 @@ from rdbound.models.base import LatentModel, VariationalParameters
 from rdbound.objective.datum import image_datum
 from rdbound.objective.levels import latent_shapes
 from rdbound.ops.distributions import Gaussian, Mixture
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["BitsBackCodec", "CarryingCodec"]
 
@@ -74,15 +76,14 @@ class BitsBackCodec:
     name = "bits-back"
     code = BITS_BACK
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
-        model: LatentModel,
-        tables: Tables | None = None,
+        model: SkipValidation[LatentModel],
+        tables: SkipValidation[Tables | None] = None,
         max_pixels: int | None = MAX_PIXELS,
-        steps: int = STEPS,
+        steps: Annotated[int, Field(ge=0, le=_MOST_STEPS)] = STEPS,
     ):
-        if type(steps) is not int or not 0 <= steps <= _MOST_STEPS:
-            raise ValueError(f"coder {self.name!r}: steps = {steps}; expected 0 to {_MOST_STEPS}")
         _check_model(model)
         self.fingerprint = fingerprint(model, make_tables(model) if tables is None else tables)
         self.lmbda_range = model.lmbda_range

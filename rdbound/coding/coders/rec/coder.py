@@ -6,13 +6,14 @@ samples of the prior that both sides share (Flamich, Havasi & Hernández-Lobato 
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field, SkipValidation, validate_call
 
-from rdbound.coding.coders.rec.samplers import RULES, Blocks, Rule, choose, sums
+from rdbound.coding.coders.rec.samplers import Blocks, Rule, RuleName, choose, sums
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.integer_codes import (
     read_clustered,
@@ -26,6 +27,7 @@ from rdbound.coding.entropy.shared_randomness import SeededCoder, shared_integer
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LOG_SCALE_LIMIT
 from rdbound.ops.gaussian_ratio import RATIOS, Tilt, divergence_of, fitted_ratio, variances
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["RelativeEntropyCoder"]
 
@@ -67,26 +69,18 @@ class RelativeEntropyCoder(SeededCoder):
     channel = "gaussian"
     form = "bound"
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
-        tables: Tables,
+        tables: SkipValidation[Tables],
         seed: int = 0,
-        rule: str = "beam",
-        nats: float = 6.6,
-        bits: int = _BITS,
-        beams: int = 16,
-        block: float = 100.0,
+        rule: RuleName = "beam",
+        nats: Annotated[float, Field(ge=0.1, le=20)] = 6.6,
+        bits: Annotated[int, Field(ge=1, le=14)] = _BITS,
+        beams: Annotated[int, Field(ge=1, le=256)] = 16,
+        block: Annotated[float, Field(ge=0.1, le=10_000)] = 100.0,
     ):
-        super().__init__(tables, seed)
-        checks = {
-            f"rule = {rule!r}; expected one of {', '.join(RULES)}": rule in RULES,
-            f"bits = {bits}; expected 1 to 14": 1 <= bits <= 14,
-            f"beams = {beams}; expected 1 to 256": 1 <= beams <= 256,
-            f"nats = {nats}; expected 0.1 to 20": 0.1 <= nats <= 20,
-            f"block = {block}; expected 0.1 to 10000": 0.1 <= block <= 10_000,
-        }
-        for wrong in [message for message, right in checks.items() if not right]:
-            raise ValueError(f"coder {self.name!r}: {wrong}")
+        super().__init__(tables, seed=seed)
         self._rule = Rule(rule, bits, beams)
         self._nats, self._block = nats, block
 

@@ -16,7 +16,7 @@ The others' samples are more or less biased. The decoder need not know the rule.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -25,9 +25,9 @@ import numpy as np
 from rdbound.coding.entropy.prior_samples import LARGEST_NORMAL, Key, normals
 from rdbound.ops.gaussian_ratio import Tilt
 
-__all__ = ["RULES", "Blocks", "Rule", "choose", "sums"]
+__all__ = ["Blocks", "Rule", "RuleName", "choose", "sums"]
 
-RULES = ("beam", "minimal", "ordered", "exact")
+RuleName = Literal["beam", "minimal", "ordered", "exact"]
 
 _BATCH = 256  # samples looked at at once by the rule without a last one
 _MOST = 1 << 20  # of them
@@ -37,12 +37,12 @@ class Rule(NamedTuple):
     """How to choose.
 
     Attributes:
-      name: one of :data:`RULES`.
+      name: how samples are chosen.
       bits: log₂ of the number of samples at each step, of all rules but ``exact``.
       beams: how many are kept after each step, by ``beam``.
     """
 
-    name: str
+    name: RuleName
     bits: int
     beams: int
 

@@ -10,9 +10,10 @@ that was counted on photographs (:mod:`rdbound.coding.coders.vbq.tables`).
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, SkipValidation, validate_call
 from scipy.special import ndtr, ndtri
 
 from rdbound.channels.vbq import VBQChannel
@@ -34,6 +35,7 @@ from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.ops.code_points import CodePoints, Lengths, nearest_points
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
+from rdbound.utils.registry import OPTIONS
 
 __all__ = [
     "ConditionalPrior",
@@ -44,7 +46,7 @@ __all__ = [
     "vbq_channel",
 ]
 
-_RANGE = (float(PENALTIES[0]) / 16.0, float(PENALTIES[-1]) * 16.0)
+_Penalty = Annotated[float, Field(ge=float(PENALTIES[0]) / 16.0, le=float(PENALTIES[-1]) * 16.0)]
 
 
 class KnownPrior(ABC):
@@ -155,23 +157,19 @@ class VBQCoder(Coder):
     channel = "vbq"
     form = "bound"
 
+    @validate_call(config=OPTIONS)
     def __init__(
-        self, tables: Tables, penalty: float = LN2, prior: str = "conditional", weigh: str = "bits"
+        self,
+        tables: SkipValidation[Tables],
+        penalty: _Penalty = LN2,
+        prior: Literal["conditional", "empirical"] = "conditional",
+        weigh: Literal["bits", "codes"] = "bits",
     ):
         super().__init__(tables)
         if density_key(0) not in tables:
             raise ValueError(
                 f"coder {self.name!r}: the checkpoint has no tables of code points; write a copy "
                 "that has with rdbound calibrate CHECKPOINT IMAGES OUTPUT"
-            )
-        for what, value, known in (("prior", prior, KNOWN), ("weigh", weigh, WEIGHED)):
-            if value not in known:
-                expected = " or ".join(known)
-                raise ValueError(f"coder {self.name!r}: {what} = {value!r}; expected {expected}")
-        low, high = _RANGE
-        if not low <= penalty <= high:
-            raise ValueError(
-                f"coder {self.name!r}: penalty = {penalty:g}; expected {low:.3g} to {high:.3g}"
             )
         self._penalty, self._prior, self._weigh = penalty, prior, weigh
 
