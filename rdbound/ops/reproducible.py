@@ -1,12 +1,13 @@
 """Functions whose float64 values are the same on every machine, to the last bit.
 
-Encoder and decoder may make probability tables apart only where nothing in them hangs on
-a mathematics library: those differ in the last digit between processors. IEEE 754
+Encoder and decoder may compute probability tables separately only if these do not depend on
+a mathematics library: results of those differ in the last digit between processors. IEEE 754
 prescribes the result of + − × ÷, of rounding and of scaling by powers of two, and NumPy
 does one of these at a time; these functions use nothing else.
 """
 
 import numpy as np
+from jaxtyping import ArrayLike, Float64
 
 __all__ = ["portable_exp", "portable_ndtr"]
 
@@ -18,8 +19,8 @@ _TERMS, _FRACTIONS = 48, 60  # measured: more change nothing above 1e-15
 _FAR = 38.0  # where the probability leaves the normal numbers
 
 
-def portable_exp(x: np.ndarray | float) -> np.ndarray:
-    """e^x for |x| ≤ 700, to 2 units in the last place.
+def portable_exp(x: ArrayLike) -> Float64[np.ndarray, "..."] | np.float64:
+    """Return e^x for |x| ≤ 700, to 2 units in the last place.
 
     e^x = 2^k·e^r with |r| ≤ ½·ln 2, and the series of e^r.
     """
@@ -32,8 +33,8 @@ def portable_exp(x: np.ndarray | float) -> np.ndarray:
     return np.ldexp(value, k.astype(np.int32))
 
 
-def portable_ndtr(z: np.ndarray | float) -> np.ndarray:
-    """Φ(z), the normal distribution function, to a relative 1e-12.
+def portable_ndtr(z: ArrayLike) -> Float64[np.ndarray, "..."] | np.float64:
+    """Return Φ(z), the normal distribution function, to a relative error of 1e-12.
 
     Near zero ½ + φ(z)·(z + z³/3 + z⁵/(3·5) + …) (Marsaglia 2004), beyond three the continued
     fraction Φ(−z) = φ(z)/(z + 1/(z + 2/(z + …))). Below −38 zero.

@@ -14,6 +14,7 @@ import numpy as np
 from pydantic import Field, SkipValidation, validate_call
 
 from rdbound.coding.coders.rec.samplers import Blocks, Rule, RuleName, choose, sums
+from rdbound.coding.coders.seeded import SeededCoder
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.integer_codes import (
     read_clustered,
@@ -21,9 +22,8 @@ from rdbound.coding.entropy.integer_codes import (
     write_clustered,
     write_zipf,
 )
-from rdbound.coding.entropy.prior_samples import Key, level_key
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.entropy.shared_randomness import SeededCoder, shared_integers
+from rdbound.coding.entropy.shared_randomness import Key, level_key, shared_integers
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LOG_SCALE_LIMIT
 from rdbound.ops.gaussian_ratio import RATIOS, Tilt, divergence_of, fitted_ratio, variances

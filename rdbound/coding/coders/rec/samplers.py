@@ -22,7 +22,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.coding.entropy.prior_samples import LARGEST_NORMAL, Key, normals
+from rdbound.coding.entropy.shared_randomness import LARGEST_NORMAL, Key, shared_normals
 from rdbound.ops.gaussian_ratio import Tilt
 
 __all__ = ["Blocks", "Rule", "RuleName", "choose", "sums"]
@@ -69,7 +69,7 @@ class Blocks(NamedTuple):
         """The step's samples at ``index`` uint32 [B, J]: [B, J, size]."""
         V = self.variances
         width = jnp.sqrt(jnp.take(V, step + 1, axis=1) - jnp.take(V, step, axis=1))
-        drawn = normals(key, self.number[:, None], step, index, size)
+        drawn = shared_normals(key, self.number[:, None], step, index, size)
         return width[:, None, None] * drawn
 
     def active(self, step: jax.Array) -> jax.Array:

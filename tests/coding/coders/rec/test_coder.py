@@ -12,8 +12,8 @@ from rdbound.coding.coders.rec.coder import RelativeEntropyCoder
 from rdbound.coding.coders.rec.samplers import Blocks, Rule, _noise, choose, sums
 from rdbound.coding.coders.registry import make_coder
 from rdbound.coding.entropy.integer_codes import write_clustered
-from rdbound.coding.entropy.prior_samples import level_key, normals
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
+from rdbound.coding.entropy.shared_randomness import level_key, shared_normals
 from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.ops.gaussian_ratio import Tilt, divergence_of
 
@@ -116,7 +116,7 @@ def _hand_sum(key, number, variances, indexes):
     for step, index in enumerate(indexes):
         place = (jnp.uint32(x).reshape(1) for x in (number, step, index))
         width = np.sqrt(variances[step + 1] - variances[step])
-        total += width * np.asarray(normals(key, *place, 4))[0]
+        total += width * np.asarray(shared_normals(key, *place, 4))[0]
     return total
 
 
