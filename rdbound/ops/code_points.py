@@ -25,7 +25,7 @@ same points and count the same bits.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, TypeAlias
+from typing import Generic, NamedTuple, TypeVar
 
 import jax
 import numpy as np
@@ -64,7 +64,7 @@ SYMBOLS = 2 * REACH + 2
 
 _ESCAPE = 6  # bits of sign and length that follow an escape symbol
 
-_Array: TypeAlias = np.ndarray | jax.Array
+_Array = TypeVar("_Array", np.ndarray, jax.Array)
 
 Quantile = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(points in (0, 1) [m], indexes of their latents [m]) → F⁻¹, float64 [m]."""
@@ -73,7 +73,7 @@ Lengths = Callable[["CodePoints", np.ndarray], np.ndarray]
 """(points [m], indexes of their latents [m]) → bits of their codes, float64 [m]."""
 
 
-class CodePoints(NamedTuple):
+class CodePoints(NamedTuple, Generic[_Array]):
     """Code points k/2^r.
 
     Attributes:
@@ -161,7 +161,7 @@ def nearest_points(
     return found
 
 
-def numbers_of(points: CodePoints) -> tuple[_Array, _Array]:
+def numbers_of(points: CodePoints[_Array]) -> tuple[_Array, _Array]:
     """Return the number of each point, and its index within its interval."""
     bits, whole = points.bits, 1 << points.bits
     xp = bits.__array_namespace__()
@@ -176,14 +176,14 @@ def numbers_of(points: CodePoints) -> tuple[_Array, _Array]:
     return side * number, xp.where(bits <= SHARED_BITS, within, 0)
 
 
-def symbols_of(points: CodePoints) -> _Array:
+def symbols_of(points: CodePoints[_Array]) -> _Array:
     """Return the index of each point's frequency in a table of :data:`SYMBOLS` frequencies."""
     number, _ = numbers_of(points)
     xp = number.__array_namespace__()
     return xp.where(xp.abs(number) > REACH, SYMBOLS - 1, number + REACH)
 
 
-def code_bits(points: CodePoints, costs: _Array, rows: _Array) -> _Array:
+def code_bits(points: CodePoints[_Array], costs: _Array, rows: _Array) -> _Array:
     """Return the bits that the range coder takes for each point.
 
     Args:

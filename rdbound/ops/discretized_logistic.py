@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
-from jaxtyping import Array, ArrayLike, Float
+import numpy as np
+from jaxtyping import Array, Float
 
 from rdbound.ops.gaussian import LN2
 
@@ -36,7 +37,9 @@ class PixelDistribution(NamedTuple):
     log_scale: jax.Array
     lean: jax.Array
 
-    def mean_of(self, colour: int, levels: Float[ArrayLike, "H W 3"]) -> Float[ArrayLike, "H W"]:
+    def mean_of(
+        self, colour: int, levels: Float[Array | np.ndarray, "H W 3"]
+    ) -> Float[Array | np.ndarray, "H W"]:
         """Return the mean of a colour given those before it, [H, W], of NumPy or JAX arrays.
 
         Args:
@@ -56,7 +59,7 @@ class PixelDistribution(NamedTuple):
     def bits(self, levels: Float[Array, "H W 3"]) -> Float[Array, "H W 3"]:
         """Return −log₂ of the probability of levels 0 to 255."""
         parts = [
-            _log_mass(levels[..., c], self.mean_of(c, levels), self.log_scale_of(c))
+            _log_mass(levels[..., c], jnp.asarray(self.mean_of(c, levels)), self.log_scale_of(c))
             for c in range(COLOURS)
         ]
         return -jnp.stack(parts, axis=-1) / LN2

@@ -51,7 +51,7 @@ def kl_bits(
     """
     log_sigma, log_sigma_hat = bounded(log_sigma), bounded(log_sigma_hat)
     log_ratio = log_sigma - log_sigma_hat
-    standardized = (mu - mu_hat) * jnp.exp(-log_sigma_hat)
+    standardized = jnp.subtract(mu, mu_hat) * jnp.exp(-log_sigma_hat)
     nats = 0.5 * (jnp.exp(2.0 * log_ratio) + standardized**2 - 1.0) - log_ratio
     return nats / LN2
 
@@ -66,7 +66,7 @@ def log_density(
     −(x − μ)² / (2σ²) − ln σ − ½·ln 2π, with σ that of :func:`bounded`.
     """
     log_sigma = bounded(log_sigma)
-    standardized = (x - mu) * jnp.exp(-log_sigma)
+    standardized = jnp.subtract(x, mu) * jnp.exp(-log_sigma)
     return -0.5 * standardized**2 - log_sigma - 0.5 * jnp.log(2.0 * jnp.pi)
 
 

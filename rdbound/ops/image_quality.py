@@ -53,11 +53,12 @@ def ms_ssim(x: Float[np.ndarray, "h w c"], y: Float[np.ndarray, "h w c"]) -> flo
       ValueError: if a side is shorter than 161 pixels.
     """
     _check_sides(x.shape)
-    channels = [
-        [_PEAK * np.asarray(image[None, ..., c], np.float32) for image in (x, y)]
-        for c in range(x.shape[-1])
-    ]
-    return float(np.mean([_product(*pair, x.shape[:2], 0.0) for pair in channels]))
+
+    def product(c: int) -> _Array:
+        one, other = (_PEAK * np.asarray(image[None, ..., c], np.float32) for image in (x, y))
+        return _product(one, other, x.shape[:2], 0.0)
+
+    return float(np.mean([product(c) for c in range(x.shape[-1])]))
 
 
 def masked_ms_ssim(

@@ -8,7 +8,7 @@ computed at their first use, by arithmetic that is the same on every machine
 Gaussians are first rounded to grids on which encoder and decoder agree.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
@@ -43,8 +43,9 @@ _FINE_SCALES = EvenGrid(SCALES.low - 128 * SCALES.step / 8, SCALES.step / 8, 102
 class ShiftedBins(Protocol):
     """The tables of a family of densities, by the index of a density and a dither."""
 
-    table: Callable[[int], FrequencyTable]
-    """The table of a number of :meth:`groups`."""
+    def table(self, group: int) -> FrequencyTable:
+        """Return the table of a number of :meth:`groups`."""
+        ...
 
     def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
         """Return the numbers of the symbols' tables for indexes and dithers, [n] each."""
