@@ -75,7 +75,7 @@ class VBQChannel(Channel):
         place = jnp.clip(jnp.rint((prior.log_sigma - self.low) / self.step), 0, len(costs) - 1)
         rows = jnp.broadcast_to(place.astype(jnp.int32), points.bits.shape)
         mirrored = CodePoints(points.bits, (1 << points.bits) - points.numerator)
-        return code_bits(mirrored, costs, rows)
+        return jnp.asarray(code_bits(mirrored, costs, rows))
 
 
 def _nearest(t: jax.Array, ratio: jax.Array, penalty: float) -> tuple[CodePoints, jax.Array]:

@@ -25,7 +25,7 @@ same points and count the same bits.
 """
 
 from collections.abc import Callable
-from typing import Generic, NamedTuple, TypeVar
+from typing import NamedTuple, TypeAlias, TypeVar
 
 import jax
 import numpy as np
@@ -64,7 +64,8 @@ SYMBOLS = 2 * REACH + 2
 
 _ESCAPE = 6  # bits of sign and length that follow an escape symbol
 
-_Array = TypeVar("_Array", np.ndarray, jax.Array)
+_Array: TypeAlias = np.ndarray | jax.Array
+_Floats = TypeVar("_Floats", np.ndarray, jax.Array)
 
 Quantile = Callable[[np.ndarray, np.ndarray], np.ndarray]
 """(points in (0, 1) [m], indexes of their latents [m]) → F⁻¹, float64 [m]."""
@@ -73,7 +74,7 @@ Lengths = Callable[["CodePoints", np.ndarray], np.ndarray]
 """(points [m], indexes of their latents [m]) → bits of their codes, float64 [m]."""
 
 
-class CodePoints(NamedTuple, Generic[_Array]):
+class CodePoints(NamedTuple):
     """Code points k/2^r.
 
     Attributes:
@@ -91,7 +92,7 @@ class CodePoints(NamedTuple, Generic[_Array]):
         return np.ldexp(np.asarray(self.numerator, np.float64), -bits)
 
 
-def offered_points(xi: _Array, whole: _Array | float) -> _Array:
+def offered_points(xi: _Floats, whole: jax.Array | float) -> _Floats:
     """Return the numerators of the points k/``whole`` with odd k that algorithm 1 tries.
 
     Of the two multiples of 1/``whole`` that enclose ξ† one has an odd numerator; the other
@@ -141,7 +142,7 @@ def nearest_points(
         raise ValueError("a latent is not finite: the model cannot code this")
     a_bit = 2.0 * penalty * sigma**2
     best = np.full(len(mu), np.inf)
-    found = CodePoints(np.ones(len(mu), np.int64), np.ones(len(mu), np.int64))
+    r, numerator = np.ones(len(mu), np.int64), np.ones(len(mu), np.int64)
     active = np.arange(len(mu))
     for bits in range(1, MOST_BITS + 1):
         k = offered_points(xi[active], 2.0**bits)
@@ -151,17 +152,16 @@ def nearest_points(
         loss = error**2 + a_bit[active] * cost
         better = loss < best[active]
         taken = active[better]
-        best[taken], found.bits[taken] = loss[better], bits
-        found.numerator[taken] = points.numerator[better]
+        best[taken], r[taken], numerator[taken] = loss[better], bits, k[better]
         # All points with a frequency of their own are tried: a longer one may have a shorter code.
         if lengths is None or bits >= SHARED_BITS:
             active = active[a_bit[active] * (bits + 1) < best[active]]
         if not len(active):
             break
-    return found
+    return CodePoints(r, numerator)
 
 
-def numbers_of(points: CodePoints[_Array]) -> tuple[_Array, _Array]:
+def numbers_of(points: CodePoints) -> tuple[_Array, _Array]:
     """Return the number of each point, and its index within its interval."""
     bits, whole = points.bits, 1 << points.bits
     xp = bits.__array_namespace__()
@@ -176,14 +176,14 @@ def numbers_of(points: CodePoints[_Array]) -> tuple[_Array, _Array]:
     return side * number, xp.where(bits <= SHARED_BITS, within, 0)
 
 
-def symbols_of(points: CodePoints[_Array]) -> _Array:
+def symbols_of(points: CodePoints) -> _Array:
     """Return the index of each point's frequency in a table of :data:`SYMBOLS` frequencies."""
     number, _ = numbers_of(points)
     xp = number.__array_namespace__()
     return xp.where(xp.abs(number) > REACH, SYMBOLS - 1, number + REACH)
 
 
-def code_bits(points: CodePoints[_Array], costs: _Array, rows: _Array) -> _Array:
+def code_bits(points: CodePoints, costs: _Array, rows: _Array) -> _Array:
     """Return the bits that the range coder takes for each point.
 
     Args:

@@ -110,7 +110,7 @@ def quantized_posterior(
     """
     prior, points = _chosen(means, scales, penalty, rounds)
     shape = np.shape(means)
-    return _values(points, *prior).reshape(shape), points.bits.reshape(shape)
+    return _values(points, *prior).reshape(shape), np.asarray(points.bits).reshape(shape)
 
 
 def _chosen(

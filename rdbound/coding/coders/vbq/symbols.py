@@ -29,14 +29,14 @@ def costs_of(tables: list[FrequencyTable]) -> np.ndarray:
 
 def lengths_of(points: CodePoints, groups: np.ndarray, tables: list[FrequencyTable]) -> np.ndarray:
     """Return the bits that :func:`write_points` takes for each point, float64 [n]."""
-    return code_bits(points, costs_of(tables), groups)
+    return np.asarray(code_bits(points, costs_of(tables), groups))
 
 
 def write_points(
     stream: Writer, points: CodePoints, groups: np.ndarray, tables: list[FrequencyTable]
 ) -> None:
     """Write points [n], each through the table whose index is in ``groups`` [n]."""
-    number, within = numbers_of(points)
+    number, within = map(np.asarray, numbers_of(points))
     stream.symbols(number.astype(np.int32), groups, tables)
     for bits in range(SINGLE_BITS + 2, SHARED_BITS + 1):
         stream.integers(within[points.bits == bits], 1 << (bits - SINGLE_BITS - 1))
