@@ -43,8 +43,9 @@ class Cumulative(NamedTuple):
     factors: tuple[jax.Array, ...]
     centre: jax.Array
 
-    def logits(self, t: Float[Array, "*shape C"]) -> Float[Array, "*shape C"]:
+    def logits(self, t: Float[Array | np.ndarray, "*shape C"]) -> Float[Array, "*shape C"]:
         """Return the logit of P(z ≤ t), elementwise."""
+        t = jnp.asarray(t)
         h = t.reshape(-1, t.shape[-1], 1)
         for k, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
             h = jnp.einsum("coi,nci->nco", jax.nn.softplus(matrix), h) + bias[None]
@@ -52,7 +53,7 @@ class Cumulative(NamedTuple):
                 h = h + jnp.tanh(self.factors[k])[None] * jnp.tanh(h)
         return h.reshape(t.shape)
 
-    def log_density(self, z: Float[Array, "*shape C"]) -> Float[Array, "*shape C"]:
+    def log_density(self, z: Float[Array | np.ndarray, "*shape C"]) -> Float[Array, "*shape C"]:
         """Return ln of the probability of the unit bin around ``z``, elementwise.
 
         σ(u) − σ(l) = σ(u)·σ(−l)·(1 − e^(l − u)): no difference of nearly equal numbers.
@@ -62,7 +63,7 @@ class Cumulative(NamedTuple):
         width = jnp.maximum(high - low, 1e-12)
         return jax.nn.log_sigmoid(high) + jax.nn.log_sigmoid(-low) + jnp.log(-jnp.expm1(-width))
 
-    def bin_bits(self, y: Float[Array, "*shape C"]) -> Float[Array, "*shape C"]:
+    def bin_bits(self, y: Float[Array | np.ndarray, "*shape C"]) -> Float[Array, "*shape C"]:
         """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
         return -self.log_density(y) / LN2
 

@@ -56,8 +56,9 @@ class PixelDistribution(NamedTuple):
         """Return the log-scale of a colour within its limits, [H, W]."""
         return jnp.clip(self.log_scale[..., colour], *LOG_SCALES)
 
-    def bits(self, levels: Float[Array, "H W 3"]) -> Float[Array, "H W 3"]:
+    def bits(self, levels: Float[Array | np.ndarray, "H W 3"]) -> Float[Array, "H W 3"]:
         """Return −log₂ of the probability of levels 0 to 255."""
+        levels = jnp.asarray(levels)
         parts = [
             _log_mass(levels[..., c], jnp.asarray(self.mean_of(c, levels)), self.log_scale_of(c))
             for c in range(COLOURS)

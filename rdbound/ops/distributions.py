@@ -39,6 +39,8 @@ __all__ = [
 ]
 
 
+_Array: TypeAlias = jax.Array | np.ndarray
+
 StandardMass: TypeAlias = Callable[[np.ndarray, float], np.ndarray]
 """(r, sigma) → probabilities of the unit bins at r of the centred member of scale sigma."""
 
@@ -73,11 +75,11 @@ class Prior(Protocol):
     """
 
     @property
-    def centre(self) -> Array:
+    def centre(self) -> _Array:
         """The value that zero-centred quantization subtracts."""
         ...
 
-    def bin_bits(self, y: Array) -> Array:
+    def bin_bits(self, y: _Array) -> Array:
         """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
         ...
 
@@ -134,7 +136,7 @@ class Draws(Protocol):
 class HasDensity(Protocol):
     """A prior with a density."""
 
-    def log_density(self, z: Array) -> Array:
+    def log_density(self, z: _Array) -> Array:
         """Return ln p(z)."""
         ...
 
@@ -182,7 +184,7 @@ class Gaussian(NamedTuple):
     log_sigma: jax.Array
 
     @property
-    def centre(self) -> Array:
+    def centre(self) -> _Array:
         """The value that zero-centred quantization subtracts: the mean."""
         return self.mu
 
@@ -195,7 +197,7 @@ class Gaussian(NamedTuple):
         """Return the probability of the unit bin at ``r`` under N(0, sigma²)."""
         return bin_probability(r, 0.0, sigma)
 
-    def bin_bits(self, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def bin_bits(self, y: Float[_Array, "*shape"]) -> Float[Array, "*shape"]:
         """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
         return -gaussian.log_bin_probability(y - self.mu, self.log_sigma) / gaussian.LN2
 
@@ -207,7 +209,7 @@ class Gaussian(NamedTuple):
         """Return a sample and its log-density, elementwise."""
         return draw_triangular(key, self.mu, self.log_sigma, lambda sigma, noise: sigma * noise)
 
-    def log_density(self, z: Array) -> Array:
+    def log_density(self, z: _Array) -> Array:
         """Return ln of the density, elementwise."""
         return gaussian.log_density(z, self.mu, self.log_sigma)
 
@@ -223,11 +225,11 @@ class Anchored(NamedTuple):
     log_sigma: jax.Array
 
     @property
-    def centre(self) -> Array:
+    def centre(self) -> _Array:
         """Zero: nothing is subtracted."""
         return jnp.zeros_like(self.mu)
 
-    def bin_bits(self, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def bin_bits(self, y: Float[_Array, "*shape"]) -> Float[Array, "*shape"]:
         """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
         return Gaussian(self.mu, self.log_sigma).bin_bits(y)
 
@@ -252,7 +254,7 @@ class Mixture(NamedTuple):
     log_sigma: jax.Array
     centre: jax.Array
 
-    def bin_bits(self, y: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    def bin_bits(self, y: Float[_Array, "*shape"]) -> Float[Array, "*shape"]:
         """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
         mass = gaussian.log_bin_probability(y[..., None] - self.mu, self.log_sigma)
         return -jax.nn.logsumexp(self.log_weight + mass, axis=-1) / gaussian.LN2
@@ -275,7 +277,7 @@ class Mixture(NamedTuple):
         log_weight, mu, log_sigma, centre = (np.asarray(leaf, np.float64) for leaf in self)
         return np.exp(log_weight), mu - centre[..., None], log_sigma
 
-    def log_density(self, z: Array) -> Array:
+    def log_density(self, z: _Array) -> Array:
         """Return ln of the density, elementwise."""
         terms = gaussian.log_density(z[..., None], self.mu, self.log_sigma)
         return jax.nn.logsumexp(self.log_weight + terms, axis=-1)
@@ -318,7 +320,7 @@ class JointMixture(NamedTuple):
     mu: jax.Array
     log_sigma: jax.Array
 
-    def log_density(self, z: Float[Array, " n"]) -> Float[Array, ""]:
+    def log_density(self, z: Float[_Array, " n"]) -> Float[Array, ""]:
         """Return ln of the density of a vector."""
         terms = gaussian.log_density(z, self.mu, self.log_sigma).sum(-1)
         return jax.nn.logsumexp(self.log_weight + terms)
