@@ -6,10 +6,14 @@ prescribes the result of + − × ÷, of rounding and of scaling by powers of tw
 does one of these at a time; these functions use nothing else.
 """
 
+from typing import TypeAlias
+
 import numpy as np
 from jaxtyping import ArrayLike, Float64
 
 __all__ = ["portable_exp", "portable_ndtr"]
+
+_Values: TypeAlias = np.ndarray | np.float64  # a scalar out of arithmetic on arrays [()]
 
 _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10  # of 32 and more bits
 _LOG2_E = 1.4426950408889634
@@ -47,7 +51,7 @@ def portable_ndtr(z: ArrayLike) -> Float64[np.ndarray, "..."]:
     return np.where(z > 0, 1.0 - tail, tail)
 
 
-def _series(a: np.ndarray) -> np.ndarray:
+def _series(a: _Values) -> _Values:
     a = np.minimum(a, _NEAR)
     square, value = a * a, np.ones_like(a)
     for n in range(2 * _TERMS + 1, 1, -2):
@@ -55,7 +59,7 @@ def _series(a: np.ndarray) -> np.ndarray:
     return a * value
 
 
-def _fraction(a: np.ndarray) -> np.ndarray:
+def _fraction(a: _Values) -> _Values:
     a = np.maximum(a, _NEAR)
     value = a
     for n in range(_FRACTIONS, 0, -1):
