@@ -92,6 +92,8 @@ def spread_of(fitted: PriorScaled, prior: Gaussian) -> Float[Array, " C"]:
     return jnp.asarray(SPREADS)[jnp.argmin(jnp.abs(wanted[:, None] - SPREADS[None]), axis=1)]
 
 
-def _log_scale(prior: Gaussian, log_noise: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def _log_scale(
+    prior: Gaussian, log_noise: jax.Array | np.ndarray, shape: tuple[int, ...]
+) -> jax.Array:
     log_prior, log_noise = (jnp.broadcast_to(x, shape) for x in (prior.log_sigma, log_noise))
     return -0.5 * jnp.logaddexp(-2.0 * log_prior, -2.0 * log_noise)
