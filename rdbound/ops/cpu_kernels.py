@@ -12,7 +12,7 @@ same values. Without it the primitives are used if JAX's default backend is a CP
 
 import os
 from collections.abc import Callable
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
@@ -55,14 +55,12 @@ def _product(x: jax.Array, kernel: jax.Array, precision: _Precision) -> jax.Arra
 
 
 def _product_to_input(
-    g: jax.Array, _: ad.UndefinedPrimal, kernel: jax.Array, precision: _Precision
+    g: jax.Array, _: object, kernel: jax.Array, precision: _Precision
 ) -> jax.Array:
     return jax.lax.dot_general(g, kernel, (((1,), (1,)), ((), ())), precision)
 
 
-def _product_to_kernel(
-    g: jax.Array, x: jax.Array, _: ad.UndefinedPrimal, precision: _Precision
-) -> jax.Array:
+def _product_to_kernel(g: jax.Array, x: jax.Array, _: object, precision: _Precision) -> jax.Array:
     return jax.lax.dot_general(x, g, (((0,), (0,)), ((), ())), precision)
 
 
@@ -72,17 +70,14 @@ def _same(x: jax.Array, kernel: jax.Array, precision: _Precision) -> jax.Array:
     )
 
 
-def _same_to_input(
-    g: jax.Array, _: ad.UndefinedPrimal, kernel: jax.Array, precision: _Precision
-) -> jax.Array:
+def _same_to_input(g: jax.Array, _: object, kernel: jax.Array, precision: _Precision) -> jax.Array:
     # Without the barrier XLA folds the turning back into the layout.
     turned = jax.lax.optimization_barrier(kernel[::-1, ::-1].swapaxes(2, 3))
     return _CONVOLUTION.bind(g, turned, precision=precision)
 
 
-def _same_to_kernel(
-    g: jax.Array, x: jax.Array, kernel: ad.UndefinedPrimal, precision: _Precision
-) -> jax.Array:
+def _same_to_kernel(g: jax.Array, x: jax.Array, kernel: Any, precision: _Precision) -> jax.Array:
+    # ``kernel`` is a placeholder of JAX's own type with the shape.
     (gradient,) = jax.linear_transpose(lambda k: _same(x, k, precision), kernel.aval)(g)
     return gradient
 
