@@ -25,7 +25,7 @@ import numpy as np
 from rdbound.coding.entropy.shared_randomness import LARGEST_NORMAL, Key, shared_normals
 from rdbound.ops.gaussian_ratio import Tilt
 
-__all__ = ["Blocks", "Rule", "RuleName", "choose", "sums"]
+__all__ = ["Blocks", "Rule", "RuleName", "choose", "noise_of", "sums"]
 
 RuleName = Literal["beam", "minimal", "ordered", "exact"]
 
@@ -136,7 +136,7 @@ def _search(
     def advance(step, kept):
         samples = blocks.samples(key, step, index, size)
         scores = _scores(tilt, blocks, step, kept.totals, samples)
-        scores = scores + _noise(rule, noise, blocks, step)[:, None] + free
+        scores = scores + noise_of(rule, noise, blocks, step)[:, None] + free
         scores = scores + jnp.where(step == 0, one_beam, 0.0)
         best = jax.lax.top_k(scores.reshape(B, M * J), M)[1]
         beam, place = best // J, best % J
@@ -169,7 +169,7 @@ def _scores(
     return before[:, :, None] + linear - 0.5 * square[:, None]
 
 
-def _noise(rule: Rule, noise: jax.Array, blocks: Blocks, step: jax.Array) -> jax.Array:
+def noise_of(rule: Rule, noise: jax.Array, blocks: Blocks, step: jax.Array) -> jax.Array:
     """Return the noise on the log-weights before the largest is taken, [B, J]."""
     J = 1 << rule.bits
     if rule.name == "beam":

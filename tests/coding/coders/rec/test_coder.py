@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 
 from rdbound.coding.coders.rec.coder import RelativeEntropyCoder
-from rdbound.coding.coders.rec.samplers import Blocks, Rule, _noise, choose, sums
+from rdbound.coding.coders.rec.samplers import Blocks, Rule, choose, noise_of, sums
 from rdbound.coding.coders.registry import make_coder
 from rdbound.coding.entropy.integer_codes import write_clustered
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
@@ -248,7 +248,7 @@ def test_the_times_of_an_ordered_race_are_those_of_sorted_exponentials():
     J = 1 << bits
     number = jnp.arange(count, dtype=jnp.uint32)
     blocks = Blocks(number, jnp.ones(count, jnp.int32), jnp.ones((count, 2)))
-    found = _noise(Rule("ordered", bits, 1), jax.random.key(3), blocks, jnp.int32(0))
+    found = noise_of(Rule("ordered", bits, 1), jax.random.key(3), blocks, jnp.int32(0))
     times = np.exp(-np.asarray(found, np.float64))
     assert (np.diff(times, axis=1) > 0).all()
     expected = np.cumsum(1.0 / (J - np.arange(J)))
