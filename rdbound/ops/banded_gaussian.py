@@ -88,7 +88,7 @@ def _moved(values: jax.Array, offset: tuple[int, ...]) -> jax.Array:
     return padded[tuple(slice(0, n) for n in values.shape)]
 
 
-def couple(posterior: Gaussian) -> CoupledGaussian:
+def couple(posterior: object) -> CoupledGaussian:
     """Return the same distribution with couplings of zero.
 
     Args:
