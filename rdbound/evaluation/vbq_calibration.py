@@ -13,7 +13,6 @@ from rdbound.coding.coders.vbq.coder import (
     code_lengths,
 )
 from rdbound.coding.coders.vbq.empirical_prior import fitted_densities, histogram
-from rdbound.coding.coders.vbq.symbols import SYMBOLS, symbols_of
 from rdbound.coding.coders.vbq.tables import (
     KNOWN,
     PENALTIES,
@@ -34,6 +33,7 @@ from rdbound.evaluation.latent_statistics import (
     joined_latents,
 )
 from rdbound.models.base import LatentModel, check_lmbda
+from rdbound.ops.code_points import SYMBOLS, symbols_of
 from rdbound.ops.distributions import Gaussian
 from rdbound.utils.progress import SILENT, Progress
 

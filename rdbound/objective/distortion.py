@@ -29,8 +29,7 @@ from pydantic.dataclasses import dataclass
 
 from rdbound.objective.datum import Datum
 from rdbound.ops.discretized_logistic import PixelDistribution
-from rdbound.ops.image_quality import MS_SSIM_SMALLEST
-from rdbound.ops.ms_ssim import masked_ms_ssim
+from rdbound.ops.image_quality import MS_SSIM_SMALLEST, masked_ms_ssim
 from rdbound.utils.registry import OPTIONS, build, import_outside
 
 __all__ = [
@@ -69,7 +68,7 @@ class MSSSIM:
     """1 − MS-SSIM of RGB (Wang, Simoncelli & Bovik 2003), for images of 161 pixels a side or more.
 
     Published λ multiply 1 − MS-SSIM: 2.4 … 220 covers about 0.1–1 bit per pixel.
-    The padding does not count (:func:`rdbound.ops.ms_ssim.masked_ms_ssim`).
+    The padding does not count (:func:`rdbound.ops.image_quality.masked_ms_ssim`).
     """
 
     smallest_side: ClassVar[int] = MS_SSIM_SMALLEST

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from rdbound.coding.coders.seeded import SeededCoder
 from rdbound.coding.entropy.dithered_tables import (
     ChannelBins,
     ScaledBins,
@@ -22,7 +23,7 @@ from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.coding.entropy.scale_table import SCALES
-from rdbound.coding.entropy.shared_randomness import SeededCoder, dither, shared_integers
+from rdbound.coding.entropy.shared_randomness import dither, shared_integers
 from rdbound.ops.distributions import Mixture, Prior
 
 __all__ = ["DitheredCoder"]

@@ -12,13 +12,14 @@ import numpy as np
 from scipy import stats
 
 from rdbound.channels.layered import prior_scaled
+from rdbound.coding.coders.seeded import SeededCoder
 from rdbound.coding.entropy.dithered_tables import ScaledBins, latent_at, read_bins, write_bins
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.integer_codes import read_clustered, write_clustered
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.coding.entropy.scale_table import SCALES, EvenGrid
-from rdbound.coding.entropy.shared_randomness import SeededCoder, dither, shared_integers
+from rdbound.coding.entropy.shared_randomness import dither, shared_integers
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.layered_quantizer import layered_fit
 from rdbound.ops.tied_scale import NOISES, SPREADS, PriorScaled

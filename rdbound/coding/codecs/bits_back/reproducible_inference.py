@@ -5,7 +5,7 @@
 over Gaussians, for lossy bits-back (Yang, Bamler & Mandt 2020, algorithm 1,
 ``reproducible_BBVI``): it depends on ŷ alone. It starts from the posterior that the model infers
 from its own reconstruction of ŷ; the noise comes from a constant key of a generator that does not
-change (:mod:`rdbound.coding.entropy.prior_samples`).
+change (:mod:`rdbound.coding.entropy.shared_randomness`).
 """
 
 import math
@@ -18,7 +18,7 @@ import optax
 from flax import nnx
 
 from rdbound.channels.combinators import anchored
-from rdbound.coding.entropy.prior_samples import PER_WORD, level_key, normals
+from rdbound.coding.entropy.shared_randomness import PER_WORD, level_key, shared_normals
 from rdbound.models.base import level_model
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, bounded
@@ -95,4 +95,6 @@ class _Inference:
         count = math.prod(self.z_shape)
         size = -(-count // PER_WORD) * PER_WORD
         zero = jnp.zeros((), jnp.uint32)
-        return normals(level_key(0, 0), number, zero, zero, size)[:count].reshape(self.z_shape)
+        return shared_normals(level_key(0, 0), number, zero, zero, size)[:count].reshape(
+            self.z_shape
+        )

@@ -8,12 +8,13 @@ import pytest
 from rdbound.coding import Codec
 from rdbound.coding.coders.registry import make_coder
 from rdbound.coding.coders.vbq.coder import ConditionalPrior, EmpiricalPrior, VBQCoder, vbq_channel
-from rdbound.coding.coders.vbq.symbols import REACH
+from rdbound.coding.coders.vbq.empirical_prior import ChannelDensities
 from rdbound.coding.coders.vbq.tables import PENALTIES, PRIOR_SCALES, density_key, points_key
 from rdbound.coding.entropy.frequency_tables import TOTAL
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.evaluation.latent_statistics import GaussianLevel
 from rdbound.evaluation.vbq_calibration import counted
+from rdbound.ops.code_points import REACH
 from rdbound.ops.distributions import Gaussian, Mixture
 from tests.toy import Toy, code_points
 
@@ -128,7 +129,7 @@ def test_tables_by_a_density_are_chosen_by_its_spread():
     known = EmpiricalPrior(tables[density_key(1)], channel)
     chosen = known.spread(Writer()).reshape(SHAPE)
     assert (chosen == chosen[0, 0]).all()
-    spreads = known._of.spreads
+    spreads = ChannelDensities(tables[density_key(1)]).spreads
     np.testing.assert_array_equal(chosen[0, 0], PRIOR_SCALES.nearest(np.log(spreads))[0])
 
 
