@@ -2,8 +2,7 @@
 
 A bound charges KL(q ‖ p) for a posterior q conveyed under a prior p, which is
 what channel simulation needs per sample when infinitely many are coded
-jointly. One block of I bits costs more. All functions are in bits; what a sampler
-of its own does is in :mod:`rdbound.theory.channel_simulation`.
+jointly. One block of I bits costs more. All functions are in bits.
 """
 
 from dataclasses import dataclass
