@@ -1,9 +1,9 @@
-"""What theory knows without computing: exact points and the Shannon lower bound."""
+"""Values that theory knows in closed form: exact points, one-shot codes, Shannon lower bounds."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
+from pydantic.dataclasses import dataclass
 
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Point, Source, check_positive
@@ -14,46 +14,83 @@ __all__ = ["Exact", "OneShot", "ShannonLowerBound", "shannon_lower_bound"]
 
 @dataclass(frozen=True)
 class Exact:
-    """The source's own R(D), where theory has one."""
+    """The exact R(D) of a source that has a closed form."""
 
     name = "exact"
 
-    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
-        """Points for the λ that theory answers; raises ValueError where there is none."""
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate[None]]:
+        """Return the exact points at the slopes where they are known.
+
+        Args:
+          source: any source.
+          lmbdas: slopes λ, in bits per unit of distortion.
+          seed: seed kept in the estimates; nothing is random.
+
+        Raises:
+          ValueError: if a λ is not positive, or no exact point is known.
+        """
         points = {lmbda: source.exact(lmbda) for lmbda in check_lmbdas(lmbdas)}
-        known = [
-            Estimate(self.name, "exact", lmbda, point.rate, point.distortion)
+        if not any(points.values()):
+            raise ValueError(f"the exact R(D) of {type(source).__name__} is not known at these λ")
+        return [
+            Estimate(
+                source=source,
+                method=self,
+                seed=seed,
+                side="exact",
+                lmbda=lmbda,
+                rate=point.rate,
+                distortion=point.distortion,
+                certificate=None,
+            )
             for lmbda, point in points.items()
             if point is not None
         ]
-        if not known:
-            raise ValueError(f"the exact R(D) of {type(source).__name__} is not known at these λ")
-        return known
 
 
 @dataclass(frozen=True)
 class OneShot:
-    """The best entropy-coded quantizer of one realization, where theory knows it (sawbridge).
+    """The best entropy-coded quantizer of one realization, where it is known (sawbridge).
 
-    What R(D) is below: a code may use many realizations. An estimate, as the
-    formula is that of the limit of many dimensions.
+    R(D) lies below it, since a code may join many realizations. It is an estimate and no bound:
+    the formula is that of the limit of many dimensions.
     """
 
     name = "one-shot"
 
-    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
-        """(H/n, D) for each λ; raises ValueError for a source without a known optimum."""
+    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate[None]]:
+        """Return the entropy and the distortion of the best quantizers, per dimension.
+
+        Args:
+          source: a source with a method ``one_shot``.
+          lmbdas: slopes λ, in bits per unit of distortion.
+          seed: seed kept in the estimates; nothing is random.
+
+        Raises:
+          ValueError: if a λ is not positive, or the best quantizer is unknown.
+        """
         if not hasattr(source, "one_shot"):
             raise ValueError(f"the best one-shot code of {type(source).__name__} is not known")
-        n, out = source.dimension, []
+        n, estimates = source.dimension, []
         for lmbda in check_lmbdas(lmbdas):
             rate, distortion = source.one_shot(n * lmbda)  # bits per realization
-            out.append(Estimate(self.name, "estimate", lmbda, rate / n, distortion))
-        return out
+            estimates.append(
+                Estimate(
+                    source=source,
+                    method=self,
+                    seed=seed,
+                    side="estimate",
+                    lmbda=lmbda,
+                    rate=rate / n,
+                    distortion=distortion,
+                    certificate=None,
+                )
+            )
+        return estimates
 
 
 def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: float) -> Point:
-    """Where the Shannon lower bound, cut off at R = 0, minimizes R + λ·D.
+    """Return the point where the Shannon lower bound, at least 0, minimizes R + λ·D.
 
         squared:   R(D) ≥ h/n − ½·log₂(2πe·D)
         absolute:  R(D) ≥ h/n − log₂(2e·D)
@@ -66,7 +103,8 @@ def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: 
       distortion: ``squared`` or ``absolute``.
       lmbda: λ, in bits per unit of distortion.
 
-    Raises ValueError for another distortion, or unless λ > 0.
+    Raises:
+      ValueError: if λ is not positive, or the distortion is another one.
     """
     h = entropy / dimension
     if distortion == "squared":
@@ -88,8 +126,19 @@ class ShannonLowerBound:
 
     name = "shannon-lower"
 
-    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
-        """See :func:`shannon_lower_bound`; raises ValueError without a finite entropy."""
+    def solve(
+        self, source: Source, lmbdas: Sequence[float], seed: int = 0
+    ) -> list[Estimate[float]]:
+        """Return the points of :func:`shannon_lower_bound`; the certificates are h in bits.
+
+        Args:
+          source: a source with a property ``entropy``.
+          lmbdas: slopes λ, in bits per unit of distortion.
+          seed: seed kept in the estimates; nothing is random.
+
+        Raises:
+          ValueError: if a λ is not positive, or the differential entropy is not finite.
+        """
         lmbdas = check_lmbdas(lmbdas)
         entropy = getattr(source, "entropy", float("nan"))
         if source.distortion == "matrix" or not np.isfinite(entropy):
@@ -97,12 +146,20 @@ class ShannonLowerBound:
                 f"the Shannon lower bound needs a finite differential entropy, and that of "
                 f"{type(source).__name__} is not known"
             )
+        points = [
+            shannon_lower_bound(entropy, source.dimension, source.distortion, lmbda)
+            for lmbda in lmbdas
+        ]
         return [
             Estimate(
-                self.name,
-                "lower",
-                lmbda,
-                *shannon_lower_bound(entropy, source.dimension, source.distortion, lmbda),
+                source=source,
+                method=self,
+                seed=seed,
+                side="lower",
+                lmbda=lmbda,
+                rate=point.rate,
+                distortion=point.distortion,
+                certificate=entropy,
             )
-            for lmbda in lmbdas
+            for lmbda, point in zip(lmbdas, points, strict=True)
         ]

@@ -38,7 +38,21 @@ def test_a_run_leaves_table_figure_and_report_and_resumes(config, tmp_path, caps
 def test_an_answer_has_every_number_of_its_estimate():
     source, method = make_source("gaussian", variances=[1.0]), Mock()
     method.solve.return_value = [
-        Estimate("m", "upper", 2.0, 0.7, 0.2, 0.01, 0.02, 3.0, "slow", 0.03, 0.04)
+        Estimate(
+            source=source,
+            method=method,
+            side="upper",
+            lmbda=2.0,
+            rate=0.7,
+            distortion=0.2,
+            standard_error=0.01,
+            tolerance=0.02,
+            seconds=3.0,
+            status="slow",
+            rate_error=0.03,
+            distortion_error=0.04,
+            certificate=None,
+        )
     ]
     (answer,) = solve([Case("s", "m", source, method, (2.0,))], 0)
     exact = source.exact(2.0)
