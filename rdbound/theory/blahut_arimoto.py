@@ -154,10 +154,7 @@ class BlahutArimoto:
     ) -> list[Estimate[Reproduction]]:
         """Compute points of R(D), exact for finite sources and upper bounds for others.
 
-        Args:
-          source: a finite source, or one with a density.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed kept in the estimates; nothing is random.
+        Nothing is random: the seed is only kept in the estimates.
 
         Raises:
           ValueError: if a λ is not positive, or the source has no density, more than three
@@ -184,10 +181,11 @@ class BlahutArimoto:
         for i, lmbda in enumerate(lmbdas):
             lower, upper = float(solution.lower[i]), float(solution.upper[i])
             missed = 0.0 if grid is None else grid.missed(lmbda)
-            statuses = (
-                self._status(upper - lower),
-                "" if costs is None else _grid_status(costs[i]),
-            )
+            statuses = [self._status(upper - lower)]
+            if costs is not None:
+                # On a fine grid at least the discretization error: three times it where the error
+                # falls with the square of the spacing, equal to it where with the spacing.
+                statuses.append(f"with half the points J is {costs[i]:.1e} bits higher")
             estimates.append(
                 Estimate(
                     source=source,
@@ -225,15 +223,6 @@ class BlahutArimoto:
         if width <= self.tolerance:
             return ""
         return f"stopped after {self.max_steps} Newton steps with a certificate of {width:.2g} bits"
-
-
-def _grid_status(cost: float) -> str:
-    """Report the bits that halving the points adds to J.
-
-    On a fine grid they are at least the present discretization error: three times it where the
-    error falls with the square of the spacing, equal to it where it falls with the spacing.
-    """
-    return f"with half the points J is {cost:.1e} bits higher"
 
 
 class _State(NamedTuple):

@@ -1,13 +1,17 @@
-"""Values that theory knows in closed form: exact points, one-shot codes, Shannon lower bounds."""
+"""Values that theory knows in closed form: exact points, one-shot codes, Shannon lower bounds.
 
-from collections.abc import Sequence
+Nothing is random: the seed is only kept in the estimates.
+"""
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 from pydantic.dataclasses import dataclass
 
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Point, Source, check_positive
-from rdbound.theory.base import Estimate, check_lmbdas
+from rdbound.tables.estimates import Side
+from rdbound.theory.base import Certificate, Estimate, Estimator, check_lmbdas
 
 __all__ = ["Exact", "OneShot", "ShannonLowerBound", "shannon_lower_bound"]
 
@@ -21,31 +25,14 @@ class Exact:
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate[None]]:
         """Return the exact points at the slopes where they are known.
 
-        Args:
-          source: any source.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed kept in the estimates; nothing is random.
-
         Raises:
           ValueError: if a λ is not positive, or no exact point is known.
         """
-        points = {lmbda: source.exact(lmbda) for lmbda in check_lmbdas(lmbdas)}
-        if not any(points.values()):
+        points = [(lmbda, source.exact(lmbda)) for lmbda in check_lmbdas(lmbdas)]
+        known = [(lmbda, point) for lmbda, point in points if point is not None]
+        if not known:
             raise ValueError(f"the exact R(D) of {type(source).__name__} is not known at these λ")
-        return [
-            Estimate(
-                source=source,
-                method=self,
-                seed=seed,
-                side="exact",
-                lmbda=lmbda,
-                rate=point.rate,
-                distortion=point.distortion,
-                certificate=None,
-            )
-            for lmbda, point in points.items()
-            if point is not None
-        ]
+        return _estimates(self, source, seed, "exact", known, None)
 
 
 @dataclass(frozen=True)
@@ -61,32 +48,43 @@ class OneShot:
     def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate[None]]:
         """Return the entropy and the distortion of the best quantizers, per dimension.
 
-        Args:
-          source: a source with a method ``one_shot``.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed kept in the estimates; nothing is random.
-
         Raises:
           ValueError: if a λ is not positive, or the best quantizer is unknown.
         """
         if not hasattr(source, "one_shot"):
             raise ValueError(f"the best one-shot code of {type(source).__name__} is not known")
-        n, estimates = source.dimension, []
+        n, points = source.dimension, []
         for lmbda in check_lmbdas(lmbdas):
             rate, distortion = source.one_shot(n * lmbda)  # bits per realization
-            estimates.append(
-                Estimate(
-                    source=source,
-                    method=self,
-                    seed=seed,
-                    side="estimate",
-                    lmbda=lmbda,
-                    rate=rate / n,
-                    distortion=distortion,
-                    certificate=None,
-                )
+            points.append((lmbda, Point(rate / n, distortion)))
+        return _estimates(self, source, seed, "estimate", points, None)
+
+
+@dataclass(frozen=True)
+class ShannonLowerBound:
+    """The Shannon lower bound of a source whose differential entropy is known."""
+
+    name = "shannon-lower"
+
+    def solve(
+        self, source: Source, lmbdas: Sequence[float], seed: int = 0
+    ) -> list[Estimate[float]]:
+        """Return points of :func:`shannon_lower_bound`; certificates are h in bits.
+
+        Raises:
+          ValueError: if a λ is not positive, or the differential entropy is not finite.
+        """
+        entropy = getattr(source, "entropy", float("nan"))
+        if source.distortion == "matrix" or not np.isfinite(entropy):
+            raise ValueError(
+                f"the Shannon lower bound needs a finite differential entropy, and that of "
+                f"{type(source).__name__} is not known"
             )
-        return estimates
+        points = [
+            (lmbda, shannon_lower_bound(entropy, source.dimension, source.distortion, lmbda))
+            for lmbda in check_lmbdas(lmbdas)
+        ]
+        return _estimates(self, source, seed, "lower", points, entropy)
 
 
 def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: float) -> Point:
@@ -120,46 +118,25 @@ def shannon_lower_bound(entropy: float, dimension: int, distortion: str, lmbda: 
     return Point(float(h - power * np.log2(volume * best)), float(best))
 
 
-@dataclass(frozen=True)
-class ShannonLowerBound:
-    """The Shannon lower bound of a source whose differential entropy is known."""
-
-    name = "shannon-lower"
-
-    def solve(
-        self, source: Source, lmbdas: Sequence[float], seed: int = 0
-    ) -> list[Estimate[float]]:
-        """Return the points of :func:`shannon_lower_bound`; the certificates are h in bits.
-
-        Args:
-          source: a source with a property ``entropy``.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed kept in the estimates; nothing is random.
-
-        Raises:
-          ValueError: if a λ is not positive, or the differential entropy is not finite.
-        """
-        lmbdas = check_lmbdas(lmbdas)
-        entropy = getattr(source, "entropy", float("nan"))
-        if source.distortion == "matrix" or not np.isfinite(entropy):
-            raise ValueError(
-                f"the Shannon lower bound needs a finite differential entropy, and that of "
-                f"{type(source).__name__} is not known"
-            )
-        points = [
-            shannon_lower_bound(entropy, source.dimension, source.distortion, lmbda)
-            for lmbda in lmbdas
-        ]
-        return [
-            Estimate(
-                source=source,
-                method=self,
-                seed=seed,
-                side="lower",
-                lmbda=lmbda,
-                rate=point.rate,
-                distortion=point.distortion,
-                certificate=entropy,
-            )
-            for lmbda, point in zip(lmbdas, points, strict=True)
-        ]
+def _estimates(
+    method: Estimator[Certificate],
+    source: Source,
+    seed: int,
+    side: Side,
+    points: Iterable[tuple[float, Point]],
+    certificate: Certificate,
+) -> list[Estimate[Certificate]]:
+    """Return the estimates of (λ, point) pairs."""
+    return [
+        Estimate(
+            source=source,
+            method=method,
+            seed=seed,
+            side=side,
+            lmbda=lmbda,
+            rate=point.rate,
+            distortion=point.distortion,
+            certificate=certificate,
+        )
+        for lmbda, point in points
+    ]

@@ -153,20 +153,15 @@ class NeuralLower:
     def solve(
         self, source: Source, lmbdas: Sequence[float], seed: int = 0
     ) -> list[Estimate[DualFunction]]:
-        """Compute lower bounds; their certificates are the dual functions.
+        """Compute lower bounds; certificates are the dual functions.
 
         A supporting line has no point of its own. ``distortion`` is where the source's R(D)
         touches its supporting line if that is known, else where the Shannon lower bound would,
         but no larger than R ≥ 0 allows.
 
-        Args:
-          source: a source with squared error.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed of weights and samples.
-
         Raises:
-          ValueError: if a λ is not positive, the method does not apply to the source, memory
-            does not hold the distances of a step, or the bound is not finite.
+          ValueError: if a λ is not positive, the source has no squared error, memory does not
+            hold the distances of a step, or the bound is not finite.
         """
         check_squared(source, self.name)
         check_memory(4.0 * 8 * self.samples**2, f"{self.samples} samples")

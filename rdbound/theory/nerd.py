@@ -65,16 +65,11 @@ class NERD:
     def solve(
         self, source: Source, lmbdas: Sequence[float], seed: int = 0
     ) -> list[Estimate[Dense]]:
-        """Compute upper bounds; their certificates are the trained generators.
-
-        Args:
-          source: a source with squared error.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed of weights, samples and noise.
+        """Compute upper bounds; certificates are the trained generators.
 
         Raises:
-          ValueError: if a λ is not positive, the method does not apply to the source, or memory
-            does not hold the distances of a step.
+          ValueError: if a λ is not positive, the source has no squared error, or memory does not
+            hold the distances of a step.
         """
         check_squared(source, self.name)
         check_memory(

@@ -73,17 +73,12 @@ class NeuralUpper:
     def solve(
         self, source: Source, lmbdas: Sequence[float], seed: int = 0
     ) -> list[Estimate[LatentModel]]:
-        """Compute upper bounds; their certificates are the trained models, one for each λ.
-
-        Args:
-          source: a source with squared error.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed of weights, samples and noise.
+        """Compute upper bounds; certificates are the trained models, one for each λ.
 
         Raises:
-          ValueError: if a λ is not positive, the method does not apply to the source, a model
-            with hidden layers has ``start="klt"``, memory does not hold the test vectors, or the
-            loss stops being finite.
+          ValueError: if a λ is not positive, the source has no squared error, a model with hidden
+            layers has ``start="klt"``, memory does not hold the test vectors, or the loss stops
+            being finite.
         """
         check_squared(source, self.name)
         if self.start == "klt" and self.hidden:

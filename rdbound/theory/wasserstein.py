@@ -201,16 +201,11 @@ class Wasserstein:
     def solve(
         self, source: Source, lmbdas: Sequence[float], seed: int = 0
     ) -> list[Estimate[Particles]]:
-        """Compute upper bounds; their certificates are the particles after descent.
-
-        Args:
-          source: a source of at most 16 dimensions, with squared error.
-          lmbdas: slopes λ, in bits per unit of distortion.
-          seed: seed of samples and batches.
+        """Compute upper bounds; certificates are the particles after descent.
 
         Raises:
-          ValueError: if a λ is not positive, the method does not apply to the source, or memory
-            does not hold the particles or the samples.
+          ValueError: if a λ is not positive, the source has more than 16 dimensions or no squared
+            error, or memory does not hold the particles or the samples.
         """
         self._check(source)
         return solve_each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))

@@ -1,4 +1,4 @@
-"""The report of known answers: estimates beside the truth, and what lies on the wrong side."""
+"""The report of known answers: estimates beside the exact values, and inconsistent bounds."""
 
 from collections.abc import Sequence
 
@@ -27,12 +27,12 @@ _HEADER = (
 )
 
 
-def answers_report(answers: Sequence[Answer], title: str = "Known answers") -> Document:
-    """Every estimate, approximation gaps where there are any, violations, one page of figures."""
+def answers_report(answers: Sequence[Answer]) -> Document:
+    """Return the report: estimates, figures, approximation gaps if any, and the verdict."""
     picture = Picture(small_multiples(answers), "answers", "Estimates of R(D) and the truth")
     gaps = approximation_gaps(answers)
     return Document(
-        title,
+        "Known answers",
         (
             answers_section(answers),
             Section("", (picture,)),
@@ -43,12 +43,12 @@ def answers_report(answers: Sequence[Answer], title: str = "Known answers") -> D
 
 
 def verdict(answers: Sequence[Answer]) -> list[str]:
-    """The violations, or the sentence that there are none."""
+    """Return a sentence for every bound on the wrong side, or one that there is none."""
     return violations(answers) or ["No bound lies on the wrong side."]
 
 
 def answers_section(answers: Sequence[Answer]) -> Section:
-    """Known answers in bits per dimension, errors also in standard errors; then statuses."""
+    """Return the table of estimates, in bits per dimension, followed by their statuses."""
     statuses = (
         Note(f"{a.source}: {a.method}, λ = {a.lmbda:.4g}: {a.status}") for a in answers if a.status
     )
@@ -76,6 +76,6 @@ def _number(value: float | None, form: str) -> str:
 
 
 def approximation_table(gaps: Sequence[Gap]) -> Table:
-    """Approximation gaps in bits per dimension, a row each."""
+    """Return the table of approximation gaps, in bits per dimension."""
     body = tuple((g.dataset, g.gap, f"{g.lmbda:.4g}", with_interval(g)) for g in gaps)
     return Table(("source", "gap", "λ", "bits per dimension [95 %]"), body)
