@@ -1,5 +1,6 @@
 """Continuous sources on a grid, with bounds on the error of discretization."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -120,7 +121,7 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
     cells = float(points) ** n
     check_memory(3 * 8 * cells**2, f"a grid of {points}^{n} points squared")
     edges = _edges(source, points, extent)
-    mass, mean, second = _moments(source, edges)
+    mass, mean, second = _moments(source.log2_density, source.distortion, edges)
     total = mass.sum()
     if abs(1.0 - total) > MOST_LOST:
         raise ValueError(
@@ -150,7 +151,9 @@ def _edges(source: Source, points: int, extent: float) -> list[np.ndarray]:
     return out
 
 
-def _moments(source: Source, edges: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _moments(
+    log2_density: Callable[[np.ndarray], np.ndarray], distortion: str, edges: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Return the mass, the mean [n] and the mean distortion around it of each cell."""
     n, inner = len(edges), INSIDE[len(edges)]
     nodes, weights = np.polynomial.legendre.leggauss(inner)
@@ -170,7 +173,7 @@ def _moments(source: Source, edges: list[np.ndarray]) -> tuple[np.ndarray, np.nd
         w = np.ones([1] * n)
         for axis, s in enumerate(scale):
             w = w * s.ravel().reshape([-1 if a == axis else 1 for a in range(n)])
-        density = np.exp(LN2 * source.log2_density(x)) * w
+        density = np.exp(LN2 * log2_density(x)) * w
         shape = [side for a in range(n) for side in ((1, *rest)[a], inner)]
         order = [2 * a for a in range(n)] + [2 * a + 1 for a in range(n)]
         d = density.reshape(shape).transpose(order).reshape(-1, inner**n)
@@ -179,7 +182,7 @@ def _moments(source: Source, edges: list[np.ndarray]) -> tuple[np.ndarray, np.nd
         safe = np.maximum(m, 1e-300)
         centre = (d[..., None] * x).sum(1) / safe[:, None]
         away = x - centre[:, None]
-        away = away**2 if source.distortion == "squared" else np.abs(away)
+        away = away**2 if distortion == "squared" else np.abs(away)
         mass.append(m)
         mean.append(centre)
         second.append((d * away.mean(-1)).sum(1) / safe)

@@ -13,7 +13,6 @@ __all__ = [
     "FUNCTIONAL",
     "Functional",
     "block_rate",
-    "check_bits",
     "functional_bound",
     "least_excess",
 ]
@@ -39,10 +38,10 @@ FUNCTIONAL: dict[str, Functional] = {
 }
 
 
-def check_bits(bits: float, what: str = "a rate") -> float:
-    """Return ``bits`` as a float; raise ValueError if they are negative."""
+def _checked(bits: float) -> float:
+    """Return a rate as a float; raise ValueError if it is negative."""
     if not bits >= 0:
-        raise ValueError(f"{what} of {bits} bits is negative")
+        raise ValueError(f"a rate of {bits} bits is negative")
     return float(bits)
 
 
@@ -61,7 +60,7 @@ def functional_bound(information: float, name: str = "li-el-gamal-2018") -> floa
     """
     if name not in FUNCTIONAL:
         raise ValueError(f"unknown bound {name!r}: choose one of {', '.join(FUNCTIONAL)}")
-    bound, information = FUNCTIONAL[name], check_bits(information)
+    bound, information = FUNCTIONAL[name], _checked(information)
     return information + float(np.log2(information + bound.shift)) + bound.constant
 
 
@@ -81,7 +80,7 @@ def block_rate(information: float, block: int, name: str = "li-el-gamal-2018") -
     """
     if block < 1:
         raise ValueError(f"a block has at least one sample, not {block}")
-    return functional_bound(block * check_bits(information), name) / block
+    return functional_bound(block * _checked(information), name) / block
 
 
 def least_excess(information: float) -> float:
