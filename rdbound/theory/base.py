@@ -81,7 +81,7 @@ class Estimate(EstimatedPoint, Generic[Certificate]):
     source: Source
     method: Estimator[Certificate]
     seed: int = 0
-    certificate: Certificate
+    certificate: Certificate = field(repr=False)
     trace: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
 
     @property
