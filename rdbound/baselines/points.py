@@ -1,8 +1,8 @@
 """Points (R, D) of baseline codecs, and their file."""
 
 from collections.abc import Iterable
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from rdbound.tables.cells import CellReader, integer, number, optional, read_cells, text
 from rdbound.tables.csv_records import read_rows, write_rows
@@ -10,7 +10,8 @@ from rdbound.tables.csv_records import read_rows, write_rows
 __all__ = ["CodecPoint", "read_codec_points", "write_codec_points"]
 
 
-class CodecPoint(NamedTuple):
+@dataclass(frozen=True, slots=True)
+class CodecPoint:
     """One image coded at one setting.
 
     Attributes:
@@ -56,7 +57,7 @@ _READERS: dict[str, CellReader] = {
 
 def write_codec_points(path: Path, points: Iterable[CodecPoint]) -> None:
     """Write points as CSV; an existing file is replaced whole."""
-    write_rows(path, CodecPoint._fields, (point._asdict() for point in points))
+    write_rows(path, tuple(_READERS), map(asdict, points))
 
 
 def read_codec_points(path: Path) -> list[CodecPoint]:
@@ -70,5 +71,5 @@ def read_codec_points(path: Path) -> list[CodecPoint]:
     """
     return [
         CodecPoint(**read_cells(path, line, record, _READERS))
-        for line, record in read_rows(path, CodecPoint._fields, "points of codecs")
+        for line, record in read_rows(path, tuple(_READERS), "points of codecs")
     ]
