@@ -43,8 +43,16 @@ def test_the_certificate_of_blahut_arimoto_gives_the_point():
     joint = 2.0 ** (-2.0 * FINITE.matrix) * q
     assert -p @ np.log2(joint.sum(1)) == pytest.approx(estimate.J, abs=1e-6)
     assert estimate.certificate.lower <= FINITE.exact(2.0).J(2.0) <= estimate.certificate.upper
+
+
+def test_the_trace_of_blahut_arimoto_is_the_width_of_the_certificate():
+    method = make_method("blahut-arimoto", points=40, compare=False)
+    (estimate,) = method.solve(make_source("gaussian", variances=[1.0]), [2.0])
     assert estimate.trace[-1] <= 1e-6 < estimate.trace[0]
     assert np.isfinite(estimate.trace).all()
+    width = estimate.certificate.upper - estimate.certificate.lower
+    assert estimate.trace[-1] == pytest.approx(width, rel=1e-3, abs=1e-12)
+    assert estimate.certificate.grid.points.shape == (40, 1)
 
 
 def test_the_particles_give_the_point_and_their_trace_falls_to_it():
