@@ -147,7 +147,7 @@ def test_a_command_without_its_places_is_refused(encoder, decoder, message):
     ("encoder", "message"),
     [
         ("no-such-program", "there is no program 'no-such-program'"),
-        ("false", "failed with exit code 1: it said nothing"),
+        ("false", "failed with exit code 1: no output"),
         ("true", "'true' wrote no {output}"),
         (f"{sys.executable} -c 'raise SystemExit(\"no room\")'", "exit code 1: no room"),
     ],
