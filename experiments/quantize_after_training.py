@@ -32,7 +32,7 @@ from matplotlib.figure import Figure
 from experiments.codebooks import Codebook, constrained_codebook, grid_codebook, lloyd_codebook
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import ImageCurves, Points
-from rdbound.baselines import make_external
+from rdbound.baselines import make_baseline
 from rdbound.checkpoints.checkpoint import Checkpoint, load
 from rdbound.coding import CODERS, Codec
 from rdbound.coding.codecs.codec import datum_kind
@@ -196,7 +196,7 @@ def _coded(checkpoint: Checkpoint, lmbda: float, coder: str, **options: Any) -> 
 
 
 def _external(kind: str, quality: int) -> Callable:
-    codec = make_external(kind)
+    codec = make_baseline(kind)
 
     def code(image: np.ndarray) -> tuple[int, np.ndarray]:
         data = codec.encode(image, quality)

@@ -12,8 +12,6 @@ __all__ = ["LIMIT", "violations"]
 
 LIMIT = 3.0
 """Standard errors by which a bound may lie on the wrong side."""
-ROUNDING = 1e-6
-"""Share of a rate, or of λ·D, that an estimate computed in float32 may be off by."""
 CURVE = 1e-7
 """Bits to which the exact R at a distortion is computed."""
 STEEPEST = 1.5
@@ -36,11 +34,10 @@ def _of_one(a: Answer) -> str:
     """Return what is wrong with an answer by itself, empty if nothing is."""
     if not all(math.isfinite(x) for x in (a.rate, a.distortion, a.standard_error)):
         return f"{_wrong(a)} is not finite"
-    if a.error is None:
+    if a.error is None or a.wrong_by is None:
         return ""
-    slack = LIMIT * a.standard_error + a.tolerance + _rounding(a, a.lmbda)
-    beyond = {"upper": -a.error, "lower": a.error, "exact": abs(a.error)}.get(a.side, 0.0)
-    if beyond > slack:
+    slack = a.slack(LIMIT)
+    if a.wrong_by > slack:
         return (
             f"{_wrong(a)}: J misses the truth by {a.error:+.4g} bits, {_SIDES[a.side]} with a "
             f"slack of {slack:.2g}"
@@ -57,22 +54,17 @@ def _wrong(a: Answer) -> str:
     return f"WRONG: {a.method} on {a.source} at λ = {a.lmbda:g}"
 
 
-def _rounding(a: Answer, slope: float) -> float:
-    """Return the error of R + ``slope``·D in float32, in bits."""
-    return ROUNDING * (abs(a.rate) + slope * abs(a.distortion))
-
-
 def _below_the_curve(a: Answer) -> bool:
     """Return whether an upper bound's own point lies below R(D).
 
     To first order R(D) − R has the error of R + slope·D, where the slope is that of the curve and
     may be far from λ: the noise is not that of J.
     """
-    if a.side not in ("upper", "exact") or a.below is None or a.exact_slope is None:
+    if not a.is_upper_bound or a.below is None or a.exact_slope is None:
         return False
     weight = max(1.0, a.exact_slope / a.lmbda)
     slack = LIMIT * _noise(a, a.exact_slope) + weight * a.tolerance
-    return a.below > slack + _rounding(a, a.exact_slope) + CURVE
+    return a.below > slack + a.rounding(a.exact_slope) + CURVE
 
 
 def _noise(a: Answer, slope: float) -> float:
@@ -93,7 +85,7 @@ def _noise(a: Answer, slope: float) -> float:
 def _crossings(answers: Sequence[Answer]) -> list[str]:
     """Return a sentence for every lower bound above an upper one of the same source and λ."""
     lower = [a for a in answers if a.side == "lower"]
-    upper = [a for a in answers if a.side in ("upper", "exact")]
+    upper = [a for a in answers if a.is_upper_bound]
     return [
         f"{_wrong(low)} lies {low.J - high.J:.4g} bits above {high.method}, which is an upper bound"
         for low in lower
@@ -105,5 +97,5 @@ def _crossings(answers: Sequence[Answer]) -> list[str]:
 
 def _slack(low: Answer, high: Answer) -> float:
     noise = (low.standard_error**2 + high.standard_error**2) ** 0.5
-    rounding = _rounding(low, low.lmbda) + _rounding(high, high.lmbda)
+    rounding = low.rounding(low.lmbda) + high.rounding(high.lmbda)
     return LIMIT * noise + low.tolerance + high.tolerance + rounding

@@ -79,7 +79,7 @@ def _compress(
         _options(terminal, output, checkpoint, force, model, max_pixels),
         lmbda=lmbda,
         coder=coder,
-        coder_options=options,
+        options=options,
         side=side,
         checked=not no_check,
     )

@@ -15,9 +15,10 @@ from pathlib import Path
 import numpy as np
 
 from rdbound.analysis.curves import anchor_on
-from rdbound.baselines import CommandCodec, ExternalCodec, Measured, make_external, measure_codec
-from rdbound.baselines.measure import digest_of
-from rdbound.baselines.points import read_measured, rows_of, write_measured
+from rdbound.baselines import BaselineCodec, CodecPoint, CommandCodec, make_baseline, measure_codec
+from rdbound.baselines.measure import pixel_digest
+from rdbound.baselines.points import read_codec_points, write_codec_points
+from rdbound.baselines.rd_rows import codec_rows
 from rdbound.images.sets import ImageSet
 from rdbound.report.markdown import document_lines
 from rdbound.report.sections.external import external_report
@@ -32,12 +33,12 @@ __all__ = ["chosen_codecs", "default_jobs", "external_run"]
 POINTS = "points.csv"
 _DEFAULT = ("jpeg", "webp", "avif", "jpeg2000")
 
-Job = tuple[ExternalCodec, str, str, np.ndarray, tuple[float, ...]]
+Job = tuple[BaselineCodec, str, str, np.ndarray, tuple[float, ...]]
 """(codec, its version, name of an image, image, settings)."""
 
 
 def external_run(
-    codecs: Sequence[ExternalCodec],
+    codecs: Sequence[BaselineCodec],
     images: ImageSet,
     folder: Path,
     jobs: int,
@@ -68,10 +69,10 @@ def external_run(
     folder.mkdir(parents=True, exist_ok=True)
     with locked(folder):
         path = folder / POINTS
-        digests = {name: digest_of(images[i]) for i, name in enumerate(images.names)}
+        digests = {name: pixel_digest(images[i]) for i, name in enumerate(images.names)}
         points = [
             p
-            for p in (read_measured(path) if path.exists() else [])
+            for p in (read_codec_points(path) if path.exists() else [])
             if digests.get(p.image) == p.digest and versions.get(p.codec, p.version) == p.version
         ]
         known = {(p.codec, p.image, p.setting) for p in points}
@@ -79,21 +80,21 @@ def external_run(
         work = _missing(codecs, versions, images, known)
         for found in _by_processes(work, jobs):
             points += found
-            write_measured(path, points)
+            write_codec_points(path, points)
             mine = sum(p.codec in versions for p in points)
             progress.update("coding", min(mine, total), total)
     asked = {codec.name: codec.settings for codec in codecs}
     shown = [p for p in points if p.setting in asked.get(p.codec, (p.setting,))]
     whole = _whole(shown, images)
-    rows = rows_of(whole, images.name)
+    rows = codec_rows(whole, images.name)
     write_table(folder / RD_TABLE, rows)
-    document = external_report(rows, {codec.name: codec.told for codec in codecs}, anchor)
+    document = external_report(rows, {codec.name: codec.description for codec in codecs}, anchor)
     write_document(document, folder)
     LOG.info("\n".join([*document_lines(document), "", f"{folder / RD_TABLE}: {len(rows)} rows"]))
 
 
 def _missing(
-    codecs: Sequence[ExternalCodec],
+    codecs: Sequence[BaselineCodec],
     versions: Mapping[str, str],
     images: ImageSet,
     known: set[tuple[str, str, float]],
@@ -106,8 +107,8 @@ def _missing(
                 yield codec, versions[codec.name], name, images[index], settings
 
 
-def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[Measured]]:
-    """Yield the points of every job as it ends, with a few images in memory at once."""
+def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[CodecPoint]]:
+    """The points of every job as they are done, a few images in memory at once."""
     if count == 1:
         yield from map(_measure, work)
         return
@@ -121,13 +122,13 @@ def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[Measured]]:
                 yield future.result()
 
 
-def _measure(job: Job) -> list[Measured]:
+def _measure(job: Job) -> list[CodecPoint]:
     codec, version, name, image, settings = job
     return [measure_codec(codec, name, image, setting, version) for setting in settings]
 
 
-def _whole(points: Sequence[Measured], images: ImageSet) -> list[Measured]:
-    """Return the points at settings that have every image."""
+def _whole(points: Sequence[CodecPoint], images: ImageSet) -> list[CodecPoint]:
+    """Those at settings that have every image."""
     count: dict[tuple[str, float], int] = {}
     for p in points:
         count[p.codec, p.setting] = count.get((p.codec, p.setting), 0) + 1
@@ -140,16 +141,16 @@ def chosen_codecs(
     own: str = "mine",
     encoder: str | None = None,
     decoder: str | None = None,
-) -> list[ExternalCodec]:
-    """Return the codecs that the options of the command line choose.
+) -> list[BaselineCodec]:
+    """Codecs by what a user says of them.
 
     Args:
-      names: names in :data:`rdbound.baselines.EXTERNAL`; None for some that every Pillow has, or
-        for none beside an ``encoder``.
-      settings: quality settings of the one codec.
-      own: name of the codec of ``encoder`` and ``decoder``.
-      encoder: command line of an encoder, or None.
-      decoder: command line of its decoder, or None.
+      names: of :data:`rdbound.baselines.BASELINES`; None for some that every Pillow has, or for
+        none beside an ``encoder``.
+      settings: of one codec.
+      own: what the codec of ``encoder`` and ``decoder`` is called.
+      encoder: its command line; None for none.
+      decoder: its command line.
 
     Raises:
       ValueError: a name is unknown, or commands and settings do not go together.
@@ -158,7 +159,7 @@ def chosen_codecs(
         raise ValueError("--encoder and --decoder go together: files are decoded too")
     if names is None:
         names = _DEFAULT if encoder is None else ()
-    codecs = [make_external(name) for name in names]
+    codecs = [make_baseline(name) for name in names]
     if encoder is not None and decoder is not None:
         if settings is None or codecs:
             raise ValueError("--encoder needs its --settings, and a run without --codec")

@@ -15,8 +15,10 @@ __all__ = ["Laplacian", "Uniform"]
 class Laplacian:
     """Density exp(−|x|/b) / 2b with absolute error: R(D) = log₂(b/D) for D ≤ b.
 
-    The Shannon lower bound is tight here (Berger 1971). ``scale`` is b; raises
-    ValueError unless it is positive.
+    The Shannon lower bound is tight here (Berger 1971).
+
+    Attributes:
+      scale: b, positive.
     """
 
     scale: Scale = 1.0
@@ -24,29 +26,30 @@ class Laplacian:
     distortion = "absolute"
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """[count, 1]."""
+        """Draw vectors, [count, 1]."""
         return self.scale * jax.random.laplace(key, (count, 1))
 
     @property
     def entropy(self) -> float:
-        """Differential entropy in bits."""
+        """Return the differential entropy in bits."""
         return float(np.log2(2 * np.e * self.scale))
 
     def log2_density(self, x: np.ndarray) -> np.ndarray:
-        """Log₂ of the density at ``x`` [..., 1]."""
+        """Return log₂ of the density at ``x`` [..., 1]."""
         return -np.abs(x[..., 0]) / self.scale / LN2 - np.log2(2 * self.scale)
 
     def exact(self, lmbda: float) -> Point:
-        """(R, D) where R + λ·D is least: D = 1 / (λ·ln 2); raises ValueError unless λ > 0."""
+        """Return (R, D) where R + λ·D is least, D = 1 / (λ·ln 2); raise ValueError unless λ > 0."""
         distortion = min(1.0 / (LN2 * check_positive(lmbda)), self.scale)
         return Point(float(np.log2(self.scale / distortion)), distortion)
 
 
 @dataclass(frozen=True, config=OPTIONS)
 class Uniform:
-    """The uniform density on [−width/2, width/2] with squared error: no closed form is known.
+    """The uniform density on [−width/2, width/2] with squared error; R(D) has no closed form.
 
-    Raises ValueError unless ``width`` is positive.
+    Attributes:
+      width: positive.
     """
 
     width: Scale = 1.0
@@ -54,25 +57,25 @@ class Uniform:
     distortion = "squared"
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """[count, 1]."""
+        """Draw vectors, [count, 1]."""
         return self.width * (jax.random.uniform(key, (count, 1)) - 0.5)
 
     @property
     def support(self) -> list[tuple[float, float]]:
-        """(low, high) of the one dimension."""
+        """Return (low, high) of each dimension."""
         return [(-self.width / 2, self.width / 2)]
 
     @property
     def entropy(self) -> float:
-        """Differential entropy in bits."""
+        """Return the differential entropy in bits."""
         return float(np.log2(self.width))
 
     def log2_density(self, x: np.ndarray) -> np.ndarray:
-        """Log₂ of the density at ``x`` [..., 1]."""
+        """Return log₂ of the density at ``x`` [..., 1]."""
         inside = np.abs(x[..., 0]) <= self.width / 2
         return np.where(inside, -np.log2(self.width), -np.inf)
 
     def exact(self, lmbda: float) -> Point | None:
-        """None: no closed form is known. Raises ValueError unless λ > 0."""
+        """Return None, since no closed form is known; raise ValueError unless λ > 0."""
         check_positive(lmbda)
         return None

@@ -1,5 +1,6 @@
-"""The methods that estimate R(D), by name."""
+"""The estimators of R(D) by name."""
 
+from collections.abc import Callable
 from typing import Any
 
 from rdbound.theory.base import Estimator
@@ -9,11 +10,11 @@ from rdbound.theory.dual_lower_bound import NeuralLower
 from rdbound.theory.nerd import NERD
 from rdbound.theory.vae_upper_bound import NeuralUpper
 from rdbound.theory.wasserstein import Wasserstein
-from rdbound.utils.registry import build
+from rdbound.utils.registry import build, find
 
 __all__ = ["ESTIMATORS", "make_method"]
 
-ESTIMATORS: dict[str, Any] = {
+ESTIMATORS: dict[str, Callable[..., Estimator]] = {
     "blahut-arimoto": BlahutArimoto,
     "exact": Exact,
     "nerd": NERD,
@@ -26,9 +27,17 @@ ESTIMATORS: dict[str, Any] = {
 
 
 def make_method(name: str, **options: Any) -> Estimator:
-    """Return the estimator called ``name``.
+    """Build an estimator of R(D).
+
+    Args:
+      name: a name in :data:`ESTIMATORS`.
+      options: its options, the fields of its dataclass.
+
+    Returns:
+      The estimator.
 
     Raises:
-      ValueError: for an unknown name, and for an option that the estimator refuses.
+      ValueError: if the name or an option is unknown, or a value is invalid.
     """
+    find("method", ESTIMATORS, name)  # else `build` imports what a config calls package:Class
     return build("method", ESTIMATORS, name, options)

@@ -5,7 +5,15 @@ from rdbound.tables.estimates import Answer
 
 
 def _answer(method, rate, lmbda=1.0, side="upper"):
-    return Answer("ar1", method, side, lmbda, rate, 0.2, 0.003, 0.0, None, None, None, 1.0, "")
+    return Answer(
+        source="ar1",
+        method=method,
+        side=side,
+        lmbda=lmbda,
+        rate=rate,
+        distortion=0.2,
+        standard_error=0.003,
+    )
 
 
 def test_the_gap_is_the_difference_at_one_slope():

@@ -1,4 +1,4 @@
-"""The report of known answers: estimates beside the truth, and what lies on the wrong side."""
+"""The report of known answers: estimates beside the exact values, and inconsistent bounds."""
 
 from collections.abc import Sequence
 
@@ -27,12 +27,12 @@ _HEADER = (
 )
 
 
-def answers_report(answers: Sequence[Answer], title: str = "Known answers") -> Document:
-    """Every estimate, posterior family gaps if there are any, violations, one page of figures."""
+def answers_report(answers: Sequence[Answer]) -> Document:
+    """Return the report: estimates, figures, posterior family gaps if any, and the verdict."""
     picture = Picture(small_multiples(answers), "answers", "Estimates of R(D) and the truth")
     gaps = posterior_family_gaps(answers)
     return Document(
-        title,
+        "Known answers",
         (
             answers_section(answers),
             Section("", (picture,)),
@@ -43,12 +43,12 @@ def answers_report(answers: Sequence[Answer], title: str = "Known answers") -> D
 
 
 def verdict(answers: Sequence[Answer]) -> list[str]:
-    """The violations, or the sentence that there are none."""
+    """Return a sentence for every bound on the wrong side, or one that there is none."""
     return violations(answers) or ["No bound lies on the wrong side."]
 
 
 def answers_section(answers: Sequence[Answer]) -> Section:
-    """Known answers in bits per dimension, errors also in standard errors; then statuses."""
+    """Return the table of estimates, in bits per dimension, followed by their statuses."""
     statuses = (
         Note(f"{a.source}: {a.method}, λ = {a.lmbda:.4g}: {a.status}") for a in answers if a.status
     )
