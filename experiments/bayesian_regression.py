@@ -19,7 +19,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from scipy.special import ndtr, ndtri
 
-from rdbound.coding.coders.vbq.code_points import nearest_points
+from rdbound.ops.code_points import nearest_points
 from rdbound.report.document import Table
 from rdbound.report.figures.style import STYLE
 from rdbound.report.markdown import block_lines

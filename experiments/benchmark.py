@@ -21,7 +21,7 @@ from flax import nnx
 from rdbound.channels import GaussianChannel, RoundingChannel, make_channel
 from rdbound.checkpoints.checkpoint import load
 from rdbound.coding import Codec
-from rdbound.coding.codecs.compiled_model import CompiledModel
+from rdbound.coding.codecs.compiled_model import compiled
 from rdbound.coding.entropy.frequency_tables import TOTAL, gaussian_tables
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.images.crops import AHEAD, crops
@@ -32,8 +32,8 @@ from rdbound.objective.datum import whole
 from rdbound.objective.levels import latent_shapes
 from rdbound.objective.objective import clip, objective
 from rdbound.optimization.refinement import RefinementOptions, refine
-from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
+from rdbound.optimization.training_step import init, make_step
 
 HEIGHT, WIDTH = 512, 768
 LMBDA = 0.0067
@@ -113,7 +113,7 @@ def levels(model, repeats: int) -> list[tuple[float, float]]:
     Without: what came before the level is absorbed anew, as a decoder without
     state would.
     """
-    of, lmbda = CompiledModel(model), jnp.float32(LMBDA)
+    of, lmbda = compiled(model), jnp.float32(LMBDA)
     shapes = latent_shapes(model, (HEIGHT, WIDTH, 3))
     latents = [jnp.zeros(shape) for shape in shapes]
 
@@ -177,9 +177,9 @@ def codec_seconds(repeats: int) -> tuple[float, float, float]:
     """(compress, decompress) seconds of 512×768, and bytes above the ideal in per cent."""
     checkpoint = load("res-hyper-4-codec")
     codec, image = Codec(checkpoint.model, checkpoint.tables), photograph()
-    data = codec.compress(image, LMBDA)
-    compress = median_seconds(lambda: codec.compress(image, LMBDA), repeats)
-    decompress = median_seconds(lambda: codec.decompress(data), repeats)
+    data = codec.encode(image, LMBDA).data
+    compress = median_seconds(lambda: codec.encode(image, LMBDA).data, repeats)
+    decompress = median_seconds(lambda: codec.decode(data).datum, repeats)
     datum = whole(jnp.asarray(image, jnp.float32) / 255.0)
     bits = objective(checkpoint.model, RoundingChannel(), datum, jax.random.key(0), LMBDA).bits
     return compress, decompress, 100 * (8 * len(data) / float(sum(bits)) - 1)

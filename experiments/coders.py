@@ -19,9 +19,7 @@ import numpy as np
 
 from rdbound.channels import Channel, make_channel
 from rdbound.checkpoints.checkpoint import load
-from rdbound.coding import CODERS, BitsBackCodec
-from rdbound.coding.codecs.bits_back.side_information import side_bytes
-from rdbound.coding.codecs.factory import image_codec
+from rdbound.coding import CODERS, Codec
 from rdbound.coding.coders.vbq.coder import VBQCoder, vbq_channel
 from rdbound.images.files import read_image
 from rdbound.images.sets import open_images
@@ -59,14 +57,14 @@ def row(coder: str, channel: str, checkpoint: Any, image: np.ndarray, lmbda: flo
     points = channel == VBQCoder.channel
     of = vbq_channel(checkpoint.tables or {}) if points else make_channel(channel)
     bits, mse = ideal(checkpoint.model, of, image, lmbda)
-    codec = image_codec(checkpoint.model, checkpoint.tables, coder, max_pixels=None)
-    codec.decompress(codec.compress(image, lmbda))
+    codec = Codec(checkpoint.model, checkpoint.tables, coder, max_pixels=None)
+    codec.decode(codec.encode(image, lmbda).data)
     began = time.perf_counter()
-    data = codec.compress(image, lmbda)
+    file = codec.encode(image, lmbda)
     encoded = time.perf_counter()
-    decoded = codec.decompress(data)
+    decoded = codec.decode(file.data).datum
     seconds = encoded - began, time.perf_counter() - encoded
-    count = 8 * (len(data) - side_bytes(data))
+    count = 8 * (len(file.data) - file.side_bytes)
     error = float(np.mean((image.astype(np.float64) - decoded) ** 2))
     return (
         coder,
@@ -97,7 +95,7 @@ def main() -> None:
     if checkpoints["bound"].tables is None:
         del kinds[VBQCoder.name]
         print("no vbq: --bound has no code points; rdbound calibrate makes a copy that has")
-    for name, (channel, form) in (kinds | {BitsBackCodec.name: ("bits-back", "codec")}).items():
+    for name, (channel, form) in kinds.items():
         rows.append(row(name, channel, checkpoints[form], image, arguments.lmbda))
         print(rows[-1], flush=True)
     print("\n".join(block_lines(Table(HEADER, rows))))

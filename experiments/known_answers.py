@@ -32,7 +32,7 @@ def main() -> int:
     answers = []
     for path in map(Path, arguments.configs or sorted(CONFIGS.glob("*.yaml"))):
         for cell in cells(load_config(path, [f"output={output / path.stem}"])):
-            answers += read_answers(answers_run(cell, print) / "answers.csv")
+            answers += read_answers(answers_run(cell) / "answers.csv")
     write_answers(output / "answers.csv", answers)
     write_document(answers_report(answers), output)
     for source in dict.fromkeys(a.source for a in answers):

@@ -28,7 +28,7 @@ from PIL import Image
 
 from rdbound.channels import make_channel
 from rdbound.checkpoints.checkpoint import Checkpoint, load
-from rdbound.coding import LosslessBitsBack, LosslessCodec
+from rdbound.coding import Codec
 from rdbound.images.sets import open_images
 from rdbound.objective.datum import image_datum
 from rdbound.objective.objective import objective
@@ -75,13 +75,13 @@ def of_format(name: str) -> Sizes:
 
 def of_level_codec(checkpoint: Checkpoint) -> Sizes:
     """Latents by relative entropy coding, pixels after them."""
-    codec = LosslessCodec(checkpoint.model, checkpoint.tables, "rec", None)
+    codec = Codec(checkpoint.model, checkpoint.tables, "rec", None)
 
     def sizes(images: Sequence[np.ndarray]) -> float:
         total = 0
         for image in images:
-            data = codec.compress(image)
-            _compare(codec.decompress(data), image)
+            data = codec.encode(image).data
+            _compare(codec.decode(data).datum, image)
             total += len(data)
         return total
 
@@ -90,20 +90,20 @@ def of_level_codec(checkpoint: Checkpoint) -> Sizes:
 
 def of_bits_back(checkpoint: Checkpoint, chain: bool) -> Sizes:
     """Files of their own, or the one file that all ride in."""
-    codec = LosslessBitsBack(checkpoint.model, checkpoint.tables, None)
+    codec = Codec(checkpoint.model, checkpoint.tables, "bits-back", None)
 
     def sizes(images: Sequence[np.ndarray]) -> float:
         total, data = 0, b""
         for image in images:
-            data = codec.compress(image, side=data if chain else b"").data
+            data = codec.encode(image, side=data if chain else b"").data
             total += len(data)
             if not chain:
-                _compare(codec.decompress(data)[0], image)
+                _compare(codec.decode(data).datum, image)
         if not chain:
             return total
         whole = len(data)
         for image in reversed(images):
-            decoded, data = codec.decompress(data)
+            decoded, data = codec.decode(data)
             _compare(decoded, image)
         return whole
 

@@ -261,9 +261,9 @@ def photograph(arguments: argparse.Namespace) -> Table:
     for block in arguments.sizes:
         codec = Codec(checkpoint.model, checkpoint.tables, "rec", block=block)
         began = time.perf_counter()
-        data = codec.compress(image, lmbda)
+        data = codec.encode(image, lmbda).data
         encoded = time.perf_counter()
-        decoded = codec.decompress(data)
+        decoded = codec.decode(data).datum
         seconds = encoded - began, time.perf_counter() - encoded
         error = float(np.mean((image.astype(np.float64) - decoded) ** 2))
         over = 100 * (8 * len(data) / bits - 1)
@@ -289,7 +289,7 @@ def photograph(arguments: argparse.Namespace) -> Table:
         Overhead("photograph", "rec, beam of 16", told, told * over / 100)
         for told, over, *_ in drawn
     ]
-    layered = Codec(checkpoint.model, checkpoint.tables, "layered").compress(image, lmbda)
+    layered = Codec(checkpoint.model, checkpoint.tables, "layered").encode(image, lmbda).data
     shapes = latent_shapes(checkpoint.model, datum.x.shape)
     latents = sum(int(np.prod(shape)) for shape in shapes)
     over = (8 * len(layered) - bits) / latents

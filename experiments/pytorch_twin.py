@@ -25,19 +25,19 @@ from flax import nnx
 
 from rdbound.channels import GaussianChannel
 from rdbound.models import make_model
-from rdbound.models.hyperprior import (
+from rdbound.models.hyperprior import ResHyper
+from rdbound.models.latent_units import (
     HYPER_GAIN,
     LOG_SIGMA_POSTERIOR,
     PIXEL_GAIN,
     UNIT_BOX_VARIANCE,
-    ResHyper,
     latent_unit,
 )
 from rdbound.objective.datum import whole
 from rdbound.objective.objective import clip, objective
 from rdbound.optimization.refinement import RefinementOptions, refine
-from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
+from rdbound.optimization.training_step import init, make_step
 
 LMBDA_RANGE = (0.0009, 0.0966)
 SHORT, LONG = 2, 10  # refinement steps of the two solves whose times are subtracted

@@ -32,14 +32,15 @@ from matplotlib.figure import Figure
 from experiments.codebooks import Codebook, constrained_codebook, grid_codebook, lloyd_codebook
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import ImageCurves, Points
-from rdbound.baselines import make_external
+from rdbound.baselines import make_baseline
 from rdbound.checkpoints.checkpoint import Checkpoint, load
 from rdbound.coding import CODERS, Codec
+from rdbound.coding.codecs.codec import datum_kind
 from rdbound.coding.coders.base import Coder
 from rdbound.coding.coders.vbq.tables import PENALTIES
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
-from rdbound.evaluation.monte_carlo import ms_ssim_of
-from rdbound.evaluation.watching import WatchingCoder
+from rdbound.evaluation.examples import mean_ms_ssim
+from rdbound.evaluation.latent_statistics import gaussian_levels
 from rdbound.images.sets import ImageSet, open_images
 from rdbound.ops.gaussian import LN2
 from rdbound.ops.image_quality import psnr
@@ -144,15 +145,11 @@ def _groups(shape: tuple[int, ...]) -> np.ndarray:
 def gathered(checkpoint: Checkpoint, images: ImageSet, lmbda: float) -> list[list[np.ndarray]]:
     """The means of each level's channels over photographs, at most :data:`FITTED` each."""
     means: dict[int, list[np.ndarray]] = {}
-
-    def see(level: int, posterior: Any, prior: Any) -> None:
-        mu = np.asarray(posterior.mu, np.float64)
-        means.setdefault(level, []).append(mu.reshape(-1, mu.shape[-1]))
-
-    codec = Codec(checkpoint.model)
-    codec.coder = WatchingCoder(see)
+    kind = datum_kind(checkpoint.model)
     for index in range(len(images)):
-        codec.compress(images[index], lmbda)
+        for level, found in enumerate(gaussian_levels(kind, images[index], lmbda)):
+            mu = np.asarray(found.posterior.mu, np.float64)
+            means.setdefault(level, []).append(mu.reshape(-1, mu.shape[-1]))
     stacked = [np.concatenate(means[level]) for level in sorted(means)]
     return [list(x[:: max(1, len(x) // FITTED)].T) for x in stacked]
 
@@ -192,14 +189,14 @@ def _coded(checkpoint: Checkpoint, lmbda: float, coder: str, **options: Any) -> 
     codec = Codec(checkpoint.model, checkpoint.tables, coder, None, **options)
 
     def code(image: np.ndarray) -> tuple[int, np.ndarray]:
-        data = codec.compress(image, lmbda)
-        return len(data), codec.decompress(data)
+        data = codec.encode(image, lmbda).data
+        return len(data), codec.decode(data).datum
 
     return code
 
 
 def _external(kind: str, quality: int) -> Callable:
-    codec = make_external(kind)
+    codec = make_baseline(kind)
 
     def code(image: np.ndarray) -> tuple[int, np.ndarray]:
         data = codec.encode(image, quality)
@@ -212,7 +209,7 @@ def measured(name: str, image: np.ndarray, curve: str, setting: float, code: Cal
     """One image coded and decoded."""
     count, decoded = code(image)
     mse = float(np.mean((image.astype(np.float64) - decoded) ** 2))
-    similar = ms_ssim_of(image, decoded[None].astype(np.float32) / 255.0)
+    similar = mean_ms_ssim(image, decoded[None].astype(np.float32) / 255.0)
     return Point(curve, setting, name, 8 * count / image[..., 0].size, mse, similar)
 
 

@@ -19,11 +19,9 @@ drawn for "savings" is the best by the true objective, as refinement keeps it: e
 """
 
 import argparse
-from collections.abc import Callable
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -33,13 +31,14 @@ from matplotlib.figure import Figure
 
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import from_rows
-from rdbound.channels import CHANNELS, Channel, make_channel
+from rdbound.channels import Channel, make_channel
 from rdbound.checkpoints.checkpoint import Checkpoint, load
 from rdbound.evaluation.evaluate import evaluate
 from rdbound.evaluation.examples import ImageExamples
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.images.crops import centre_crops
 from rdbound.images.sets import ImageSet, open_images
+from rdbound.methods import Method
 from rdbound.models.base import level_model
 from rdbound.objective.datum import image_datum, stack
 from rdbound.objective.objective import eight_bit
@@ -54,31 +53,33 @@ CHECKS = 40  # comparisons with the true objective in a refinement
 
 
 class Relaxation(NamedTuple):
-    """A channel for a number of steps, and the learning rate that it wants."""
+    """A surrogate channel by name, its options, and the learning rate that it wants."""
 
-    channel: Callable[[int], Channel]
+    name: str
+    options: dict[str, float]
     rate: float
 
-
-def _annealed(name: str, start: float = 0.35, end: float = COLD) -> Callable[[int], Channel]:
-    """Warm for a part of the steps, then down to ``end`` at the last."""
-    kind: Any = CHANNELS[name]
-    return partial(kind.over, start=start, end=end)
+    def channel(self) -> Channel:
+        """Return the channel."""
+        return make_channel(self.name, **self.options)
 
 
+ANNEALING = {"start": 0.35, "final": COLD}
 RELAXATIONS = {
-    "map": Relaxation(lambda steps: make_channel("map"), 5e-3),
-    "straight-through": Relaxation(lambda steps: make_channel("straight-through"), 1e-4),
-    "straight-through, 5e-3": Relaxation(lambda steps: make_channel("straight-through"), 5e-3),
-    "uniform": Relaxation(lambda steps: make_channel("uniform"), 5e-3),
-    "annealed": Relaxation(_annealed("annealed"), 5e-3),
-    "sga": Relaxation(_annealed("sga"), 5e-3),
-    "soft-rounding": Relaxation(lambda steps: make_channel("soft-rounding", steps=steps), 5e-3),
+    "map": Relaxation("map", {}, 5e-3),
+    "straight-through": Relaxation("straight-through", {}, 1e-4),
+    "straight-through, 5e-3": Relaxation("straight-through", {}, 5e-3),
+    "uniform": Relaxation("uniform", {}, 5e-3),
+    "annealed": Relaxation("annealed", ANNEALING, 5e-3),
+    "sga": Relaxation("sga", ANNEALING, 5e-3),
+    "soft-rounding": Relaxation("soft-rounding", {}, 5e-3),
 }
 SCHEDULES = {
-    f"warm for {start:.0%}, then to {end:g}": _annealed("sga", start, end)
+    f"warm for {start:.0%}, then to {final:g}": Relaxation(
+        "sga", {"start": start, "final": final}, 5e-3
+    )
     for start in (0.0, 0.35, 0.7)
-    for end in (0.2, 0.05, 0.01)
+    for final in (0.2, 0.05, 0.01)
 }
 
 
@@ -115,11 +116,9 @@ def curves(checkpoint: Checkpoint, images, arguments) -> Table:
     """Figure 3: true J, and true less relaxed J, by steps."""
     figure, (left, right) = _two_panels()
     rows = []
-    for name, (channel, rate) in RELAXATIONS.items():
-        options = options_of(arguments.steps, rate)
-        found = traced(
-            checkpoint, images[0], arguments.lmbdas[0], channel(arguments.steps), options
-        )
+    for name, relaxation in RELAXATIONS.items():
+        options = options_of(arguments.steps, relaxation.rate)
+        found = traced(checkpoint, images[0], arguments.lmbdas[0], relaxation.channel(), options)
         true, relaxed = np.asarray(found.trace), np.asarray(found.relaxed)
         steps = np.minimum(np.arange(len(true)) * options.check_every, options.steps)
         left.plot(steps, true, label=name, lw=1.2)
@@ -149,11 +148,9 @@ def curves(checkpoint: Checkpoint, images, arguments) -> Table:
 def schedules(checkpoint: Checkpoint, images, arguments) -> Table:
     """Figure S3: the least true J by the schedule of the temperature."""
     rows = []
-    for name, channel in SCHEDULES.items():
-        options = options_of(arguments.steps, RELAXATIONS["sga"].rate)
-        found = traced(
-            checkpoint, images[0], arguments.lmbdas[0], channel(arguments.steps), options
-        )
+    for name, relaxation in SCHEDULES.items():
+        options = options_of(arguments.steps, relaxation.rate)
+        found = traced(checkpoint, images[0], arguments.lmbdas[0], relaxation.channel(), options)
         gain = 100.0 * np.log(np.asarray(found.trace) / float(found.trace[0]))
         rows.append((name, f"{gain.min():+.2f}", f"{gain[-1]:+.2f}"))
         print(rows[-1], flush=True)
@@ -163,17 +160,25 @@ def schedules(checkpoint: Checkpoint, images, arguments) -> Table:
 def savings(checkpoint: Checkpoint, images, arguments) -> Table:
     """Figure 5: BD-rate over the amortized codec, ideal code lengths."""
     examples, found = ImageExamples(images), {}
-    for name, (channel, rate) in RELAXATIONS.items():
+    for name, relaxation in RELAXATIONS.items():
+        method = Method(
+            "codec-relaxed-ideal",
+            "ideal",
+            "codec",
+            "rounding",
+            "eight-bit",
+            surrogate=relaxation.name,
+        )
         options = EvaluationOptions(
             tuple(arguments.lmbdas),
-            refine=options_of(arguments.steps, rate),
-            methods=("codec-ideal", "codec-refined-ideal"),
-            channels={"sga": channel(arguments.steps)},
+            refine=options_of(arguments.steps, relaxation.rate),
+            methods=("codec-ideal", method),
+            surrogates={relaxation.name: relaxation.options},
         )
         of = from_rows(list(evaluate(checkpoint, examples, options)))
         plain, refined = (
             next(curve for key, curve in of.items() if method in key)
-            for method in ("codec-ideal", "codec-refined-ideal")
+            for method in ("codec-ideal", method.name)
         )
         found[name] = compare(plain, refined)
         print(name, found[name], flush=True)
@@ -197,8 +202,8 @@ def scalar(checkpoint: Checkpoint, images, arguments) -> Table:
             for name in ("annealed", "sga")
             for tau in (0.5, 0.1)
         },
-        "soft-rounding, first": make_channel("soft-rounding").at(0),
-        "soft-rounding, last": make_channel("soft-rounding").at(2000),
+        "soft-rounding, first": make_channel("soft-rounding").at(0.0),
+        "soft-rounding, last": make_channel("soft-rounding").at(1.0),
     }
     figure, (left, right) = _two_panels()
     rows = []

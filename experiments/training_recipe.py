@@ -46,8 +46,8 @@ from rdbound.models.hyperprior import ResHyper
 from rdbound.objective.complexity import cost
 from rdbound.objective.datum import whole
 from rdbound.objective.objective import objective
-from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions, schedule
+from rdbound.optimization.training_step import init, make_step
 from rdbound.report.document import Table
 from rdbound.report.markdown import block_lines
 from rdbound.utils.atomic_files import read_json, write_json

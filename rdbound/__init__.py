@@ -8,8 +8,8 @@
 
     checkpoint = rdbound.load("res-context-4-codec")
     codec = rdbound.Codec(checkpoint.model, checkpoint.tables)
-    data = codec.compress(image, lmbda=0.0067)  # → bytes
-    image = codec.decompress(data)
+    data = codec.encode(image, lmbda=0.0067).data  # bytes
+    image = codec.decode(data).datum
 
 A latent model and a channel give R, D and J = R + λ·D of one datum
 (:func:`objective`); everything else is that function at other arguments: averaged

@@ -1,4 +1,4 @@
-"""What the commands do, from Python: images in, a table out.
+"""Bounds, coded sizes, BD-rates and plots from Python: images in, a table out.
 
     table = rdbound.bound(image, lmbdas=[0.0067])  # uint8 [h, w, 3]
     print(table)
@@ -8,7 +8,7 @@ Images are a path of a file or a folder, the name of a set (``kodak``, ``bundled
 :class:`rdbound.images.sets.ImageSet`.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,8 +18,6 @@ from matplotlib.axes import Axes
 
 from rdbound.analysis.bd_rate import BDRate, compare
 from rdbound.analysis.curves import ImageCurves, called, from_rows, named_curves
-from rdbound.channels import make_channel
-from rdbound.channels.annealed import SGAChannel
 from rdbound.checkpoints.checkpoint import Checkpoint, load
 from rdbound.evaluation.evaluate import evaluate
 from rdbound.evaluation.examples import ImageExamples
@@ -45,26 +43,29 @@ def bound(
     steps: int = 0,
     samples: int = 8,
     seed: int = 0,
-    warn: Callable[[str], None] = print,
 ) -> RDTable:
-    """The upper bound of a rate–distortion model on images: bits that a Gaussian channel takes.
+    """Return the upper bounds on R(D) that a model gives on images, by a Gaussian channel.
+
+    Rows whose J is not finite are left out with a warning (:data:`rdbound.utils.progress.LOG`).
 
     Args:
       images: see :mod:`rdbound.api`.
-      checkpoint: of a bound, a name of the zoo or a file.
+      checkpoint: the checkpoint of a bound, a name of the zoo or a file.
       lmbdas: the trade-offs; by default all that the checkpoint serves
-        (:func:`rdbound.evaluation.evaluate.lmbdas_of`).
-      steps: of per-sample optimization; with 0 the amortized bound alone.
-      samples: of the channel's noise, averaged.
-      seed: of all noise.
-      warn: told of rows that are left out.
+        (:func:`rdbound.evaluation.plan.lmbdas_of`).
+      steps: steps of refinement; 0 for the amortized bound alone.
+      samples: samples of the channel's noise to average over.
+      seed: seed of all noise.
 
-    Returns rows of the methods ``bound`` and, with steps, ``bound-refined``.
-    Raises ValueError for images, a checkpoint or λ that cannot be used.
+    Returns:
+      Rows of the methods ``bound`` and, with steps, ``bound-refined``.
+
+    Raises:
+      ValueError: Images, checkpoint or λ cannot be used.
     """
     of = _loaded(checkpoint, "bound")
     methods = ("bound", "bound-refined") if steps else ("bound",)
-    return _rows(of, images, lmbdas, steps, samples, seed, methods, None, warn)
+    return _rows(of, images, lmbdas, steps, samples, seed, methods, None)
 
 
 def code(
@@ -76,25 +77,28 @@ def code(
     samples: int = 8,
     seed: int = 0,
     streams: str | Path | None = None,
-    warn: Callable[[str], None] = print,
 ) -> RDTable:
-    """What images take as real bytes, and what these decode to, beside the ideal code lengths.
+    """Encode images to bytes and decode them; return these rows beside ideal code lengths.
+
+    Rows whose J is not finite are left out with a warning (:data:`rdbound.utils.progress.LOG`).
 
     Args:
       images: see :mod:`rdbound.api`.
-      checkpoint: of a codec, or of a bound where the coder serves bounds.
-      lmbdas: as of :func:`bound`.
-      steps: of stochastic Gumbel annealing before coding; coders other than ``rounding`` and
-        ``bits-back`` take none.
-      coder: name of what writes (:data:`rdbound.coding.CODERS`), or ``bits-back``.
-      samples: of the noise of ideal code lengths, averaged, where the coder's channel has any.
-      seed: of all noise.
+      checkpoint: the checkpoint of a codec, or of a bound if the coder serves bounds.
+      lmbdas: see :func:`bound`.
+      steps: steps of stochastic Gumbel annealing before coding; coders other than ``rounding``
+        and ``bits-back`` take none.
+      coder: name of a coder (:data:`rdbound.coding.CODERS`).
+      samples: samples to average ideal code lengths over if the coder's channel is random.
+      seed: seed of all noise.
       streams: a folder to keep the bytes in.
-      warn: told of rows that are left out.
 
-    Returns rows of the coder's ``coded`` methods and of the ``ideal`` ones that they are held
-    against, of the amortized codec and, with steps, the refined one. Raises ValueError as
-    :func:`bound`, and for a coder that no method writes by.
+    Returns:
+      Rows of the coder's ``coded`` methods and of the ``ideal`` ones with the same channels, of
+      the amortized codec and, with steps, the refined one.
+
+    Raises:
+      ValueError: Images, checkpoint, λ or coder cannot be used.
     """
     methods = _methods_of(coder)
     if steps and not any(m.surrogate for m in methods):
@@ -102,7 +106,7 @@ def code(
     of = _loaded(checkpoint, str(methods[0].form))
     wanted = tuple(m.name for m in methods if steps or m.surrogate is None)
     folder = None if streams is None else Path(streams)
-    return _rows(of, images, lmbdas, steps, samples, seed, wanted, folder, warn)
+    return _rows(of, images, lmbdas, steps, samples, seed, wanted, folder)
 
 
 def bd_rate(
@@ -113,33 +117,31 @@ def bd_rate(
     interpolation: str = "pchip",
     dataset: str = "kodak",
 ) -> BDRate:
-    """BD-rate of a curve against another, per image where both have images.
+    """Return the BD-rate of a curve against another, per image if both have images.
 
     Args:
       curve: a table, a CSV of points, ``TABLE.csv:METHOD``, or the name of a published curve.
-      anchor: the same, whose rate is 100 %.
+      anchor: the curve that it is compared with, given in the same ways.
       of: the method, or model and method, of a table that holds several curves.
       metric: ``psnr`` or ``ms-ssim``.
       interpolation: ``pchip``, ``akima`` or ``cubic``.
-      dataset: of files and published curves.
+      dataset: name of the data set of files and published curves.
 
-    Raises ValueError where one of them is not one curve, and as
-    :func:`rdbound.analysis.bd_rate.compare`.
+    Raises:
+      ValueError: One of them is not a single curve, or see
+        :func:`rdbound.analysis.bd_rate.compare`.
     """
     one = partial(_curve, dataset=dataset, metric=metric)
     return compare(one(anchor), one(curve, of=of), interpolation)
 
 
 def plot(table: Sequence[Row]) -> Axes:
-    """The RD curves of a table, with published ones of the same images: matplotlib axes.
-
-    Raises ValueError as :func:`rdbound.report.figures.rd.rd_figure`.
-    """
+    """Draw the RD curves of a table and published ones of the same images; return the axes."""
     return rd_figure(table).axes[0]
 
 
 def image_set(images: Images) -> ImageSet:
-    """Images by any of the ways of :mod:`rdbound.api`; raises ValueError for what is none."""
+    """Return images given in any of the ways of :mod:`rdbound.api`; else raise ValueError."""
     if isinstance(images, ImageSet):
         return images
     if isinstance(images, str | Path):
@@ -152,7 +154,7 @@ def image_set(images: Images) -> ImageSet:
 
 
 def _listed(images: Iterable[Any]) -> ImageSet:
-    """Paths and arrays, read and checked now."""
+    """Return paths and arrays as a set, read and checked now."""
     found, names = [], []
     for number, image in enumerate(images):
         if isinstance(image, str | Path):
@@ -175,14 +177,17 @@ def _listed(images: Iterable[Any]) -> ImageSet:
 
 
 def _methods_of(coder: str) -> list[Method]:
-    """Those whose bytes it writes, and their ideals: judged and refined alike."""
+    """Return the coded methods of a coder, and the ideal ones of the same channels."""
     coded = [m for m in METHODS.values() if m.coder == coder and m.kind == "coded"]
     if not coded:
         known = sorted({m.coder for m in METHODS.values() if m.coder})
         raise ValueError(f"unknown coder {coder!r}: choose one of {', '.join(known)}")
-    alike = {(m.form, m.channel, m.surrogate) for m in coded}
-    ideal = lambda m: m.kind == "ideal" and (m.form, m.channel, m.surrogate) in alike  # noqa: E731
-    return [m for m in METHODS.values() if m in coded or ideal(m)]
+    channels = {(m.form, m.channel, m.surrogate) for m in coded}
+    return [
+        m
+        for m in METHODS.values()
+        if m in coded or (m.kind == "ideal" and (m.form, m.channel, m.surrogate) in channels)
+    ]
 
 
 def _loaded(checkpoint: str | Path | Checkpoint, form: str) -> Checkpoint:
@@ -201,25 +206,17 @@ def _rows(
     seed: int,
     methods: tuple[str, ...],
     streams: Path | None,
-    warn: Callable[[str], None],
 ) -> RDTable:
-    refine, channels = None, {}
-    if steps:
-        refine = RefinementOptions(steps)
-        sga = SGAChannel.over(steps)
-        channels = {"sga": sga, "bits-back-sga": make_channel("bits-back", of=sga)}
     chosen = None if lmbdas is None else tuple(map(float, lmbdas))
-    options = EvaluationOptions(
-        chosen, samples, refine, methods=methods, channels=channels, seed=seed
-    )
-    examples = ImageExamples(image_set(images))
-    return RDTable(evaluate(of, examples, options, streams, warn=warn))
+    refine = RefinementOptions(steps) if steps else None
+    options = EvaluationOptions(chosen, samples, refine, methods=methods, seed=seed)
+    return RDTable(evaluate(of, ImageExamples(image_set(images)), options, streams))
 
 
 def _curve(
     of_what: str | Path | Sequence[Row], dataset: str, metric: str, of: str | None = None
 ) -> ImageCurves:
-    """The one curve that is meant."""
+    """Return the only curve of a table or file, or the one called ``of``."""
     if isinstance(of_what, str | Path):
         found = named_curves(str(of_what), dataset, metric=metric)
     else:

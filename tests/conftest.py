@@ -3,6 +3,9 @@ import os
 import numpy as np
 import pytest
 
+SHAPED = ("rdbound.ops", "rdbound.channels", "rdbound.models", "rdbound.objective")
+"""Packages whose signatures are checked for shapes wherever a test calls them."""
+
 
 def pytest_configure(config):
     # Before JAX is imported: the workers, and the processes that tests start,
@@ -12,6 +15,12 @@ def pytest_configure(config):
     if hasattr(config, "cache"):  # not with -p no:cacheprovider
         os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(config.cache.mkdir("jax")))
         os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.1")
+    # Imported here, since they import JAX.
+    import jaxtyping
+
+    import tests.shapes  # noqa: F401 (named below)
+
+    jaxtyping.install_import_hook(SHAPED, "tests.shapes.checked")
 
 
 @pytest.fixture

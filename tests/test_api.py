@@ -16,7 +16,6 @@ from PIL import Image
 import rdbound
 from rdbound import api
 from rdbound.api import image_set
-from rdbound.channels.annealed import SGAChannel
 from rdbound.checkpoints.checkpoint import load, save_checkpoint
 from rdbound.evaluation.evaluate import evaluate
 from rdbound.evaluation.examples import ImageExamples
@@ -79,7 +78,7 @@ def test_bytes_are_those_of_the_codec(pair, image, tmp_path):
     ideal, row = rdbound.code(image, pair[1], [0.01], streams=tmp_path)
     assert (ideal.method, row.method) == ("codec-ideal", "codec-coded")
     assert ideal.bits < row.bits < ideal.bits + 8 * 60
-    data = rdbound.Codec(pair[1].model, pair[1].tables).compress(image, 0.01)
+    data = rdbound.Codec(pair[1].model, pair[1].tables).encode(image, 0.01).data
     assert row.bytes == len(data)
     assert next(tmp_path.rglob("*.rdb")).read_bytes() == data
     of = {r.method: r for r in rdbound.code(image, pair[1], [0.01], steps=40)}
@@ -198,16 +197,6 @@ def test_a_plot_is_axes_with_a_line_a_method():
 def test_gaps_are_those_of_the_rows():
     total = [g for g in rdbound.gaps(make_rows()) if g.gap == "total" and g.image == "mean"]
     assert [g.lmbda for g in total] == [0.002, 0.01, 0.05]
-
-
-def test_the_schedule_of_annealing_is_made_for_its_steps():
-    for steps in (10, 300):
-        of = SGAChannel.over(steps)
-        assert of.temperature_at(round(0.1 * steps)) == pytest.approx(0.5)
-        assert of.temperature_at(steps) == pytest.approx(0.05)
-    assert SGAChannel.over(100, start=0.0, end=0.01).temperature_at(50) == pytest.approx(
-        0.5 * (0.01 / 0.5) ** 0.5
-    )
 
 
 @pytest.mark.slow

@@ -55,8 +55,8 @@ def test_every_module_lists_what_it_offers():
         targets = [
             t.id
             for n in tree.body
-            if isinstance(n, ast.Assign)
-            for t in n.targets
+            if isinstance(n, ast.Assign | ast.AnnAssign)
+            for t in (n.targets if isinstance(n, ast.Assign) else [n.target])
             if isinstance(t, ast.Name)
         ]
         defines = any(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in tree.body)

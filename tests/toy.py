@@ -6,7 +6,6 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.coding import Codec
 from rdbound.evaluation.vbq_calibration import calibrated
 from rdbound.ops.discretized_logistic import PixelDistribution
 from rdbound.ops.distributions import Gaussian, Mixture
@@ -78,7 +77,7 @@ def code_points():
     """The tables of code points of the toy's bound, counted on noise."""
     rng = np.random.default_rng(5)
     images = [rng.integers(0, 256, (80, 120, 3), dtype=np.uint8) for _ in range(4)]
-    return calibrated(Codec(Toy("bound")), images, (0.001, 0.01, 0.1))
+    return calibrated(Toy("bound"), images, (0.001, 0.01, 0.1))
 
 
 class Successive(nnx.Module):

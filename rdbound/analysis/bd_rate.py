@@ -8,8 +8,10 @@ import numpy as np
 from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
 
-__all__ = ["INTERPOLATIONS", "BDRate", "compare", "compared", "rate_difference"]
+__all__ = ["CITATIONS", "INTERPOLATIONS", "BDRate", "compare", "compared", "rate_difference"]
 
+CITATIONS = ("bjontegaard2001",)
+"""BibTeX keys."""
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
 
@@ -18,10 +20,12 @@ _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}
 class BDRate:
     """Average difference of rate at equal quality, in per cent of the anchor's.
 
-    ``interval`` is 95 % over images; None where only means are known, or too few images.
-    ``images`` holds the value of each image, empty where only means are known;
-    ``averaged`` is then over how many images the anchor's and the test's are, None
-    where nobody says.
+    Attributes:
+      value: BD-rate in per cent, mean over images.
+      interval: 95 % interval over images; None for curves of means, or too few images.
+      images: BD-rate of each image, empty for curves of means.
+      averaged: for curves of means, over how many images the anchor's and the test's mean is
+        taken (None if unknown); None for curves of single images.
     """
 
     value: float
@@ -50,19 +54,19 @@ def _counted(images: int | None) -> str:
 def rate_difference(
     anchor: Points, test: Points, method: str = "pchip", name: str = "curve"
 ) -> float:
-    """BD-rate of ``test`` against ``anchor`` in per cent (Bjøntegaard 2001, VCEG-M33).
+    """Return the BD-rate of ``test`` against ``anchor`` in per cent (Bjøntegaard 2001, VCEG-M33).
 
     The integral runs over the common range of PSNR, or of MS-SSIM in dB.
 
     Args:
       anchor: the curve whose rate is 100 %.
       test: the curve that is compared with it.
-      method: how points are interpolated, of :data:`INTERPOLATIONS`.
-      name: what messages call ``test``.
+      method: interpolation, of :data:`INTERPOLATIONS`.
+      name: name of ``test`` in messages.
 
-    Raises ValueError for another ``method`` and, giving points and ranges, where
-    a curve is not monotone or too short, or where the common range is less than
-    half of the narrower curve's.
+    Raises:
+      ValueError: the interpolation is unknown, a curve is not monotone or too short, or the
+        common range is less than half of the narrower curve's.
     """
     if method not in INTERPOLATIONS:
         raise ValueError(f"unknown interpolation {method!r}: choose {', '.join(INTERPOLATIONS)}")
@@ -111,17 +115,18 @@ def _check_overlap(name: str, anchor: np.ndarray, test: np.ndarray) -> None:
 def compare(
     anchor: ImageCurves, test: ImageCurves, method: str = "pchip", unequal: bool = False
 ) -> BDRate:
-    """BD-rate per image, then averaged, where both have per-image points; else of means.
+    """Return the BD-rate per image, then averaged; of means if a curve is known only so.
 
     Args:
       anchor: the curve whose rate is 100 %.
       test: the curve that is compared with it.
-      method: of :data:`INTERPOLATIONS`.
+      method: interpolation, of :data:`INTERPOLATIONS`.
       unequal: whether means may be over different, or unknown, numbers of images.
 
-    Raises ValueError as :func:`rate_difference` and :func:`rdbound.analysis.curves.mean_curve`,
-    for means over numbers of images that differ or are not known, unless ``unequal``,
-    and where no image is common.
+    Raises:
+      ValueError: the means are over numbers of images that differ or are unknown, without
+        ``unequal``; no image is common; or as :func:`rate_difference` and
+        :func:`rdbound.analysis.curves.mean_curve`.
     """
     if not (anchor.per_image and test.per_image):
         averaged = (anchor.averaged, test.averaged)
@@ -141,7 +146,7 @@ def compare(
 
 
 def compared(anchor: ImageCurves, test: ImageCurves, method: str = "pchip") -> BDRate | str:
-    """As :func:`compare`; a sentence that says why where there is none."""
+    """Return the BD-rate of :func:`compare`, or the message of its error."""
     try:
         return compare(anchor, test, method)
     except ValueError as error:
@@ -152,9 +157,9 @@ def _check_equal(anchor: ImageCurves, test: ImageCurves) -> None:
     """Raise ValueError unless two means are known to be over the same number of images."""
     if anchor.averaged is not None and anchor.averaged == test.averaged:
         return
-    told = "" if test.averaged is not None else "say how many (--images, or a column images), "
+    mend = "" if test.averaged is not None else "give their number (--images, or a column images), "
     raise ValueError(
         f"{test.name} averages {_counted(test.averaged)}, {anchor.name} "
-        f"{_counted(anchor.averaged)}, and means over different images do not compare: {told}"
+        f"{_counted(anchor.averaged)}, and means over different images do not compare: {mend}"
         "compare single images (a column image), or the means all the same (--unequal-means)"
     )

@@ -1,19 +1,19 @@
-"""The best point known of an image at a λ: J_best, which gaps are measured against.
+"""The best known point of an image at a λ: J_best, from which gaps are measured.
 
-An operational point is an upper bound too, so that not only bounds compete for it:
+An operational point is an upper bound too, so that codecs and bounds compete:
 
-    J_best = R + λ·D on the exact R(D)    where rows of the method ``exact`` tell it
-             min of bpp + λ·mse           elsewhere, over every achievable point of the image
+    J_best = R + λ·D on the exact R(D)    if the table has rows of the method ``exact``
+             min of bpp + λ·mse           otherwise, over every achievable point of the image
 
 Achievable are the rows of bounds, of ideal code lengths and of written bytes, of every
-model and of every λ', since a point does not ask which λ it was made for; and
-published points of that image by name, codecs and bounds. A floor, which has no rate,
-and a method that nobody knows are not.
+model and every λ', since a point is achievable whatever λ it was optimized for; and
+published points of that image by name, codecs and bounds. Distortion floors, which have no rate,
+and unknown methods are not.
 
 Models that were trained for another distortion have points (bpp, mse) too, and compete
-by them. Where the gaps themselves are in another distortion, nothing of other λ' can be
-judged: there the least J of the same λ is the best known, of rows that are not judged by
-the MSE either (which distortion it was, tables do not say).
+by them. If the gaps themselves are in another distortion, rows of other λ' cannot be compared:
+the best known is then the least J at the same λ among the rows that are not evaluated by the MSE
+(tables do not contain the distortion's name).
 """
 
 import sys
@@ -22,6 +22,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from rdbound import reference
+from rdbound.analysis.bound_envelopes import hull_corners
 from rdbound.analysis.image_sets import bare_names
 from rdbound.methods import kind_of
 from rdbound.tables.rd import Row, is_squared
@@ -29,14 +30,14 @@ from rdbound.tables.rd import Row, is_squared
 __all__ = ["EXACT", "Best", "Key", "KnownPoint", "best_known"]
 
 EXACT = "exact R(D)"
-"""What a point of the source's own curve is called."""
+"""Label of a point of the source's own curve."""
 _ACHIEVABLE = {"bound", "ideal", "coded"}
 
 Key = tuple[str, float, str]  # (data set, λ, image)
 
 
 class KnownPoint(NamedTuple):
-    """A point, and ``who`` it is of: a model and its method, a reference, or :data:`EXACT`."""
+    """A point; ``who`` is a model and its method, a reference, or :data:`EXACT`."""
 
     mse: float
     bpp: float
@@ -52,11 +53,11 @@ class Best(NamedTuple):
 
 
 def best_known(rows: Sequence[Row], wanted: Iterable[Key], squared: bool) -> dict[Key, Best]:
-    """J_best of each (data set, λ, image) that is ``wanted``; in time n·log n of the rows.
+    """Return J_best for each wanted (data set, λ, image), in time n·log n for n rows.
 
     Args:
-      rows: all that compete; at least one of each wanted image and λ.
-      wanted: where.
+      rows: all rows that compete; at least one for each wanted image and λ.
+      wanted: keys of the result.
       squared: whether gaps are in MSE.
     """
     exact = {(r.dataset, r.lmbda): r for r in rows if kind_of(r.method) == "exact"}
@@ -79,11 +80,11 @@ def best_known(rows: Sequence[Row], wanted: Iterable[Key], squared: bool) -> dic
 
 
 class _Rivals:
-    """The points of one image, judged at any λ.
+    """The points of one image, compared at any λ.
 
     Args:
-      rows: its achievable ones.
-      published: its published ones.
+      rows: its achievable rows.
+      published: its published points.
       squared: see :func:`best_known`.
     """
 
@@ -95,14 +96,14 @@ class _Rivals:
             if alike and (row.lmbda not in self._own or row.J < self._own[row.lmbda].J):
                 self._own[row.lmbda] = row
         points = [*map(_point, rows), *published] if squared else []
-        self._corners = _corners(points)
+        self._corners = hull_corners(points)
         self._slopes = [
             (p.bpp - q.bpp) / (p.mse - q.mse)
             for p, q in zip(self._corners, self._corners[1:], strict=False)
         ]
 
     def best(self, lmbda: float) -> Best:
-        """The least of the points at λ."""
+        """Return the point with the least J at λ."""
         row = self._own.get(lmbda)
         own = [] if row is None else [Best(row.J, _point(row))]
         if not self._corners:
@@ -114,30 +115,12 @@ class _Rivals:
         return min([*own, Best(corner.bpp + lmbda * corner.mse, corner)])
 
 
-def _corners(points: Iterable[KnownPoint]) -> list[KnownPoint]:
-    """Of the lower convex hull, from the least MSE to the least rate (Andrew 1979)."""
-    corners: list[KnownPoint] = []
-    for point in sorted(points):
-        if corners and point.bpp >= corners[-1].bpp:
-            continue  # neither less rate nor less distortion
-        while len(corners) > 1 and not _is_below(corners[-1], corners[-2], point):
-            corners.pop()
-        corners.append(point)
-    return corners
-
-
-def _is_below(middle: KnownPoint, left: KnownPoint, right: KnownPoint) -> bool:
-    """Whether ``middle`` lies below the chord of its neighbours."""
-    chord = (right.bpp - left.bpp) * (middle.mse - left.mse)
-    return (middle.bpp - left.bpp) * (right.mse - left.mse) < chord
-
-
 def _point(row: Row, who: str = "") -> KnownPoint:
     return KnownPoint(row.mse, row.bpp, row.psnr, who or sys.intern(f"{row.model} {row.method}"))
 
 
 def _published(dataset: str, image: str) -> list[KnownPoint]:
-    """Of one image, of every reference that is known per image."""
+    """Return the points of one image in all references that are known per image."""
     return [
         KnownPoint(p.mse, p.bpp, p.psnr, curve.label)
         for (name, _, per_image), curve in reference.curves().items()

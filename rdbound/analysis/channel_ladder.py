@@ -6,9 +6,8 @@ has two parts:
     digitization   J_ideal − J_bound    channel against channel, by ideal rates
     asymptotic     J_coded − J_ideal    the bytes against the ideal of the same channel
 
-Both are told in bits per pixel and as BD-rate between the curves. Rungs whose variational
-parameters is refined stand against the refined bound where there is one, amortized ones against the
-amortized.
+Both are in bits per pixel and as BD-rate between the curves. Refined rungs are compared with the
+refined bound if the table has one, amortized ones with the amortized bound.
 """
 
 from collections.abc import Mapping, Sequence
@@ -19,18 +18,17 @@ import numpy as np
 from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import from_rows
-from rdbound.methods import METHODS, Method, method_order
+from rdbound.methods import METHODS, Method, method_order, roles, written_by
 from rdbound.tables.rd import Row, check_unique
 
 __all__ = ["Mean", "Rung", "has_rungs", "ladder"]
 
-_BOUND = "bound"
-_REFINED = "bound-refined"
+_BOUND, _REFINED = "bound", "bound-refined"  # roles
 
 
 @dataclass(frozen=True)
 class Mean:
-    """A mean over images, with its 95 % interval where they are enough."""
+    """A mean over images, with its 95 % interval if there are enough images."""
 
     value: float
     interval: tuple[float, float] | None
@@ -46,14 +44,14 @@ class Rung:
     """One way to convey the latents, against the bound.
 
     Attributes:
-      method: of the ideal rates.
-      model: whose latents they are.
-      against: the method of the bound.
-      J: the mean of the ideal J by λ, bits per pixel.
-      digitization: by λ, bits per pixel.
-      asymptotic: by λ; empty where no bytes were written.
-      bd_digitization: the ideal curve against the bound's; a sentence says why there is none.
-      bd_asymptotic: the bytes' curve against the ideal's; None where there is none.
+      method: method of the ideal rates.
+      model: name of the model.
+      against: method of the bound it is compared with.
+      J: mean of the ideal J by λ, bits per pixel.
+      digitization: digitization by λ, bits per pixel.
+      asymptotic: asymptotic part by λ, bits per pixel; empty if no bytes were written.
+      bd_digitization: the ideal curve against the bound's; or the reason why there is none.
+      bd_asymptotic: the bytes' curve against the ideal's; None without bytes.
     """
 
     method: str
@@ -67,22 +65,25 @@ class Rung:
 
 
 def has_rungs(rows: Sequence[Row]) -> bool:
-    """Whether a table has a bound and anything that only a ladder tells apart."""
+    """Return whether a table has a bound and a rung that belongs to a group of methods."""
     methods = {r.method for r in rows}
-    asked = {m for m in methods if m in METHODS and METHODS[m].asked and _is_rung(METHODS[m])}
-    return _BOUND in methods and bool(asked)
+    records = [METHODS[name] for name in methods if name in METHODS]
+    return _BOUND in roles(methods) and any(
+        m.groups and not m.role and _is_rung(m) for m in records
+    )
 
 
 def ladder(rows: Sequence[Row], bound: str | None = None, method: str = "pchip") -> list[Rung]:
-    """The rungs of a table, from the bound to the bytes, in the order of the methods.
+    """Return the rungs of a table, from the bound to the bytes, in the order of the methods.
 
     Args:
-      rows: of one data set.
-      bound: the bound's model; the only one by default.
-      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+      rows: rows of one data set.
+      bound: name of the bound's model; the only one by default.
+      method: interpolation, of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    Raises ValueError for rows of several data sets or two of one key, where there is no
-    bound or it is not told which, or a rung has no image and λ in common with it.
+    Raises:
+      ValueError: the rows are of several data sets, two rows have one key, the bound is missing or
+        ambiguous, or a rung has no image and λ in common with it.
     """
     check_unique(rows, "the tables")
     datasets = sorted({r.dataset for r in rows})
@@ -99,7 +100,8 @@ def ladder(rows: Sequence[Row], bound: str | None = None, method: str = "pchip")
 
 
 def _bound_model(rows: Sequence[Row], bound: str | None) -> str:
-    known = sorted({r.model for r in rows if r.method == _BOUND})
+    bounds = [r for r in rows if r.method in METHODS and _role(METHODS[r.method]) == _BOUND]
+    known = sorted({r.model for r in bounds})
     if bound is None and len(known) == 1:
         return known[0]
     if bound not in known:
@@ -108,8 +110,12 @@ def _bound_model(rows: Sequence[Row], bound: str | None) -> str:
     return bound
 
 
+def _role(method: Method) -> str:
+    return method.role or method.name
+
+
 def _is_rung(method: Method) -> bool:
-    """Of the factorized posterior, and what a decoder may put out: clipped or in 8 bits."""
+    """Return whether the posterior is factorized and the output one of a bound or of a codec."""
     realizable = method.decode == ("clip" if method.kind == "bound" else "eight-bit")
     return method.kind in ("bound", "ideal") and realizable and method.posterior == "factorized"
 
@@ -125,11 +131,13 @@ def _rung(
     key: tuple[str, str], groups: Mapping[tuple[str, str], list[Row]], bound: str, method: str
 ) -> Rung:
     model, name = key
-    refined = METHODS[name].surrogate is not None and (bound, _REFINED) in groups
-    against = _REFINED if refined else _BOUND
+    bounds = roles({method for owner, method in groups if owner == bound})
+    refined = METHODS[name].surrogate is not None and _REFINED in bounds
+    against = bounds[_REFINED if refined else _BOUND]
     lower = groups[bound, against]
     ideal = _common(groups[key], lower)
-    written = groups.get((model, name.replace("ideal", "coded")), []) if "ideal" in name else []
+    kinds = written_by(name) if METHODS[name].kind == "ideal" else ()
+    written = next((groups[model, m] for m in kinds if (model, m) in groups), [])
     coded = _common(written, ideal)
     digitization = _differences(ideal, lower)
     if not digitization:
@@ -147,13 +155,13 @@ def _rung(
 
 
 def _common(rows: Sequence[Row], others: Sequence[Row]) -> list[Row]:
-    """Those of an image and λ that the others have too."""
+    """Return the rows of an image and λ that the others have too."""
     known = {(r.lmbda, r.image) for r in others}
     return [r for r in rows if (r.lmbda, r.image) in known]
 
 
 def _differences(upper: Sequence[Row], lower: Sequence[Row]) -> dict[float, Mean]:
-    """Of J by λ, of rows whose images and λ the lower ones have too."""
+    """Return the differences of J by λ; the lower rows have every image and λ of the upper."""
     known = {(r.lmbda, r.image): r.J for r in lower}
     found: dict[float, list[float]] = {}
     for row in upper:

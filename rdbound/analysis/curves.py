@@ -15,6 +15,7 @@ from rdbound.tables.rd import Row, read_table
 
 __all__ = [
     "QUALITIES",
+    "QUALITY_CITATIONS",
     "ImageCurves",
     "Points",
     "anchor_on",
@@ -46,7 +47,7 @@ class ImageCurves:
     """The curve of one method on a data set: one :class:`Points` an image.
 
     A curve known only as a mean has one image, of the empty name, and ``count`` is
-    the number of images averaged (None where nobody says).
+    the number of images averaged (None if unknown).
     """
 
     dataset: str
@@ -61,25 +62,27 @@ class ImageCurves:
 
     @property
     def averaged(self) -> int | None:
-        """How many images a mean of this curve is over."""
+        """The number of images that a mean of this curve is over."""
         return len(self.images) if self.per_image else self.count
 
 
 QUALITIES = {"psnr": "PSNR", "ms-ssim": "MS-SSIM"}
 """What quality is measured by, as options and as words."""
+QUALITY_CITATIONS = {"psnr": (), "ms-ssim": ("wang2003msssim",)}
+"""BibTeX keys of the measures of quality."""
 
 _Triple = tuple[float, float, float]  # bits per pixel, quality in dB, MSE
 
 
 def _quality(metric: str, psnr: float | None, ms_ssim: float | None) -> float | None:
-    """In dB; None where it is not known."""
+    """Return the quality in dB, None if it is unknown."""
     if metric == "psnr":
         return psnr
     return None if ms_ssim is None else float(-10.0 * np.log10(max(1.0 - ms_ssim, 1e-12)))
 
 
 def _mse(psnr: float) -> float:
-    """On 0–255, of a PSNR in dB."""
+    """Return the MSE on 0–255 of a PSNR in dB."""
     return 255.0**2 * 10 ** (-psnr / 10)
 
 
@@ -89,10 +92,14 @@ def _points(triples: Iterable[_Triple]) -> Points:
 
 
 def from_rows(rows: Sequence[Row], metric: str = "psnr") -> dict[tuple[str, str, str], ImageCurves]:
-    """Curves by (data set, model, method), points ordered by rate; floors are none.
+    """Return curves by (data set, model, method), points ordered by rate, without floors.
 
-    Raises ValueError as :func:`rdbound.analysis.image_sets.check_images` of any curve, and for
-    rows without the ``metric``, of :data:`QUALITIES`.
+    Args:
+      rows: rows of RD tables.
+      metric: measure of quality, of :data:`QUALITIES`.
+
+    Raises:
+      ValueError: a row lacks the metric, or the images of a curve differ between λ.
     """
     names = bare_names(row.image for row in rows)
     groups: dict[tuple[str, str, str], list[Row]] = {}
@@ -117,9 +124,10 @@ def _curve(
 
 
 def from_reference(curve: reference.Curve, metric: str = "psnr") -> ImageCurves:
-    """A published curve; MSE is filled from PSNR where only that is published.
+    """Return a published curve; a missing MSE is computed from the PSNR.
 
-    Raises ValueError where nothing of the ``metric`` is published.
+    Raises:
+      ValueError: nothing of the ``metric`` is published.
     """
     images: dict[str, list[_Triple]] = {}
     for p in curve.points:
@@ -136,9 +144,10 @@ def from_reference(curve: reference.Curve, metric: str = "psnr") -> ImageCurves:
 
 
 def mean_curve(curves: ImageCurves) -> Points:
-    """Means over images of bpp, of PSNR and of MSE, point by point.
+    """Return means over images of bpp, of PSNR and of MSE, point by point.
 
-    Raises ValueError where the images have different numbers of points.
+    Raises:
+      ValueError: the images have different numbers of points.
     """
     (first, of_first), *others = ((i, len(p.bpp)) for i, p in curves.images.items())
     for image, count in others:
@@ -153,18 +162,24 @@ def mean_curve(curves: ImageCurves) -> Points:
 
 
 def called(curves: Iterable[ImageCurves], name: str) -> list[ImageCurves]:
-    """Those of the curves with this name; of a table's by the model or the method alone too."""
+    """Return the curves of this name, which may be the model or the method of a table alone."""
     return [curve for curve in curves if name in (curve.name, *curve.name.split())]
 
 
 def named_curves(
     name: str, dataset: str, count: int | None = None, metric: str = "psnr"
 ) -> list[ImageCurves]:
-    """Curves by what a user calls them: a file, ``FILE:METHOD`` of a table, or a published one.
+    """Return the curves that a user names: a file, ``FILE:METHOD`` of a table, or published.
 
-    Args: as of :func:`read_curves`; ``name`` in place of its path.
-    Raises ValueError as it does, as :func:`rdbound.reference.find_curve`, and for a method
-    that a table does not hold.
+    Args:
+      name: path of a file, with ``:METHOD`` for one method of a table, or a published method.
+      dataset: see :func:`read_curves`.
+      count: see :func:`read_curves`.
+      metric: see :func:`read_curves`.
+
+    Raises:
+      ValueError: the table lacks the method; or as :func:`read_curves` and
+        :func:`rdbound.reference.find_curve`.
     """
     file, _, method = name.partition(".csv:")
     if not name.endswith(".csv") and not method:
@@ -178,7 +193,7 @@ def named_curves(
 
 
 def named_anchor(name: str, dataset: str, metric: str = "psnr") -> ImageCurves:
-    """The one curve that is meant, as :func:`named_curves`; ValueError where there are several."""
+    """Return the one curve of :func:`named_curves`; raise ValueError if there are several."""
     anchors = named_curves(name, dataset, metric=metric)
     if len(anchors) > 1:
         known = ", ".join(curve.name for curve in anchors)
@@ -187,9 +202,10 @@ def named_anchor(name: str, dataset: str, metric: str = "psnr") -> ImageCurves:
 
 
 def is_on(name: str, dataset: str) -> bool:
-    """Whether an anchor has points on a data set: a file has, a published curve of it has.
+    """Return whether an anchor is a file, or a curve published on the data set.
 
-    Raises ValueError for a name under which nothing is published.
+    Raises:
+      ValueError: nothing is published under this name.
     """
     published = {dataset for dataset, method, _ in reference.curves() if method == name}
     if not published and ".csv" not in name:
@@ -199,9 +215,10 @@ def is_on(name: str, dataset: str) -> bool:
 
 
 def anchor_on(name: str, dataset: str) -> ImageCurves | None:
-    """An anchor as :func:`named_anchor`, or None where it is published on other data sets only.
+    """Return the anchor of :func:`named_anchor`, None if it is published on other data sets only.
 
-    Raises ValueError as that does, and as :func:`is_on`.
+    Raises:
+      ValueError: see :func:`named_anchor` and :func:`is_on`.
     """
     return named_anchor(name, dataset) if is_on(name, dataset) else None
 
@@ -209,17 +226,17 @@ def anchor_on(name: str, dataset: str) -> ImageCurves | None:
 def read_curves(
     path: Path, dataset: str, count: int | None = None, metric: str = "psnr"
 ) -> list[ImageCurves]:
-    """Curves of a file: every method of an RD table on ``dataset``, or one plain curve.
+    """Return the curves of a file: every method of an RD table, or one plain curve.
 
     Args:
-      path: an RD table, or what :func:`rdbound.tables.curves.read_plain` reads.
-      dataset: what the curves are on.
-      count: the number of images that a plain curve of means is over, where the file
-        does not say.
-      metric: of :data:`QUALITIES`.
+      path: an RD table, or a file that :func:`rdbound.tables.curves.read_plain` reads.
+      dataset: name of the data set.
+      count: number of images that a plain curve of means is over, if the file lacks it.
+      metric: measure of quality, of :data:`QUALITIES`.
 
-    Raises ValueError as the two readers and :func:`from_rows`, for an RD table
-    without the data set, and for a ``count`` of what is no mean, or of another one.
+    Raises:
+      ValueError: the RD table lacks the data set, ``count`` contradicts the file; or as the two
+        readers and :func:`from_rows`.
     """
     if {"method", "lmbda"} <= set(read_header(path)):
         rows = [r for r in read_table(path) if r.dataset == dataset]

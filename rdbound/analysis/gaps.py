@@ -10,23 +10,20 @@ For one image and one λ, with J = R + λ·D in bits per pixel:
     total            J_coded   − J_best      their exact sum
 
 After Zhang & Liu 2025 (arXiv 2501.12330), whose digitization contains the rounding of the
-output, about λ/12: the error of a uniform rounding, 1/12 in MSE. So does ours where no rows
-of ``codec-refined-real`` tell J_real: of vectors, which are not rounded, and of tables from
-before that method; there is then no gap ``output-rounding``.
+output, about λ/12: the error of a uniform rounding, 1/12 in MSE. So does ours in tables without
+rows of ``codec-refined-real``, as those of vectors, which are not rounded; they have no gap
+``output-rounding``.
 
-Beside them, where both methods are there (:data:`BESIDE`), ``bound-amortization``: the amortized
-minus the refined bound; ``approximation``: the refined bound minus that of a richer posterior,
-what a factorized Gaussian costs at the least; ``known-scale``: the bound whose posterior scale
-the decoder knows minus the bound; ``marginalization``: the refined codec minus the same with its
-hyperlatent's bits got back (Yang, Bamler & Mandt 2020). J_best is of
-:mod:`rdbound.analysis.best_known`. The chain may hold negative links: a negative digitization says
-that the bound's model is worse, or less trained, than the codec's, not that quantizing is
-for free.
+Beside the chain stand the gaps that single methods add (``gap`` of their records in
+:mod:`rdbound.methods`). J_best is of :mod:`rdbound.analysis.best_known`. A gap may be negative: a
+negative digitization means that the bound's model is worse, or less trained, than the codec's, not
+that quantizing is free.
 
-The gaps as BD-rate: what separates two curves at equal quality, in per cent of the lower one.
+The methods of these formulas are roles (``role`` of a record): in a table without
+``bound-refined``, ``bound-sampled-refined`` is the refined bound.
 
-As in Zhang & Liu 2025 (arXiv 2501.12330); the same gaps in bits are
-:mod:`rdbound.analysis.gaps`.
+The same gaps as BD-rate (:func:`bd_gaps`): the difference of rate between two curves at equal
+quality, in per cent of the lower curve's, as Zhang & Liu give them.
 """
 
 import math
@@ -41,77 +38,90 @@ from rdbound.analysis.best_known import Best, Key, best_known
 from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.image_sets import check_images
-from rdbound.methods import form_of
+from rdbound.methods import METHODS, GapDefinition, form_of, roles
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN, Row, check_unique, is_squared
 
 __all__ = [
-    "BESIDE",
     "BEST",
-    "Chain",
-    "GAPS",
+    "CITATIONS",
     "PARTS",
+    "Chain",
     "bd_gaps",
     "chain",
+    "definitions",
     "gaps",
     "has_chain",
-    "links",
     "pair",
 ]
 
-PARTS = ("asymptotic", "amortization", "output-rounding", "digitization", "modeling")
+CITATIONS = ("zhang2025gap",)
+"""BibTeX keys."""
 
-
-BESIDE = {
-    "bound-amortization": ("bound", "bound-refined"),
-    "approximation": ("bound-refined", "bound-refined-coupled"),
-    "known-scale": ("bound-prior-scaled", "bound"),
-    "marginalization": ("codec-refined-ideal", "codec-bits-back-refined-ideal"),
-}
-
-
-"""Gaps that are no part of the total: the method above and the one below."""
-
-
-GAPS = (*PARTS, "total", *BESIDE)
-
-
-_NEEDED = ("codec-coded", "codec-ideal", "codec-refined-ideal", "bound-refined")
-
-
-_REAL = "codec-refined-real"
-
+_REAL, _ROUNDED = "codec-refined-real", "codec-refined-ideal"
+_NEEDED = ("codec-coded", "codec-ideal", _ROUNDED, "bound-refined")
 
 BEST = "best known"
-
-
 """What stands for the model and the method of J_best."""
 
+_AT_EXACT = "a finite sample lies below the R(D) of its source, which no bound does in the mean"
+_CHAIN = (
+    GapDefinition(
+        "asymptotic",
+        "codec-coded",
+        "codec-ideal",
+        "fewer bits were written than the symbols' own code lengths; the rows are not of the same "
+        "symbols",
+    ),
+    GapDefinition(
+        "amortization",
+        "codec-ideal",
+        _ROUNDED,
+        "refinement ended above the inference network's parameters, so it failed",
+    ),
+    GapDefinition(
+        "output-rounding",
+        _ROUNDED,
+        _REAL,
+        "the decoder's output is so near to the image that rounding it to the grid of 8 bits, "
+        "where the image lies, takes errors away",
+    ),
+    GapDefinition(
+        "digitization",
+        _REAL,
+        "bound-refined",
+        "the bound's model is not the tighter one (it is a worse model, or less trained, than the "
+        "codec's), so this is no measure of quantization",
+    ),
+    GapDefinition("modeling", "bound-refined", BEST, _AT_EXACT),
+    GapDefinition("total", "codec-coded", BEST, _AT_EXACT),
+)
 
-def links(real: str = _REAL) -> dict[str, tuple[str, str]]:
-    """Each gap as the method above it and the one below, in order.
+PARTS = tuple(gap.name for gap in _CHAIN[:-1])
+"""The gaps whose sum is the total."""
 
-    ``real`` is the method before the codec's output is rounded to 8 bits; where that is
-    ``codec-refined-ideal`` the rounding is not told apart, and no gap.
+
+def definitions(rounding: bool = True) -> tuple[GapDefinition, ...]:
+    """Return the gaps in order: the parts, the total, and those beside the chain.
+
+    Args:
+      rounding: whether J before the output's rounding to 8 bits is known; without it digitization
+        contains the rounding, and there is no gap ``output-rounding``.
     """
-    chained = {
-        "asymptotic": ("codec-coded", "codec-ideal"),
-        "amortization": ("codec-ideal", "codec-refined-ideal"),
-        "output-rounding": ("codec-refined-ideal", real),
-        "digitization": (real, "bound-refined"),
-        "modeling": ("bound-refined", BEST),
-        "total": ("codec-coded", BEST),
-    }
-    return {gap: link for gap, link in (chained | BESIDE).items() if link[0] != link[1]}
+    beside = (method.gap for method in METHODS.values() if method.gap is not None)
+    if rounding:
+        return (*_CHAIN, *beside)
+    chain = (g for g in _CHAIN if g.lower != _REAL)
+    return (*(g._replace(upper=_ROUNDED) if g.upper == _REAL else g for g in chain), *beside)
 
 
 def pair(
     rows: Sequence[Row], bound: str | None = None, codec: str | None = None
 ) -> tuple[str, str]:
-    """The names of the bound's and of the codec's model: those given, or the only ones.
+    """Return the names of the bound's and of the codec's model: those given, or the only ones.
 
-    Raises ValueError, listing the models, where there is none, several to choose
-    from, or not the one that is named.
+    Raises:
+      ValueError: a model is missing, unknown or ambiguous; the message lists the models.
     """
     return _model(rows, "bound", bound), _model(rows, "codec", codec)
 
@@ -128,28 +138,33 @@ def _model(rows: Sequence[Row], form: str, name: str | None) -> str:
 
 @dataclass(frozen=True)
 class Chain:
-    """What the gaps of one pair of models are differences of.
+    """The values of J whose differences are the gaps of one pair of models.
 
     Attributes:
-      bound, codec: names of the models.
-      J: in bits per pixel by method, of each image and λ that has all that gaps need.
-      best: the best point known of each of these.
+      bound: name of the bound's model.
+      codec: name of the codec's model.
+      methods: method by role (:func:`rdbound.methods.roles`).
+      J: J in bits per pixel by role, for each image and λ that has all that gaps need.
+      best: best known point of each of these.
       squared: whether D is the MSE.
     """
 
     bound: str
     codec: str
+    methods: Mapping[str, str]
     J: Mapping[Key, Mapping[str, float]]
     best: Mapping[Key, Best]
     squared: bool
 
     @cached_property
-    def real(self) -> str:
-        """The method before the codec's output is rounded to 8 bits; where that is not told
-        apart at every key, the one after it.
-        """
-        told = all(_REAL in values for values in self.J.values())
-        return _REAL if told else "codec-refined-ideal"
+    def definitions(self) -> tuple[GapDefinition, ...]:
+        """The gaps; without ``output-rounding`` unless J before it is known at every key."""
+        return definitions(self.separates_rounding)
+
+    @property
+    def separates_rounding(self) -> bool:
+        """Whether J before the rounding of the output is known at every key."""
+        return all(_REAL in values for values in self.J.values())
 
     @cached_property
     def gaps(self) -> list[Gap]:
@@ -165,39 +180,50 @@ class Chain:
         return single + [_mean(*key, values) for key, values in groups.items()]
 
     def _of_image(self, key: Key) -> dict[str, float]:
-        return _differences(self.J[key], self.best[key].J, self.real)
+        known = {**self.J[key], BEST: self.best[key].J}
+        out = {
+            gap.name: known[gap.upper] - known[gap.lower]
+            for gap in self.definitions
+            if {gap.upper, gap.lower} <= known.keys()
+        }
+        assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
+        return out
 
 
 def chain(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> Chain:
-    """What the gaps of one (bound, codec) pair are differences of.
+    """Return the values of J whose differences are the gaps of one (bound, codec) pair.
 
-    Raises ValueError where refined or coded rows are missing, for rows of several data
-    sets, two rows of one key, models of different distortions, or as :func:`pair` and
-    :func:`rdbound.analysis.image_sets.check_images`.
+    Args:
+      rows: rows of one data set.
+      bound: name of the bound's model; the only one by default.
+      codec: name of the codec's model; the only one by default.
+
+    Raises:
+      ValueError: refined or coded rows are missing, the rows are of several data sets, two rows
+        have one key, the models have different distortions; or as :func:`pair` and
+        :func:`rdbound.analysis.image_sets.check_images`.
     """
     _check(rows)
     names = pair(rows, bound, codec)
     squared = _in_squared_error(rows, *names)
-    whole = {key: J for key, J in _J_by_method(rows, *names).items() if J.keys() >= set(_NEEDED)}
+    methods, J = _J_by_role(rows, *names)
+    whole = {key: values for key, values in J.items() if values.keys() >= set(_NEEDED)}
     if not whole:
         raise ValueError(
             f"gaps need the methods {', '.join(_NEEDED)} for the same image and λ: evaluate "
             "both models with refinement"
         )
     check_images("gaps", ((lmbda, image) for _, lmbda, image in whole))
-    return Chain(*names, whole, best_known(rows, whole, squared), squared)
+    return Chain(*names, methods, whole, best_known(rows, whole, squared), squared)
 
 
 def has_chain(rows: Sequence[Row]) -> bool:
-    """Whether every method is there that gaps need."""
-    return {r.method for r in rows} >= set(_NEEDED)
+    """Return whether the table has every method that gaps need."""
+    return roles({r.method for r in rows}).keys() >= set(_NEEDED)
 
 
 def gaps(rows: Sequence[Row], bound: str | None = None, codec: str | None = None) -> list[Gap]:
-    """All gaps of one pair: each image, then their mean, at each λ.
-
-    Raises ValueError as :func:`chain`.
-    """
+    """Return all gaps of one pair: each image, then their mean, at each λ; as :func:`chain`."""
     return chain(rows, bound, codec).gaps
 
 
@@ -209,9 +235,10 @@ def _check(rows: Sequence[Row]) -> None:
 
 
 def _in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
-    """Whether D of two models is the MSE: whether J = bpp + λ·mse in any row that lost something.
+    """Return whether D of two models is the MSE: J = bpp + λ·mse in any row with an error.
 
-    Raises ValueError where it is of one of the two only.
+    Raises:
+      ValueError: it is the MSE for one of the two only.
     """
     models, squared = {"bound": bound, "codec": codec}, dict[str, bool]()
     for row in rows:
@@ -227,26 +254,19 @@ def _in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
     return all(squared.values())
 
 
-def _J_by_method(rows: Sequence[Row], bound: str, codec: str) -> dict[Key, dict[str, float]]:
-    """J of a pair by method, for each image and λ."""
+def _J_by_role(
+    rows: Sequence[Row], bound: str, codec: str
+) -> tuple[dict[str, str], dict[Key, dict[str, float]]]:
+    """Return the methods of a pair by role, and J by role for each image and λ."""
     models = {"bound": bound, "codec": codec}
-    out: dict[Key, dict[str, float]] = {}
-    for row in rows:
-        if row.model == models.get(form_of(row.method) or ""):
-            out.setdefault((row.dataset, row.lmbda, row.image), {})[row.method] = row.J
-    return out
-
-
-def _differences(J: Mapping[str, float], best: float, real: str) -> dict[str, float]:
-    """The gaps of one image, in order; ``real`` as of :func:`links`."""
-    known = {**J, BEST: best}
-    out = {
-        gap: known[upper] - known[lower]
-        for gap, (upper, lower) in links(real).items()
-        if {upper, lower} <= known.keys()
-    }
-    assert math.isclose(sum(out[g] for g in PARTS if g in out), out["total"], abs_tol=1e-9)
-    return out
+    own = [row for row in rows if row.model == models.get(form_of(row.method) or "")]
+    methods = roles({row.method for row in own})
+    role = {method: name for name, method in methods.items()}
+    J: dict[Key, dict[str, float]] = {}
+    for row in own:
+        if row.method in role:
+            J.setdefault((row.dataset, row.lmbda, row.image), {})[role[row.method]] = row.J
+    return methods, J
 
 
 def _mean(dataset: str, lmbda: float, gap: str, values: Sequence[float]) -> Gap:
@@ -255,29 +275,30 @@ def _mean(dataset: str, lmbda: float, gap: str, values: Sequence[float]) -> Gap:
 
 
 def bd_gaps(rows: Sequence[Row], of: Chain, method: str = "pchip") -> dict[str, BDRate | str]:
-    """The gaps as BD-rate between the curves they separate, by their names.
+    """Return, by name, the gaps as BD-rate between the curves that they separate.
 
-    Per image, then averaged. The best curve of an image is of the points that J_best is
-    attained at (:mod:`rdbound.analysis.best_known`), at each λ that has gaps: corners of the
-    lower convex hull of every point known, or (R, D) on the exact curve where theory has it.
-    A point that is the best at several λ is one point of the curve.
+    They are computed per image, then averaged. The best curve of an image consists of the points
+    that attain J_best (:mod:`rdbound.analysis.best_known`) at each λ that has gaps: corners of
+    the lower convex hull of every point known, or (R, D) on the exact curve if it is known. A
+    point that is the best at several λ is one point of the curve.
 
     Args:
-      rows: of one data set.
-      of: the chain of the pair in ``rows``.
-      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+      rows: rows of one data set.
+      of: chain of the pair in ``rows``.
+      method: interpolation, of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    A sentence in the place of a value says why two curves have none: where they are not
-    of the same images at every λ, or :func:`rdbound.analysis.bd_rate.compare` refuses them.
+    Returns:
+      BD-rates; in the place of one, the reason why two curves have none, such as different images
+      at some λ, or an error of :func:`rdbound.analysis.bd_rate.compare`.
     """
     known = {BEST: _best_rows(rows, of.best)}
-    for name in {name for link in links(of.real).values() for name in link} - {BEST}:
+    for role, name in of.methods.items():
         model = of.bound if form_of(name) == "bound" else of.codec
-        known[name] = [r for r in rows if (r.method, r.model) == (name, model)]
+        known[role] = [r for r in rows if (r.method, r.model) == (name, model)]
     return {
-        gap: _value(known[lower], known[upper], method)
-        for gap, (upper, lower) in links(of.real).items()
-        if known[upper] and known[lower]
+        gap.name: _value(known[gap.lower], known[gap.upper], method)
+        for gap in of.definitions
+        if known.get(gap.upper) and known.get(gap.lower)
     }
 
 
@@ -291,7 +312,7 @@ def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | 
 
 
 def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
-    """The best points as rows of a method of their own."""
+    """Return the best points as rows of a method of their own."""
     first, (model, method) = rows[0], BEST.split()
     return [
         replace(

@@ -12,9 +12,10 @@ _SHOWN = 3  # λ, and images of each, that a message names
 
 
 def bare_names(images: Iterable[str]) -> dict[str, str]:
-    """Names without the suffix of an image file, by name; as they are where two would be one.
+    """Return, by name, the names without the suffix of an image file.
 
-    So that ``kodim01.png`` of a folder is the published ``kodim01``.
+    ``kodim01.png`` of a folder thus has the name of the published ``kodim01``. If two names would
+    become one, all are returned unchanged.
     """
     names = set(images)
     bare = {
@@ -24,14 +25,14 @@ def bare_names(images: Iterable[str]) -> dict[str, str]:
 
 
 def check_images(name: str, pairs: Iterable[tuple[float, str]]) -> None:
-    """Raise ValueError unless the same images stand at every λ of the (λ, image) of ``name``."""
+    """Raise ValueError unless the (λ, image) pairs of ``name`` have the same images at every λ."""
     fault = _fault(name, pairs)
     if fault:
         raise ValueError(fault)
 
 
 def uneven(rows: Sequence[Row]) -> dict[tuple[str, str, str], str]:
-    """A sentence for each (data set, model, method) whose images differ between λ."""
+    """Return a sentence for each (data set, model, method) whose images differ between λ."""
     groups: dict[tuple[str, str, str], list[tuple[float, str]]] = {}
     for r in rows:
         groups.setdefault((r.dataset, r.model, r.method), []).append((r.lmbda, r.image))
@@ -40,12 +41,12 @@ def uneven(rows: Sequence[Row]) -> dict[tuple[str, str, str], str]:
 
 
 def even(rows: Sequence[Row], faults: Collection[tuple[str, str, str]]) -> list[Row]:
-    """The rows without those of ``faults``, as :func:`uneven` finds them."""
+    """Return the rows without those of ``faults``, the result of :func:`uneven`."""
     return [r for r in rows if (r.dataset, r.model, r.method) not in faults]
 
 
 def _fault(name: str, pairs: Iterable[tuple[float, str]]) -> str:
-    """A sentence with the images that are missing, and their λ; empty where none is."""
+    """Return a sentence with the images that are missing, and their λ; empty if none is."""
     found: dict[float, set[str]] = {}
     for lmbda, image in pairs:
         found.setdefault(lmbda, set()).add(image)

@@ -6,7 +6,7 @@ shows as means without intervals; here every one is per image. Of the names of a
 architecture ``res-hyper-4``, of the family ``res-hyper``.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,15 +14,16 @@ import numpy as np
 from rdbound.analysis.bd_rate import BDRate, compared
 from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import ImageCurves, from_rows
+from rdbound.methods import roles
 from rdbound.tables.rd import Row
 
 __all__ = ["EFFECTS", "Contrast", "Effect", "architecture_of", "contrasts", "family_of", "scaling"]
 
-_METHODS = {"bound": ("bound", "bound-refined"), "codec": ("codec-coded", "codec-refined-coded")}
+_ROLES = {"bound": ("bound", "bound-refined"), "codec": ("codec-coded", "codec-refined-coded")}
 
 EFFECTS = ("rate", "gain", "gap")
-"""``rate``: BD-rate against the anchor; ``gain``: of refined against amortized; ``gap``: of
-the codec's bytes against the bound."""
+"""``rate``: BD-rate against the anchor; ``gain``: BD-rate of refined against amortized; ``gap``:
+BD-rate of the codec's bytes against the bound."""
 
 
 @dataclass(frozen=True)
@@ -30,12 +31,13 @@ class Effect:
     """One number of one architecture.
 
     Attributes:
-      effect: of :data:`EFFECTS`.
-      architecture, family: as the module says.
-      size: of the architecture, as given.
-      form: ``bound`` or ``codec``; of a gap ``both``.
-      refined: whether the curves are; of a gain True.
-      value: a BD-rate in per cent, or a sentence that says why there is none.
+      effect: name, of :data:`EFFECTS`.
+      architecture: name of the model without its form, ``res-hyper-4``.
+      family: name of the architecture without its size, ``res-hyper``.
+      size: size of the architecture.
+      form: ``bound`` or ``codec``; ``both`` for a gap.
+      refined: whether the curves are refined; True for a gain.
+      value: BD-rate in per cent, or the reason why there is none.
     """
 
     effect: str
@@ -48,30 +50,31 @@ class Effect:
 
 
 def architecture_of(model: str) -> str:
-    """A table's model without ``-bound`` or ``-codec`` at its end."""
-    for form in _METHODS:
+    """Return the name of a model without ``-bound`` or ``-codec`` at its end."""
+    for form in _ROLES:
         model = model.removesuffix(f"-{form}")
     return model
 
 
 def family_of(architecture: str) -> str:
-    """An architecture without its last part, its size."""
+    """Return the name of an architecture without its last part, the size."""
     return architecture.rpartition("-")[0] or architecture
 
 
 def scaling(
     rows: Sequence[Row], anchor: ImageCurves, sizes: Mapping[str, float], method: str = "pchip"
 ) -> list[Effect]:
-    """Every effect that the rows have curves for, by family and size.
+    """Return every effect that the rows have curves for, by family and size.
 
     Args:
-      rows: RD tables of one data set.
-      anchor: of the BD-rates.
-      sizes: of each architecture in the rows, in any unit.
-      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+      rows: rows of one data set.
+      anchor: anchor of the BD-rates.
+      sizes: size of each architecture in the rows, in any unit.
+      method: interpolation, of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
 
-    Raises ValueError for rows of several data sets, of two models of one architecture
-    and form, or of an architecture without a size.
+    Raises:
+      ValueError: the rows are of several data sets, two models have one architecture and form, or
+        an architecture has no size.
     """
     curves = _by_architecture(rows)
     missing = sorted(curves.keys() - sizes.keys())
@@ -92,10 +95,12 @@ def _by_architecture(rows: Sequence[Row]) -> dict[str, _Curves]:
     datasets = sorted({row.dataset for row in rows})
     if len(datasets) > 1:
         raise ValueError(f"sizes are compared on one data set, not on {', '.join(datasets)}")
+    methods = roles({row.method for row in rows})
     places = {
-        method: (form, refined)
-        for form, of in _METHODS.items()
-        for refined, method in enumerate(of)
+        methods[role]: (form, refined)
+        for form, both in _ROLES.items()
+        for refined, role in enumerate(both)
+        if role in methods
     }
     found: dict[str, _Curves] = {}
     for (_, model, method), curve in from_rows(rows).items():
@@ -111,11 +116,13 @@ def _by_architecture(rows: Sequence[Row]) -> dict[str, _Curves]:
     return found
 
 
-def _pairs(own: _Curves, anchor: ImageCurves):
-    """(effect, form, refined, the curve that is 100 %, the other) of one architecture."""
+def _pairs(
+    own: _Curves, anchor: ImageCurves
+) -> Iterator[tuple[str, str, bool, ImageCurves, ImageCurves]]:
+    """Yield (effect, form, refined, the curve that is 100 %, the other) of one architecture."""
     for (form, refined), curve in sorted(own.items()):
         yield "rate", form, refined, anchor, curve
-    for form in _METHODS:
+    for form in _ROLES:
         if {(form, False), (form, True)} <= own.keys():
             yield "gain", form, True, own[form, False], own[form, True]
     for refined in (False, True):
@@ -125,13 +132,14 @@ def _pairs(own: _Curves, anchor: ImageCurves):
 
 @dataclass(frozen=True)
 class Contrast:
-    """What an effect of a family's largest model is less that of its smallest, image by image.
+    """An effect of a family's largest model less that of its smallest, image by image.
 
     Attributes:
-      smallest, largest: architectures.
+      smallest: smallest architecture.
+      largest: largest architecture.
       value: mean over the images that both have, in points of per cent.
-      interval: 95 % over these; None of too few.
-      images: how many.
+      interval: 95 % interval over these images; None if they are too few.
+      images: number of these images.
     """
 
     smallest: str
@@ -144,24 +152,19 @@ class Contrast:
 def contrasts(
     found: Sequence[Effect], effect: str, form: str, refined: bool, less: str | None = None
 ) -> list[Contrast]:
-    """The contrast of an effect in each family of two sizes or more.
+    """Return the contrast of an effect in each family of two sizes or more.
 
     Args:
       found: effects.
-      effect: of :data:`EFFECTS`.
-      form: of the effect's models.
-      refined: whether of refined curves.
-      less: a second form, whose contrast is subtracted image by image.
+      effect: name, of :data:`EFFECTS`.
+      form: form of the models.
+      refined: whether the curves are refined.
+      less: a second form, whose contrast is subtracted image by image; None for no other.
     """
     out = []
     for family in dict.fromkeys(one.family for one in found):
-        of = lambda form, family=family: {  # noqa: E731
-            one.architecture: one.value.images
-            for one in sorted(found, key=lambda one: one.size)
-            if (one.family, one.effect, one.form, one.refined) == (family, effect, form, refined)
-            and isinstance(one.value, BDRate)
-        }
-        own, other = of(form), None if less is None else of(less)
+        own = _by_image(found, (family, effect, form, refined))
+        other = None if less is None else _by_image(found, (family, effect, less, refined))
         names = [name for name in own if other is None or name in other]
         if len(names) < 2:
             continue
@@ -180,3 +183,14 @@ def contrasts(
             Contrast(small, large, float(differences.mean()), interval(differences), len(images))
         )
     return out
+
+
+def _by_image(
+    found: Sequence[Effect], key: tuple[str, str, str, bool]
+) -> dict[str, dict[str, float]]:
+    """Return BD-rates by architecture and image, from the smallest size, of one kind of effect."""
+    return {
+        one.architecture: one.value.images
+        for one in sorted(found, key=lambda one: one.size)
+        if (one.family, one.effect, one.form, one.refined) == key and isinstance(one.value, BDRate)
+    }

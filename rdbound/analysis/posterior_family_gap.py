@@ -1,13 +1,15 @@
-"""The approximation gap: what a factorized Gaussian posterior costs against a richer family.
+"""The posterior family gap: what a factorized Gaussian posterior costs against a richer family.
 
-On a source of vectors, at one λ, with every other part of the model the same (the
-config sees to that; methods are paired by their names):
+On a source of vectors, at one λ, with every other part of the model the same (which the
+configuration ensures; methods are paired by their names):
 
-    approximation   J(factorized) − J(full covariance, or autoregressive)
+    posterior-family-full            J(factorized) − J(full covariance)
+    posterior-family-autoregressive  J(factorized) − J(autoregressive)
 
-(Zhang & Liu 2025, arXiv 2501.12330, §3). Models are trained separately, so the
-gap holds the noise of two trainings beside that of the samples; only the
-latter is in the interval.
+It measures the approximation effect of Zhang & Liu 2025 (arXiv 2501.12330, §3) on models that are
+trained separately, so it contains the noise of two trainings beside that of the samples; only the
+latter is in the interval. The gap ``approximation`` of :mod:`rdbound.analysis.gaps` measures the
+same effect at fixed weights.
 """
 
 from collections.abc import Sequence
@@ -16,15 +18,15 @@ from rdbound.tables.estimates import Answer
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN
 
-__all__ = ["approximation_gaps"]
+__all__ = ["posterior_family_gaps"]
 
 FACTORIZED = "neural-upper"
 FAMILIES = ("full", "autoregressive")
 _NORMAL = 1.96  # standard errors of a 95 % interval
 
 
-def approximation_gaps(answers: Sequence[Answer]) -> list[Gap]:
-    """A gap for each source, λ and richer family that stand beside the factorized one."""
+def posterior_family_gaps(answers: Sequence[Answer]) -> list[Gap]:
+    """Return a gap for each source, λ and richer family that has a factorized counterpart."""
     J = {(a.source, a.lmbda, a.method): a for a in answers if a.side == "upper"}
     out = []
     for (source, lmbda, method), plain in J.items():
@@ -36,6 +38,6 @@ def approximation_gaps(answers: Sequence[Answer]) -> list[Gap]:
                 continue
             value = plain.J - rich.J
             reach = _NORMAL * (plain.standard_error**2 + rich.standard_error**2) ** 0.5
-            name = f"approximation-{family}"
+            name = f"posterior-family-{family}"
             out.append(Gap(source, MEAN, lmbda, name, value, value - reach, value + reach))
     return out

@@ -1,44 +1,68 @@
-"""What a codec from outside can do."""
+"""The interface of a baseline codec."""
 
 from typing import Protocol
 
 import numpy as np
 
-__all__ = ["ExternalCodec", "whole_settings"]
+__all__ = ["BaselineCodec", "whole_settings"]
 
 
-class ExternalCodec(Protocol):
-    """An encoder and its decoder, by whole files."""
+class BaselineCodec(Protocol):
+    """An encoder and its decoder, which write and read whole files."""
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Return the name of the codec in tables."""
 
     @property
     def settings(self) -> tuple[float, ...]:
-        """Of the encoder, the lowest quality first."""
+        """Return the settings of the encoder, the lowest quality first."""
 
     @property
-    def told(self) -> str:
-        """What it is, in words: program, subsampling, bit depth."""
+    def description(self) -> str:
+        """Return a phrase that names the program, chroma subsampling and bit depth."""
 
-    def at(self, settings: tuple[float, ...]) -> "ExternalCodec":
-        """The same at other settings."""
+    def at(self, settings: tuple[float, ...]) -> "BaselineCodec":
+        """Return the codec with other settings."""
 
     def version(self) -> str:
-        """Of what encodes; raises ValueError, saying what to install, where it is missing."""
+        """Return the version of the encoder.
+
+        Raises:
+          ValueError: if the encoder is not installed; the message says how to install it.
+        """
 
     def encode(self, image: np.ndarray, setting: float) -> bytes:
-        """An image, uint8 [H, W, 3], as a whole file."""
+        """Encode an image to a whole file.
 
-    def decode(self, data: bytes, sides: tuple[int, int]) -> np.ndarray:
-        """The picture of a file, uint8 [H, W, 3]; ``sides`` (H, W) for files that keep none."""
+        Args:
+          image: uint8 [H, W, 3].
+          setting: quality, one of the encoder's settings.
+        """
+
+    def decode(self, data: bytes, shape: tuple[int, int]) -> np.ndarray:
+        """Decode a file.
+
+        Args:
+          data: the file.
+          shape: (H, W), for formats that do not store it.
+
+        Returns:
+          The image, uint8 [H, W, 3].
+        """
 
 
 def whole_settings(name: str, settings: tuple[float, ...]) -> tuple[float, ...]:
-    """The settings, of a codec that takes whole numbers; raises ValueError for others.
+    """Return the settings of a codec that takes whole numbers.
 
-    Rounded ones would be measured twice under two names.
+    Others are not rounded: the same setting would be measured twice under two names.
+
+    Args:
+      name: name of the codec, for the message.
+      settings: the settings.
+
+    Raises:
+      ValueError: if a setting is not a whole number.
     """
     for setting in settings:
         if not float(setting).is_integer():

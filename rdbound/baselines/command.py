@@ -1,4 +1,4 @@
-"""Any codec that has a command line: VTM by a script of yours, or a binary of your own.
+"""Any codec with a command line: VTM by a script, or a program of your own.
 
     CommandCodec("mine", "myenc -q {quality} {input} {output}", "mydec {input} {output}", (20, 40))
 
@@ -23,15 +23,17 @@ __all__ = ["CommandCodec"]
 
 @dataclass(frozen=True)
 class CommandCodec:
-    """An encoder and a decoder by their command lines; no shell sees them.
+    """An encoder and a decoder given by command lines, which run without a shell.
 
     Attributes:
-      name: what tables call it.
-      encoder: with ``{quality}``, ``{input}``, a PNG file, and ``{output}``.
-      decoder: with ``{input}`` and ``{output}``, a PNG file.
-      settings: what ``{quality}`` is.
+      name: name of the codec in tables.
+      encoder: command with the placeholders ``{quality}``, ``{input}`` (a PNG file) and
+        ``{output}``.
+      decoder: command with the placeholders ``{input}`` and ``{output}`` (a PNG file).
+      settings: values of ``{quality}``.
 
-    Raises ValueError where one of these places is missing, or a command cannot be split.
+    Raises:
+      ValueError: if a placeholder is missing, or a command cannot be split into words.
     """
 
     name: str
@@ -39,7 +41,7 @@ class CommandCodec:
     decoder: str
     settings: tuple[float, ...]
 
-    def __post_init__(self):
+    def __post_init__(self) -> None:
         for what, command, places in (
             ("encoder", self.encoder, ("quality", "input", "output")),
             ("decoder", self.decoder, ("input", "output")),
@@ -53,16 +55,16 @@ class CommandCodec:
                 raise ValueError(f"{self.name}: its {what} is no command line: {error}") from None
 
     @property
-    def told(self) -> str:
-        """The two commands."""
+    def description(self) -> str:
+        """Return the two commands."""
         return f"`{self.encoder}`, decoded by `{self.decoder}`"
 
     def at(self, settings: tuple[float, ...]) -> "CommandCodec":
-        """The same at other settings."""
+        """Return the codec with other settings."""
         return replace(self, settings=settings)
 
     def version(self) -> str:
-        """The two commands, and a digest of the programs and files that they name."""
+        """Return the two commands, and a digest of the programs and files that they name."""
         files = hashlib.sha256()
         for command in (self.encoder, self.decoder):
             program, *words = shlex.split(command)
@@ -72,15 +74,15 @@ class CommandCodec:
         return f"{self.encoder} | {self.decoder} | {files.hexdigest()[:16]}"
 
     def encode(self, image: np.ndarray, setting: float) -> bytes:
-        """See :class:`rdbound.baselines.base.ExternalCodec`."""
+        """Implement :class:`rdbound.baselines.base.BaselineCodec`."""
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "image.png", Path(folder) / "coded"
             Image.fromarray(image).save(source)
-            self._run(self.encoder, source, target, _written(setting))
+            self._run(self.encoder, source, target, _formatted(setting))
             return target.read_bytes()
 
-    def decode(self, data: bytes, sides: tuple[int, int]) -> np.ndarray:
-        """See :class:`rdbound.baselines.base.ExternalCodec`."""
+    def decode(self, data: bytes, shape: tuple[int, int]) -> np.ndarray:
+        """Implement :class:`rdbound.baselines.base.BaselineCodec`."""
         with tempfile.TemporaryDirectory() as folder:
             source, target = Path(folder) / "coded", Path(folder) / "image.png"
             source.write_bytes(data)
@@ -92,7 +94,7 @@ class CommandCodec:
                 raise ValueError(f"{self.name}: what its decoder wrote is {reason}") from None
 
     def _run(self, command: str, source: Path, target: Path, quality: str = "") -> None:
-        """Run a command; raises ValueError where it leaves no file."""
+        """Run a command; raise ValueError if it writes no output file."""
         values = {"{quality}": quality, "{input}": str(source), "{output}": str(target)}
         words = []
         for word in shlex.split(command):
@@ -104,6 +106,6 @@ class CommandCodec:
             raise ValueError(f"{self.name}: {words[0]!r} wrote no {{output}}")
 
 
-def _written(setting: float) -> str:
-    """All of its digits, and no decimal point where it is a whole number."""
+def _formatted(setting: float) -> str:
+    """Return a setting with all its digits, and no decimal point if it is a whole number."""
     return str(int(setting)) if float(setting).is_integer() else repr(setting)

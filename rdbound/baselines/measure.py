@@ -1,88 +1,61 @@
-"""One image through a codec from outside, whole files written and read."""
+"""Measure one image at one setting of a baseline codec, by whole files written and read."""
 
 import hashlib
-from typing import NamedTuple
 
 import numpy as np
 
-from rdbound.baselines.base import ExternalCodec
+from rdbound.baselines.base import BaselineCodec
+from rdbound.baselines.points import CodecPoint
 from rdbound.ops.image_quality import MS_SSIM_SMALLEST, ms_ssim
 
-__all__ = ["Measured", "digest_of", "measure_codec"]
+__all__ = ["measure_codec", "pixel_digest"]
 
 
-class Measured(NamedTuple):
-    """One point.
-
-    Attributes:
-      codec, version: who coded it.
-      image, digest: which, and SHA-256 of its pixels.
-      setting: of the encoder.
-      pixels, bytes: of the image and of the file.
-      mse: on 0–255.
-      ms_ssim: of RGB; None of images too small for it.
-    """
-
-    codec: str
-    version: str
-    image: str
-    digest: str
-    setting: float
-    pixels: int
-    bytes: int
-    mse: float
-    ms_ssim: float | None
-
-    @property
-    def bpp(self) -> float:
-        """Bits per pixel."""
-        return 8 * self.bytes / self.pixels
-
-
-def digest_of(image: np.ndarray) -> str:
-    """SHA-256 of the shape and the pixels, hexadecimal."""
+def pixel_digest(image: np.ndarray) -> str:
+    """Return the SHA-256 of an image's shape and pixels, hexadecimal."""
     return hashlib.sha256(repr(image.shape).encode() + image.tobytes()).hexdigest()
 
 
 def measure_codec(
-    codec: ExternalCodec,
+    codec: BaselineCodec,
     name: str,
     image: np.ndarray,
     setting: float,
     version: str | None = None,
-) -> Measured:
-    """Code and decode an image, uint8 [H, W, 3], called ``name``.
+) -> CodecPoint:
+    """Encode and decode an image, and return the rate and distortion.
 
     Args:
-      codec: that does both.
-      name: of the image.
+      codec: the codec.
+      name: name of the image.
       image: uint8 [H, W, 3].
-      setting: of the codec.
-      version: of the codec where it is known; to ask for it may mean reading a whole program.
+      setting: setting of the encoder.
+      version: version of the codec, if it is known: finding it may mean reading a program.
 
-    Raises ValueError, naming both, where the codec fails or gives a picture of another size.
+    Raises:
+      ValueError: if the codec fails or returns an image of another size; the message names the
+        image and the setting.
     """
     try:
         data = codec.encode(image, setting)
-        back = codec.decode(data, (image.shape[0], image.shape[1]))
+        decoded = codec.decode(data, (image.shape[0], image.shape[1]))
     except (ValueError, OSError) as error:
         raise ValueError(f"{name} at {setting:g}: {error}") from None
-    if back.shape != image.shape:
+    if decoded.shape != image.shape:
         raise ValueError(
-            f"{name}: {codec.name} gave {list(back.shape)} back, not {list(image.shape)}"
+            f"{name}: {codec.name} gave {list(decoded.shape)} back, not {list(image.shape)}"
         )
-    off = back.astype(np.float64) - image
-    similar = None
+    similarity = None
     if min(image.shape[:2]) >= MS_SSIM_SMALLEST:
-        similar = ms_ssim(image / 255.0, back / 255.0)
-    return Measured(
-        codec.name,
-        version or codec.version(),
-        name,
-        digest_of(image),
-        float(setting),
-        image.shape[0] * image.shape[1],
-        len(data),
-        float(np.mean(off**2)),
-        similar,
+        similarity = ms_ssim(image / 255.0, decoded / 255.0)
+    return CodecPoint(
+        codec=codec.name,
+        version=version or codec.version(),
+        image=name,
+        digest=pixel_digest(image),
+        setting=float(setting),
+        pixels=image.shape[0] * image.shape[1],
+        bytes=len(data),
+        mse=float(np.mean((decoded.astype(np.float64) - image) ** 2)),
+        ms_ssim=similarity,
     )

@@ -1,10 +1,9 @@
-"""The codecs that Pillow has, or a plug-in of it."""
+"""Codecs of Pillow and of its plug-ins."""
 
 import importlib
 import io
 from dataclasses import dataclass, field, replace
 from importlib import metadata
-from typing import Any
 
 import numpy as np
 import PIL
@@ -21,37 +20,39 @@ class PillowCodec:
     """One format of Pillow.
 
     Attributes:
-      name, settings, told: see :class:`rdbound.baselines.base.ExternalCodec`.
-      kind: the format, as Pillow calls it.
-      feature: Pillow's name of the library behind it; None for a plug-in's.
+      name: name of the codec in tables.
+      settings: settings of the encoder, the lowest quality first.
+      description: a phrase that names the program, chroma subsampling and bit depth.
+      format: Pillow's name of the format.
+      feature: Pillow's name of the library behind the format; None for a plug-in.
       plugin: (module, package to install) of a plug-in.
-      options: of every file.
-      setting: the option that the setting is.
+      options: Pillow's options for writing a file.
+      setting: name of the option that takes the setting.
     """
 
     name: str
     settings: tuple[float, ...]
-    told: str
-    kind: str
+    description: str
+    format: str
     feature: str | None = None
     plugin: tuple[str, str] | None = None
-    options: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, str | int | bool] = field(default_factory=dict)
     setting: str = "quality"
 
-    def at_full_colour(self) -> "PillowCodec":
-        """The same with colours at every pixel, 4:4:4."""
-        told = self.told.replace("4:2:0", "4:4:4")
+    def without_subsampling(self) -> "PillowCodec":
+        """Return the codec with chroma at every pixel, 4:4:4."""
+        description = self.description.replace("4:2:0", "4:4:4")
         options = self.options | {"subsampling": "4:4:4"}
-        return replace(self, name=f"{self.name}-444", told=told, options=options)
+        return replace(self, name=f"{self.name}-444", description=description, options=options)
 
     def at(self, settings: tuple[float, ...]) -> "PillowCodec":
-        """The same at other settings; raises ValueError for parts of a quality's level."""
+        """Return the codec with other settings; raise ValueError for fractions of a quality."""
         if self.setting != "quality_layers":
             whole_settings(self.name, settings)
         return replace(self, settings=settings)
 
     def version(self) -> str:
-        """Of Pillow and of the library; raises ValueError where Pillow lacks it."""
+        """Return the versions of Pillow and of the library; raise ValueError without them."""
         if self.plugin is not None:
             module, package = self.plugin
             try:
@@ -67,23 +68,24 @@ class PillowCodec:
         return f"Pillow {PIL.__version__}, {self.feature} {_library(self.feature)}"
 
     def encode(self, image: np.ndarray, setting: float) -> bytes:
-        """See :class:`rdbound.baselines.base.ExternalCodec`."""
+        """Implement :class:`rdbound.baselines.base.BaselineCodec`."""
         self.version()  # loads a plug-in
-        chosen: Any = [setting] if self.setting == "quality_layers" else round(setting)
+        value = [setting] if self.setting == "quality_layers" else round(setting)
         buffer = io.BytesIO()
         Image.fromarray(image).save(
-            buffer, format=self.kind, **self.options, **{self.setting: chosen}
+            buffer, format=self.format, **self.options, **{self.setting: value}
         )
         return buffer.getvalue()
 
-    def decode(self, data: bytes, sides: tuple[int, int]) -> np.ndarray:
-        """See :class:`rdbound.baselines.base.ExternalCodec`."""
+    def decode(self, data: bytes, shape: tuple[int, int]) -> np.ndarray:
+        """Implement :class:`rdbound.baselines.base.BaselineCodec`."""
         self.version()
-        with Image.open(io.BytesIO(data), formats=[self.kind]) as image:
+        with Image.open(io.BytesIO(data), formats=[self.format]) as image:
             return to_rgb(image, self.name)
 
 
 def _library(feature: str) -> str:
+    """Return the version of a library, with its name if it is libjpeg-turbo."""
     turbo = "libjpeg-turbo " if feature == "jpg" and features.check("libjpeg_turbo") else ""
     number = features.version("libjpeg_turbo" if turbo else feature)
     return f"{turbo}{number or ''}".strip()

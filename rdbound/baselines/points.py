@@ -1,114 +1,67 @@
-"""Points of codecs from outside as a file, and as rows of an RD table.
+"""Points (R, D) of baseline codecs, and their file."""
 
-A row needs a λ, and such a codec has none. Its setting trades rate for distortion all the same:
-at the λ that is the slope of its own curve there, −dR/dD, of the means over images.
-"""
-
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
+from pydantic import FiniteFloat
 
-from rdbound.baselines.measure import Measured
-from rdbound.ops.image_quality import psnr
-from rdbound.tables.cells import CellReader, integer, number, optional, read_cells, text
-from rdbound.tables.csv_records import read_rows, write_rows
-from rdbound.tables.rd import RDTable, Row
+from rdbound.tables.csv_records import (
+    Count,
+    Maybe,
+    NonNegative,
+    Text,
+    read_records,
+    write_records,
+)
 
-__all__ = ["read_measured", "rows_of", "slopes", "write_measured"]
-
-METHOD = "external-coded"
-_STEEPEST = 20.0  # −d ln R / d ln D where a setting hardly changes the distortion
-
-_READERS: dict[str, CellReader] = {
-    "codec": text,
-    "version": text,
-    "image": text,
-    "digest": text,
-    "setting": number(),
-    "pixels": integer(least=1),
-    "bytes": integer(least=1),
-    "mse": number(least=0.0),
-    "ms_ssim": optional(number()),
-}
+__all__ = ["CodecPoint", "read_codec_points", "write_codec_points"]
 
 
-def write_measured(path: Path, points: Iterable[Measured]) -> None:
-    """Write points, whole or not at all."""
-    write_rows(path, Measured._fields, (point._asdict() for point in points))
+@dataclass(frozen=True, slots=True)
+class CodecPoint:
+    """One image coded at one setting.
+
+    Attributes:
+      codec: name of the codec.
+      version: version of its encoder.
+      image: name of the image.
+      digest: SHA-256 of the image's pixels.
+      setting: setting of the encoder.
+      pixels: pixels of the image.
+      bytes: size of the file.
+      mse: mean squared error on the 0–255 scale.
+      ms_ssim: MS-SSIM of RGB; None for images too small for it.
+    """
+
+    codec: Text
+    version: Text
+    image: Text
+    digest: Text
+    setting: FiniteFloat
+    pixels: Count
+    bytes: Count
+    mse: NonNegative
+    ms_ssim: Maybe[FiniteFloat]
+
+    @property
+    def bpp(self) -> float:
+        """Return the rate in bits per pixel."""
+        return 8 * self.bytes / self.pixels
 
 
-def read_measured(path: Path) -> list[Measured]:
-    """The inverse of :func:`write_measured`; raises ValueError naming what is no point."""
-    return [
-        Measured(**read_cells(path, line, record, _READERS))
-        for line, record in read_rows(path, Measured._fields, "points of codecs")
-    ]
+def write_codec_points(path: Path, points: Iterable[CodecPoint]) -> None:
+    """Write points as CSV; an existing file is replaced whole."""
+    write_records(path, CodecPoint, points)
 
 
-def slopes(bpp: Sequence[float], mse: Sequence[float]) -> np.ndarray:
-    """λ = −dR/dD at each point of a curve, [n], in bits per pixel and unit of MSE.
-
-    By second-order differences of ln D against ln R, since such curves are nearly straight
-    there; with one point, as of D ∝ 1/R.
+def read_codec_points(path: Path) -> list[CodecPoint]:
+    """Read the points of a file.
 
     Args:
-      bpp: of the points, rising.
-      mse: of the points.
+      path: CSV file of :func:`write_codec_points`.
+
+    Raises:
+      ValueError: if a cell is invalid; the message names the file, the line and the column.
     """
-    R, D = np.asarray(bpp, np.float64), np.maximum(np.asarray(mse, np.float64), 1e-6)
-    if len(R) == 1:
-        return R / D
-    of = np.gradient(np.log(D), np.log(R), edge_order=2 if len(R) > 2 else 1)
-    return R / (D * np.maximum(-of, 1 / _STEEPEST))
-
-
-def rows_of(points: Sequence[Measured], dataset: str) -> RDTable:
-    """Rows of codecs whose every setting has the same images.
-
-    Settings of the same mean rate are one: that of the least distortion is kept.
-    """
-    table = RDTable()
-    for codec in dict.fromkeys(point.codec for point in points):
-        by_setting: dict[float, list[Measured]] = {}
-        for point in points:
-            if point.codec == codec:
-                by_setting.setdefault(point.setting, []).append(point)
-        curve = _rising(by_setting.values())
-        means = [np.mean([(p.bpp, p.mse) for p in group], axis=0) for group in curve]
-        lmbdas = slopes([m[0] for m in means], [m[1] for m in means])
-        for lmbda, group in zip(lmbdas, curve, strict=True):
-            table.extend(_row(point, dataset, float(lmbda)) for point in group)
-    return table
-
-
-def _rising(groups: Iterable[Sequence[Measured]]) -> list[Sequence[Measured]]:
-    """By mean rate, one of each."""
-    rate = lambda group: float(np.mean([p.bpp for p in group]))  # noqa: E731
-    found: dict[float, Sequence[Measured]] = {}
-    for group in sorted(groups, key=lambda group: float(np.mean([p.mse for p in group]))):
-        found.setdefault(rate(group), group)
-    return [found[r] for r in sorted(found)]
-
-
-def _row(point: Measured, dataset: str, lmbda: float) -> Row:
-    J = point.bpp + lmbda * point.mse
-    return Row(
-        dataset=dataset,
-        image=point.image,
-        model=point.codec,
-        lmbda=lmbda,
-        method=METHOD,
-        pixels=point.pixels,
-        bits=8.0 * point.bytes,
-        bytes=point.bytes,
-        bpp=point.bpp,
-        mse=point.mse,
-        psnr=psnr(point.mse),
-        ms_ssim=point.ms_ssim,
-        J=J,
-        J_se=None,
-        steps=0,
-        samples=1,
-        seed=0,
-    )
+    return [point for _, point in read_records(path, CodecPoint, "points of codecs")]

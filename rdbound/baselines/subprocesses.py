@@ -1,23 +1,24 @@
-"""Other programs, run on files in a folder of their own."""
+"""Run other programs."""
 
 import subprocess
 from collections.abc import Sequence
 
 __all__ = ["run_program"]
 
-_LIMIT = 3600  # seconds of one image
+_LIMIT = 3600  # seconds per image
 
 
 def run_program(name: str, command: Sequence[str], stdin: bytes | None = None) -> bytes:
-    """Run a program to its end; returns what it writes to its standard output.
+    """Run a program and return its standard output.
 
     Args:
-      name: of the codec, for messages.
-      command: the program and its arguments, which no shell sees.
-      stdin: what it reads.
+      name: name of the codec, for messages.
+      command: the program and its arguments; they run without a shell.
+      stdin: standard input of the program.
 
-    Raises ValueError where there is no such program, where it fails, with its last line, and
-    where it takes longer than an hour.
+    Raises:
+      ValueError: if the program does not exist, fails (with its last line) or takes longer than
+        an hour.
     """
     try:
         done = subprocess.run(  # noqa: S603
@@ -30,7 +31,7 @@ def run_program(name: str, command: Sequence[str], stdin: bytes | None = None) -
     except subprocess.TimeoutExpired:
         raise ValueError(f"{name}: {command[0]!r} did not end within an hour") from None
     if done.returncode:
-        said = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
-        last = said[-1] if said else "it said nothing"
+        lines = (done.stderr or done.stdout).decode(errors="replace").strip().splitlines()
+        last = lines[-1] if lines else "no output"
         raise ValueError(f"{name}: {command[0]!r} failed with exit code {done.returncode}: {last}")
     return done.stdout

@@ -3,35 +3,37 @@
     channel = make_channel("gaussian")
     sample, bits = channel(posterior, prior, jax.random.key(0))
 
-with N(μ, σ²) the posterior, N(μ̂, σ̂²) or a mixture around μ̂ the prior, and "box"
-the prior's −log₂ mass of the unit box around the sample:
+with N(μ, σ²) the posterior, N(μ̂, σ̂²) or a mixture around μ̂ the prior, and "bin"
+the −log₂ probability of the unit bin around the sample under the prior:
 
     name              sample                        bits
     gaussian          μ + σ·ε                       KL(posterior ‖ prior)
     sampled           a draw of the posterior       log₂ of the ratio of densities
-    uniform           μ + u, u ~ U(−½, ½)           box
-    straight-through  round(μ − μ̂) + μ̂, gradient 1  box
+    uniform           μ + u, u ~ U(−½, ½)           bin
+    straight-through  round(μ − μ̂) + μ̂, gradient 1  bin
     mixed             straight-through's            uniform's
-    sga               between two integers, + μ̂     box
-    annealed          the mean of sga's, + μ̂        box
-    soft-rounding     s(s(r) + ν) + μ̂               box
-    map               μ                             box
-    rounding          round(μ − μ̂) + μ̂              box
+    sga               between two integers, + μ̂     bin
+    annealed          the mean of sga's, + μ̂        bin
+    soft-rounding     s(s(r) + ν) + μ̂               bin
+    map               μ                             bin
+    rounding          round(μ − μ̂) + μ̂              bin
     prior-scaled      μ + s·ε, s of σ̂               KL(N(μ, s²) ‖ prior)
-    layered           μ + s·ε, s of σ̂               box of the mean, of random width
+    layered           μ + s·ε, s of σ̂               bin of the mean, of random width
     vbq               a short quantile of the prior −log₂ of a frequency
-    anchored          another's, of the integers    box
+    anchored          another's, of the integers    bin
     noiseless         μ                             0
 
-``gaussian`` and ``sampled`` are rates of a bound, ``rounding`` that of a codec; the
+``gaussian`` and ``sampled`` give the rate of a bound, ``rounding`` that of a codec; the
 seven above it train or refine a codec. ``layered`` is the Gaussian channel as a codec runs it,
-``prior-scaled`` what it would cost without coding. ``combined``, ``anchored`` and ``per-level``
-are made of others; so is ``bits-back``, ``sampled`` for z and ``anchored`` for y.
+``prior-scaled`` its cost before coding. ``combined``, ``anchored`` and ``per-level``
+are made of other channels; so is ``bits-back``, ``sampled`` for z and ``anchored`` for y.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from functools import partial
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, validate_call
 
 from rdbound.channels.annealed import DeterministicAnnealingChannel, SGAChannel
 from rdbound.channels.base import Channel, Conveyed
@@ -46,32 +48,51 @@ from rdbound.channels.rounding import (
     StraightThroughChannel,
 )
 from rdbound.channels.vbq import VBQChannel
-from rdbound.utils.registry import build
+from rdbound.utils.registry import OPTIONS, build
 
 __all__ = ["CHANNELS", "Channel", "Conveyed", "make_channel"]
 
-Named = str | Mapping[str, Any] | Channel
+
+def _named(channel: Any) -> Any:
+    """Return the channel of a name or of a mapping with the keys ``name`` and ``options``."""
+    if isinstance(channel, str):
+        return make_channel(channel)
+    if isinstance(channel, dict) and "name" in channel:
+        return make_channel(channel["name"], **channel.get("options", {}))
+    return channel
+
+
+Named = Annotated[Channel, BeforeValidator(_named)]
 """A channel, its name, or a mapping of its ``name`` and ``options``."""
 
 
 def _mixed() -> Channel:
+    """Combine the sample of straight-through rounding with the bits of uniform noise."""
     return CombinedChannel(StraightThroughChannel(), UniformChannel())
 
 
+@validate_call(config=OPTIONS)
 def _combined(sample: Named, bits: Named) -> Channel:
-    return CombinedChannel(_named(sample), _named(bits))
+    """Combine the sample of one channel with the bits of another."""
+    return CombinedChannel(sample, bits)
 
 
+@validate_call(config=OPTIONS)
 def _anchored(of: Named) -> Channel:
-    return AnchoredChannel(_named(of))
+    """Convey latents by a channel on the grid of the integers."""
+    return AnchoredChannel(of)
 
 
-def _bits_back(of: Named = "rounding") -> Channel:
-    return PerLevelChannel((SampledChannel(), AnchoredChannel(_named(of))))
+@validate_call(config=OPTIONS)
+def _bits_back(of: Named) -> Channel:
+    """Sample the first level, and convey the others on the grid of the integers."""
+    return PerLevelChannel((SampledChannel(), AnchoredChannel(of)))
 
 
-def _per_level(levels: Sequence[Named]) -> Channel:
-    return PerLevelChannel(tuple(_named(channel) for channel in levels))
+@validate_call(config=OPTIONS)
+def _per_level(levels: tuple[Named, ...]) -> Channel:
+    """Convey each level by a channel of its own."""
+    return PerLevelChannel(levels=levels)
 
 
 CHANNELS: dict[str, Callable[..., Channel]] = {
@@ -90,34 +111,28 @@ CHANNELS: dict[str, Callable[..., Channel]] = {
     "map": MAPChannel,
     "vbq": VBQChannel,
     "anchored": _anchored,
-    "bits-back": _bits_back,
-    "bits-back-sga": partial(_bits_back, of="sga"),
+    "bits-back": partial(_bits_back, of=RoundingChannel()),
     "combined": _combined,
     "per-level": _per_level,
 }
 
 
 def make_channel(name: str, **options: Any) -> Channel:
-    """The channel called ``name``; raises ValueError for an unknown name or option.
+    """Return the channel called ``name``.
 
     ``combined`` takes two channels, ``sample`` and ``bits``; ``anchored`` and ``bits-back``
     one, ``of``; ``per-level`` a list of them, ``levels``; each by name, or as a mapping of
     name and options:
 
-        make_channel("sga", decay=0.06, start=5)
+        make_channel("sga", start=0.2, final=0.01)
         make_channel("combined", sample="rounding", bits="uniform")
-        make_channel("per-level", levels=["uniform", {"name": "sga", "options": {"start": 5}}])
+        make_channel("per-level", levels=["uniform", {"name": "sga", "options": {"start": 0.2}}])
 
     Args:
-      name: in :data:`CHANNELS`, or ``package.module:Class`` for one from outside.
+      name: a name in :data:`CHANNELS`, or ``package.module:Class`` outside the package.
       options: fields of the channel.
+
+    Raises:
+      ValueError: The name or an option is unknown.
     """
     return build("channel", CHANNELS, name, options)
-
-
-def _named(channel: Named) -> Channel:
-    if isinstance(channel, Channel):
-        return channel
-    if isinstance(channel, str):
-        return make_channel(channel)
-    return make_channel(channel["name"], **channel.get("options", {}))

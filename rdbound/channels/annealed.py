@@ -1,96 +1,86 @@
-"""Stochastic Gumbel annealing, per-sample optimization of the quantized codec, and its mean."""
+"""Stochastic Gumbel annealing of the quantized codec's latents, and its deterministic mean."""
 
-import math
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Self
+from dataclasses import replace
+from typing import Annotated, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
+from pydantic import Field, PositiveFloat
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.quantization import annealed_round, sga_round
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["DeterministicAnnealingChannel", "SGAChannel"]
 
+_LEAST = 1e-8  # temperature
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, config=OPTIONS)
 class SGAChannel(Channel):
     """A Gumbel-softmax draw between the two neighbouring integers, annealed.
 
     With r = μ − μ̂: sample = relaxed round(r) + μ̂ (:func:`sga_round`), bits =
-    −log₂ of the box at the sample. The temperature at step t is
-    τ(t) = min(τ₀, τ₀·exp(−c·(t − t₀))), floored at 1e-8 (Yang, Bamler & Mandt
-    2020, §4.1 and appendix A.2).
+    −log₂ of the bin's probability at the sample. At progress p the temperature is
 
-    The defaults are theirs and leave τ = 0.136 after 2000 steps, 0.0068 after 5000.
-    A draw above about 0.1 is no integer yet, and what is judged by rounding it is
-    not what was optimized: for fewer steps choose a larger ``decay`` or a smaller
-    ``start``. Refinement and training call :meth:`at` at every step.
+        τ(p) = τ₀ for p ≤ s, then τ₀·(τ₁/τ₀)^((p − s)/(1 − s))
+
+    and at least 1e-8 (Yang, Bamler & Mandt 2020, §4.1 and appendix A.2, in fractions of the
+    steps: their schedule over 2000 steps is s = 0.35, τ₁ = 0.136). The relaxed samples become
+    integers as τ falls; a τ₁ above about 0.1 optimizes another objective than that of
+    the rounded latents. ``experiments/relaxations.py`` measures how much s and τ₁ matter.
 
     Attributes:
-      initial: τ₀, the temperature of the first t₀ steps.
-      decay: c, per step.
-      start: t₀, the step at which the temperature begins to fall.
-      temperature: τ in force; :meth:`at` sets it, ``initial`` where None.
-
-    Raises ValueError for a temperature or decay that is not positive.
+      initial: τ₀, the temperature of the first steps.
+      start: s, the fraction of the steps at which the temperature begins to fall.
+      final: τ₁, the temperature at progress 1.
+      temperature: the temperature in force, which :meth:`at` sets; ``initial`` if None.
     """
 
-    initial: float = 0.5
-    decay: float = 0.001
-    start: float = 700
+    initial: PositiveFloat = 0.5
+    start: Annotated[float, Field(ge=0, lt=1)] = 0.1
+    final: PositiveFloat = 0.05
     temperature: float | jax.Array | None = None
 
-    @classmethod
-    def over(cls, steps: int, start: float = 0.1, end: float = 0.05) -> Self:
-        """The schedule for a number of steps: warm for a part of them, ``end`` at the last.
-
-        Args:
-          steps: of refinement, at least 1.
-          start: the part at the first temperature, below 1.
-          end: the last temperature, below the first. How much either matters on Kodak is
-            measured by ``experiments/relaxations.py``.
-        """
-        decay = math.log(cls.initial / end) / ((1.0 - start) * steps)
-        return cls(start=start * steps, decay=decay)
-
-    def __post_init__(self):
-        if not (self.initial > 0 and self.decay > 0):
-            raise ValueError("sga: initial and decay must be positive")
-
-    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
+    def __call__(self, posterior: Gaussian, prior: Prior, key: PRNGKeyArray) -> Conveyed:
         """Convey at the current temperature; the posterior's scale is not used."""
         temperature = self.initial if self.temperature is None else self.temperature
         residual = posterior.mu - prior.centre
         sample = self._round(key, residual, temperature) + prior.centre
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
-    def _round(self, key: jax.Array, residual: jax.Array, temperature: Any) -> jax.Array:
+    def _round(
+        self,
+        key: PRNGKeyArray,
+        residual: Float[Array, "*latent"],
+        temperature: float | Float[Array, ""],
+    ) -> Float[Array, "*latent"]:
         return sga_round(key, residual, temperature)
 
-    def temperature_at(self, step: int) -> float:
-        """τ(step), a number."""
-        temperature = self.at(step).temperature
-        assert temperature is not None
-        return float(temperature)
-
-    def at(self, step: jax.Array | int) -> Self:
-        """The channel with the temperature of ``step`` (scalar, may be traced)."""
-        fall = self.initial * jnp.exp(-self.decay * (step - self.start))
-        temperature = jnp.clip(fall, 1e-8, self.initial)
-        return replace(self, temperature=temperature)
+    def at(self, progress: float | Float[Array, ""]) -> Self:
+        """Return the channel with the temperature at ``progress`` in [0, 1]; it may be traced."""
+        fallen = jnp.maximum(progress - self.start, 0.0) / (1.0 - self.start)
+        temperature = self.initial * (self.final / self.initial) ** fallen
+        return replace(self, temperature=jnp.maximum(temperature, _LEAST))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class DeterministicAnnealingChannel(SGAChannel):
-    """The mean of the Gumbel draw's two integers in place of the draw, annealed alike.
+    """The mean of the Gumbel draw's two integers instead of the draw, annealed in the same way.
 
-    A4 of Yang, Bamler & Mandt 2020 (§4.1; after Agustsson et al. 2017): what
-    stochastic annealing gains over it is what the noise is for.
+    A4 of Yang, Bamler & Mandt 2020 (§4.1; after Agustsson et al. 2017): the difference to
+    stochastic annealing is the effect of the noise.
     """
 
     random: ClassVar[bool] = False
 
-    def _round(self, key: jax.Array, residual: jax.Array, temperature: Any) -> jax.Array:
+    def _round(
+        self,
+        key: PRNGKeyArray,
+        residual: Float[Array, "*latent"],
+        temperature: float | Float[Array, ""],
+    ) -> Float[Array, "*latent"]:
         return annealed_round(residual, temperature)

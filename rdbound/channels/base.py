@@ -1,4 +1,4 @@
-"""What a channel is.
+"""The interface of a channel.
 
 A channel conveys one latent: a pure function
 
@@ -9,8 +9,9 @@ the value that synthesis and later levels see and the rate of each element.
 What separates the bound from the codec, training from evaluation and the
 amortized from the refined, is only which channel is used.
 
-A new channel is a frozen dataclass with ``__call__``; options are its fields. It can
-be named in a config as ``package.module:Class``:
+A new channel is a frozen dataclass with ``__call__``; options are its fields, which pydantic
+validates in those of the package (:data:`rdbound.utils.registry.OPTIONS`). It can be named in a
+config as ``package.module:Class``:
 
     @dataclass(frozen=True)
     class Doubled(Channel):
@@ -22,54 +23,59 @@ be named in a config as ``package.module:Class``:
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar, NamedTuple, Self
 
-import jax
+from jaxtyping import Array, Float, PRNGKeyArray
 
 __all__ = ["Channel", "Conveyed"]
 
 
 class Conveyed(NamedTuple):
-    """A conveyed latent: ``sample``, of the latent's shape, and ``bits``, whose sum is the rate.
+    """A conveyed latent and its rate.
 
-    Bits have the latent's shape where the densities factorize over its
-    elements; where they do not, a scalar.
+    Attributes:
+      sample: the value that the decoder sees, of the latent's shape.
+      bits: rates that sum to the latent's rate, in bits: of the latent's shape if the
+        densities factorize over its elements, else a scalar.
     """
 
-    sample: jax.Array
-    bits: jax.Array
+    sample: Float[Array, "*latent"]
+    bits: Float[Array, "*elements"]
 
 
 class Channel(ABC):
     """A way to convey a latent. Implementations are frozen dataclasses.
 
-    Two traits say what a channel needs of its callers:
-
-    - ``random``: its value depends on the key, so that it is averaged over samples
-      (a deterministic one is evaluated once);
-    - annealing: the temperature that an annealed channel has left after some
-      steps is :meth:`temperature_at`, None where nothing is annealed.
+    Attributes:
+      random: whether the value depends on the key, so that it is averaged over samples;
+        a deterministic channel is evaluated once.
     """
 
     random: ClassVar[bool] = True
 
     @abstractmethod
-    def __call__(self, posterior: Any, prior: Any, key: jax.Array) -> Conveyed:
-        """Convey one latent; shapes as in :class:`Conveyed`.
+    def __call__(self, posterior: Any, prior: Any, key: PRNGKeyArray) -> Conveyed:
+        """Convey one latent.
 
         Args:
-          posterior: what the encoder wants to convey; channels that round read
-            its ``mu`` only.
-          prior: what the decoder expects, known to both sides.
-          key: of the noise; the same key gives the same sample.
+          posterior: the distribution that the encoder wants to convey; channels that round
+            read its ``mu`` only.
+          prior: the distribution that encoder and decoder both know.
+          key: PRNG key of the noise; the same key gives the same sample.
+
+        Returns:
+          The sample and its bits.
         """
 
-    def at(self, step: jax.Array | int) -> Self:
-        """The channel at an optimization step (may be traced): itself unless it is annealed."""
+    def at(self, progress: float | Float[Array, ""]) -> Self:
+        """Return the channel at a point of an optimization.
+
+        Args:
+          progress: fraction of the optimization's steps that are done, in [0, 1]; may be traced.
+
+        Returns:
+          The channel itself unless it is annealed.
+        """
         return self
 
     def at_level(self, level: int) -> "Channel":
-        """The channel of one level of a model: itself unless levels differ."""
+        """Return the channel of one level of a model: the channel itself unless levels differ."""
         return self
-
-    def temperature_at(self, step: int) -> float | None:
-        """What annealing has left at ``step``; None where nothing is annealed."""
-        return None

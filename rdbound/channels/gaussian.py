@@ -1,12 +1,9 @@
-"""The Gaussian channel: the bound.
-
-The sampled channel: the bound where no divergence has a closed form.
-"""
+"""The channels of a bound: the Gaussian one in closed form, the sampled one for any densities."""
 
 from dataclasses import dataclass
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.banded_gaussian import CoupledGaussian
@@ -33,9 +30,9 @@ class GaussianChannel(Channel):
     """
 
     def __call__(
-        self, posterior: Gaussian | CoupledGaussian, prior: Prior, key: jax.Array
+        self, posterior: Gaussian | CoupledGaussian, prior: Prior, key: PRNGKeyArray
     ) -> Conveyed:
-        """Convey; raises ValueError for a prior or posterior that is not Gaussian."""
+        """Convey; raise ValueError unless posterior and prior are Gaussian."""
         if not isinstance(posterior, Gaussian | CoupledGaussian):
             raise ValueError(
                 f"the gaussian channel needs a Gaussian posterior, not "
@@ -66,8 +63,8 @@ class SampledChannel(Channel):
     the whole vector, both are summed and bits is a scalar.
     """
 
-    def __call__(self, posterior: Draws, prior: HasDensity, key: jax.Array) -> Conveyed:
-        """Convey; raises ValueError for a side without a density."""
+    def __call__(self, posterior: Draws, prior: HasDensity, key: PRNGKeyArray) -> Conveyed:
+        """Convey; raise ValueError for a posterior or prior without a density."""
         if not (hasattr(posterior, "draw") and hasattr(prior, "log_density")):
             raise ValueError(
                 f"the sampled channel needs a posterior with draw and a prior with log_density, "

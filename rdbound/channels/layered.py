@@ -1,7 +1,4 @@
-"""The layered quantizer's channel: exact Gaussian noise out of dithers of random width.
-
-The Gaussian channel of a scale that the decoder knows: what that restriction costs.
-"""
+"""The layered quantizer's channel, and the Gaussian channel with a scale that the decoder knows."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,6 +6,7 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.channels.gaussian import GaussianChannel
@@ -31,8 +29,10 @@ class LayeredChannel(Channel):
     zero nothing.
     """
 
-    def __call__(self, posterior: Gaussian | PriorScaled, prior: Any, key: jax.Array) -> Conveyed:
-        """Convey; raises ValueError for a prior that is not Gaussian."""
+    def __call__(
+        self, posterior: Gaussian | PriorScaled, prior: Any, key: PRNGKeyArray
+    ) -> Conveyed:
+        """Convey; raise ValueError unless the prior is Gaussian."""
         scaled = prior_scaled(posterior, prior, layered_fit)
         log_s = scaled.given(prior).log_sigma
         of_width, of_dither = jax.random.split(key)
@@ -41,8 +41,8 @@ class LayeredChannel(Channel):
         width = 2.0 * chi * jnp.exp(log_s)
         sample = scaled.mu + width * jax.random.uniform(of_dither, shape, dtype, -0.5, 0.5)
         residual = sample - jnp.broadcast_to(prior.mu, shape)
-        boxes = Gaussian(jnp.zeros_like(sample), scaled.log_ratio(prior) - jnp.log(2.0 * chi))
-        return Conveyed(sample, boxes.box_bits(residual / width))
+        bins = Gaussian(jnp.zeros_like(sample), scaled.log_ratio(prior) - jnp.log(2.0 * chi))
+        return Conveyed(sample, bins.bin_bits(residual / width))
 
 
 _Fit = Callable[[Gaussian, Gaussian], PriorScaled]
@@ -53,21 +53,29 @@ class PriorScaledChannel(Channel):
     """The Gaussian channel with the nearest posterior whose scale is a function of the prior's.
 
     See :func:`rdbound.ops.tied_scale.nearest_prior_scaled`. Its J less that of the
-    Gaussian channel is the price of telling the decoder the scale; the layered channel's
-    less its, that of coding by a layered quantizer. The noise of each channel, which the
-    decoder must be told, is not counted.
+    Gaussian channel is the price of a scale that the decoder knows; the J of the layered
+    channel less this J is the price of coding by a layered quantizer. Shared randomness is not
+    counted.
     """
 
-    def __call__(self, posterior: Gaussian | PriorScaled, prior: Any, key: jax.Array) -> Conveyed:
-        """Convey; raises ValueError for a prior that is not Gaussian."""
+    def __call__(
+        self, posterior: Gaussian | PriorScaled, prior: Any, key: PRNGKeyArray
+    ) -> Conveyed:
+        """Convey; raise ValueError unless the prior is Gaussian."""
         scaled = prior_scaled(posterior, prior, nearest_prior_scaled)
         return GaussianChannel()(scaled.given(prior), prior, key)
 
 
 def prior_scaled(posterior: Gaussian | PriorScaled, prior: Any, fit: _Fit) -> PriorScaled:
-    """The posterior itself, or one of the family by ``fit``; raises ValueError for another prior.
+    """Return the nearest posterior whose scale is a function of the prior's.
 
-    Args: as of :meth:`PriorScaledChannel.__call__`, and what fits.
+    Args:
+      posterior: a Gaussian, or a member of the family, which is returned as it is.
+      prior: a Gaussian prior.
+      fit: chooses the member of the family for a Gaussian posterior.
+
+    Raises:
+      ValueError: The prior is not Gaussian.
     """
     if not isinstance(prior, Gaussian):
         raise ValueError(

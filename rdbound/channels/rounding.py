@@ -1,17 +1,10 @@
-"""The rounding channel: what the codec really does.
-
-The straight-through channel: rounding with the gradient of the identity.
-
-Rounding ignored: per-sample optimization as if latents were analog.
-
-The noiseless channel: what a model would reconstruct if rate were free.
-"""
+"""Deterministic channels: rounding, straight-through, MAP and the noiseless channel."""
 
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import PRNGKeyArray
 
 from rdbound.channels.base import Channel, Conveyed
 from rdbound.ops.distributions import Gaussian, Prior
@@ -34,10 +27,10 @@ class RoundingChannel(Channel):
 
     random: ClassVar[bool] = False
 
-    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
-        """Convey; neither the key nor the posterior's scale is used."""
+    def __call__(self, posterior: Gaussian, prior: Prior, key: PRNGKeyArray) -> Conveyed:
+        """Convey by the posterior's mean; its scale and the key are not used."""
         sample = jnp.round(posterior.mu - prior.centre) + prior.centre
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
 
 @dataclass(frozen=True)
@@ -52,38 +45,38 @@ class StraightThroughChannel(Channel):
 
     random: ClassVar[bool] = False
 
-    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
-        """Convey; neither the key nor the posterior's scale is used."""
+    def __call__(self, posterior: Gaussian, prior: Prior, key: PRNGKeyArray) -> Conveyed:
+        """Convey by the posterior's mean; its scale and the key are not used."""
         sample = straight_through_round(posterior.mu - prior.centre) + prior.centre
-        return Conveyed(sample, prior.box_bits(sample))
+        return Conveyed(sample, prior.bin_bits(sample))
 
 
 @dataclass(frozen=True)
 class MAPChannel(Channel):
-    """sample = μ, bits = −log₂ of the box at μ (A1 of Yang, Bamler & Mandt 2020).
+    """sample = μ, bits = −log₂ of the bin at μ (A1 of Yang, Bamler & Mandt 2020).
 
-    What is optimized is not what rounding makes of it: a relaxation to refine
-    through, whose result is judged by the rounding channel. Deterministic.
+    A surrogate channel of refinement, which ignores rounding; the result is evaluated by the
+    rounding channel. Deterministic.
     """
 
     random: ClassVar[bool] = False
 
-    def __call__(self, posterior: Gaussian, prior: Prior, key: jax.Array) -> Conveyed:
-        """Convey; neither the key nor the posterior's scale is used."""
-        return Conveyed(posterior.mu, prior.box_bits(posterior.mu))
+    def __call__(self, posterior: Gaussian, prior: Prior, key: PRNGKeyArray) -> Conveyed:
+        """Convey by the posterior's mean; its scale and the key are not used."""
+        return Conveyed(posterior.mu, prior.bin_bits(posterior.mu))
 
 
 @dataclass(frozen=True)
 class NoiselessChannel(Channel):
     """sample = μ; no rate is charged, since no finite one conveys it.
 
-    The distortion that remains is the model's floor: what its latents are too
-    few, or its transforms too weak, to tell at any rate. It is reported as the
-    method ``floor`` (:mod:`rdbound.methods`), beside the curves and on none of them.
+    The distortion that remains is the model's distortion floor: what its latents are too
+    few, or its transforms too weak, to reconstruct at any rate. The method ``floor``
+    (:mod:`rdbound.methods`) reports it beside the curves.
     """
 
     random: ClassVar[bool] = False
 
-    def __call__(self, posterior: Any, prior: Any, key: jax.Array) -> Conveyed:
+    def __call__(self, posterior: Any, prior: Any, key: PRNGKeyArray) -> Conveyed:
         """Convey; neither the prior nor the key is used."""
         return Conveyed(posterior.mu, jnp.zeros_like(posterior.mu))

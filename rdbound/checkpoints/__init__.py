@@ -1,1 +1,1 @@
-"""Checkpoints: file format, storage of weights, checks of a model, import of CompressAI's."""
+"""Save, load, check and import trained models."""

@@ -1,21 +1,20 @@
-"""Trained models on disk: one safetensors file, its configuration in the header.
+"""Save and load trained models: one safetensors file, with the configuration in its header.
 
-The tensors are the weights by dotted name; a codec's integer tables travel
-with them, so that a stream depends on no arithmetic but the file's.
+The tensors are the weights by dotted name and the integer tables of a codec, so that a stream
+does not depend on the arithmetic of the machine that reads the file.
 
     checkpoint = load("res-context-4-codec")  # in the zoo, or a path
     save_checkpoint(Path("copy.safetensors"), checkpoint.model, checkpoint.spec)
     mine = load("mine.safetensors", outside=["package.module:Class"])
 
-The header holds ``spec``, the keywords that rebuild the model: a file needs no
-configuration beside it. A class from outside the package is imported only where the
-caller names it too (``outside``): a file from anywhere must not choose code to run.
+The header holds ``spec``, the keywords that rebuild the model, so that a file needs no other
+configuration. A class from outside the package is imported only if the caller names it too
+(``outside``): a file from a stranger must not choose code to run.
 """
 
 import hashlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
 import jax.numpy as jnp
@@ -23,7 +22,7 @@ import numpy as np
 from flax import nnx
 
 from rdbound.checkpoints.file_format import Contents, naming, read_contents, write_contents
-from rdbound.checkpoints.weight_storage import decoded_weights, encoded_weights, told_shapes
+from rdbound.checkpoints.weight_storage import decoded_weights, encoded_weights, stored_shapes
 from rdbound.coding.codecs.fingerprint import flat_weights
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.model_tables import check_codes, check_tables, make_tables
@@ -32,6 +31,7 @@ from rdbound.models.base import dotted, precise_parts
 from rdbound.models.net2net import grow
 from rdbound.objective.distortion import Distortion, make_distortion
 from rdbound.utils.registry import refuse_outside
+from rdbound.utils.shipped import zoo
 
 __all__ = [
     "Checkpoint",
@@ -41,23 +41,22 @@ __all__ = [
     "save_checkpoint",
     "start_from",
     "with_weights",
-    "zoo",
 ]
 
 RUN_FILE = "model.safetensors"
-"""What a run's folder calls its trained model."""
+"""Name of the trained model in a run folder."""
 
 
 @dataclass(frozen=True)
 class Checkpoint:
-    """A model with what belongs to it.
+    """A model with its configuration and its coding tables.
 
     Attributes:
       model: the latent model.
-      spec: keywords of :func:`rdbound.models.make_model` that rebuild it, and, where
-        it was not trained for squared error, its ``distortion``: name and options.
-      tables: a codec's integer tables, a bound's for code points; None for a bound without.
-      name: for tables and figures.
+      spec: keywords of :func:`rdbound.models.make_model` that rebuild it, and, if it was not
+        trained for squared error, its ``distortion``: name and options.
+      tables: integer tables of a codec, or of the code points of a bound; None without any.
+      name: name in tables and figures.
       digest: SHA-256 of the file, hexadecimal; empty for a model made in memory.
       outside: names ``package.module:Class`` that ``spec`` may import.
     """
@@ -71,10 +70,11 @@ class Checkpoint:
 
     @property
     def distortion(self) -> Distortion:
-        """What λ multiplies: that which the model was trained for.
+        """Return the distortion that the model was trained for.
 
-        Raises ValueError where ``spec`` names one that there is not, or one from outside
-        the package that is not among ``outside``.
+        Raises:
+          ValueError: ``spec`` has an unknown one, or one from outside the package that is not
+            in ``outside``.
         """
         named = self.spec.get("distortion", {"name": "squared-error"})
         try:
@@ -91,22 +91,22 @@ def save_checkpoint(
     dtype: str = "float32",
     fineness: Mapping[str, float] | None = None,
 ) -> Path:
-    """Write a model with weights rounded to ``dtype`` and tables made from these.
+    """Write a model with weights rounded to ``dtype``, and the tables of the rounded weights.
 
-    The tables are those of the weights as they will be read, not as they were
-    trained. Loaded weights are float32 in either case.
+    Loaded weights are float32 in every case.
 
     Args:
-      path: of the file.
+      path: file to write.
       model: the latent model.
       spec: see :class:`Checkpoint`.
-      dtype: ``float32``, ``float16``, ``int8`` or ``coded``
-        (:mod:`rdbound.checkpoints.weight_storage`).
-      fineness: of coded kernels, see :func:`rdbound.checkpoints.weight_storage.encoded_weights`.
+      dtype: ``float32``, ``float16`` or ``coded`` (:mod:`rdbound.checkpoints.weight_storage`).
+      fineness: steps of coded kernels, see
+        :func:`rdbound.checkpoints.weight_storage.encoded_weights`.
 
-    Raises ValueError, and writes nothing, for a weight that is not finite in ``dtype``, a model
-    that holds more than weights, and a codec whose priors no fixed tables can code
-    (:func:`rdbound.coding.entropy.model_tables.make_tables`).
+    Raises:
+      ValueError: a weight is not finite in ``dtype``, the model holds more than weights, or no
+        fixed tables can code the priors of a codec
+        (:func:`rdbound.coding.entropy.model_tables.make_tables`). Nothing is written.
     """
     tensors = encoded_weights(flat_weights(model), dtype, precise_parts(model), fineness)
     model = with_weights(model, decoded_weights(tensors))
@@ -116,25 +116,28 @@ def save_checkpoint(
 
 
 def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
-    """Read a checkpoint: a file, or a name in the zoo.
+    """Read a checkpoint: a file, or a name of a shipped one.
+
+    The shapes of the weights are compared with those of the model that the header describes
+    before memory of their size is allocated.
 
     Args:
       path: see :func:`resolve`.
-      outside: names ``package.module:Class`` of what the file may import from outside
-        the package: its model, its distortion.
+      outside: names ``package.module:Class`` that the file may import from outside the package:
+        its model, its distortion.
 
-    Raises ValueError where there is none, it is not one of rdbound's, or its model is from
-    outside and not named. Weights are held against the shapes of the model that its
-    metadata describe before anything of their size is allocated.
+    Raises:
+      ValueError: there is no such checkpoint, it is not one of rdbound, or its model is from
+        outside the package and not in ``outside``.
     """
     path = resolve(path)
     with naming(path):
         spec, tensors, tables = read_contents(path)
         refuse_outside("model", spec["name"], outside)
-        # The initial weights are not wanted: only shapes are computed.
+        # The initial weights are not needed: only shapes are computed.
         arguments = {k: v for k, v in spec.items() if k != "distortion"}
         abstract = nnx.eval_shape(lambda: make_model(**arguments))
-        _check_shapes(abstract, told_shapes(tensors))
+        _check_shapes(abstract, stored_shapes(tensors))
         model = with_weights(abstract, decoded_weights(tensors))
         if model.form == "codec":
             check_tables(model, tables)
@@ -144,20 +147,24 @@ def load(path: str | Path, outside: Collection[str] = ()) -> Checkpoint:
 
 
 def digest(path: str | Path) -> str:
-    """SHA-256 of a checkpoint's file, hexadecimal; raises ValueError as :func:`resolve`."""
+    """Return the SHA-256 of a checkpoint's file, hexadecimal (:func:`resolve`)."""
     return hashlib.sha256(resolve(path).read_bytes()).hexdigest()
 
 
 def _name(path: Path) -> str:
-    """A file's stem; a run's ``model.safetensors`` is called by its folder."""
+    """Return a file's stem, or the folder of a run's ``model.safetensors``."""
     return path.absolute().parent.name if path.name == RUN_FILE else path.stem
 
 
 def resolve(path: str | Path) -> Path:
-    """The file of a checkpoint given by path or by its name in the zoo.
+    """Return the file of a checkpoint.
 
-    A folder stands for the ``model.safetensors`` of the run in it; a file goes before
-    a name. Raises ValueError, listing the names, where there is neither.
+    Args:
+      path: a file, the folder of a run, or the name of a shipped checkpoint; a file has
+        precedence over a name.
+
+    Raises:
+      ValueError: there is none; the message lists the names.
     """
     file = Path(path).expanduser()
     if file.is_dir():
@@ -170,19 +177,15 @@ def resolve(path: str | Path) -> Path:
     raise ValueError(f"no checkpoint {path}: neither a file nor one of {', '.join(known)}")
 
 
-def zoo() -> dict[str, Path]:
-    """The shipped checkpoints by name."""
-    folder = Path(str(resources.files("rdbound") / "zoo"))
-    return {file.stem: file for file in sorted(folder.glob("*.safetensors"))}
-
-
 def start_from(model: LatentModel, path: str | Path) -> LatentModel:
-    """``model`` with the weights of a checkpoint wherever it has the same ones.
+    """Return ``model`` with the weights of a checkpoint wherever both have the same weight.
 
-    A codec can start from a bound (the parameters of its learned density that
-    a Gaussian prior lacks keep their initial values), a Res-context from a
-    Res-hyper, a larger model from a smaller (:func:`rdbound.models.net2net.grow`).
-    Raises ValueError where a weight of the checkpoint has no place.
+    A codec can start from a bound (the parameters of its learned density that a Gaussian prior
+    lacks keep their initial values), a Res-context from a Res-hyper, and a larger model from a
+    smaller one (:func:`rdbound.models.net2net.grow`).
+
+    Raises:
+      ValueError: a weight of the checkpoint has no place in the model.
     """
     path = resolve(path)
     with naming(path):
@@ -190,9 +193,14 @@ def start_from(model: LatentModel, path: str | Path) -> LatentModel:
 
 
 def with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentModel:
-    """The model with its parameters replaced by ``weights``, as float32; it may be abstract.
+    """Return the model with its parameters replaced by ``weights``, as float32.
 
-    Raises ValueError, naming it, for a weight too many, missing or of another shape.
+    Args:
+      model: the latent model, which may be abstract.
+      weights: weights by dotted name.
+
+    Raises:
+      ValueError: a weight is unknown, missing or of another shape; the message names it.
     """
     _check_shapes(model, {name: value.shape for name, value in weights.items()})
     graphdef, state = nnx.split(model)
@@ -204,7 +212,7 @@ def with_weights(model: LatentModel, weights: dict[str, np.ndarray]) -> LatentMo
 
 
 def _check_shapes(model: LatentModel, shapes: Mapping[str, tuple[int, ...]]) -> None:
-    """Raise ValueError for a weight too many, missing or of another shape than the model's."""
+    """Raise ValueError if a weight is unknown, missing or of another shape than the model's."""
     leaves = nnx.to_flat_state(nnx.state(model))
     known = {dotted(path): leaf.shape for path, leaf in leaves}
     unknown = sorted(shapes.keys() - known.keys())

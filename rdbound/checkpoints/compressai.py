@@ -1,7 +1,7 @@
-"""Trained models of CompressAI as checkpoints of ours.
+"""Convert trained models of CompressAI to checkpoints.
 
-A file of PyTorch is read with ``weights_only=True`` (it needs torch), one of safetensors by
-itself: no code of either is run.
+A file of PyTorch is read with ``weights_only=True``, which needs torch, and a safetensors file
+without it: no code of either is run.
 """
 
 import re
@@ -32,17 +32,18 @@ _PLURAL = {"matrix": "matrices", "bias": "biases", "factor": "factors"}
 def import_compressai(
     source: Path, target: Path, architecture: str, lmbda: float, form: str = "codec"
 ) -> str:
-    """Write a checkpoint of a file's weights; returns a line that tells its sizes.
+    """Write a checkpoint of a file's weights, and return a line with its sizes.
 
     Args:
-      source: ``.pth``, ``.pth.tar`` or ``.safetensors``.
-      target: ``.safetensors``.
-      architecture: of :data:`rdbound.models.compressai_models.BALLE`.
-      lmbda: that it was trained for; CompressAI's λ of MSE is the same as ours.
+      source: ``.pth``, ``.pth.tar`` or ``.safetensors`` file of CompressAI.
+      target: ``.safetensors`` file to write.
+      architecture: name in :data:`rdbound.models.compressai_models.BALLE`.
+      lmbda: trade-off λ of the training; CompressAI's λ of the MSE is the same number.
       form: ``codec``, or ``bound`` for the same network with Gaussian posteriors.
 
-    Raises ValueError for an unknown architecture, a file that cannot be read, and weights
-    that are not those of the architecture.
+    Raises:
+      ValueError: the architecture is unknown, the file cannot be read, or its weights are not
+        those of the architecture.
     """
     find("architecture", BALLE, architecture)
     state = read_state(source)
@@ -65,9 +66,10 @@ def import_compressai(
 
 
 def read_state(source: Path) -> dict[str, np.ndarray]:
-    """The arrays of a file by name.
+    """Return the arrays of a file by name.
 
-    Raises ValueError where there is none or it holds anything but arrays.
+    Raises:
+      ValueError: there is no such file, or it holds anything but arrays.
     """
     if not source.is_file():
         raise ValueError(f"{source}: no such file")
@@ -96,7 +98,7 @@ def read_state(source: Path) -> dict[str, np.ndarray]:
 
 
 def renamed(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """Weights by our names and in our axes; buffers that follow from them are left out."""
+    """Return weights with the names and axes of this package, without derived buffers."""
     found: dict[str, np.ndarray] = {}
     for name, value in state.items():
         name = name.removeprefix("module.")
@@ -113,7 +115,7 @@ def renamed(state: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 
 def _layer(part: str, name: str, value: np.ndarray) -> dict[str, np.ndarray]:
-    """A layer's weight; hyper-transforms count without the nonlinearities between."""
+    """Return a layer's weight; the indexes of hyper-transforms skip the nonlinearities."""
     place, _, what = name.partition(".")
     index = int(place) // 2 if part.startswith("hyper") else int(place)
     stem = f"{part}.{index}"
@@ -123,13 +125,13 @@ def _layer(part: str, name: str, value: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def _axes(part: str, value: np.ndarray) -> tuple[int, ...]:
-    """[out, in, h, w] of a convolution, [in, out, h, w] of a transposed one → [h, w, in, out]."""
+    """Return the axes that take a (transposed) convolution's kernel to [h, w, in, out]."""
     transposed = part.endswith("synthesis") and value.shape[-1] == 5
     return (2, 3, 0, 1) if transposed else (2, 3, 1, 0)
 
 
 def _widths(weights: Mapping[str, np.ndarray]) -> tuple[int, int]:
-    """(N, M)."""
+    """Return the widths (N, M)."""
     last = weights["analysis.6.kernel"].shape
     return int(last[2]), int(last[3])
 

@@ -1,3 +1,3 @@
-"""The commands of the command line, each with what it is told."""
+"""The command line: ``rdbound COMMAND``."""
 
 __all__: list[str] = []

@@ -1,129 +1,78 @@
-"""Commands that read tables, or tell what a checkpoint's channels do."""
+"""Commands that analyse tables, codecs and models."""
 
 from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
 
-from rdbound.cli.cost import cost_of
-from rdbound.cli.settings import add_device
-from rdbound.cli.shared import Command, add_anchor, add_lmbda, add_method, add_model, at_least
+import typer
 
-__all__ = ["add_analysing"]
+from rdbound.cli.shared import Anchor, Force, Interpolation, Outside, command
+from rdbound.reference import DEFAULT_ANCHOR
+from rdbound.runs.progress import Terminal
+from rdbound.utils.progress import LOG
 
+if TYPE_CHECKING:
+    from rdbound.objective.complexity import Cost
 
-def add_analysing(command: Command) -> None:
-    """report, cite, gaps, scaling, bd-rate, codecs, channels."""
-    sub = command("report", _report, "reports, results page and LaTeX tables again, of runs")
-    sub.add_argument("runs", nargs="+", help="folders with an rd.csv, or such tables")
-    sub.add_argument("--output", help="folder; default: that of the one run")
-    add_anchor(sub)
-    sub = command("cite", _cite, "a sentence for a paper and the BibTeX of what a run used")
-    sub.add_argument("table", nargs="?", metavar="RUN", help="folder with an rd.csv, or a table")
-    add_anchor(sub)
-    sub = command("gaps", _gaps, "the gaps of RD tables")
-    sub.add_argument("tables", nargs="+", help="rd.csv files")
-    sub.add_argument("--output", required=True, help="folder for gaps.csv and its figure")
-    sub.add_argument("--bound", help="name of the bound's model, where the tables hold several")
-    sub.add_argument("--codec", help="name of the codec's model, where the tables hold several")
-    add_method(sub)
-    sub = command("scaling", _scaling, "bounds, codecs and gaps of RD tables by model size")
-    sub.add_argument("tables", nargs="+", help="rd.csv files")
-    sub.add_argument("--output", required=True, help="folder for the report and its figures")
-    add_anchor(sub)
-    add_method(sub)
-    sub = command("bd-rate", _bd_rate, "BD-rate of curves against an anchor")
-    sub.add_argument(
-        "curves",
-        nargs="+",
-        metavar="CURVE",
-        help="an RD table, TABLE.csv:METHOD, a CSV: bpp, psnr [, image | images], "
-        "or the name of a published curve",
-    )
-    add_anchor(sub)
-    sub.add_argument(
-        "--metric", default="psnr", choices=("psnr", "ms-ssim"), help="of quality; default: psnr"
-    )
-    sub.add_argument("--plot", metavar="FILE", help="draw the curves into a .png, .pdf or .svg")
-    sub.add_argument("--force", action="store_true", help="overwrite the drawing")
-    sub.add_argument("--dataset", default="kodak", help="default: kodak")
-    sub.add_argument(
-        "--images", type=at_least(1), metavar="N", help="over how many images a CSV of means is"
-    )
-    sub.add_argument(
-        "--unequal-means",
-        action="store_true",
-        help="compare means over different, or unknown, images",
-    )
-    add_method(sub)
-    sub = command(
-        "codecs", _codecs, "an RD table of classical codecs, or of your own by its command"
-    )
-    sub.add_argument("images", help="folder or file, kodak, bundled, or tfds:NAME")
-    sub.add_argument(
-        "--codec",
-        nargs="+",
-        default=None,
-        metavar="NAME",
-        help="of jpeg, jpeg-444, webp, avif, avif-444, jpeg2000, jxl, vvc; default: "
-        "jpeg webp avif jpeg2000, or none beside --encoder",
-    )
-    sub.add_argument(
-        "--encoder",
-        metavar="COMMAND",
-        help="yours: 'myenc -q {quality} {input} {output}', input a PNG",
-    )
-    sub.add_argument(
-        "--decoder", metavar="COMMAND", help="of it: 'mydec {input} {output}', output a PNG"
-    )
-    sub.add_argument("--name", default="mine", help="of it in tables; default: mine")
-    sub.add_argument(
-        "--settings",
-        nargs="+",
-        type=float,
-        metavar="N",
-        help="of quality, of --encoder or of one --codec",
-    )
-    sub.add_argument("--output", required=True, help="folder for rd.csv and its report")
-    sub.add_argument("--count", type=at_least(1), metavar="N", help="of the images; default: all")
-    sub.add_argument("--jobs", type=at_least(1), metavar="N", help="at once; default: one a core")
-    add_anchor(sub)
-    sub = command("channels", _channels, "what a bound's channels are used for")
-    sub.add_argument("checkpoint", help="file or name, of a bound of images")
-    sub.add_argument("images", help="folder, kodak, bundled, or tfds:NAME")
-    sub.add_argument("--output", required=True, help="folder for the report and its figures")
-    sub.add_argument(
-        "--count", type=at_least(1), default=6, metavar="N", help="of the photographs; default: 6"
-    )
-    add_lmbda(sub, "trade-off; default: middle of the model's range")
-    add_model(sub)
-    add_device(sub)
+__all__ = ["cost_of"]
+
+_Tables = Annotated[list[Path], typer.Argument(metavar="TABLE", help="RD tables (rd.csv).")]
+_Folder = Annotated[Path, typer.Option("--output", metavar="FOLDER", help="Folder of the results.")]
 
 
-def _report(arguments) -> None:
+@command("report")
+def _report(
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN", help="Folders with an rd.csv, or RD tables.")
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(metavar="FOLDER", help="Folder of the report; by default that of the run."),
+    ] = None,
+    anchor: Anchor = DEFAULT_ANCHOR,
+) -> None:
+    """Write report, results page and LaTeX tables again."""
     from rdbound.report.markdown import document_lines
     from rdbound.runs.results import report_runs
     from rdbound.runs.run_folder import PAGE
 
-    output = None if arguments.output is None else Path(arguments.output)
-    document, folder = report_runs([Path(run) for run in arguments.runs], output, arguments.anchor)
-    print("\n".join([*document_lines(document), "", f"{folder / PAGE}: the same to look at"]))
+    document, folder = report_runs(runs, output, anchor)
+    LOG.info("\n".join([*document_lines(document), "", f"{folder / PAGE}: the same to look at"]))
 
 
-def _cite(arguments) -> None:
-    from rdbound.analysis.image_sets import even, uneven
-    from rdbound.report.citations import bibliography, citing
-    from rdbound.runs.results import run_table
-    from rdbound.tables.rd import read_table
+@command("cite")
+def _cite(
+    table: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Folder with an rd.csv, or an RD table.")
+    ] = None,
+    anchor: Anchor = DEFAULT_ANCHOR,
+) -> None:
+    """Print a citing sentence and the BibTeX for a run."""
+    from rdbound.report.citations import bibliography
+    from rdbound.report.latex import sentence_latex
+    from rdbound.runs.results import cite_run
 
-    if arguments.table is None:
+    if table is None:
         print(bibliography(("rdbound", "zhang2025gap", "yang2022sandwich")), end="")
         return
-    rows = read_table(run_table(Path(arguments.table)))
-    cited = citing(even(rows, uneven(rows)), arguments.anchor)
+    cited = cite_run(table, anchor)
     for sentence in cited.sentences:
-        print(sentence, end="\n\n")
+        print(sentence_latex(sentence), end="\n\n")
     print(cited.bibtex, end="")
 
 
-def _gaps(arguments) -> None:
+@command("gaps")
+def _gaps(
+    tables: _Tables,
+    output: _Folder,
+    bound: Annotated[
+        str | None, typer.Option(help="Model of the bound, if the tables have several.")
+    ] = None,
+    codec: Annotated[
+        str | None, typer.Option(help="Model of the codec, if the tables have several.")
+    ] = None,
+    method: Interpolation = "pchip",
+) -> None:
+    """Compute the gaps of RD tables."""
     from rdbound.analysis.channel_ladder import has_rungs
     from rdbound.analysis.gaps import chain, has_chain
     from rdbound.report.document import Document, Section
@@ -131,32 +80,37 @@ def _gaps(arguments) -> None:
     from rdbound.report.sections.gaps import gap_sections, negative_notes
     from rdbound.report.sections.ladder import ladder_section
     from rdbound.report.write import save_pictures
-    from rdbound.runs.progress import warn
     from rdbound.runs.run_folder import GAP_TABLE
     from rdbound.tables.gaps import Gap, write_gaps
     from rdbound.tables.rd import read_table
     from rdbound.utils.atomic_files import refuse_overwriting
 
-    folder = Path(arguments.output)
-    refuse_overwriting(folder / GAP_TABLE, force=None)
-    rows = [row for table in arguments.tables for row in read_table(Path(table))]
+    refuse_overwriting(output / GAP_TABLE, force=None)
+    rows = [row for table in tables for row in read_table(table)]
     sections: list[Section] = []
-    found: list[Gap] = []
+    gaps: list[Gap] = []
     if not (climbs := has_rungs(rows)) or has_chain(rows):
-        of = chain(rows, arguments.bound, arguments.codec)
-        found = of.gaps
-        write_gaps(folder / GAP_TABLE, found)
-        sections += gap_sections(rows, of, arguments.method)
+        of = chain(rows, bound, codec)
+        gaps = of.gaps
+        write_gaps(output / GAP_TABLE, gaps)
+        sections += gap_sections(rows, of, method)
     if climbs:
-        sections.append(ladder_section(rows, arguments.bound, arguments.method))
-    save_pictures(Document("Gaps", tuple(sections)).pictures, folder)
+        sections.append(ladder_section(rows, bound, method))
+    save_pictures(Document("Gaps", tuple(sections)).pictures, output)
     for section in sections:
-        print("", *section_lines(section), sep="\n")
-    for note in negative_notes(found):
-        warn(note)
+        LOG.info("\n".join(["", *section_lines(section)]))
+    for note in negative_notes(gaps):
+        LOG.warning(note)
 
 
-def _scaling(arguments) -> None:
+@command("scaling")
+def _scaling(
+    tables: _Tables,
+    output: _Folder,
+    anchor: Anchor = DEFAULT_ANCHOR,
+    method: Interpolation = "pchip",
+) -> None:
+    """Compare bounds, codecs and gaps by model size."""
     from rdbound.analysis.curves import named_anchor
     from rdbound.analysis.model_size import architecture_of, scaling
     from rdbound.report.markdown import document_lines
@@ -165,76 +119,227 @@ def _scaling(arguments) -> None:
     from rdbound.tables.rd import read_table
     from rdbound.utils.atomic_files import refuse_overwriting
 
-    folder = Path(arguments.output)
-    refuse_overwriting(folder / "report.md", force=None)
-    rows = [row for table in arguments.tables for row in read_table(Path(table))]
+    refuse_overwriting(output / "report.md", force=None)
+    rows = [row for table in tables for row in read_table(table)]
     if not rows:
-        raise ValueError(f"{', '.join(arguments.tables)}: no rows")
-    anchor = named_anchor(arguments.anchor, rows[0].dataset)
+        raise ValueError(f"{', '.join(map(str, tables))}: no rows")
+    chosen = named_anchor(anchor, rows[0].dataset)
     names = dict.fromkeys(architecture_of(row.model) for row in rows)
-    found = scaling(rows, anchor, {name: _kmac(name) for name in names}, arguments.method)
-    document = scaling_report(rows, found, anchor.name)
-    write_document(document, folder)
-    print("\n".join(document_lines(document)))
+    costs = {name: cost_of(name) for name in names}
+    kmac = {name: (cost.encoder + cost.decoder) / 1e3 for name, cost in costs.items()}
+    document = scaling_report(rows, scaling(rows, chosen, kmac, method), chosen.name)
+    write_document(document, output)
+    LOG.info("\n".join(document_lines(document)))
 
 
-def _kmac(architecture: str) -> float:
-    """Thousand multiply–accumulates per pixel of encoder and decoder."""
-    c = cost_of(architecture)
-    return (c.encoder + c.decoder) / 1e3
+@command("cost")
+def _cost(
+    models: Annotated[
+        list[str],
+        typer.Argument(metavar="MODEL", help="Names of image models (rdbound list models)."),
+    ],
+) -> None:
+    """Print parameters and MAC per pixel of models."""
+    costs = {name: cost_of(name) for name in models}
+    LOG.info(f"{'model':20}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
+    for name, c in costs.items():
+        LOG.info(f"{name:20}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}")
 
 
-def _bd_rate(arguments) -> None:
+def cost_of(architecture: str) -> "Cost":
+    """Return the cost of a named model: of variable rate, or of λ = 1 if it serves one λ only."""
+    from flax import nnx
+
+    from rdbound.models import MODELS, make_model
+    from rdbound.models.lossless_vae import LOSSLESS
+    from rdbound.objective.complexity import cost
+
+    def at(lmbda: float | tuple[float, float]) -> "Cost":
+        return cost(nnx.eval_shape(lambda: make_model(architecture, "bound", lmbda)))
+
+    lossless = architecture.removeprefix("resnet-vae-") in LOSSLESS
+    if architecture in MODELS and not lossless:
+        try:
+            return at((0.0009, 0.0966))
+        except ValueError:  # it serves one λ
+            pass
+    return at(1.0)
+
+
+@command("bd-rate")
+def _bd_rate(
+    curves: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="CURVE",
+            help="RD table, TABLE.csv:METHOD, CSV with bpp, psnr and image or images, or the name "
+            "of a published curve.",
+        ),
+    ],
+    anchor: Anchor = DEFAULT_ANCHOR,
+    metric: Annotated[
+        Literal["psnr", "ms-ssim"], typer.Option(help="Measure of quality.")
+    ] = "psnr",
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Figure of the curves to write: .png, .pdf or .svg."),
+    ] = None,
+    force: Force = False,
+    dataset: Annotated[str, typer.Option(help="Data set of the curves.")] = "kodak",
+    images: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of images averaged in a CSV of means."),
+    ] = None,
+    unequal_means: Annotated[
+        bool,
+        typer.Option("--unequal-means", help="Compare means over different or unknown images."),
+    ] = False,
+    method: Interpolation = "pchip",
+) -> None:
+    """Compute the BD-rate of curves against an anchor."""
     from rdbound.analysis.bd_rate import compare
     from rdbound.analysis.curves import QUALITIES, named_anchor, named_curves
     from rdbound.report.figures.curves import curves_figure
     from rdbound.utils.atomic_files import refuse_overwriting
 
-    metric = arguments.metric
-    anchor = named_anchor(arguments.anchor, arguments.dataset, metric)
-    if arguments.plot is not None:
-        target = refuse_overwriting(Path(arguments.plot), arguments.force)
-    curves = [
-        curve
-        for name in arguments.curves
-        for curve in named_curves(name, arguments.dataset, arguments.images, metric)
-    ]
+    reference = named_anchor(anchor, dataset, metric)
+    if plot is not None:
+        refuse_overwriting(plot, force)
+    found = [c for name in curves for c in named_curves(name, dataset, images, metric)]
     by = "" if metric == "psnr" else f" by {QUALITIES[metric]}"
-    for curve in curves:
-        value = compare(anchor, curve, arguments.method, arguments.unequal_means)
-        print(
-            f"{curve.name} against {anchor.name}, {arguments.dataset}{by}: {value}, "
-            f"{arguments.method}"
-        )
-    if arguments.plot is not None:
-        curves_figure([anchor, *curves], QUALITIES[metric]).savefig(target, bbox_inches="tight")
-        print(target)
+    for curve in found:
+        value = compare(reference, curve, method, unequal_means)
+        LOG.info(f"{curve.name} against {reference.name}, {dataset}{by}: {value}, {method}")
+    if plot is not None:
+        curves_figure([reference, *found], QUALITIES[metric]).savefig(plot, bbox_inches="tight")
+        LOG.info(str(plot))
 
 
-def _codecs(arguments) -> None:
+@command("codecs")
+def _codecs(
+    terminal: Terminal,
+    images: Annotated[
+        str, typer.Argument(metavar="IMAGES", help="Folder or file, kodak, bundled, or tfds:NAME.")
+    ],
+    output: _Folder,
+    codec: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME...",
+            help="Codecs among jpeg, jpeg-444, webp, avif, avif-444, jpeg2000, jxl and vvc; by "
+            "default jpeg webp avif jpeg2000, or none beside --encoder.",
+        ),
+    ] = None,
+    encoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Command of your encoder: 'myenc -q {quality} {input} {output}', input a PNG.",
+        ),
+    ] = None,
+    decoder: Annotated[
+        str | None,
+        typer.Option(
+            metavar="COMMAND",
+            help="Command of your decoder: 'mydec {input} {output}', output a PNG.",
+        ),
+    ] = None,
+    name: Annotated[str, typer.Option(help="Name of your codec in tables.")] = "mine",
+    settings: Annotated[
+        list[float] | None,
+        typer.Option(metavar="N...", help="Quality settings of --encoder or of the one --codec."),
+    ] = None,
+    count: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of images; by default all."),
+    ] = None,
+    jobs: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Number of processes; by default one for each core."),
+    ] = None,
+    anchor: Anchor = DEFAULT_ANCHOR,
+) -> None:
+    """Measure the RD table of classical or your own codecs."""
     from rdbound.api import image_set
     from rdbound.runs.baselines import chosen_codecs, default_jobs, external_run
 
-    codecs = chosen_codecs(
-        arguments.codec, arguments.settings, arguments.name, arguments.encoder, arguments.decoder
-    )
-    images = image_set(arguments.images).take(arguments.count)
-    jobs = arguments.jobs or default_jobs()
-    external_run(codecs, images, Path(arguments.output), jobs, arguments.anchor, print)
+    chosen = chosen_codecs(codec or None, settings or None, name, encoder, decoder)
+    chosen_images = image_set(images).take(count)
+    external_run(chosen, chosen_images, output, jobs or default_jobs(), anchor, terminal.progress)
 
 
-def _channels(arguments) -> None:
+@command("channels", computes=True)
+def _channels(
+    terminal: Terminal,
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="File or name of a bound of images.")
+    ],
+    images: Annotated[
+        str, typer.Argument(metavar="IMAGES", help="Folder, kodak, bundled, or tfds:NAME.")
+    ],
+    output: _Folder,
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="Number of photographs.")] = 6,
+    lmbda: Annotated[
+        float | None,
+        typer.Option(
+            "--lmbda", "--lambda", help="Trade-off λ; by default the middle of the model's range."
+        ),
+    ] = None,
+    model: Outside = None,
+) -> None:
+    """Report what the channels of a bound are used for."""
     from rdbound.runs.channels import channels_run
     from rdbound.utils.atomic_files import refuse_overwriting
 
-    folder = Path(arguments.output)
-    refuse_overwriting(folder / "report.md", force=None)
+    refuse_overwriting(output / "report.md", force=None)
     channels_run(
-        arguments.checkpoint,
-        arguments.images,
-        folder,
-        arguments.count,
-        print,
-        arguments.lmbda,
-        arguments.model,
+        checkpoint,
+        images,
+        output,
+        count,
+        lmbda=lmbda,
+        outside=model or (),
+        progress=terminal.progress,
     )
+
+
+@command("check-model", computes=True)
+def _check_model(
+    model: Annotated[
+        str, typer.Argument(metavar="MODEL", help="Name of a model, or package.module:Class.")
+    ],
+    form: Annotated[
+        Literal["bound", "codec"] | None,
+        typer.Option(help="Family of the priors; by default one after the other."),
+    ] = None,
+    lmbda: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--lmbda",
+            "--lambda",
+            metavar="LOW [HIGH]",
+            help="Trade-off λ, or the ends of its range; by default 0.0018 0.0483.",
+        ),
+    ] = None,
+    option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Option of the model; repeatable."),
+    ] = None,
+    distortion: Annotated[
+        str, typer.Option(help="Name of the distortion, or package.module:function.")
+    ] = "squared-error",
+    dimension: Annotated[
+        int | None,
+        typer.Option(min=1, metavar="N", help="Dimension of the vectors, if the model has none."),
+    ] = None,
+) -> None:
+    """Check a model before it is trained.
+
+    The exit code is 2 at the first failure.
+    """
+    from rdbound.config.load import parse_pairs
+    from rdbound.runs.check_model import check_run
+
+    forms = ("bound", "codec") if form is None else (form,)
+    options = parse_pairs(option or [], "--option", "width=64")
+    check_run(model, forms, lmbda or (0.0018, 0.0483), options, distortion, dimension)

@@ -1,137 +1,174 @@
-"""Commands on images and streams, and on the tables that streams are written by."""
+"""Commands that encode and decode images, and prepare checkpoints for it."""
 
+import sys
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated
 
-from rdbound.cli.settings import add_device
-from rdbound.cli.shared import Command, add_lmbda, add_model, at_least
+import typer
+
+from rdbound.cli.shared import Force, Outside, command
+from rdbound.runs.progress import Terminal
 from rdbound.zoo import CODEC
 
-__all__ = ["add_coding"]
+if TYPE_CHECKING:
+    from rdbound.runs.files import FileOptions
+
+__all__: list[str] = []
+
+_Inputs = Annotated[
+    list[Path], typer.Argument(metavar="INPUT", help="Files, folders, or - for standard input.")
+]
+_Target = Annotated[
+    Path,
+    typer.Argument(
+        metavar="OUTPUT", help="File, - for standard output, or a folder for several files."
+    ),
+]
+_Checkpoint = Annotated[str, typer.Option(help="File or name of the checkpoint.")]
+_MaxPixels = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Largest number of pixels of a padded image."),
+]
+_Lmbda = Annotated[
+    float | None,
+    typer.Option(
+        "--lmbda", "--lambda", help="Trade-off λ; by default the middle of the model's range."
+    ),
+]
 
 
-def add_coding(command: Command) -> None:
-    """compress, decompress, calibrate."""
-    sub = command("compress", _compress, "images into .rdb files")
-    _add_files(sub)
-    add_lmbda(sub, "trade-off; default: middle of the model's range")
-    sub.add_argument(
-        "--coder",
-        help="rounding, dithered or bits-back of a codec, layered, "
-        "rec or vbq of a bound, bits-back or rec of a lossless model",
-    )
-    sub.add_argument(
-        "--penalty", type=float, help="of the coder vbq: more tells less; default: ln 2"
-    )
-    sub.add_argument(
-        "--coder-option",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        help="of it, such as seed=1",
-    )
-    sub.add_argument(
-        "--no-check",
-        action="store_true",
-        help="do not decode again what was written; tells no PSNR",
-    )
-    sub.add_argument("--side", metavar="FILE", help="to take along, by the coder bits-back")
-    sub = command("decompress", _decompress, ".rdb files into images")
-    _add_files(sub)
-    sub.add_argument("--side-out", metavar="FILE", help="for what bits-back took along")
-    sub = command(
-        "calibrate", _calibrate, "a bound's checkpoint with code tables for the coder vbq"
-    )
-    sub.add_argument("checkpoint", help="file or name, of a bound of images")
-    sub.add_argument(
-        "images",
-        help="folder, kodak, bundled, or tfds:NAME; other photographs than are evaluated on",
-    )
-    sub.add_argument("output", help=".safetensors file")
-    sub.add_argument(
-        "--count", type=at_least(1), default=64, metavar="N", help="of the photographs; default: 64"
-    )
-    add_lmbda(sub, "trade-offs; default: four of its range", nargs="+")
-    sub.add_argument("--force", action="store_true", help="overwrite the output")
-    add_model(sub)
-    add_device(sub)
-
-
-def _add_files(sub) -> None:
-    sub.add_argument("inputs", nargs="+", metavar="INPUT", help="files, folders, or - for one")
-    sub.add_argument("output", help="file, - for standard output, or a folder for several")
-    sub.add_argument("--checkpoint", default=CODEC, help=f"file or name; default: {CODEC}")
-    sub.add_argument("--force", action="store_true", help="overwrite the output")
-    sub.add_argument(
-        "--max-pixels", type=at_least(1), metavar="N", help="of an image with its padding"
-    )
-    add_model(sub)
-    add_device(sub)
-
-
-def _compress(arguments) -> None:
+@command("compress", computes=True)
+def _compress(
+    terminal: Terminal,
+    inputs: _Inputs,
+    output: _Target,
+    checkpoint: _Checkpoint = CODEC,
+    lmbda: _Lmbda = None,
+    coder: Annotated[
+        str | None, typer.Option(help="Name of the coder (rdbound list coders).")
+    ] = None,
+    penalty: Annotated[
+        float | None,
+        typer.Option(help="Penalty of the coder vbq: more gives fewer bits; by default ln 2."),
+    ] = None,
+    coder_option: Annotated[
+        list[str] | None,
+        typer.Option(metavar="KEY=VALUE", help="Option of the coder, e.g. seed=1; repeatable."),
+    ] = None,
+    no_check: Annotated[
+        bool, typer.Option("--no-check", help="Do not decode the streams again for their PSNR.")
+    ] = False,
+    side: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File to embed as side information (bits-back only)."),
+    ] = None,
+    force: Force = False,
+    max_pixels: _MaxPixels = None,
+    model: Outside = None,
+) -> None:
+    """Encode images as .rdb files."""
     from rdbound.config.load import parse_pairs
     from rdbound.runs.files import compress_files
 
-    options = parse_pairs(arguments.coder_option, "--coder-option", "seed=1")
-    if arguments.penalty is not None:
-        options["penalty"] = arguments.penalty
+    options = parse_pairs(coder_option or [], "--coder-option", "seed=1")
+    if penalty is not None:
+        options["penalty"] = penalty
     compress_files(
-        *_files(arguments),
-        lmbda=arguments.lmbda,
-        coder=arguments.coder,
+        inputs,
+        output,
+        _options(terminal, output, checkpoint, force, model, max_pixels),
+        lmbda=lmbda,
+        coder=coder,
         options=options,
-        side=_path(arguments.side),
-        checked=not arguments.no_check,
+        side=side,
+        checked=not no_check,
     )
 
 
-def _decompress(arguments) -> None:
+@command("decompress", computes=True)
+def _decompress(
+    terminal: Terminal,
+    inputs: _Inputs,
+    output: _Target,
+    checkpoint: _Checkpoint = CODEC,
+    side_out: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File to write side information to.")
+    ] = None,
+    force: Force = False,
+    max_pixels: _MaxPixels = None,
+    model: Outside = None,
+) -> None:
+    """Decode .rdb files to images."""
     from rdbound.runs.files import decompress_files
 
-    decompress_files(*_files(arguments), side=_path(arguments.side_out))
+    options = _options(terminal, output, checkpoint, force, model, max_pixels)
+    decompress_files(inputs, output, options, side=side_out)
 
 
-def _path(text: str | None) -> Path | None:
-    return None if text is None else Path(text)
-
-
-def _files(arguments) -> tuple[Any, Any, Any, Any]:
-    """What compressing and decompressing are told alike."""
-    import sys
-
+def _options(
+    terminal: Terminal,
+    output: Path,
+    checkpoint: str,
+    force: bool,
+    model: list[str] | None,
+    max_pixels: int | None,
+) -> "FileOptions":
+    """Return the options of both commands, and keep messages out of an image on standard output."""
     from PIL import Image
 
     from rdbound.coding.codecs.limits import MAX_PIXELS
     from rdbound.runs.files import DASH, FileOptions
 
-    # Pillow's limit is a warning, and an error at twice its value: ours is asked for before.
+    # Pillow's limit is a warning, and an error at twice its value; ours is checked before it.
     Image.MAX_IMAGE_PIXELS = None
-    target = Path(arguments.output)
-    limit = MAX_PIXELS if arguments.max_pixels is None else arguments.max_pixels
-    options = FileOptions(arguments.checkpoint, arguments.force, arguments.model, limit)
-    stream = sys.stderr if target == DASH else sys.stdout
-
-    def say(line: str) -> None:
-        print(line, file=stream, flush=True)
-
-    return [Path(name) for name in arguments.inputs], target, options, say
+    if output == DASH:
+        terminal.results = sys.stderr
+    limit = MAX_PIXELS if max_pixels is None else max_pixels
+    return FileOptions(checkpoint, force, model or (), limit)
 
 
-def _calibrate(arguments) -> None:
+@command("calibrate", computes=True)
+def _calibrate(
+    terminal: Terminal,
+    checkpoint: Annotated[
+        str, typer.Argument(metavar="CHECKPOINT", help="File or name of a bound of images.")
+    ],
+    images: Annotated[
+        str,
+        typer.Argument(
+            metavar="IMAGES",
+            help="Folder, kodak, bundled, or tfds:NAME; other photographs than the evaluated ones.",
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(metavar="FILE", help="Safetensors file to write.")],
+    count: Annotated[int, typer.Option(min=1, metavar="N", help="Number of photographs.")] = 64,
+    lmbda: Annotated[
+        list[float] | None,
+        typer.Option(
+            "--lmbda",
+            "--lambda",
+            metavar="λ...",
+            help="Trade-offs λ; by default four of the model's range.",
+        ),
+    ] = None,
+    force: Force = False,
+    model: Outside = None,
+) -> None:
+    """Add code tables for the coder vbq to a checkpoint.
+
+    The output is a copy of a bound's checkpoint with the same weights.
+    """
     from rdbound.checkpoints.checkpoint import resolve
     from rdbound.runs.calibrate import calibrate_file
     from rdbound.utils.atomic_files import refuse_overwriting
 
-    source = resolve(arguments.checkpoint)
-    target = refuse_overwriting(Path(arguments.output), arguments.force, source)
-    print(
-        calibrate_file(
-            arguments.checkpoint,
-            arguments.images,
-            target,
-            arguments.count,
-            arguments.lmbda,
-            arguments.model,
-        )
+    target = refuse_overwriting(output, force, resolve(checkpoint))
+    calibrate_file(
+        checkpoint,
+        images,
+        target,
+        count,
+        lmbda or None,
+        outside=model or (),
+        progress=terminal.progress,
     )

@@ -1,108 +1,128 @@
-"""Commands that list what there is, and try what is to be trained."""
+"""Commands that list what the package has, and copy and explain configurations."""
 
-import argparse
-import csv
 import sys
+from pathlib import Path
+from typing import Annotated, Literal
 
-from rdbound.cli.cost import cost_of
-from rdbound.cli.settings import add_device
-from rdbound.cli.shared import Command, add_lmbda, at_least
+import typer
 
-__all__ = ["add_listing"]
+from rdbound.cli.shared import command
+from rdbound.utils.progress import LOG
 
+__all__: list[str] = []
 
-def add_listing(command: Command) -> None:
-    """check-model, models, checkpoints, configs, config-reference, references."""
-    _add_check(command("check-model", _check_model, "try a model before training it"))
-    command("models", _models, "the named models and their cost")
-    command("checkpoints", _checkpoints, "the shipped checkpoints")
-    sub = command("configs", _configs, "the shipped configs, or a copy of one of them")
-    sub.add_argument("name", nargs="?", help="of one that is copied here")
-    sub.add_argument("--output", help="file; default: NAME.yaml")
-    sub = command("config-reference", _config_reference, "every key of a config, and its meaning")
-    sub.add_argument("--json-schema", action="store_true", help="for editors")
-    command("references", _references, "the shipped published points and their sources")
+_REGISTRIES = {
+    "models": ("models", "MODELS"),
+    "channels": ("channels", "CHANNELS"),
+    "coders": ("coding.coders.registry", "CODERS"),
+    "sources": ("sources", "SOURCES"),
+}
 
 
-def _add_check(sub: argparse.ArgumentParser) -> None:
-    sub.add_argument("model", help="a name, or package.module:Class")
-    sub.add_argument("--form", choices=("bound", "codec"), help="default: one after the other")
-    add_lmbda(sub, "low [high]; default: 0.0018 0.0483", nargs="+", default=(0.0018, 0.0483))
-    sub.add_argument("--option", action="append", default=[], metavar="KEY=VALUE", help="of it")
-    sub.add_argument(
-        "--distortion", default="squared-error", help="name or package.module:function"
-    )
-    sub.add_argument(
-        "--dimension", type=at_least(1), help="of vectors, where the model does not say it"
-    )
-    add_device(sub)
+@command("list")
+def _list(
+    kind: Annotated[
+        Literal[
+            "checkpoints",
+            "models",
+            "configs",
+            "references",
+            "methods",
+            "coders",
+            "channels",
+            "sources",
+        ],
+        typer.Argument(metavar="KIND", help="What to list."),
+    ],
+) -> None:
+    """List the checkpoints, models, channels and so on."""
+    if kind == "references":
+        _print_references()
+        return
+    lines = _described(kind)
+    width = max(map(len, lines))
+    LOG.info("\n".join(f"{name:{width}}  {text}".rstrip() for name, text in lines.items()))
 
 
-def _check_model(arguments) -> None:
-    from rdbound.config.load import parse_pairs
-    from rdbound.runs.check_model import check_run
+def _described(kind: str) -> dict[str, str]:
+    """Return names and descriptions. Nothing here imports JAX, which takes seconds."""
+    if kind == "checkpoints":
+        from rdbound.utils.shipped import zoo
 
-    forms = ("bound", "codec") if arguments.form is None else (arguments.form,)
-    options = parse_pairs(arguments.option, "--option", "width=64")
-    check_run(
-        arguments.model,
-        forms,
-        arguments.lmbda,
-        options,
-        arguments.distortion,
-        arguments.dimension,
-        print,
-    )
+        return {
+            name: f"{file.stat().st_size / 1e6:.1f} MB  card: {file.with_suffix('.md')}"
+            for name, file in zoo().items()
+        }
+    if kind == "configs":
+        from rdbound.utils.shipped import described, shipped
 
+        return {name: described(file) for name, file in shipped().items()}
+    if kind == "methods":
+        from rdbound.methods import METHODS
 
-def _models(arguments) -> None:
-    from rdbound.models import MODELS
+        return {
+            name: f"{method.kind:6} channel {method.channel or '–'}"
+            + (f", refined through {method.surrogate}" if method.surrogate else "")
+            + (f", coder {method.coder}" if method.coder else "")
+            for name, method in METHODS.items()
+        }
+    from rdbound.cli.registered import registered
 
-    print(f"{'name':20}{'parameters':>12}{'encoder':>10}{'decoder':>10}  (kMAC per pixel)")
-    for name in MODELS:
-        if name == "mlp":
-            print(f"{'mlp':20}{'by options':>12}{'–':>10}{'–':>10}  (vectors)", flush=True)
-            continue
-        c = cost_of(name)
-        print(
-            f"{name:20}{c.parameters:12,}{c.encoder / 1e3:10.1f}{c.decoder / 1e3:10.1f}", flush=True
-        )
+    return registered(*_REGISTRIES[kind])
 
 
-def _checkpoints(arguments) -> None:
-    from rdbound.checkpoints.checkpoint import zoo
+def _print_references() -> None:
+    """Print the published curves and their sources as CSV."""
+    import csv
 
-    for name, file in zoo().items():
-        print(f"{name}  {file.stat().st_size / 1e6:.1f} MB  card: {file.with_suffix('.md')}")
+    from rdbound.reference import SOURCES, curves
+
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("dataset", "method", "kind", "points", "basis", "source"))
+    for curve in sorted(curves().values(), key=lambda c: (c.dataset, c.kind, c.method)):
+        basis = "per image" if curve.per_image else "means"
+        source = SOURCES[curve.source].text
+        writer.writerow((curve.dataset, curve.label, curve.kind, len(curve.points), basis, source))
 
 
-def _configs(arguments) -> None:
-    from pathlib import Path
-
-    from rdbound.config.shipped import described, shipped
+@command("config")
+def _config(
+    name: Annotated[
+        str, typer.Argument(metavar="NAME", help="Name of a shipped config (rdbound list configs).")
+    ],
+    output: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="File to write; by default NAME.yaml.")
+    ] = None,
+) -> None:
+    """Copy a shipped config into this folder."""
     from rdbound.utils.atomic_files import refuse_overwriting
     from rdbound.utils.registry import find
+    from rdbound.utils.shipped import shipped
 
-    known = shipped()
-    if arguments.name is None:
-        for name, file in known.items():
-            print(f"{name:32}{described(file)}")
-        return
-    file = find("config", known, arguments.name.removesuffix(".yaml"))
-    target = refuse_overwriting(Path(arguments.output or file.name), force=None)
+    file = find("config", shipped(), name.removesuffix(".yaml"))
+    target = refuse_overwriting(output or Path(file.name), force=None)
     target.write_bytes(file.read_bytes())
-    print(target)
+    LOG.info(str(target))
 
 
-def _config_reference(arguments) -> None:
+@command("config-reference")
+def _config_reference(
+    json_schema: Annotated[
+        bool, typer.Option("--json-schema", help="Print a JSON Schema, for editors.")
+    ] = False,
+) -> None:
+    """Print every key of a configuration.
+
+    Each with its type, default and meaning.
+    """
     import json
 
-    from rdbound.config.reference import config_keys, json_schema
+    from rdbound.config import reference
     from rdbound.report.document import Table
     from rdbound.report.markdown import block_lines
 
-    if arguments.json_schema:
-        print(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+    if json_schema:
+        LOG.info(json.dumps(reference.json_schema(), indent=2, ensure_ascii=False))
         return
     rows = [
         (
@@ -111,17 +131,6 @@ def _config_reference(arguments) -> None:
             "needed" if key.default is None else f"`{key.default}`",
             key.meaning,
         )
-        for key in config_keys()
+        for key in reference.config_keys()
     ]
-    print("\n".join(block_lines(Table(("key", "type", "default", "meaning"), rows))))
-
-
-def _references(arguments) -> None:
-    from rdbound.reference import CITATIONS, curves
-
-    writer = csv.writer(sys.stdout, lineterminator="\n")
-    writer.writerow(("dataset", "method", "kind", "points", "basis", "source"))
-    for curve in sorted(curves().values(), key=lambda c: (c.dataset, c.kind, c.method)):
-        basis = "per image" if curve.per_image else "means"
-        source = CITATIONS[curve.source]
-        writer.writerow((curve.dataset, curve.label, curve.kind, len(curve.points), basis, source))
+    LOG.info("\n".join(block_lines(Table(("key", "type", "default", "meaning"), rows))))

@@ -2,7 +2,7 @@
 
     config = load_config("configs/train_bound.yaml", ["training.options.steps=100"])
     for cell in cells(config):
-        train_run(cell, say=print)
+        train_run(cell)
 
 What a YAML may say stands in :mod:`rdbound.config.schema`; a key that is not there is a
 mistake, and all mistakes are told at once.

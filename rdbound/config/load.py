@@ -1,55 +1,58 @@
-"""Configs out of YAML: overrides, environment variables, and the mistakes in them.
+"""Read configs out of YAML: overrides, environment variables, and the mistakes in them.
 
-YAML into plain values, within limits: whatever a file holds ends in a value or in one line.
+Whatever a file holds ends in a config or in one line for each mistake.
 """
 
-import difflib
+import itertools
 import os
 import re
-import typing
-from collections.abc import Hashable, Iterable, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import yaml
 from pydantic import ValidationError
 
+from rdbound.config.reference import config_keys
 from rdbound.config.schema import Config
+from rdbound.utils.registry import describe
 
 __all__ = [
-    "ConfigError",
+    "MOST_BYTES",
     "MOST_VALUES",
+    "ConfigError",
     "assign",
     "load_config",
     "override",
     "parse",
-    "parse_pair",
     "parse_pairs",
     "read_yaml",
     "validated",
 ]
 
+MOST_BYTES = 2**20
+"""Size of a file that is read at all."""
 MOST_VALUES = 100_000
+"""Number of values in a config; those that YAML's aliases repeat count each time."""
 
 
-"""Values in a file, those that aliases repeat counted each time."""
+class ConfigError(ValueError):
+    """All mistakes in a configuration, one line each."""
 
 
 class _Loader(yaml.SafeLoader):
-    """A YAML loader that refuses a key given twice and says where a value is none."""
+    """A YAML loader that refuses a key given twice and names the place of a value of no type."""
 
     def construct_object(self, node, deep=False):
-        """As the parent's; what its constructors raise of Python's becomes an error of YAML."""
         try:
             return super().construct_object(node, deep)
         except (yaml.YAMLError, RecursionError):
             raise
-        except Exception:
+        except Exception:  # of Python's constructors, such as int('')
             kind = node.tag.rpartition(":")[2]
             raise _error(f"{_begun(node.value)} is no {kind}", node) from None
 
     def construct_mapping(self, node, deep=False):
-        """As the parent's, after looking for keys that are lists or repeated."""
         seen = set()
         for key_node, _ in node.value:
             key = self.construct_object(key_node, deep=True)
@@ -66,91 +69,65 @@ def _error(problem: str, node: yaml.Node) -> yaml.YAMLError:
 
 
 def _begun(value: Any) -> str:
-    """The beginning of a value."""
     text = repr(value)
     return text if len(text) <= 40 else text[:40] + "…"
 
 
 def parse(text: str) -> Any:
-    """The value of a YAML text.
+    """Return the value of a YAML text.
 
-    Raises ValueError, in one line, for what is no YAML, values that do not fit their
-    tags, and a text that is nested too deep, refers to itself or grows by its aliases to
-    more than :data:`MOST_VALUES` values.
+    Raises:
+      ValueError: in one line, for a text that is no YAML or nested too deep, and for values that
+        do not fit their tags.
     """
     try:
-        value = yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
-        size = _size(value, {})
+        return yaml.load(text, Loader=_Loader)  # noqa: S506 (a SafeLoader)
     except RecursionError:
         raise ValueError("not valid YAML: nested too deep") from None
     except yaml.YAMLError as error:
         reason = " ".join(str(error).split()).replace(' in "<unicode string>"', "")
         raise ValueError(f"not valid YAML: {reason}") from None
-    if size > MOST_VALUES:
-        raise ValueError(f"its aliases make {size:.2g} values of it; {MOST_VALUES:,} are allowed")
-    return value
-
-
-def parse_pair(text: str, what: str, example: str) -> tuple[str, Any]:
-    """``key=value``, the value in YAML.
-
-    Args:
-      text: of the pair.
-      what: it is, for messages.
-      example: of what is expected.
-
-    Raises ValueError, naming the key, for what is none, and as :func:`parse`.
-    """
-    key, equals, value = text.partition("=")
-    if not equals or not key:
-        raise ValueError(f"{what} {text!r}: expected key=value, such as {example}")
-    try:
-        return key, parse(value)
-    except ValueError as error:
-        raise ValueError(f"{what} {key}: {error}") from None
 
 
 def parse_pairs(texts: Iterable[str], what: str, example: str) -> dict[str, Any]:
-    """Several of :func:`parse_pair`; raises ValueError for a key that is given twice, too."""
+    """Return the values of texts ``key=value``, each value in YAML, by key.
+
+    Args:
+      texts: the texts.
+      what: the kind of pair for messages, such as ``override``.
+      example: a pair that a message shows.
+
+    Raises:
+      ValueError: for a text that is no such pair, a value that is no YAML and a key given twice.
+    """
     found: dict[str, Any] = {}
     for text in texts:
-        key, value = parse_pair(text, what, example)
+        key, equals, value = text.partition("=")
+        if not equals or not key:
+            raise ValueError(f"{what} {text!r}: expected key=value, such as {example}")
         if key in found:
             raise ValueError(f"{what} {key}: given twice")
-        found[key] = value
+        try:
+            found[key] = parse(value)
+        except ValueError as error:
+            raise ValueError(f"{what} {key}: {error}") from None
     return found
 
 
-def _size(value: Any, known: dict[int, int]) -> int:
-    """How many values there are in ``value``: each object is looked at once."""
-    if not isinstance(value, dict | list | set | tuple):
-        return 1
-    if id(value) not in known:
-        known[id(value)] = -1
-        parts = [*value, *value.values()] if isinstance(value, dict) else value
-        known[id(value)] = 1 + sum(_size(part, known) for part in parts)
-    if known[id(value)] < 0:
-        raise yaml.YAMLError("a value holds itself")
-    return known[id(value)]
-
-
-class ConfigError(ValueError):
-    """Everything that is wrong with a configuration, one line each."""
-
-
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
-    """Read a YAML file, apply ``a.b=value`` overrides and validate.
+    """Read a YAML file, apply ``a.b=value`` overrides and validate the whole.
 
     ``${NAME}`` in a string is replaced by the environment variable.
 
     Args:
-      path: of the file.
-      overrides: ``a.b=value`` each, the value in YAML: ``seed=1``,
-        ``evaluation.lmbdas=[0.0067, 0.025]``, ``training.options={steps: 100}``. A
-        mapping replaces what was there whole; a later override goes before an earlier.
+      path: the file.
+      overrides: texts ``a.b=value``, the value in YAML: ``seed=1``,
+        ``evaluation.lmbdas=[0.0067, 0.025]``, ``training.options={steps: 100}``. A mapping
+        replaces the whole former value; a later override wins.
 
-    Raises :class:`ConfigError` listing every mistake with its path, what was expected
-    and the nearest valid key.
+    Raises:
+      ConfigError: listing every mistake with its path, what was expected and the nearest valid
+        key.
     """
     raw = read_yaml(Path(path))
     for text in overrides:
@@ -159,15 +136,18 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> Config:
 
 
 def read_yaml(path: Path) -> dict[str, Any]:
-    """A YAML file of a mapping; raises :class:`ConfigError` for anything else."""
+    """Return the mapping that a YAML file holds; raises ConfigError for anything else."""
     try:
-        text = path.read_text(encoding="utf-8")
+        size = path.stat().st_size
+        if size > MOST_BYTES:
+            raise ConfigError(f"{path}: {size:,} bytes are no config; {MOST_BYTES:,} are allowed")
+        raw = parse(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such config; the shipped ones are in configs/") from None
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not valid YAML: {error}") from None
-    try:
-        raw = parse(text)
+    except ConfigError:
+        raise
     except ValueError as error:
         raise ConfigError(f"{path}: {error}") from None
     if not isinstance(raw, dict):
@@ -176,26 +156,39 @@ def read_yaml(path: Path) -> dict[str, Any]:
 
 
 def validated(where: str, raw: dict) -> Config:
-    """A raw mapping as a config; raises :class:`ConfigError`, a line a mistake."""
-    missing: list[str] = []
-    expanded = _expand(raw, missing, "")
-    lines = list(missing)
+    """Return a raw mapping as a config.
+
+    Args:
+      where: the origin of the mapping, which begins each line of a message.
+      raw: the mapping.
+
+    Raises:
+      ConfigError: with a line for each mistake.
+    """
+    lines: list[str] = []
     try:
+        expanded = _expand(raw, "", lines, itertools.count(1))
         config = Config.model_validate(expanded)
+    except (RecursionError, OverflowError):
+        raise ConfigError(
+            f"{where}: its aliases hold themselves or make more than {MOST_VALUES:,} values of it"
+        ) from None
     except ValidationError as error:
-        lines += [_line(e) for e in error.errors()]
+        paths = [key.path.replace("[]", "").split(".") for key in config_keys()]
+        lines += [describe(one, _keys_beside(one["loc"], paths)) for one in error.errors()]
     if lines:
         raise ConfigError("\n".join(f"{where}: {line}" for line in lines))
     return config
 
 
 def override(raw: dict, text: str) -> None:
-    """Set ``a.b=value`` in a raw mapping, making the mappings on the way.
+    """Set ``a.b=value`` in a raw mapping; mappings on the way are made.
 
-    Raises :class:`ConfigError` for what is no override, or where a key on the way is a value.
+    Raises:
+      ConfigError: for a text of another form, or if a key on the way is a value.
     """
     try:
-        key, value = parse_pair(text, "override", "training.options.steps=100")
+        ((key, value),) = parse_pairs([text], "override", "training.options.steps=100").items()
     except ValueError as error:
         raise ConfigError(str(error)) from None
     try:
@@ -205,9 +198,10 @@ def override(raw: dict, text: str) -> None:
 
 
 def assign(raw: dict, key: str, value: Any) -> None:
-    """Set the dotted ``key`` of a raw mapping, making the mappings on the way.
+    """Set the dotted ``key`` of a raw mapping; mappings on the way are made.
 
-    Raises :class:`ConfigError` where a key on the way is a value.
+    Raises:
+      ConfigError: if a key on the way is a value.
     """
     *parents, last = key.split(".")
     node = raw
@@ -219,11 +213,14 @@ def assign(raw: dict, key: str, value: Any) -> None:
     node[last] = value
 
 
-def _expand(value, missing: list[str], path: str):
+def _expand(value: Any, path: str, missing: list[str], count: Iterator[int]) -> Any:
+    """Return a copy with environment variables in place; raises OverflowError for a huge value."""
+    if next(count) > MOST_VALUES:
+        raise OverflowError
     if isinstance(value, dict):
-        return {k: _expand(v, missing, f"{path}.{k}".lstrip(".")) for k, v in value.items()}
+        return {k: _expand(v, f"{path}.{k}".lstrip("."), missing, count) for k, v in value.items()}
     if isinstance(value, list):
-        return [_expand(v, missing, f"{path}[{i}]") for i, v in enumerate(value)]
+        return [_expand(v, f"{path}[{i}]", missing, count) for i, v in enumerate(value)]
     if not isinstance(value, str):
         return value
     for name in re.findall(r"\$\{(\w+)\}", value):
@@ -233,38 +230,8 @@ def _expand(value, missing: list[str], path: str):
     return value
 
 
-def _line(error) -> str:
-    path = ".".join(str(part) for part in error["loc"])
-    if error["type"] in ("extra_forbidden", "unexpected_keyword_argument"):
-        valid = sorted(_keys_at(error["loc"][:-1]))
-        near = difflib.get_close_matches(str(error["loc"][-1]), valid, 1, 0.5)
-        hint = f"did you mean {near[0]!r}?" if near else f"valid keys: {', '.join(valid)}"
-        return f"{path}: unknown key; {hint}"
-    message = error["msg"].removeprefix("Value error, ")
-    found = "" if error["type"] == "missing" else f", found {_shown(error['input'])}"
-    return f"{path}: {message}{found}"
-
-
-def _shown(value: Any) -> str:
-    """A value in a message: its beginning, where it is long."""
-    text = repr(value) if not isinstance(value, int) or abs(value) < 10**80 else "a huge number"
-    return text if len(text) <= 120 else text[:120] + "…"
-
-
-def _keys_at(location) -> set[str]:
-    """The keys allowed where an unknown one was found, following the schema's types."""
-    kinds: list = [Config]
-    for part in location:
-        if isinstance(part, int):  # an item of a list: its type is among the kinds
-            continue
-        inner: list = []
-        for kind in kinds:
-            hints = typing.get_type_hints(kind) if isinstance(kind, type) else {}
-            if part in hints:
-                inner += (hints[part], *typing.get_args(hints[part]))
-        kinds = inner or [k for k in kinds if getattr(k, "__name__", "") == part]
-    keys: set[str] = set()
-    for kind in kinds:
-        fields = getattr(kind, "model_fields", None) or getattr(kind, "__dataclass_fields__", {})
-        keys |= set(fields)
-    return keys
+def _keys_beside(location: Sequence[int | str], paths: Iterable[Sequence[str]]) -> set[str]:
+    """Return the valid keys in the section of a key, of the ``paths`` of all keys."""
+    # Places in a list have numbers, choices among sections the names of classes.
+    *section, key = [str(part) for part in location if str(part)[:1].islower()] or [""]
+    return {last for *parents, last in paths if parents == section} - {key}

@@ -1,4 +1,4 @@
-"""The schema of experiments. What is written here is what a YAML may say.
+"""The schema of experiments: every key that a YAML file may have, with its meaning.
 
     output: runs/example
     model: {name: res-hyper-4, form: bound, lmbda: [0.0009, 0.0966]}
@@ -9,7 +9,9 @@
 
 Sections are optional: each command asks for those it needs, ``train`` for ``model`` and
 ``training``, ``evaluate`` for ``evaluation``, ``answers`` for ``laboratory``. Options of
-things by name (:class:`NamedConfig`) are checked by what they name, not here.
+things by name (:class:`NamedConfig`) are checked by the constructors that they name, not here. The
+string below a key is its meaning: :mod:`rdbound.config.reference` and editors that know JSON Schema
+show it.
 """
 
 from typing import Annotated, Any, Literal
@@ -25,8 +27,6 @@ from pydantic import (
 )
 from pydantic.dataclasses import dataclass
 
-from rdbound.channels import CHANNELS
-from rdbound.channels.annealed import SGAChannel
 from rdbound.optimization.refinement import RefinementOptions
 from rdbound.optimization.training_options import TrainingOptions
 from rdbound.reference import DEFAULT_ANCHOR
@@ -51,40 +51,35 @@ __all__ = [
 
 
 class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, allow_inf_nan=False, use_attribute_docstrings=True
+    )
 
 
 class NamedConfig(_Strict):
-    """A channel, a coder, a distortion or a source.
-
-    Attributes:
-      name: of it; ``package.module:Class`` for one from outside the package.
-      options: of it; what they may be, its constructor says.
-    """
+    """A channel, a coder, a distortion or a source."""
 
     name: str
+    """Its name; ``package.module:Class`` for one from outside the package."""
     options: dict[str, Any] = {}
+    """Keywords of its constructor, which checks them."""
 
 
 class ModelConfig(_Strict):
-    """The latent model, as :func:`rdbound.models.make_model` takes it.
-
-    Attributes:
-      name: of the model.
-      form: ``bound`` or ``codec``.
-      lmbda: one number (fixed rate) or a pair, low < high (variable).
-      start_from: a checkpoint whose weights it starts with, a path or a name in the zoo
-        (:func:`rdbound.checkpoints.checkpoint.start_from`).
-      options: of the model.
-      distortion: what λ multiplies, squared error by default.
-    """
+    """The latent model, as :func:`rdbound.models.make_model` takes it."""
 
     name: str
+    """Name of the model."""
     form: Literal["bound", "codec"]
+    """Family of priors: ``bound`` for upper bounds on R(D), ``codec`` for a quantized codec."""
     lmbda: PositiveFloat | tuple[PositiveFloat, PositiveFloat]
+    """One trade-off λ (fixed rate) or a pair, low < high (variable rate)."""
     start_from: str | None = None
+    """A checkpoint whose weights the model starts with: a path or a name in the zoo."""
     options: dict[str, Any] = {}
+    """Keywords of its constructor, which checks them."""
     distortion: NamedConfig | None = None
+    """The distortion that λ multiplies; null takes squared error."""
 
     @field_validator("lmbda")
     @classmethod
@@ -94,7 +89,7 @@ class ModelConfig(_Strict):
         return value
 
     def spec(self) -> dict:
-        """What :class:`rdbound.checkpoints.checkpoint.Checkpoint` keeps to rebuild it."""
+        """Return what a checkpoint keeps to rebuild the model."""
         lmbda = list(self.lmbda) if isinstance(self.lmbda, tuple) else self.lmbda
         spec = {"name": self.name, "form": self.form, "lmbda": lmbda, **self.options}
         if self.distortion is not None:
@@ -102,60 +97,53 @@ class ModelConfig(_Strict):
         return spec
 
     def keywords(self) -> dict[str, Any]:
-        """Those of :func:`rdbound.models.make_model`."""
+        """Return the keywords of :func:`rdbound.models.make_model`."""
         return {k: v for k, v in self.spec().items() if k != "distortion"}
 
 
 class ImagesConfig(_Strict):
-    """A set of images: ``folder``, ``kodak``, ``bundled``, ``bundled-crops`` or ``tfds:NAME``.
-
-    Attributes:
-      source: one of these.
-      path: of the folder, of Kodak's, or of the TFDS data.
-      split: of a TFDS data set.
-      take: the first so many; all where None.
-      cache_gib: memory for decoded images, GiB.
-    """
+    """A set of images."""
 
     source: str
+    """``folder``, ``kodak``, ``bundled``, ``bundled-crops`` or ``tfds:NAME``."""
     path: str | None = None
+    """The folder of the images, of Kodak or of the TFDS data."""
     split: str = "test"
+    """Split of a TFDS data set."""
     take: PositiveInt | None = None
+    """Number of images, the first ones; null takes all."""
     cache_gib: PositiveFloat = 2.0
+    """Memory for decoded images, GiB."""
 
 
 class CropsConfig(ImagesConfig):
-    """Training crops out of a set of images.
-
-    Attributes:
-      crop: side of a crop in pixels, a multiple of the model's stride.
-      held_out: images that are only watched, at even distances through the set.
-    """
+    """Training crops out of a set of images."""
 
     split: str = "train"
+    """Split of a TFDS data set."""
     crop: PositiveInt = 256
+    """Side of a crop in pixels, a multiple of the model's stride."""
     held_out: NonNegativeInt = 0
+    """Number of images held out to watch J, at even distances through the set."""
 
 
 class VectorsConfig(_Strict):
-    """Vectors of any source of :mod:`rdbound.sources`, by name.
-
-    Attributes:
-      source: its name.
-      options: of it.
-      vectors: that evaluation draws.
-      blocks: that these come in; a block is to vectors what an image is to photographs: a row,
-        and where it is coded one stream.
-    """
+    """Vectors of any source of :mod:`rdbound.sources`, by name."""
 
     source: str
+    """Name of the source."""
     options: dict[str, Any] = {}
+    """Keywords of its constructor, which checks them."""
     vectors: PositiveInt = 96_000
+    """Number of vectors that evaluation draws."""
     blocks: PositiveInt = 12
+    """Number of blocks that these come in; a block of vectors is treated as an image is: it has a
+    row of the table and one stream.
+    """
 
 
 def _by_source(images: type) -> Any:
-    """A validator that takes what the source's name says: vectors, or ``images``."""
+    """Return a validator that reads vectors where the source is one of vectors, else ``images``."""
 
     def choose(cls, value):
         if not isinstance(value, dict):
@@ -166,100 +154,76 @@ def _by_source(images: type) -> Any:
 
 
 class TrainConfig(_Strict):
-    """What a model is trained on, through which channel, and how.
-
-    Attributes:
-      data: crops of images or vectors of a source, as ``source`` says.
-      channel: ``gaussian`` for a bound, ``mixed`` for a codec, for example.
-      options: see :class:`rdbound.optimization.training.TrainingOptions`.
-      weights: type of the checkpoint's tensors; float16 halves what weights take, int8
-        halves it again for most, coded takes a third less
-        (:mod:`rdbound.checkpoints.weight_storage`).
-    """
+    """What a model is trained on, through which channel, and how."""
 
     data: VectorsConfig | CropsConfig
+    """Crops of images or vectors of a source; ``source`` decides which."""
     channel: NamedConfig
+    """Channel of training, for example ``gaussian`` for a bound and ``mixed`` for a codec."""
     options: TrainingOptions = TrainingOptions()
-    weights: Literal["float32", "float16", "int8", "coded"] = "float32"
+    """Hyperparameters of training."""
+    weights: Literal["float32", "float16", "coded"] = "float32"
+    """Storage of the checkpoint's weights: float16 takes half of float32, coded about a third of
+    that.
+    """
 
     _choose = _by_source(CropsConfig)
 
 
-@dataclass(frozen=True, config=ConfigDict(extra="forbid"))
+@dataclass(frozen=True, config=ConfigDict(extra="forbid", use_attribute_docstrings=True))
 class RefinementConfig(RefinementOptions):
-    """Options of refinement, and the channel that codecs are refined through.
+    """Options of refinement, and of the surrogate channels that methods refine through."""
 
-    Bounds are refined through the channel they are judged by. A channel that is annealed and
-    has no options gets the schedule made for ``steps``
-    (:meth:`rdbound.channels.annealed.SGAChannel.over`), which is written out with the config.
-
-    Attributes:
-      channel: that codecs are refined through.
-    """
-
-    channel: NamedConfig = NamedConfig(name="sga")
-
-    def __post_init__(self):
-        kind = CHANNELS.get(self.channel.name)
-        annealed = isinstance(kind, type) and issubclass(kind, SGAChannel)
-        if annealed and not self.channel.options:
-            of = kind.over(self.steps)
-            options = {"start": of.start, "decay": of.decay}
-            object.__setattr__(
-                self, "channel", NamedConfig(name=self.channel.name, options=options)
-            )
+    surrogates: dict[str, dict[str, Any]] = Field(
+        default_factory=dict, json_schema_extra={"default": {}}
+    )
+    """Options of surrogate channels by the channel's name, such as ``{sga: {final: 0.01}}``."""
 
 
 class CheckpointConfig(_Strict):
-    """Checkpoints under a name.
-
-    Attributes:
-      name: in tables.
-      path: all that an entry of ``checkpoints`` may be.
-    """
+    """Checkpoints under a name."""
 
     name: Annotated[str, Field(pattern=r"^\w[^/]*$")]
+    """Name in tables."""
     path: str
+    """Anything that an entry of ``checkpoints`` may be."""
 
 
 class EvaluationConfig(_Strict):
-    """Which checkpoints are evaluated, on what and how.
-
-    Attributes:
-      checkpoints: files, runs or names in the zoo; a sweep's folder, or a pattern of runs
-        or files, is one model with as many λ (:mod:`rdbound.runs.inputs`).
-      data: images or vectors of a source, as ``source`` says.
-      lmbdas: trade-offs; null takes all that a checkpoint serves, the one λ of a fixed rate,
-        of a variable one those of Zhang & Liu 2025 in its range.
-      methods: of :mod:`rdbound.methods`; null takes every one that applies and need not be asked
-        for.
-      samples: fresh noise samples of a channel that is random.
-      batch: examples of one size refined at a time; ``auto`` as many as memory has room for.
-      processes: how many share the work, each with its own part of the CPU's cores.
-      shard: (k, n), of n jobs the k-th from 0, which leaves a table of every n-th task and no
-        report; written by ``rdbound evaluate --engine``.
-      refinement: per-sample optimization; null leaves it out, and the gaps with it.
-      bound_channel: what bounds are judged by, ``sampled`` for posteriors or priors whose
-        divergence has no closed form.
-      anchor: what BD-rates are against, a published curve, a CSV of points or
-        ``TABLE.csv:METHOD``.
-      keep_streams: the bytes of coded rows, as files.
-      outside: names ``package.module:Class`` that the checkpoints may import.
-    """
+    """Which checkpoints are evaluated, on what and how."""
 
     checkpoints: tuple[str | CheckpointConfig, ...] = Field(min_length=1)
+    """Files, runs or names in the zoo; the folder of a sweep, or a pattern of runs or files, is one
+    model with as many λ.
+    """
     data: VectorsConfig | ImagesConfig
+    """Images or vectors of a source; ``source`` decides which."""
     lmbdas: tuple[PositiveFloat, ...] | None = Field(None, min_length=1)
+    """Trade-offs; null takes those that a checkpoint serves: its λ for a fixed rate, those of Zhang
+    & Liu 2025 in its range for a variable rate.
+    """
     methods: tuple[str, ...] | None = None
+    """Names of methods and of groups of them, such as ``ladder`` (``rdbound.methods``); null takes
+    every method that applies and is in no group.
+    """
     samples: PositiveInt = 8
+    """Number of fresh noise samples where a channel is random."""
     batch: PositiveInt | Literal["auto"] = 1
+    """Number of examples of one size refined at a time; ``auto`` takes as many as fit in memory."""
     processes: PositiveInt = 1
+    """Number of processes that share the work, each with its own part of the CPU's cores."""
     shard: tuple[NonNegativeInt, PositiveInt] | None = None
+    """(k, n) for the k-th of n jobs, from 0, which writes a table of every n-th task and no report;
+    set by ``rdbound evaluate --engine``.
+    """
     refinement: RefinementConfig | None = None
-    bound_channel: NamedConfig = NamedConfig(name="gaussian")
+    """Per-sample optimization; null leaves it out, and with it the gaps."""
     anchor: str = DEFAULT_ANCHOR
+    """Anchor of BD-rates: a published curve, a CSV of points or ``TABLE.csv:METHOD``."""
     keep_streams: bool = False
+    """Whether the bytes of coded rows are kept as files."""
     outside: tuple[str, ...] = ()
+    """Names ``package.module:Class`` that the checkpoints may import."""
 
     _choose = _by_source(ImagesConfig)
 
@@ -272,81 +236,65 @@ class EvaluationConfig(_Strict):
 
 
 class MethodConfig(NamedConfig):
-    """A method by name, with its options.
-
-    Attributes:
-      label: what tables call it, where one method is tried with several options.
-      lmbdas: in place of the case's.
-    """
+    """A method by name, with its options."""
 
     label: str | None = None
+    """Name in tables, where one method is tried with several options."""
     lmbdas: tuple[PositiveFloat, ...] | None = None
+    """Trade-offs of this method; null takes those of the case."""
 
 
 class CaseConfig(_Strict):
-    """One source and the methods that are tried on it.
-
-    Attributes:
-      label: what tables call it.
-      source: of known or sampled R(D).
-      lmbdas: in bits per unit of distortion.
-      methods: that are tried.
-    """
+    """One source and the methods that are tried on it."""
 
     label: str
+    """Name in tables."""
     source: NamedConfig
+    """The source, whose R(D) is known or can be sampled."""
     lmbdas: tuple[PositiveFloat, ...] = Field(min_length=1)
+    """Trade-offs λ in bits per unit of distortion."""
     methods: tuple[MethodConfig, ...] = Field(min_length=1)
+    """The methods that are tried."""
 
 
 class LaboratoryConfig(_Strict):
-    """Sources with known answers, and methods.
-
-    Attributes:
-      cases: one after another.
-    """
+    """Sources with known answers, and methods."""
 
     cases: tuple[CaseConfig, ...] = Field(min_length=1)
+    """The cases, one after another."""
 
 
 class SweepConfig(_Strict):
-    """A grid of configs (:func:`rdbound.config.sweep.cells`): every other key is a dotted one.
-
-    Attributes:
-      name: what a cell's folder is called, with keys in braces: ``"{lmbda}-seed{seed}"``.
-      zip: dotted keys to lists of one length, which go together.
-    """
+    """A grid of configs (:func:`rdbound.config.sweep.cells`): every other key is a dotted one."""
 
     model_config = ConfigDict(extra="allow", frozen=True)
     __pydantic_extra__: dict[str, list] = Field(init=False)
 
     name: str | None = None
+    """Name of a cell's folder, with keys in braces: ``"{lmbda}-seed{seed}"``."""
     zip: dict[str, list] = {}
+    """Lists of one length by dotted keys; their values go together."""
 
     @property
     def crossed(self) -> dict[str, list]:
-        """Dotted keys to lists, every value of one with every value of the others."""
+        """Lists by dotted keys, every value of one with every value of the others."""
         return self.__pydantic_extra__
 
 
 class Config(_Strict):
-    """A whole experiment: one run folder, or with ``sweep`` one for each cell of its grid.
-
-    Attributes:
-      output: the run folder.
-      seed: of data, noise and draws of λ; initial weights have one among the
-        model's options.
-      model: that is trained.
-      training: of it; the command ``train`` asks for both.
-      evaluation: of checkpoints; the command ``evaluate`` asks for it.
-      laboratory: of sources; the command ``answers`` asks for it.
-      sweep: dotted keys to lists.
-    """
+    """A whole experiment: one run folder, or with ``sweep`` one for each cell of its grid."""
 
     output: str
+    """The run folder."""
     seed: Annotated[int, Field(ge=0, lt=2**32)] = 0
+    """Seed of data, noise and draws of λ; that of the initial weights is an option of the model."""
     model: ModelConfig | None = None
+    """The model to train."""
     training: TrainConfig | None = None
+    """The training of the model; the command ``train`` needs both."""
     evaluation: EvaluationConfig | None = None
+    """The evaluation of checkpoints; the command ``evaluate`` needs it."""
     laboratory: LaboratoryConfig | None = None
+    """The sources and methods with known answers; the command ``answers`` needs them."""
     sweep: SweepConfig | None = None
+    """Lists of values by dotted keys; every combination is a run."""

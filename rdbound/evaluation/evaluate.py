@@ -6,35 +6,28 @@
     for row in evaluate(checkpoint, examples, options):
         print(row.image, row.method, row.bpp, row.psnr, row.J)
 
-Rows come as they are computed, so that what calls it can keep each (see
-:mod:`rdbound.runs.evaluate`, which writes a partial table and resumes from it).
+Rows come as they are computed, so that the caller can keep each (see
+:mod:`rdbound.runs.evaluate`, which appends to a partial table and resumes from it).
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import jax
 import numpy as np
 
 from rdbound.checkpoints.checkpoint import Checkpoint
-from rdbound.evaluation.evaluator import Bench, Progress
+from rdbound.evaluation.evaluator import Evaluator
 from rdbound.evaluation.examples import Examples, VectorExamples
-from rdbound.evaluation.options import LMBDAS, EvaluationOptions
-from rdbound.models.base import check_lmbda
+from rdbound.evaluation.options import EvaluationOptions
+from rdbound.evaluation.plan import Plan, Task, make_plan, row_keys
+from rdbound.evaluation.rows import batch_rows
 from rdbound.ops.image_quality import psnr
 from rdbound.tables.rd import Row
 from rdbound.utils.compilation import TooLargeError
+from rdbound.utils.progress import LOG, SILENT, Progress
 
-__all__ = ["Task", "distinct", "evaluate", "exact_rows", "lmbdas_of", "task_rows", "tasks"]
-
-
-class Task(NamedTuple):
-    """What is computed together: examples of one padded shape, at one λ."""
-
-    indexes: tuple[int, ...]
-    lmbda: float
+__all__ = ["evaluate", "evaluate_plan", "exact_rows", "fitting", "task_rows"]
 
 
 def evaluate(
@@ -43,138 +36,93 @@ def evaluate(
     options: EvaluationOptions,
     streams: Path | None = None,
     known: Sequence[Row] = (),
-    progress: Progress = lambda *_: None,
-    warn: Callable[[str], None] = lambda _: None,
+    progress: Progress = SILENT,
 ) -> Iterator[Row]:
-    """Rows of one checkpoint on images or vectors, every λ, as they are computed.
-
-    A row whose J is not finite is left out and told. A batch is known only where all
-    of its rows are: else all are computed again, with the same noise.
+    """Yield the rows of one checkpoint on images or vectors, every λ, as they are computed.
 
     Args:
-      checkpoint: of any latent model.
-      examples: what it is evaluated on.
-      options: how.
-      streams: a folder to keep written bytes in; coded rows are what these decode to.
-      known: rows of an interrupted evaluation, which are not repeated.
-      progress: see :data:`rdbound.evaluation.evaluator.Progress`.
-      warn: told of examples whose refinement failed.
+      checkpoint: any latent model but a lossless one.
+      examples: the images or vectors.
+      options: how they are evaluated.
+      streams: a folder for the bytes of coded rows; None keeps none.
+      known: rows of an interrupted evaluation, which are not computed again.
+      progress: where it reports how many examples are done.
 
-    Raises ValueError for a λ outside the range of the weights, or a method that
-    does not apply.
+    Raises:
+      ValueError: See :func:`rdbound.evaluation.plan.make_plan` and
+        :func:`rdbound.evaluation.rows.batch_rows`.
     """
-    todo = tasks(checkpoint, examples, options)
-    bench = Bench(checkpoint, examples, options)
-    kept = {row.key: row for row in known}
-    done, total = 0, sum(len(task.indexes) for task in todo)
-    for task in todo:
-        progress(checkpoint.name, done, total)
-        keys = bench.keys(*task)
+    yield from evaluate_plan(make_plan(checkpoint, examples, options), streams, known, progress)
+
+
+def evaluate_plan(
+    plan: Plan, streams: Path | None = None, known: Sequence[Row] = (), progress: Progress = SILENT
+) -> Iterator[Row]:
+    """Yield the rows of a plan; see :func:`evaluate`.
+
+    A batch is known only if all of its rows are: else all are computed again, with the same
+    noise.
+    """
+    evaluator, kept = Evaluator(plan, streams, progress), {row.key: row for row in known}
+    name, total = plan.checkpoint.name, plan.units
+    for task in plan.tasks:
+        progress.update(name, evaluator.progress.done, total)
+        keys = row_keys(plan, task)
         if all(key in kept for key in keys):
             yield from (kept[key] for key in keys)
+            evaluator.progress.done += len(task.indexes)
         else:
-            yield from task_rows(bench, task, streams, progress, warn)
-        done += len(task.indexes)
-    progress(checkpoint.name, done, total)
+            yield from task_rows(evaluator, task)
+    progress.update(name, total, total)
 
 
-def tasks(checkpoint: Checkpoint, examples: Examples, options: EvaluationOptions) -> list[Task]:
-    """The tasks of an evaluation, or of its shard, in the order of its rows.
+def task_rows(evaluator: Evaluator, task: Task) -> Iterator[Row]:
+    """Yield the rows of one task.
 
-    Raises ValueError as :func:`evaluate`.
+    A row whose J is not finite is left out with a warning. With ``batch: auto``, examples of a
+    program that needs too much memory are taken in smaller batches, at this λ and later ones.
     """
-    lmbdas = lmbdas_of(checkpoint, options.lmbdas)
-    groups = examples.groups(checkpoint.model.stride, options.together)
-    # All λ of a size together: its programs are not kept for ever.
-    todo = [Task(indexes, lmbda) for indexes in groups for lmbda in lmbdas]
-    first, stride = options.shard or (0, 1)
-    return todo[first::stride]
-
-
-def task_rows(
-    bench: Bench, task: Task, streams: Path | None, progress: Progress, warn: Callable[[str], None]
-) -> Iterator[Row]:
-    """The rows of one task; one whose J is not finite is left out and told."""
-    rows = partial(_as_fits, bench) if bench.options.batch == "auto" else bench.rows
-    for row in rows(*task, streams, progress, warn):
-        if np.isfinite(row.J):
-            yield row
-        else:
-            warn(
-                f"{row.dataset}/{row.image}, λ = {task.lmbda:g}: {row.method} left out, "
-                "J is not finite"
-            )
-
-
-def _as_fits(
-    bench: Bench,
-    indexes: tuple[int, ...],
-    lmbda: float,
-    streams: Path | None,
-    progress: Progress,
-    warn: Callable[[str], None],
-) -> Iterator[Row]:
-    """The rows of a task, its examples in as few batches as memory has room for.
-
-    Where a program turns out too large, as many examples are taken as its need says, for this
-    λ and those that follow.
-    """
-    left = indexes
+    left, done = task.indexes, evaluator.progress.done
     while left:
-        piece = left[: bench.room.get(indexes, len(indexes))]
+        piece = left[: evaluator.room.get(task.indexes, len(left))]
         try:
-            rows = list(bench.rows(piece, lmbda, streams, progress, warn))
+            rows = list(batch_rows(evaluator, piece, task.lmbda))
         except TooLargeError as error:
-            if len(piece) == 1:
+            if len(piece) == 1 or evaluator.plan.options.batch != "auto":
                 raise
-            bench.room[indexes] = _fewer(len(piece), error.share, len(jax.devices()))
+            evaluator.room[task.indexes] = fitting(len(piece), error.share, len(jax.devices()))
+            evaluator.progress.done = done
             continue
-        yield from rows
-        left = left[len(piece) :]
+        yield from filter(_is_finite, rows)
+        left, done = left[len(piece) :], evaluator.progress.done
 
 
-def _fewer(count: int, share: float, devices: int) -> int:
-    """How many of ``count`` examples fit where ``share`` of them do, for all devices alike."""
+def _is_finite(row: Row) -> bool:
+    """Whether J of a row is finite; log a warning if it is not."""
+    if not np.isfinite(row.J):
+        where = f"{row.dataset}/{row.image}, λ = {row.lmbda:g}"
+        LOG.warning("%s: %s left out, J is not finite", where, row.method)
+    return bool(np.isfinite(row.J))
+
+
+def fitting(count: int, share: float, devices: int) -> int:
+    """Return how many of ``count`` examples fit if a ``share`` of their memory is free.
+
+    At least one, fewer than ``count``, and a multiple of ``devices`` if possible.
+    """
     fits = max(1, min(count - 1, int(count * share)))
     return fits - fits % devices if fits > devices else fits
 
 
-def lmbdas_of(checkpoint: Checkpoint, lmbdas: Sequence[float] | None) -> tuple[float, ...]:
-    """``lmbdas``, or all that a checkpoint serves where None.
-
-    These are its one λ where its rate is fixed, and else those of
-    :data:`rdbound.evaluation.options.LMBDAS` in its range. Raises ValueError for a λ given
-    twice or outside the range of the weights, and where there is none to take.
-    """
-    low, high = checkpoint.model.lmbda_range
-    if lmbdas is None:
-        lmbdas = (low,) if low == high else [v for v in LMBDAS if low <= v <= high]
-        if not lmbdas:
-            usual = ", ".join(f"{v:g}" for v in LMBDAS)
-            raise ValueError(
-                f"{checkpoint.name} serves λ from {low:g} to {high:g}, none of {usual}: give lmbdas"
-            )
-    for lmbda in distinct(lmbdas):
-        check_lmbda(lmbda, (low, high))
-    return tuple(lmbdas)
-
-
-def distinct(lmbdas: Sequence[float]) -> Sequence[float]:
-    """``lmbdas``; raises ValueError where one is given twice."""
-    if len(set(lmbdas)) < len(lmbdas):
-        raise ValueError(f"lmbdas holds a value twice: {', '.join(f'{v:g}' for v in lmbdas)}")
-    return lmbdas
-
-
 def exact_rows(examples: VectorExamples, lmbdas: Sequence[float], seed: int = 0) -> list[Row]:
-    """The source's own R(D) as rows of the method ``exact``; none where theory has no answer.
+    """Return the source's own R(D) as rows of the method ``exact``.
 
-    One row for each block and λ, all blocks alike: R(D) is of the source.
+    One row for each block and λ, equal for all blocks; none if R(D) is unknown.
 
     Args:
-      examples: whose source is asked.
-      lmbdas: in bits per unit of distortion.
-      seed: for the column of that name.
+      examples: vectors of the source.
+      lmbdas: trade-offs in bits per unit of distortion.
+      seed: value of the column of that name.
     """
     rows = []
     for lmbda in lmbdas:
@@ -195,7 +143,7 @@ def exact_rows(examples: VectorExamples, lmbdas: Sequence[float], seed: int = 0)
                     bytes=None,
                     bpp=point.rate,
                     mse=point.distortion,
-                    psnr=psnr(point.distortion, 1.0),
+                    psnr=psnr(point.distortion, examples.peak),
                     ms_ssim=None,
                     J=point.J(lmbda),
                     J_se=None,

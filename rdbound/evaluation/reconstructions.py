@@ -1,9 +1,9 @@
-"""What was decoded, kept to be looked at: one reconstruction an image and model.
+"""Reconstructions kept to be looked at: one per image and model.
 
     FOLDER/IMAGE.original.webp
     FOLDER/MODEL/IMAGE_λ_METHOD.webp
 
-They are for the eye, lossy themselves; what was measured stands in the table.
+They are lossy themselves; the measured values stand in the table.
 """
 
 from collections.abc import Sequence
@@ -15,8 +15,10 @@ from PIL import Image
 
 from rdbound.methods import Method
 
-__all__ = ["Pictures"]
+__all__ = ["MOST_SHOWN", "Pictures"]
 
+MOST_SHOWN = 24
+"""Images of which a run keeps pictures."""
 _QUALITY = 92
 _LONGEST = 16383  # side of a WebP
 
@@ -26,9 +28,9 @@ class Pictures:
     """Where reconstructions are kept, and which.
 
     Attributes:
-      folder: of them.
-      images: the names of those that are kept.
-      lmbda: the trade-off that they are of; None for the middle one of a model.
+      folder: the folder of the files.
+      images: names of the images that are kept.
+      lmbda: the trade-off that is kept; None for every one.
     """
 
     folder: Path
@@ -36,8 +38,13 @@ class Pictures:
     lmbda: float | None = None
 
     def wants(self, method: Method, of: Sequence[Method], image: str, lmbda: float) -> bool:
-        """Whether a reconstruction is kept: of the last of the methods ``of`` that writes bytes,
-        else of the last bound.
+        """Return whether a reconstruction is kept.
+
+        Args:
+          method: the method; kept is the last one of ``of`` that writes bytes, else the last bound.
+          of: all methods of the evaluation.
+          image: name of the image.
+          lmbda: the trade-off.
         """
         shown = [m for m in of if m.kind == "coded"] or [m for m in of if m.kind == "bound"]
         return (
@@ -56,7 +63,7 @@ class Pictures:
         original: np.ndarray,
         decoded: np.ndarray,
     ) -> None:
-        """Write both, uint8 [H, W, 3]; those with a longer side than WebP's limit made smaller."""
+        """Write original and reconstruction, uint8 [H, W, 3], scaled down to fit a WebP."""
         for path, pixels in (
             (self.original(image), original),
             (self.decoded(model, method, image, lmbda), decoded),
@@ -67,15 +74,15 @@ class Pictures:
             picture.save(path, "WEBP", quality=_QUALITY)
 
     def original(self, image: str) -> Path:
-        """The file of an original."""
+        """Return the file of an original."""
         return self._within(f"{image}.original.webp")
 
     def decoded(self, model: str, method: str, image: str, lmbda: float) -> Path:
-        """The file of a reconstruction."""
+        """Return the file of a reconstruction."""
         return self._within(f"{model}/{image}_{lmbda:g}_{method}.webp")
 
     def _within(self, name: str) -> Path:
-        """A file of the folder; ValueError for a name that leads out of it, as of a table's."""
+        """Return a file of the folder; raise ValueError for a name that leads out of it."""
         path = self.folder / name
         if not path.resolve().is_relative_to(self.folder.resolve()):
             raise ValueError(f"{name!r}: the name of a model or an image leads out of its folder")

@@ -1,12 +1,11 @@
-"""Counting code points: what a checkpoint must hold for variational Bayesian quantization."""
+"""Counted code points: the tables of a checkpoint for variational Bayesian quantization."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
-from rdbound.coding.codecs.image import Codec
-from rdbound.coding.codecs.vectors import VectorCodec
+from rdbound.coding.codecs.codec import datum_kind
 from rdbound.coding.coders.vbq.coder import (
     ConditionalPrior,
     EmpiricalPrior,
@@ -14,7 +13,6 @@ from rdbound.coding.coders.vbq.coder import (
     code_lengths,
 )
 from rdbound.coding.coders.vbq.empirical_prior import fitted_densities, histogram
-from rdbound.coding.coders.vbq.symbols import SYMBOLS, symbols_of
 from rdbound.coding.coders.vbq.tables import (
     KNOWN,
     PENALTIES,
@@ -27,59 +25,72 @@ from rdbound.coding.coders.vbq.tables import (
 )
 from rdbound.coding.entropy.frequency_tables import FrequencyTable, Tables
 from rdbound.coding.entropy.range_coder import Writer
-from rdbound.evaluation.watching import (
+from rdbound.evaluation.latent_statistics import (
+    GaussianLevel,
     Latents,
-    WatchingCoder,
-    both_gaussian,
     drawn_latents,
+    gaussian_levels,
     joined_latents,
 )
+from rdbound.models.base import LatentModel, check_lmbda
+from rdbound.ops.code_points import SYMBOLS, symbols_of
 from rdbound.ops.distributions import Gaussian
+from rdbound.utils.progress import SILENT, Progress
 
-__all__ = ["calibrated"]
+__all__ = ["calibrated", "counted"]
 
-_LATENTS = 400_000  # of a level that points are counted on, drawn from all data
-_ROUNDS = 8  # of choosing points by the lengths of codes and counting them again
+_LATENTS = 400_000  # latents of a level that points are counted on, drawn from all data
+_ROUNDS = 8  # rounds of choosing points by the lengths of codes and counting them again
 
 
 def calibrated(
-    codec: Codec | VectorCodec,
+    model: LatentModel,
     data: Sequence[np.ndarray],
     lmbdas: Iterable[float],
-    progress: Callable[[int], None] = lambda _: None,
+    progress: Progress = SILENT,
 ) -> Tables:
-    """The tables that the coder ``vbq`` needs of a model, counted on data.
+    """Return the tables of code points that the coder ``vbq`` needs, counted on data.
 
-    Densities are fitted to all means, points counted on as many latents as suffice, the same
-    whenever the data are.
+    The same data give the same tables.
 
     Args:
-      codec: of a bound whose posteriors and priors are Gaussian. Its coder is replaced.
-      data: what the codec compresses, images or blocks of vectors.
-      lmbdas: trade-offs; what is counted at all of them is added up.
-      progress: called with the number of data seen.
+      model: a bound whose posteriors and priors are Gaussian.
+      data: uint8 images, or blocks of vectors.
+      lmbdas: values of λ; the counts at all of them are added up.
+      progress: shown the number of data seen.
 
-    Raises ValueError for a posterior or a prior that is not Gaussian.
+    Raises:
+      ValueError: for a posterior or a prior that is not Gaussian, or a λ outside the model's range.
     """
-    lmbdas, rng = tuple(lmbdas), np.random.default_rng(0)
+    rates, kind = [check_lmbda(lmbda, model.lmbda_range) for lmbda in lmbdas], datum_kind(model)
+
+    def passes() -> Iterator[tuple[GaussianLevel, ...]]:
+        for index, datum in enumerate(data):
+            for rate in rates:
+                yield gaussian_levels(kind, datum, rate)
+            progress.update("counting code points", index + 1, len(data))
+
+    return counted(passes(), len(data) * len(rates))
+
+
+def counted(passes: Iterable[Sequence[GaussianLevel]], count: int) -> Tables:
+    """Return the tables of code points of given posteriors and priors.
+
+    Densities are fitted to all means, points counted on as many latents as suffice.
+
+    Args:
+      passes: the levels of each datum at each λ.
+      count: the number of passes.
+    """
+    rng, drawn_each = np.random.default_rng(0), -(-_LATENTS // count)
     histograms: dict[int, np.ndarray] = {}
     drawn: dict[int, list[Latents]] = {}
-    count = -(-_LATENTS // (len(data) * len(lmbdas)))
-
-    def see(level: int, posterior: Any, prior: Any) -> None:
-        both_gaussian(posterior, prior)
-        mu = np.asarray(posterior.mu, np.float64)
-        channels = mu.shape[-1]
-        histograms[level] = histograms.get(level, 0) + histogram(mu.reshape(-1, channels))
-        drawn.setdefault(level, []).append(
-            drawn_latents(posterior, prior, min(count, mu.size), rng)
-        )
-
-    codec.coder = WatchingCoder(see)
-    for index in range(len(data)):
-        for lmbda in lmbdas:
-            codec.compress(data[index], lmbda)
-        progress(index + 1)
+    for levels in passes:
+        for level, found in enumerate(levels):
+            mu = np.asarray(found.posterior.mu, np.float64)
+            own = histogram(mu.reshape(-1, mu.shape[-1]))
+            histograms[level] = histograms.get(level, 0) + own
+            drawn.setdefault(level, []).append(drawn_latents(found, drawn_each, rng))
     tables: dict[str, list[FrequencyTable]] = {}
     for level, parts in drawn.items():
         tables |= _level_tables(level, joined_latents(parts), fitted_densities(histograms[level]))
@@ -107,7 +118,7 @@ def _level_tables(level: int, of: Latents, densities: list[FrequencyTable]) -> T
 def _again(
     known: KnownPrior, posterior: Any, spread: np.ndarray, tables: list[FrequencyTable]
 ) -> list[FrequencyTable]:
-    """Tables of the points that are chosen by the lengths that ``tables`` give codes."""
+    """Return tables of the points that are chosen by the code lengths of ``tables``."""
     counts = [
         _counts(known, posterior, spread, penalty, tables_at(tables, penalty))
         for penalty in PENALTIES
@@ -122,7 +133,7 @@ def _counts(
     penalty: float,
     tables: list[FrequencyTable] | None,
 ) -> np.ndarray:
-    """How often each code point is taken, by the scale of the prior, [scales, symbols]."""
+    """Return how often each code point is chosen, by the scale of the prior, [scales, symbols]."""
     lengths = None if tables is None else code_lengths(spread, tables)
     place = symbols_of(known.points(posterior, penalty, lengths))
     found = np.bincount(SYMBOLS * spread + place, minlength=PRIOR_SCALES.levels * SYMBOLS)

@@ -11,7 +11,7 @@ import hashlib
 import os
 import threading
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -23,19 +23,21 @@ __all__ = ["ImageSet", "is_set", "named_images", "open_images"]
 
 @dataclass(frozen=True)
 class ImageSet:
-    """A named sequence of images, decoded when asked for.
+    """A named sequence of images, decoded when they are needed.
 
-    Immutable: what changes a set returns another, which reads through the first.
+    Immutable: methods that change a set return another, which reads through the first.
 
     Attributes:
-      name: what tables call the data set.
-      names: one name an image.
-      load: index → uint8 [H, W, 3].
+      name: name of the data set in tables.
+      names: name of each image.
+      load: a function from an index to uint8 [H, W, 3].
+      files: file of each image; None if the images are not files.
     """
 
     name: str
     names: tuple[str, ...]
     load: Callable[[int], np.ndarray]
+    files: tuple[Path, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.names)
@@ -44,13 +46,17 @@ class ImageSet:
         return self.load(index)
 
     def take(self, count: int | None) -> "ImageSet":
-        """The first ``count`` images; all where ``count`` is None."""
-        return self if count is None else ImageSet(self.name, self.names[:count], self.load)
+        """Return the first ``count`` images; all if ``count`` is None."""
+        return self if count is None else self._part(range(min(count, len(self))), "")
 
     def without(self, count: int) -> tuple["ImageSet", "ImageSet"]:
-        """(the rest, ``count`` images held out at even distances through the set).
+        """Hold out ``count`` images at even distances through the set.
 
-        Raises ValueError where that leaves nothing.
+        Returns:
+          The rest, and the images that are held out.
+
+        Raises:
+          ValueError: One of the two would be empty.
         """
         if not 0 < count < len(self):
             raise ValueError(f"{self.name}: cannot hold out {count} of {len(self)} images")
@@ -61,34 +67,42 @@ class ImageSet:
 
     def _part(self, indexes: Sequence[int], suffix: str) -> "ImageSet":
         names = tuple(self.names[i] for i in indexes)
-        return ImageSet(self.name + suffix, names, lambda i: self.load(indexes[i]))
+        files = None if self.files is None else tuple(self.files[i] for i in indexes)
+        return ImageSet(self.name + suffix, names, lambda i: self.load(indexes[i]), files)
 
     def cached(self, gib: float) -> "ImageSet":
-        """The same images, decoded once as far as ``gib`` GiB of memory go.
+        """Return the same images, kept in memory once decoded, up to ``gib`` GiB.
 
         Images from this set are read-only; threads may share it.
         """
-        return ImageSet(self.name, self.names, _Cached(self.load, gib * 2**30).load)
+        return replace(self, load=_Cached(self.load, gib * 2**30).load)
 
-    def fingerprint(self, progress: Callable[[int], None] = lambda _: None) -> str:
-        """SHA-256 over the decoded pixels and the names, hexadecimal.
+    def fingerprint(self) -> str:
+        """Return a SHA-256 over the names and contents of the images, hexadecimal.
 
-        What a run's ``inputs.json`` keeps of its data: the same files in another
-        place are the same input, a changed pixel is another.
-
-        ``progress`` is called with the number of images read.
+        It is kept in a run's ``inputs.json``: the same files in another folder have the same
+        fingerprint. Files are not decoded; images that are not files count by their pixels.
         """
         digest = hashlib.sha256()
         for index, name in enumerate(self.names):
-            image = self[index]
-            digest.update(f"{name} {image.shape}".encode())
-            digest.update(image.tobytes())
-            progress(index + 1)
+            if self.files is not None:
+                content = _file_digest(self.files[index])
+            else:
+                image = self[index]
+                content = f"{image.shape} {_digest(image)}"
+            digest.update(f"{name} {content}\n".encode())
         return digest.hexdigest()
 
 
+def _file_digest(file: Path) -> str:
+    try:
+        return hashlib.sha256(file.read_bytes()).hexdigest()
+    except OSError as error:
+        raise ValueError(f"{file}: cannot be read ({error.strerror})") from None
+
+
 class _Cached:
-    """Decoded images kept in memory up to ``limit`` bytes; the rest is decoded again."""
+    """Decoded images, kept in memory up to ``limit`` bytes; others are decoded again."""
 
     def __init__(self, load: Callable[[int], np.ndarray], limit: float):
         self._load, self._room = load, limit
@@ -96,7 +110,7 @@ class _Cached:
         self._lock = threading.Lock()
 
     def load(self, index: int) -> np.ndarray:
-        """The image, read-only."""
+        """Return the image, read-only."""
         if index in self._kept:
             return self._kept[index]
         image = self._load(index)
@@ -109,15 +123,12 @@ class _Cached:
 
 
 def named_images(name: str) -> ImageSet:
-    """A set by its name (``kodak``, ``bundled``, ``bundled-crops``, ``tfds:NAME``), or a folder.
-
-    Raises ValueError as :func:`open_images`.
-    """
+    """Open a set by its name, or a folder; see :func:`open_images`."""
     return open_images(name) if is_set(name) else open_images("folder", name)
 
 
 def is_set(name: str) -> bool:
-    """Whether a name is of a set, and no folder's."""
+    """Return whether a name is that of a set, not of a folder."""
     return name in _SETS or name.startswith("tfds:")
 
 
@@ -129,9 +140,10 @@ def open_images(source: str, path: str | None = None, split: str = "test") -> Im
         ``kodak`` in the one that the variable RDBOUND_DATA names),
         ``bundled``, ``bundled-crops`` (smaller), or ``tfds:NAME`` (``path`` is its data directory).
       path: see above.
-      split: of a TFDS data set.
+      split: split of a TFDS data set.
 
-    Raises ValueError saying what is missing and where to put it.
+    Raises:
+      ValueError: Something is missing; the message tells what, and where to put it.
     """
     if source == "folder":
         return _folder(path)
@@ -157,11 +169,11 @@ def _folder(path: str | None) -> ImageSet:
     name = root.resolve().name
     if name == "kodak" and not _is_kodak(files):
         name = "kodak-folder"  # published points are of other pixels
-    return ImageSet(name, names, lambda i: read_image(files[i]))
+    return ImageSet(name, names, lambda i: read_image(files[i]), tuple(files))
 
 
 def _is_kodak(files: Sequence[Path]) -> bool:
-    """Whether each is the image of the Kodak set that its name says."""
+    """Return whether each file is the image of the Kodak set that it is named after."""
     from rdbound.reference import kodak_digests
 
     known = kodak_digests()
@@ -200,7 +212,7 @@ def _kodak(path: str | None) -> ImageSet:
     names = tuple(sorted(digests))
     if not (root / f"{names[0]}.png").is_file():
         raise ValueError(f"kodak: {root} does not hold kodim01.png … kodim24.png; put them there")
-    return ImageSet("kodak", names, load)
+    return ImageSet("kodak", names, load, tuple(root / f"{name}.png" for name in names))
 
 
 def _bundled() -> ImageSet:

@@ -3,8 +3,8 @@
     model = make_model("res-hyper-4", form="bound", lmbda=(0.0009, 0.0966))
     model = make_model("mlp", form="codec", lmbda=1.0, dimension=8)
 
-A model from outside is named ``package.module:Class``; what it must have is in
-:mod:`rdbound.models.base`.
+A model from outside is named ``package.module:Class``; :mod:`rdbound.models.base` describes
+its methods and attributes.
 """
 
 import math
@@ -21,7 +21,7 @@ from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.models.vector_vae import MLP
 from rdbound.utils.registry import build
 
-__all__ = ["MODELS", "LatentModel", "make_model"]
+__all__ = ["MODELS", "LatentModel", "citations_of", "make_model"]
 
 
 MODELS: dict[str, Callable] = {
@@ -38,15 +38,16 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     """Build a model with fresh weights.
 
     Args:
-      name: in :data:`MODELS`, or ``package.module:Class`` for a model from
+      name: a key of :data:`MODELS`, or ``package.module:Class`` for a model from
         outside the package, which is called with the same keywords.
       form: ``bound`` or ``codec``. In both, weights have the same names, so that a
         codec can start from a bound.
       lmbda: one λ for a fixed rate, a pair (low, high) for a variable one.
-      options: passed on.
+      options: further arguments of the model.
 
-    Raises ValueError for an unknown name or form, a λ that is not positive and finite,
-    options it does not take, or a class without the sides of a latent model.
+    Raises:
+      ValueError: for an unknown name, form or option, a λ that is not positive and finite, or
+        a class without the methods of a latent model.
     """
     if "lmbda_range" in options:
         raise ValueError(f"model {name!r}: its range is given as lmbda, not as lmbda_range")
@@ -54,14 +55,21 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     model = build("model", MODELS, name, given | options)
     if not isinstance(model, LatentModel):
         raise ValueError(
-            f"model {name!r} lacks a side or an attribute of a latent model "
+            f"model {name!r} lacks a method or an attribute of a latent model "
             "(infer, prior, synthesize; stride, form, lmbda_range)"
         )
     return model
 
 
+def citations_of(name: str) -> tuple[str, ...]:
+    """Return the BibTeX keys of a model of :data:`MODELS`, those of its class; none for others."""
+    make = MODELS.get(name)
+    return getattr(getattr(make, "func", make), "citations", ())
+
+
 def _lmbda_range(lmbda: float | Sequence[float]) -> tuple[float, float]:
-    ends = (lmbda,) if isinstance(lmbda, int | float) else tuple(lmbda)
+    given = () if lmbda is None else lmbda  # a file may hold anything
+    ends = (given,) if isinstance(given, int | float) else tuple(given)
     if len(ends) not in (1, 2) or not 0 < ends[0] <= ends[-1] < math.inf:
         raise ValueError(f"λ = {lmbda!r}: expected one positive number or a pair, low ≤ high")
     return float(ends[0]), float(ends[-1])

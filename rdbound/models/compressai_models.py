@@ -1,22 +1,21 @@
 """The base models of the field: factorized, hyperprior and mean–scale hyperprior.
 
     bmshj2018-factorized   one level y, a learned density a channel (Ballé et al. 2018)
-    bmshj2018-hyperprior   z tells the scales of y (Ballé et al. 2018, arXiv 1802.01436)
-    mbt2018-mean           z tells means and scales (Minnen et al. 2018, arXiv 1809.02736)
+    bmshj2018-hyperprior   z gives the scales of y (Ballé et al. 2018, arXiv 1802.01436)
+    mbt2018-mean           z gives means and scales (Minnen et al. 2018, arXiv 1809.02736)
 
 with the layers, widths and padding of CompressAI (Bégaint et al. 2020), so that its trained
 weights are theirs (``rdbound import compressai``). λ is fixed.
 
 In a bound, posteriors are Gaussian and p(y | z) has the variance σ̂² + 1/12, what the unit box
 adds to a codec's; the density of the first level has no divergence in closed form, so that its
-rate is sampled (``bound_channel: sampled``).
+rate is sampled (method ``bound-sampled``).
 
-The layers of the first learned codecs: 5×5 convolutions by two, and divisive normalization.
-
-Arrays are one datum, [H, W, C]; padding is by zeros, as it was there.
+Their layers are 5×5 convolutions by two and divisive normalization. Arrays are one datum,
+[H, W, C]; padding is by zeros, as in CompressAI.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -24,14 +23,18 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
+from jaxtyping import Array, Float, ScalarLike
+from pydantic import validate_call
 
+from rdbound.models.base import cells_reached
 from rdbound.models.factorized_prior import SCALE_BOUND, check_form
-from rdbound.models.hyperprior import LOG_SIGMA_POSTERIOR, scaled_prior
+from rdbound.models.latent_units import LOG_SIGMA_POSTERIOR, scaled_prior
 from rdbound.models.layers import depth_to_space, leaky_relu
 from rdbound.ops.cpu_kernels import convolution, dense
 from rdbound.ops.deep_factorized import Cumulative
 from rdbound.ops.distributions import Gaussian, Prior
 from rdbound.ops.quantization import lower_bound
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["BALLE", "Balle", "Conv", "ConvDown", "ConvUp", "Density", "GDN"]
 
@@ -57,15 +60,15 @@ class Conv(nnx.Module):
         self.kernel = nnx.Param(init(rngs.params(), (side, side, width_in, width_out)))
         self.bias = nnx.Param(jnp.zeros((width_out,)))
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer."""
+    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h w d"]:
+        """Apply the layer, [H, W, C] → [H, W, D]."""
         return convolution(x, self.kernel[...]) + self.bias[...]
 
 
 class ConvDown(Conv):
     """A convolution of stride 2, [H, W, C] → [H/2, W/2, D]; sides are even."""
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h//2 w//2 d"]:
         """Apply the layer."""
         kernel = self.kernel[...]
         pad = kernel.shape[0] // 2
@@ -83,7 +86,7 @@ class ConvUp(Conv):
     3×3, computed together and interleaved; XLA's own is many times slower backwards.
     """
 
-    def __call__(self, x: jax.Array) -> jax.Array:
+    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "2*h 2*w d"]:
         """Apply the layer."""
         kernel = self.kernel[...]
         width = kernel.shape[-1]
@@ -112,8 +115,8 @@ class GDN(nnx.Module):
         self.beta = nnx.Param(jnp.sqrt(jnp.full((width,), 1.0 + _PEDESTAL)))
         self.gamma = nnx.Param(jnp.sqrt(0.1 * jnp.eye(width) + _PEDESTAL))
 
-    def __call__(self, x: jax.Array) -> jax.Array:
-        """Apply the layer, [H, W, C] → [H, W, C]."""
+    def __call__(self, x: Float[Array, "h w c"]) -> Float[Array, "h w c"]:
+        """Normalize, [H, W, C] → [H, W, C]."""
         beta = lower_bound(self.beta[...], (_LEAST_BETA + _PEDESTAL) ** 0.5) ** 2 - _PEDESTAL
         gamma = lower_bound(self.gamma[...], _PEDESTAL**0.5) ** 2 - _PEDESTAL
         root = jnp.sqrt(dense(x * x, gamma.T) + beta)
@@ -131,7 +134,7 @@ class Density(nnx.Module):
 
     Args:
       width: channels, C.
-      rngs: of the initial weights.
+      rngs: random streams of the initial weights.
     """
 
     def __init__(self, width: int, rngs: nnx.Rngs):
@@ -149,7 +152,7 @@ class Density(nnx.Module):
         self.centre = nnx.Param(jnp.zeros((width,)))
 
     def __call__(self) -> Cumulative:
-        """The density, its parameters [C, …]."""
+        """Return the density, its parameters [C, …]."""
         matrices, biases, factors = (
             tuple(p[...] for p in own) for own in (self.matrices, self.biases, self.factors)
         )
@@ -157,7 +160,7 @@ class Density(nnx.Module):
 
 
 class Balle(nnx.Module):
-    """One of the three.
+    """One of the three models.
 
     Args:
       kind: ``factorized``, ``scale`` or ``mean-scale``.
@@ -165,11 +168,13 @@ class Balle(nnx.Module):
       lmbda_range: (λ, λ).
       width: N, channels of the transforms and of z.
       latent: M, channels of y.
-      seed: of the initial weights.
+      seed: seed of the initial weights.
 
-    Raises ValueError for an unknown form, and for a range of λ.
+    Raises:
+      ValueError: for an unknown form, or a range of λ.
     """
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
         kind: str = "mean-scale",
@@ -207,12 +212,26 @@ class Balle(nnx.Module):
             )
 
     @property
-    def _bend(self) -> Any:
-        """What lies between the layers of the hyper-transforms."""
+    def reach(self) -> int:
+        """Cells that the methods look beyond a place; see ``base.LatentModel``.
+
+        A 5×5 convolution by two looks two inputs to each side, its transpose one.
+        """
+        down = [(2 * s, 2 * s) for s in (1, 2, 4, 8)]
+        up = [(s, s) for s in (16, 8, 4, 2)]
+        hyper_down = [(16, 16), (32, 32), (64, 64)]
+        hyper_up = [(64, 64), (32, 32), (16, 16)]
+        if self.kind == "factorized":
+            return cells_reached(self.stride, down, up)
+        return cells_reached(self.stride, down + hyper_down, hyper_up, up)
+
+    @property
+    def _bend(self) -> Callable[[jax.Array], jax.Array]:
+        """Return the nonlinearity between the layers of the hyper-transforms."""
         return leaky_relu if self.kind == "mean-scale" else jax.nn.relu
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, ...]:
-        """Image [H, W, 3] in [0, 1] → posteriors of z [H/64, W/64, N] and y [H/16, W/16, M]."""
+    def infer(self, x: Float[Array, "h w 3"], lmbda: ScalarLike) -> tuple[Gaussian, ...]:
+        """Return the posteriors of z [H/64, W/64, N], if the kind has it, and y [H/16, W/16, M]."""
         y = x
         for layer in self.analysis:
             y = layer(y)
@@ -221,8 +240,10 @@ class Balle(nnx.Module):
         z = _bent(self.hyper_analysis, y if self.kind == "mean-scale" else jnp.abs(y), self._bend)
         return _posterior(z), _posterior(y)
 
-    def prior(self, level: int, latents: Sequence[jax.Array], lmbda: jax.Array) -> Prior:
-        """Level 0: a density a channel. Level 1: p(y | z), [H/16, W/16, M]."""
+    def prior(
+        self, level: int, latents: Sequence[Float[Array, "_ _ _"]], lmbda: ScalarLike
+    ) -> Prior:
+        """Return a density a channel for level 0, p(y | z) [H/16, W/16, M] for level 1."""
         if level == 0:
             return self.top()
         told = _bent(self.hyper_synthesis, latents[0], self._bend)
@@ -233,20 +254,22 @@ class Balle(nnx.Module):
         log_sigma = jnp.log(lower_bound(scale, SCALE_BOUND))
         return scaled_prior(self.form, mu, log_sigma, 1.0)
 
-    def synthesize(self, latents: Sequence[jax.Array], lmbda: jax.Array) -> jax.Array:
-        """Latents → image [H, W, 3], real-valued."""
+    def synthesize(
+        self, latents: Sequence[Float[Array, "_ _ _"]], lmbda: ScalarLike
+    ) -> Float[Array, "h w 3"]:
+        """Return the image [H, W, 3], real-valued, of the latents."""
         x = latents[-1]
         for layer in self.synthesis:
             x = layer(x)
         return x
 
 
-def _posterior(mu: jax.Array) -> Gaussian:
+def _posterior(mu: Float[Array, "h w m"]) -> Gaussian:
     return Gaussian(mu, jnp.full_like(mu, LOG_SIGMA_POSTERIOR))
 
 
-def _bent(layers: Sequence[Any], x: jax.Array, bend: Any) -> jax.Array:
-    """Layers with a nonlinearity between them."""
+def _bent(layers: Sequence[Any], x: jax.Array, bend: Callable[[jax.Array], jax.Array]) -> jax.Array:
+    """Apply layers with a nonlinearity between them."""
     for place, layer in enumerate(layers):
         x = layer(bend(x) if place else x)
     return x
@@ -273,6 +296,4 @@ BALLE = {
     "bmshj2018-hyperprior": "scale",
     "mbt2018-mean": "mean-scale",
 }
-
-
-"""What each is called, and its kind."""
+"""The kind of each model by its name."""

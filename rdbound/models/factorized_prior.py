@@ -14,7 +14,7 @@ COMPONENTS = 3
 
 
 def check_form(form: str) -> str:
-    """``form`` itself; raises ValueError unless it is ``bound`` or ``codec``."""
+    """Return ``form``; raise ValueError unless it is ``bound`` or ``codec``."""
     if form not in ("bound", "codec"):
         raise ValueError(f"unknown form {form!r}: choose 'bound' or 'codec'")
     return form
@@ -30,7 +30,7 @@ class FactorizedPrior(nnx.Module):
         N(μ_c + offset_ck·σ_c, σ_ck²),  ln σ_ck = max(ln σ_c + spread_ck, ln 0.11)
 
     with the maximum's gradient of :func:`rdbound.ops.quantization.lower_bound`. The
-    bound has no lower bound on its scales: its divergence charges a narrow prior by
+    bound has no lower bound on its scales: the KL divergence penalizes a narrow prior by
     itself.
 
     Args:
@@ -50,7 +50,7 @@ class FactorizedPrior(nnx.Module):
             self.spread = nnx.Param(0.7 * spread)
 
     def __call__(self) -> Prior:
-        """Parameters of shape [width], broadcast over positions."""
+        """Return the prior; its parameters [width] are broadcast over positions."""
         mu, log_sigma = self.mu[...], self.log_sigma[...]
         if self.form == "bound":
             return Gaussian(mu, log_sigma)

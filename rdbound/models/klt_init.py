@@ -13,13 +13,16 @@ before, as many as the stage has channels. Steps are orthonormal, so that what t
 keep is undone by the transpose and what they drop is of least variance in its step.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cache
 
-import jax
 import numpy as np
+from jaxtyping import Array, Float
 
-__all__ = ["Stage", "down_kernel", "stages", "up_kernel"]
+from rdbound.models.layers import Down, Up
+
+__all__ = ["Stage", "down_kernel", "stages", "start_downs", "start_ups", "up_kernel"]
 
 CORRELATION = 0.97
 NOISE = 2e-3  # white, of each pixel: keeps every variance positive
@@ -40,7 +43,7 @@ class Stage:
 
 
 def _covariance(side: int) -> np.ndarray:
-    """Of the (row, column, colour) entries of a side × side RGB patch."""
+    """Return the covariance of the (row, column, colour) entries of a side × side RGB patch."""
     line = CORRELATION ** np.abs(np.subtract.outer(np.arange(side), np.arange(side)))
     colour = _COLOURS.T @ np.diag(_VARIANCES) @ _COLOURS
     return np.kron(np.kron(line, line), colour) + NOISE * np.eye(3 * side**2)
@@ -48,13 +51,13 @@ def _covariance(side: int) -> np.ndarray:
 
 @cache
 def stages(factors: tuple[int, ...], widths: tuple[int, ...]) -> tuple[Stage, ...]:
-    """The transform in steps, each keeping at most ``widths[k]`` principal components.
+    """Return the transform in steps, each keeping at most ``widths[k]`` principal components.
+
+    Computed in float64 in NumPy, once a size; it does not depend on a seed.
 
     Args:
-      factors: of the resamplings, first that of the pixels.
-      widths: channels after each.
-
-    Cached: it is computed in float64 once a size, in NumPy, and does not depend on a seed.
+      factors: factors of the resamplings, that of the pixels first.
+      widths: channels after each resampling.
     """
     basis, std, side = np.eye(3).reshape(3, 1, 1, 3), np.ones(3), 1
     out = []
@@ -74,26 +77,46 @@ def stages(factors: tuple[int, ...], widths: tuple[int, ...]) -> tuple[Stage, ..
     return tuple(out)
 
 
-def down_kernel(random: jax.Array, stage: Stage, width_in: int) -> jax.Array:
-    """A kernel [f²·width_in, width_out] that applies the stage.
+def start_downs(layers: Iterable[Down], steps: Iterable[Stage]) -> None:
+    """Make each layer apply the stage of its place."""
+    for layer, stage in zip(layers, steps, strict=True):
+        layer.dense.kernel[...] = down_kernel(layer.dense.kernel[...], stage)
+
+
+def start_ups(layers: Iterable[Up], steps: Iterable[Stage]) -> None:
+    """Make each layer undo the stage of its place, up to its truncation."""
+    for layer, stage in zip(layers, steps, strict=True):
+        layer.dense.kernel[...] = up_kernel(layer.dense.kernel[...], stage)
+
+
+def down_kernel(random: Float[Array, "a d"], stage: Stage) -> Float[Array, "a d"]:
+    """Return a kernel [f²·C, D] that applies the stage.
 
     Features are components divided by the root of their standard deviation:
-    between raw (a range of hundreds) and white. Columns beyond the stage's
-    rank keep their ``random`` values.
+    between raw (a range of hundreds) and white.
+
+    Args:
+      random: initial values, [f²·C, D]; columns beyond the stage's rank keep them.
+      stage: the transform of one resampling by f.
     """
     rank_in, rank = len(stage.std_in), len(stage.std)
     rotation = stage.rotation.reshape(stage.factor**2, rank_in, rank)
     scaled = rotation * np.sqrt(stage.std_in)[:, None] / np.sqrt(stage.std)
-    kernel = random.reshape(stage.factor**2, width_in, -1)
+    kernel = random.reshape(stage.factor**2, -1, random.shape[1])
     kernel = kernel.at[:, :, :rank].set(0.0).at[:, :rank_in, :rank].set(scaled)
     return kernel.reshape(random.shape)
 
 
-def up_kernel(random: jax.Array, stage: Stage, width_out: int) -> jax.Array:
-    """A kernel [width_in, f²·width_out] that undoes :func:`down_kernel` up to its truncation."""
+def up_kernel(random: Float[Array, "d a"], stage: Stage) -> Float[Array, "d a"]:
+    """Return a kernel [D, f²·C] that undoes :func:`down_kernel` up to its truncation.
+
+    Args:
+      random: initial values, [D, f²·C]; rows beyond the stage's rank keep them.
+      stage: the transform of one resampling by f.
+    """
     rank_out, rank = len(stage.std_in), len(stage.std)
     rotation = stage.rotation.reshape(stage.factor**2, rank_out, rank).transpose(2, 0, 1)
     scaled = rotation * np.sqrt(stage.std)[:, None, None] / np.sqrt(stage.std_in)
-    kernel = random.reshape(-1, stage.factor**2, width_out)
+    kernel = random.reshape(random.shape[0], stage.factor**2, -1)
     kernel = kernel.at[:, :, :rank_out].set(0.0).at[:rank, :, :rank_out].set(scaled)
     return kernel.reshape(random.shape)

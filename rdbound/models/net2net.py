@@ -1,8 +1,8 @@
-"""Start a model from the weights of a smaller one, as the function that it was.
+"""Start a model from the weights of a smaller one, as the same function.
 
 After Net2Net (Chen, Goodfellow & Shlens 2016, arXiv 1511.05641): the old
-features keep their places, new ones are computed beside them, and nothing old
-reads what is new until training makes it. Where :func:`grow` can keep the function, a
+features keep their places, new ones are computed beside them, and no old output depends on
+a new feature until training makes it. If :func:`grow` can keep the function, a
 large model begins at the J at which a small one ended.
 """
 
@@ -18,21 +18,24 @@ from rdbound.models.layers import Down, Modulation, Moments, Spatial, Up
 __all__ = ["grow"]
 
 Groups = tuple[int, int]
-"""Into how many blocks of channels a dense layer's inputs and outputs fall."""
+"""The numbers of blocks of channels of a dense layer's inputs and outputs."""
 
 
 def grow(model: Any, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """All weights of ``model`` by dotted name, those in ``weights`` in their places.
-
-    Args:
-      model: the larger model with its initial weights.
-      weights: of the smaller one. A weight that ``model`` lacks is an error; one
-        that is smaller than the model's takes the leading channels.
+    """Return all weights of ``model`` by dotted name, those in ``weights`` in their places.
 
     New outputs keep their initial weights; new inputs do not reach old outputs,
     and new channels of a 3×3 convolution begin as the identity. A model that
     differs in depth, or in the width of blocks whose last layer begins at zero,
-    starts as the same function. Raises ValueError for a weight without a place.
+    starts as the same function.
+
+    Args:
+      model: the larger model with its initial weights.
+      weights: weights of the smaller model. One that is smaller than the model's takes the
+        leading channels.
+
+    Raises:
+      ValueError: for a weight that ``model`` lacks or that is larger than its own.
     """
     groups, spatial = _layouts(model)
     flat = nnx.to_flat_state(nnx.state(model, nnx.Param))
@@ -56,7 +59,7 @@ def grow(model: Any, weights: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]
 
 
 def _layouts(model: Any) -> tuple[dict[str, Groups], set[str]]:
-    """(the groups of dense layers by name, the names of 3×3 kernels)."""
+    """Return the groups of dense layers by name, and the names of 3×3 kernels."""
     groups: dict[str, Groups] = {}
     spatial = set()
     for path, module in nnx.iter_modules(model):
@@ -76,7 +79,7 @@ def _layouts(model: Any) -> tuple[dict[str, Groups], set[str]]:
 
 
 def _leading(large: np.ndarray, small: np.ndarray, groups: Groups) -> np.ndarray:
-    """``small`` in the leading channels of each group; what is new does not reach what is old."""
+    """Put ``small`` in the leading channels of each group; new inputs do not reach old outputs."""
     blocks = groups[-large.ndim :]  # a bias has outputs only
 
     def split(shape):
@@ -91,7 +94,7 @@ def _leading(large: np.ndarray, small: np.ndarray, groups: Groups) -> np.ndarray
 
 
 def _identity_beyond(large: np.ndarray, small: np.ndarray) -> np.ndarray:
-    """A kernel [h, w, C, D] that passes its new channels on as they are."""
+    """Return a kernel [h, w, C, D] that passes its new channels on unchanged."""
     grown, old = np.zeros_like(large), small.shape[2]
     new = np.arange(old, min(large.shape[2:]))
     grown[large.shape[0] // 2, large.shape[1] // 2, new, new] = 1.0

@@ -10,18 +10,23 @@ conveys quarter g = p XOR STEPS[s] at every position:
     2 3 2 3       1 0 1 0       0 1 0 1       3 2 3 2
 
 so that each step covers the whole picture and after four all channels are known.
-Each step's divergence is analytic given the samples of the steps before it.
+Each step's KL divergence is analytic given the samples of the steps before it.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 from flax import nnx
+from jaxtyping import Array, Float, Int, ScalarLike
 
+from rdbound.models.base import Embedding, StartState
 from rdbound.models.hyperprior import Hyperprior
+from rdbound.models.latent_units import RATE_WIDTH, Compute, Unit
 from rdbound.models.layers import DepthwiseBlock, Linear, Moments, leaky_relu
 from rdbound.ops.distributions import Gaussian, Prior
+from rdbound.ops.extent_mask import Extent
 
 __all__ = ["STEPS", "ResContext", "gather", "scatter"]
 
@@ -29,33 +34,32 @@ STEPS = (0, 3, 2, 1)
 """Step s conveys channel quarter g = p XOR STEPS[s] at positions of class p."""
 
 
-def _quarter(shape: tuple[int, ...], step: int) -> jax.Array:
-    """The quarter conveyed at each position, [H, W]; p = 2·(row parity) + (column parity)."""
+def _quarter(shape: tuple[int, ...], step: int) -> Int[Array, "h w"]:
+    """Return the quarter of each position, [H, W]; p = 2·(row parity) + (column parity)."""
     row, column = jnp.arange(shape[0]) % 2, jnp.arange(shape[1]) % 2
     return (2 * row[:, None] + column) ^ STEPS[step]
 
 
-def gather(y: jax.Array, step: int) -> jax.Array:
-    """[H, W, M] → [H, W, M/4]: at each position the channels that ``step`` conveys."""
+def gather(y: Float[Array, "h w m"], step: int) -> Float[Array, "h w m//4"]:
+    """Return at each position the channels that ``step`` conveys, [H, W, M] → [H, W, M/4]."""
     h, w, m = y.shape
     which = jnp.broadcast_to(_quarter(y.shape, step)[..., None], (h, w, m // 4))
     return jax.lax.select_n(which, *jnp.split(y, 4, axis=-1))
 
 
-def scatter(part: jax.Array, step: int) -> jax.Array:
-    """[H, W, M/4] → [H, W, M]: the channels of ``step`` in their places, zeros elsewhere."""
+def scatter(part: Float[Array, "h w q"], step: int) -> Float[Array, "h w 4*q"]:
+    """Put the channels of ``step`` in their places among zeros, [H, W, M/4] → [H, W, M]."""
     which = _quarter(part.shape, step)[..., None]
     return jnp.concatenate([jnp.where(which == g, part, 0.0) for g in range(4)], axis=-1)
 
 
 class Context(nnx.Module):
-    """What steps 1–3 add to the moments that the hyper-synthesis proposes.
+    """The network that corrects the moments of the hyper-synthesis in steps 1–3.
 
-    The samples so far and the common features through a 1×1 layer of the
-    step's own, then a network that the steps share. The samples enter as what
-    they differ by from the hyper-synthesis's means, so that zero, where nothing
-    is known yet, says nothing. Begins as zero: a Res-context starts as the
-    Res-hyper of its size.
+    The samples so far and the common features go through a 1×1 layer of each step,
+    then through a network that the steps share. The samples enter as their difference from the
+    hyper-synthesis's means, zero at positions that are not known yet. The corrections begin at
+    zero: a Res-context starts as the Res-hyper of its size.
     """
 
     def __init__(self, latent: int, hyper: int, embedding: int, *, dtype, rngs: nnx.Rngs):
@@ -72,100 +76,124 @@ class Context(nnx.Module):
         zeros = nnx.initializers.zeros
         self.moments = Moments(narrow, 2 * latent, kernel_init=zeros, rngs=rngs)
 
-    def features(self, h: jax.Array) -> jax.Array:
-        """Common features [H, W, 3N] of the hyper-synthesis's [H, W, N]."""
+    def features(self, h: Float[Array, "h w n"]) -> Float[Array, "h w 3*n"]:
+        """Return common features [H, W, 3N] of the hyper-synthesis's [H, W, N]."""
         return leaky_relu(self.common(h))
 
     def __call__(
-        self, step: int, known: jax.Array, common: jax.Array, e: jax.Array | None
-    ) -> jax.Array:
-        """Innovations known so far [H, W, M] and common features → moments [H, W, 2M]."""
+        self,
+        step: int,
+        known: Float[Array, "h w m"],
+        common: Float[Array, "h w c"],
+        e: Embedding,
+        extent: Extent | None = None,
+    ) -> Float[Array, "h w 2*m"]:
+        """Return the correction of the moments, [H, W, 2M].
+
+        Args:
+          step: 1, 2 or 3.
+          known: innovations of the steps before, [H, W, M].
+          common: common features, [H, W, 3N].
+          e: the embedding of log λ.
+          extent: the size of the image in its array; None if it fills it.
+        """
         x = self.own[step - 1](jnp.concatenate([known, common], axis=-1))
         for block in self.blocks:
-            x = block(x, e)
+            x = block(x, e, extent)
         return self.moments(x.astype(jnp.float32))
 
 
-class ContextFeatures(NamedTuple):
-    """What the decoder holds once z is known.
+class ContextState(NamedTuple):
+    """The decoder's state once z is known.
 
     Attributes:
-      moments: [H/16, W/16, 2M], those that the hyper-synthesis proposes.
-      common: common features [H/16, W/16, 3N].
-      known: y conveyed so far [H/16, W/16, M], zeros where nothing is.
-      innovation: the same, less what the hyper-synthesis proposed, in its unit.
+      start: λ, its embedding and the extent of the image.
+      moments: moments of y that the hyper-synthesis proposes, [H/16, W/16, 2M].
+      common: common features, [H/16, W/16, 3N].
+      known: y conveyed so far, [H/16, W/16, M], zeros elsewhere.
+      innovation: the same less the proposed means, in the unit of features.
     """
 
-    moments: jax.Array
-    common: jax.Array
-    known: jax.Array
-    innovation: jax.Array
-
-
-class ContextState(NamedTuple):
-    """What the decoder holds: λ, its embedding (None in fixed-rate models), and what z told."""
-
-    lmbda: jax.Array
-    e: jax.Array | None
-    after_z: ContextFeatures | None = None
+    start: StartState
+    moments: Float[Array, "h w 2*m"]
+    common: Float[Array, "h w c"]
+    known: Float[Array, "h w m"]
+    innovation: Float[Array, "h w m"]
 
 
 class ResContext(Hyperprior):
     """Five levels: z, then y in four dense steps of M/4 channels at every position.
 
-    Args: as :class:`rdbound.models.hyperprior.Hyperprior`.
+    Its arguments are those of :class:`rdbound.models.hyperprior.Hyperprior`.
 
     Step 0 has its prior from the hyper-synthesis alone; steps 1–3 also from the
     samples before them. Weights go by the names they have in Res-hyper, beside
     those of ``context``: training can start from a Res-hyper.
     """
 
-    def _build_context(self, e, dtype, seed):
+    def __init__(
+        self,
+        size: str = "4",
+        form: str = "bound",
+        lmbda_range: Sequence[float] = (0.0009, 0.0966),
+        latent: int | None = None,
+        compute: Compute = "float32",
+        seed: int = 0,
+        mse_per_unit: Unit = 1.0,
+    ):
+        super().__init__(size, form, lmbda_range, latent, compute, seed, mse_per_unit)
+        e = 0 if self.embedding is None else RATE_WIDTH
+        # Random numbers of its own: the other weights are those of the Res-hyper.
+        rngs = nnx.Rngs(seed + 1)
         self.context = Context(
-            self.size.latent, self.size.hyper, e, dtype=dtype, rngs=nnx.Rngs(seed + 1)
+            self.size.latent, self.size.hyper, e, dtype=jnp.dtype(compute), rngs=rngs
         )
 
-    def infer(self, x: jax.Array, lmbda: jax.Array) -> tuple[Gaussian, ...]:
-        """Image [H, W, 3] → posteriors of z [H/64, W/64, N] and of the steps [H/16, W/16, M/4]."""
-        z, y = self.posteriors(x, lmbda)
+    def infer(
+        self, x: Float[Array, "h w 3"], lmbda: ScalarLike, extent: Extent | None = None
+    ) -> tuple[Gaussian, ...]:
+        """Return the posteriors of z [H/64, W/64, N] and of the steps [H/16, W/16, M/4]."""
+        z, y = self.posteriors(x, lmbda, extent)
         steps = [Gaussian(gather(y.mu, s), gather(y.log_sigma, s)) for s in range(len(STEPS))]
         return (z, *steps)
 
-    def start(self, lmbda: jax.Array) -> ContextState:
-        """Nothing conveyed."""
-        return ContextState(jnp.asarray(lmbda, jnp.float32), self.embed(lmbda))
+    def start(self, lmbda: ScalarLike, extent: Extent | None = None) -> StartState:
+        """Return the state before z."""
+        return StartState(jnp.asarray(lmbda, jnp.float32), self.embed(lmbda), extent)
 
-    def posterior(self, level: int, state: ContextState, variational: Gaussian) -> Gaussian:
-        """The variational parameters itself."""
+    def posterior(
+        self, level: int, state: StartState | ContextState, variational: Gaussian
+    ) -> Gaussian:
+        """Return the variational parameters, which are the posterior."""
         return variational
 
-    def prior(self, level: int, state: ContextState) -> Prior:
-        """Level 0: p(z), [N] per channel. Level 1 + s: p(step s | z, steps before)."""
-        if state.after_z is None:
+    def prior(self, level: int, state: StartState | ContextState) -> Prior:
+        """Return p(z), [N] per channel, or p(step | z, steps before), [H/16, W/16, M/4]."""
+        if isinstance(state, StartState):
             return self.top()
-        step, (moments, common, _, innovation) = level - 1, state.after_z
+        step, moments, start = level - 1, state.moments, state.start
         if step:
-            moments = moments + self.context(step, innovation, common, state.e)
+            moments = moments + self.context(
+                step, state.innovation, state.common, start.e, start.extent
+            )
         mu, log_sigma = (gather(half, step) for half in jnp.split(moments, 2, axis=-1))
-        return self.prior_of_y(mu, log_sigma, state.lmbda)
+        return self.prior_of_y(mu, log_sigma, start.lmbda)
 
-    def absorb(self, level: int, state: ContextState, latent: jax.Array) -> ContextState:
-        """After z its features, after a step its samples."""
-        held = state.after_z
-        if held is None:
-            h = self.hyper_features(latent, state.e)
+    def absorb(
+        self, level: int, state: StartState | ContextState, latent: Float[Array, "h w c"]
+    ) -> ContextState:
+        """Return the state after z or after a step."""
+        if isinstance(state, StartState):
+            h = self.hyper_features(latent, state.e, state.extent)
             zeros = jnp.zeros((*h.shape[:2], self.size.latent), jnp.float32)
-            held = ContextFeatures(self.to_prior(h), self.context.features(h), zeros, zeros)
-            return state._replace(after_z=held)
-        step, mu = level - 1, jnp.split(held.moments, 2, axis=-1)[0]
-        new = latent / self.scale(state.lmbda) - gather(mu, step)
-        held = held._replace(
-            known=held.known + scatter(latent, step),
-            innovation=held.innovation + scatter(new, step),
+            return ContextState(state, self.to_prior(h), self.context.features(h), zeros, zeros)
+        step, mu = level - 1, jnp.split(state.moments, 2, axis=-1)[0]
+        new = latent / self.scale(state.start.lmbda) - gather(mu, step)
+        return state._replace(
+            known=state.known + scatter(latent, step),
+            innovation=state.innovation + scatter(new, step),
         )
-        return state._replace(after_z=held)
 
-    def synthesize(self, state: ContextState) -> jax.Array:
-        """The state after all steps → image [H, W, 3], real-valued."""
-        assert state.after_z is not None
-        return self.image(state.after_z.known, state.lmbda)
+    def synthesize(self, state: ContextState) -> Float[Array, "h w 3"]:
+        """Return the image [H, W, 3], real-valued, of the state after all steps."""
+        return self.image(state.known, state.start.lmbda, state.start.extent)

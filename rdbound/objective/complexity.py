@@ -3,7 +3,7 @@
     cost(load("res-context-4-codec").model)  # Cost(parameters=…, encoder=…, decoder=…)
 
 A product of [a, b] and [b, c] counts a·b·c, a convolution its outputs times the kernel's
-height, width and inputs. What a decoder pays includes every level's prior.
+height, width and inputs. A decoder's cost includes every level's prior.
 """
 
 import math
@@ -25,10 +25,10 @@ SIDE = 256
 
 
 class Cost(NamedTuple):
-    """Numbers of a model.
+    """The size of a model.
 
     Attributes:
-      parameters: how many.
+      parameters: number of parameters.
       encoder: MAC per pixel of ``infer``. A real encoder pays the priors too.
       decoder: MAC per pixel of all priors and of the synthesis.
     """
@@ -39,9 +39,9 @@ class Cost(NamedTuple):
 
 
 def cost(model: LatentModel) -> Cost:
-    """Count on a 256×256 image, from the traced program; nothing is run.
+    """Count parameters and operations on a 256×256 image, from the traced program.
 
-    ``model`` may be abstract (``nnx.eval_shape``). Matrix products and
+    The model may be abstract (``nnx.eval_shape``): nothing is run. Matrix products and
     convolutions count; activations and the entropy coder do not, nor do depth-wise
     convolutions, which are written as shifted products.
     """
@@ -58,9 +58,9 @@ def cost(model: LatentModel) -> Cost:
         def step(level, prior, _):
             return latents[level], prior
 
-        of = level_model(nnx.merge(graphdef, state))
-        walked = walk(of, lmbda, len(latents), step)
-        return of.synthesize(walked.state), walked.kept
+        levels = level_model(nnx.merge(graphdef, state))
+        walked = walk(levels, lmbda, len(latents), step)
+        return levels.synthesize(walked.state), walked.kept
 
     parameters = sum(math.prod(leaf.shape) for leaf in jax.tree.leaves(state))
     encoder = _macs(jax.make_jaxpr(encode)(state, image, lmbda).jaxpr)
@@ -88,7 +88,7 @@ def _macs(jaxpr) -> int:
 
 
 def _programs_in(params: Mapping[str, Any]) -> Iterator[Any]:
-    """The traced programs among an equation's parameters: of a loop, a branch, a call."""
+    """Yield the traced programs of a loop, a branch or a call, from its parameters."""
     for value in jax.tree.leaves(dict(params), is_leaf=_is_program):
         if _is_program(value):
             yield getattr(value, "jaxpr", value)

@@ -1,4 +1,4 @@
-"""What is compressed, with its mask: the only place where a datum is made.
+"""An image or vector with its mask, and its size in a larger array.
 
     datum = image_datum(image, stride=64)  # uint8 [h, w, 3] → x [H, W, 3], mask [H, W, 1]
     datum = whole(vector)  # [n] → x [n], mask [n]
@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, Num
 
 from rdbound.ops.extent_mask import Extent
 
@@ -38,31 +39,35 @@ class Datum(NamedTuple):
       mask: [H, W, 1] or [n], 1 where distortion counts and 0 in the padding.
     """
 
-    x: jax.Array
-    mask: jax.Array
+    x: Float[Array, "*shape"]
+    mask: Float[Array, "*masked"]
 
     @property
-    def pixels(self) -> jax.Array:
-        """The number of pixels (dimensions for a vector) that the rate is divided by."""
+    def pixels(self) -> Float[Array, ""]:
+        """Return the number of pixels (dimensions of a vector) that the rate is divided by."""
         return jnp.sum(self.mask)
 
 
-def whole(x: jax.Array) -> Datum:
-    """``x`` [H, W, C] or [n] without padding: all of it counts."""
+def whole(x: Num[Array, "*shape"]) -> Datum:
+    """Return a datum of ``x`` [H, W, C] or [n] without padding."""
     shape = (*x.shape[:-1], 1) if x.ndim == 3 else x.shape
     return Datum(x, jnp.ones(shape, jnp.float32))
 
 
 def padded_shape(height: Any, width: Any, stride: int) -> tuple[Any, Any]:
-    """The smallest multiples of ``stride`` not below (height, width)."""
+    """Return the smallest multiples of ``stride`` not below (height, width)."""
     return -(-height // stride) * stride, -(-width // stride) * stride
 
 
-def image_datum(image: np.ndarray, stride: int) -> Datum:
-    """uint8 [h, w, 3] → a datum padded by edge replication to multiples of ``stride``.
+def image_datum(image: Num[np.ndarray, "h w c"], stride: int) -> Datum:
+    """Return a datum of a uint8 image [h, w, 3], padded by edge replication.
 
     The padding's rate counts (its latents are conveyed); its distortion does
     not (its mask is 0).
+
+    Args:
+      image: levels 0–255, [h, w, 3].
+      stride: the sides of the datum are multiples of it.
     """
     h, w = image.shape[:2]
     height, width = padded_shape(h, w, stride)
@@ -73,23 +78,24 @@ def image_datum(image: np.ndarray, stride: int) -> Datum:
 
 
 def stack(data: Sequence[Datum]) -> Datum:
-    """Data of one shape as one, with a leading axis."""
+    """Return data of one shape as one, with a leading axis."""
     return jax.tree.map(lambda *leaves: jnp.stack(leaves), *data)
 
 
 FRAME_CELLS = 4
-"""Sides of a frame are multiples of as many cells of stride × stride pixels."""
+"""Sides of a frame, the array of images of many sizes, are multiples of this number of cells
+of stride × stride pixels."""
 
 
 def frame_of(size: tuple[int, int], stride: int) -> tuple[int, int]:
-    """(height, width) of the least frame that holds an image of ``size``."""
+    """Return (height, width) of the smallest frame that holds an image of ``size``."""
     return padded_shape(*size, FRAME_CELLS * stride)
 
 
 def in_frame(data: Datum, stride: int) -> Datum:
-    """Padded images [..., H, W, C] in the least frame that holds them.
+    """Pad images [..., H, W, C] to the smallest frame that holds them.
 
-    What the frame adds belongs to no latent that counts: see :mod:`rdbound.ops.extent_mask`.
+    The added pixels have no latents that count: see :mod:`rdbound.ops.extent_mask`.
     """
     *leading, h, w, _ = data.x.shape
     height, width = frame_of((h, w), stride)
@@ -98,7 +104,7 @@ def in_frame(data: Datum, stride: int) -> Datum:
 
 
 def extent(datum: Datum, stride: int) -> Extent:
-    """Of the padded image in its frame, as its mask tells it."""
+    """Return the extent of the padded image in its frame, from its mask."""
     height, width = datum.x.shape[:2]
     rows, columns = (jnp.sum(datum.mask.max(axis=(axis, 2))) for axis in (1, 0))
     own = padded_shape(rows.astype(jnp.int32), columns.astype(jnp.int32), stride)
@@ -106,14 +112,12 @@ def extent(datum: Datum, stride: int) -> Extent:
 
 
 def resized(variational: Any, now: Datum, then: Datum) -> Any:
-    """Variational parameters of images in arrays of one size, for the same images in arrays of
-    another.
+    """Crop or zero-pad variational parameters to other frames of the same images.
 
     Args:
       variational: a pytree of [examples, members, h, w, C], of any resolutions.
-      now: the data that it is of, [examples, members, H, W, 3].
-      then: the same in other frames: variational parameters is cut, or zeros stand beside the
-        images.
+      now: the data in the frames of ``variational``, [examples, members, H, W, 3].
+      then: the same data in other frames.
     """
     before, after = now.x.shape[2:4], then.x.shape[2:4]
     if before == after:
@@ -124,13 +128,13 @@ def resized(variational: Any, now: Datum, then: Datum) -> Any:
 def of_size(
     array: Any, now: Sequence[int], then: Sequence[int], pad: Callable[..., Any] = np.pad
 ) -> Any:
-    """An array [..., h, w, C], of any resolution, of images in arrays of another size.
+    """Crop or zero-pad an array [..., h, w, C], of any resolution, to another frame.
 
     Args:
-      array: what it is cut from, or what stands among zeros.
-      now: (height, width) in pixels of the images' arrays.
-      then: the same afterwards.
-      pad: NumPy's or JAX's.
+      array: the array.
+      now: (height, width) of its frame in pixels.
+      then: (height, width) of the frame returned.
+      pad: ``np.pad`` or ``jnp.pad``.
     """
     rows, columns = (n * b // a for n, a, b in zip(array.shape[-3:-1], now, then, strict=True))
     kept = array[..., :rows, :columns, :]

@@ -22,13 +22,14 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray, ScalarLike
 
 from rdbound.channels import Channel
-from rdbound.models.base import VariationalParameters, level_model
+from rdbound.models.base import VariationalParameters, level_model, with_extent
 from rdbound.objective.datum import Datum
 from rdbound.objective.distortion import Distortion, SquaredError
 from rdbound.objective.levels import walk
-from rdbound.ops.extent_mask import confined
+from rdbound.ops.extent_mask import Extent, confined
 
 __all__ = ["DECODERS", "Terms", "clip", "eight_bit", "objective", "real"]
 
@@ -44,35 +45,35 @@ class Terms(NamedTuple):
       x_hat: the reconstruction after ``decode``, of the padded datum's shape.
     """
 
-    J: jax.Array
-    bpp: jax.Array
-    distortion: jax.Array
-    bits: tuple[jax.Array, ...]
-    x_hat: jax.Array
+    J: Float[Array, ""]
+    bpp: Float[Array, ""]
+    distortion: Float[Array, ""]
+    bits: tuple[Float[Array, ""], ...]
+    x_hat: Any
 
 
-def real(x: jax.Array) -> jax.Array:
-    """The reconstruction as it is: for optimization, where gradients must pass."""
+def real(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Return the reconstruction unchanged: for optimization, where gradients must pass."""
     return x
 
 
-def clip(x: jax.Array) -> jax.Array:
-    """Clipped to [0, 1]: a decoder that a bound on images is allowed.
+def clip(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Clip to [0, 1]: a decoder that a bound on images is allowed.
 
     Pixels are known to lie there, so that clipping never adds to a squared error.
     """
     return jnp.clip(x, 0.0, 1.0)
 
 
-def eight_bit(x: jax.Array) -> jax.Array:
-    """Clipped and rounded to the 8-bit grid: what a codec of 8-bit images outputs.
+def eight_bit(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
+    """Clip and round to the 8-bit grid: the output of a codec of 8-bit images.
 
     Its gradient is zero almost everywhere; optimize with :func:`real`.
     """
     return jnp.round(jnp.clip(x, 0.0, 1.0) * 255.0) / 255.0
 
 
-DECODERS: dict[str, Callable[[jax.Array], jax.Array]] = {
+DECODERS: dict[str, Callable[[Any], Any]] = {
     "real": real,
     "clip": clip,
     "eight-bit": eight_bit,
@@ -84,13 +85,14 @@ def objective(
     model: Any,
     channel: Channel,
     datum: Datum,
-    key: jax.Array,
-    lmbda: jax.Array | float,
+    key: PRNGKeyArray,
+    lmbda: ScalarLike,
     variational: VariationalParameters | None = None,
-    decode: Callable[[jax.Array], jax.Array] = real,
+    decode: Callable[[Any], Any] = real,
     distortion: Distortion = SquaredError(),  # noqa: B008 (frozen)
+    extent: Extent | None = None,
 ) -> Terms:
-    """R, D and J of one datum through one channel.
+    """Return R, D and J of one datum through one channel.
 
         bpp = Σ over levels of bits / pixels,  J = bpp + λ·D(x, x̂)
 
@@ -100,30 +102,35 @@ def objective(
 
     Args:
       model: the latent model.
-      channel: how each level is conveyed.
-      datum: what is compressed.
-      key: of the channel's noise.
+      channel: the channel that conveys each level.
+      datum: the image or vector with its mask.
+      key: key of the channel's noise.
       lmbda: λ, scalar; multiplies the distortion.
-      variational: in place of what the model infers (refinement), one entry a level.
+      variational: variational parameters, one entry a level; None for the amortized ones.
       decode: the last step of the decoder: :func:`real`, :func:`clip` or
         :func:`eight_bit`.
-      distortion: of the datum and its reconstruction; MSE on 0–255 for images
+      distortion: distortion of the reconstruction; MSE on 0–255 for images
         and mean squared error for vectors by default.
+      extent: the size of the image in a larger array (:func:`rdbound.objective.datum.extent`),
+        for models with ``framed = True``; latents outside it cost nothing. None if the
+        image fills the array.
 
-    Raises ValueError for a channel that a prior or posterior does not serve.
+    Raises:
+      ValueError: for a channel that does not serve a prior or posterior.
     """
-    of = level_model(model)
+    levels = level_model(model)
     if variational is None:
-        variational = of.infer(datum.x, jnp.asarray(lmbda, jnp.float32))
+        rate = jnp.asarray(lmbda, jnp.float32)
+        variational = with_extent(levels.infer, datum.x, rate, extent)
     keys = jax.random.split(key, len(variational))
 
-    def step(level, prior, state):
-        posterior = of.posterior(level, state, variational[level])
+    def step(level: int, prior: Any, state: Any) -> tuple[jax.Array, jax.Array]:
+        posterior = levels.posterior(level, state, variational[level])
         return channel.at_level(level)(posterior, prior, keys[level])
 
-    state, bits = walk(of, lmbda, len(variational), step)
-    x_hat = decode(of.synthesize(state))
-    totals = tuple(jnp.sum(confined(b) if b.ndim == 3 else b) for b in bits)
+    state, bits = walk(levels, lmbda, len(variational), step, extent)
+    x_hat = decode(levels.synthesize(state))
+    totals = tuple(jnp.sum(confined(b, extent) if b.ndim == 3 else b) for b in bits)
     bpp = sum(totals[1:], totals[0]) / datum.pixels
     value = distortion(datum, x_hat)
     return Terms(bpp + lmbda * value, bpp, value, totals, x_hat)

@@ -1,17 +1,18 @@
-"""A Gaussian posterior whose neighbours are correlated: what the factorized one cannot say.
+"""A Gaussian posterior whose neighbours are correlated.
 
     sample_i = μ_i + σ_i·(ε_i + Σ_k c_ki·ε_{i−k}),  ε ~ N(0, I)
 
-over a few fixed offsets k to places that come before i, row by row. So the sample is
+over a few fixed offsets k to places before i, row by row. So the sample is
 μ + L·ε with L triangular and sparse, |det L| = ∏σ_i, and against a factorized Gaussian
-prior the divergence stays in closed form. Of a vector of four elements it is every
-Gaussian there is. With c = 0 it is the factorized one.
+prior the KL divergence has a closed form. For vectors of at most four elements the family
+contains all Gaussians. With c = 0 the Gaussian is factorized.
 """
 
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from rdbound.ops import gaussian
 from rdbound.ops.distributions import Gaussian, draw_triangular
@@ -25,10 +26,13 @@ _OFFSETS = {
 
 
 def coupled_with(dimensions: int) -> tuple[tuple[int, ...], ...]:
-    """The offsets of an array: three channels before, and of a place [h, w, C] the one to
-    the left, the one above and the one diagonal to it.
+    """Return the offsets of an array [n] or [h, w, C].
 
-    Raises ValueError for arrays that are neither [n] nor [h, w, C].
+    They are those to the three elements or channels before, and in [h, w, C] to the places left,
+    above, and left above.
+
+    Raises:
+      ValueError: for another number of dimensions.
     """
     if dimensions not in _OFFSETS:
         raise ValueError(f"a coupled posterior is of [n] or [h, w, C], not of {dimensions} axes")
@@ -36,27 +40,29 @@ def coupled_with(dimensions: int) -> tuple[tuple[int, ...], ...]:
 
 
 class CoupledGaussian(NamedTuple):
-    """N(μ, L·Lᵀ), L as in the module's head.
+    """N(μ, L·Lᵀ), L as in the module's docstring.
 
-    ``mu`` and ``log_sigma`` have the shape of the latent, [n] or [h, w, C]; the scale is kept
-    within e^±20. ``coupling`` is [K, *shape], one for each of :func:`coupled_with`; what
-    points outside the array counts as zero.
+    Attributes:
+      mu: mean, of the latent's shape [n] or [h, w, C].
+      log_sigma: log-scales, likewise; the scale is kept within e^±20.
+      coupling: c, [K, *shape], one for each of :func:`coupled_with`; one that points outside the
+        array counts as zero.
     """
 
     mu: jax.Array
     log_sigma: jax.Array
     coupling: jax.Array
 
-    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(sample, ln of its density), the latter by elements of the noise."""
+    def draw(self, key: PRNGKeyArray) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+        """Return a sample, and its log-density by elements of the noise."""
 
         def spread(sigma: jax.Array, noise: jax.Array) -> jax.Array:
             return sigma * (noise + sum(c * moved for c, moved in self._pairs(noise)))
 
         return draw_triangular(key, self.mu, self.log_sigma, spread)
 
-    def bits_against(self, prior: Gaussian) -> jax.Array:
-        """KL(self ‖ prior) in bits; of the latent's shape, and only the sum is a rate.
+    def bits_against(self, prior: Gaussian) -> Float[Array, "*shape"]:
+        """Return KL(self ‖ prior) in bits, of the latent's shape; only the sum is a rate.
 
             Σ_i ln(σ̂_i/σ_i) + (v_i + (μ_i − μ̂_i)²) / (2σ̂_i²) − ½,  v_i = σ_i²·(1 + Σ_k c_ki²)
 
@@ -69,7 +75,7 @@ class CoupledGaussian(NamedTuple):
         return plain + 0.5 * jnp.exp(2.0 * ratio) * square / gaussian.LN2
 
     def _pairs(self, values: jax.Array) -> list[tuple[jax.Array, jax.Array]]:
-        """Each coupling with the values that it reaches; zero where that is outside."""
+        """Return each coupling with the values that it multiplies, zero outside the array."""
         offsets = coupled_with(self.mu.ndim)
         return [
             (c, _moved(values, offset)) for c, offset in zip(self.coupling, offsets, strict=True)
@@ -77,20 +83,20 @@ class CoupledGaussian(NamedTuple):
 
 
 def _moved(values: jax.Array, offset: tuple[int, ...]) -> jax.Array:
-    """The array whose element i is that of ``values`` at i − offset."""
+    """Return the array whose element i is that of ``values`` at i − offset."""
     padded = jnp.pad(values, [(k, 0) for k in offset])
     return padded[tuple(slice(0, n) for n in values.shape)]
 
 
-def couple(posterior: Gaussian) -> CoupledGaussian:
-    """The same distribution, with couplings that are still zero.
+def couple(posterior: object) -> CoupledGaussian:
+    """Return the same distribution with couplings of zero.
 
     Args:
-      posterior: a factorized Gaussian of [n] or [h, w, C], on whatever leading axes the
-        caller maps over.
+      posterior: factorized Gaussian of [n] or [h, w, C].
 
-    Raises ValueError for anything else: the variational parameters of a model whose posteriors
-    depend on the state is not a Gaussian of its own.
+    Raises:
+      ValueError: if it is not Gaussian, as the variational parameters of a model whose posteriors
+        depend on the state.
     """
     if not isinstance(posterior, Gaussian):
         raise ValueError(

@@ -1,84 +1,99 @@
-"""Convolutions and dense layers that are as quick backwards as forwards on a CPU, batched or not.
+"""Convolutions and dense layers whose gradients are as fast as their values on a CPU.
 
-They are primitives: under ``vmap`` a batch becomes one long input *before* anything is
-differentiated. JAX's own are differentiated as they stand, and XLA's CPU backend then
-computes the kernel's gradient slowly (measured on one core):
+They are JAX primitives: under ``vmap`` a batch becomes one long input *before* anything is
+differentiated. JAX's own operations are differentiated as they stand, and XLA's CPU backend then
+computes the kernel's gradient slowly, as a product over three axes or one datum at a time, and
+does without its fast kernels inside ``lax`` loops.
 
-- of a dense layer of batched pixels it contracts over three axes, for which XLA makes a
-  transposed copy and a product at half the speed: 36 to 48 GFLOP/s at 8×32×32×112 to 8×16×16×192,
-  here 75 to 97;
-- of a convolution written as a ``custom_vjp`` it goes a datum at a time, 1.6 to 4 times as
-  long; and without one, what automatic differentiation leaves inside a ``lax`` loop is
-  computed without the fast kernels: a refinement step took 3.5 times as long.
+JAX's extension interface may change, so there is one switch: the environment variable
+``RDBOUND_CPU_KERNELS``, 1 for these primitives or 0 for ``jax.lax``'s own operations, with the
+same values. Without it the primitives are used if JAX's default backend is a CPU.
 """
 
+import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeAlias
 
 import jax
 import jax.numpy as jnp
 from jax.extend.core import Primitive
 from jax.interpreters import ad, batching, mlir
+from jaxtyping import Array, Float
 
 __all__ = ["PRIMITIVES", "convolution", "dense"]
 
 _LAYOUT = ("NHWC", "HWIO", "NHWC")
+_SWITCH = "RDBOUND_CPU_KERNELS"
+
+_Precision: TypeAlias = str | jax.lax.Precision | None
 
 
-def dense(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """[..., C] and [C, D] → [..., D]."""
-    rows = _bind(_DENSE, x.reshape(-1, x.shape[-1]), kernel)
+def dense(x: Float[Array, "*rows C"], kernel: Float[Array, "C D"]) -> Float[Array, "*rows D"]:
+    """Return the product of the last axis of ``x`` with a kernel."""
+    rows = _called(_DENSE, _product, x.reshape(-1, x.shape[-1]), kernel)
     return rows.reshape(*x.shape[:-1], kernel.shape[1])
 
 
-def convolution(x: jax.Array, kernel: jax.Array) -> jax.Array:
-    """Stride 1, odd kernel, zero padding: [H, W, C] and [h, w, C, D] → [H, W, D]."""
-    return _bind(_CONVOLUTION, x[None], kernel)[0]
+def convolution(x: Float[Array, "H W C"], kernel: Float[Array, "h w C D"]) -> Float[Array, "H W D"]:
+    """Return the convolution of stride 1 with an odd kernel and zero padding."""
+    return _called(_CONVOLUTION, _same, x[None], kernel)[0]
 
 
-def _bind(primitive: Primitive, x: Any, kernel: Any) -> Any:
-    # What the context asks for here; by the time the primitive is lowered it is left.
+def _called(primitive: Primitive, plain: Callable, x: jax.Array, kernel: jax.Array) -> jax.Array:
+    # That of the context here, which is left by the time the primitive is lowered.
     precision = jax.config.jax_default_matmul_precision  # type: ignore[attr-defined]
+    switch = os.environ.get(_SWITCH) or str(int(jax.default_backend() == "cpu"))
+    if switch not in ("0", "1"):
+        raise ValueError(f"the environment variable {_SWITCH} is {switch!r}: set it to 0 or 1")
+    if switch == "0":
+        return plain(x, kernel, precision)
     return primitive.bind(x, kernel, precision=precision)
 
 
-def _product(x: Any, kernel: Any, precision: Any) -> Any:
+def _product(x: jax.Array, kernel: jax.Array, precision: _Precision) -> jax.Array:
     return jax.lax.dot_general(x, kernel, (((1,), (0,)), ((), ())), precision)
 
 
-def _product_to_input(g: Any, _: Any, kernel: Any, precision: Any) -> Any:
+def _product_to_input(
+    g: jax.Array, _: object, kernel: jax.Array, precision: _Precision
+) -> jax.Array:
     return jax.lax.dot_general(g, kernel, (((1,), (1,)), ((), ())), precision)
 
 
-def _product_to_kernel(g: Any, x: Any, _: Any, precision: Any) -> Any:
+def _product_to_kernel(g: jax.Array, x: jax.Array, _: object, precision: _Precision) -> jax.Array:
     return jax.lax.dot_general(x, g, (((0,), (0,)), ((), ())), precision)
 
 
-def _same(x: Any, kernel: Any, precision: Any) -> Any:
+def _same(x: jax.Array, kernel: jax.Array, precision: _Precision) -> jax.Array:
     return jax.lax.conv_general_dilated(
         x, kernel, (1, 1), "SAME", dimension_numbers=_LAYOUT, precision=precision
     )
 
 
-def _same_to_input(g: Any, _: Any, kernel: Any, precision: Any) -> Any:
+def _same_to_input(g: jax.Array, _: object, kernel: jax.Array, precision: _Precision) -> jax.Array:
     # Without the barrier XLA folds the turning back into the layout.
     turned = jax.lax.optimization_barrier(kernel[::-1, ::-1].swapaxes(2, 3))
     return _CONVOLUTION.bind(g, turned, precision=precision)
 
 
-def _same_to_kernel(g: Any, x: Any, kernel: Any, precision: Any) -> Any:
+def _same_to_kernel(g: jax.Array, x: jax.Array, kernel: Any, precision: _Precision) -> jax.Array:
+    # ``kernel`` is a placeholder of JAX's own type with the shape.
     (gradient,) = jax.linear_transpose(lambda k: _same(x, k, precision), kernel.aval)(g)
     return gradient
 
 
 def _primitive(name: str, function: Callable, to_input: Callable, to_kernel: Callable) -> Primitive:
-    """A primitive of a function of ([N, …, C], [..., C, D]) → [N, …, D], linear in each."""
+    """Return the primitive of a function ([N, …, C], [..., C, D]) → [N, …, D], linear in each."""
     primitive = Primitive(name)
 
-    def batched(arguments: Any, axes: Any, precision: Any) -> tuple[Any, int]:
-        """A batch of inputs is one long input; kernels of their own are left to JAX."""
+    def batched(
+        arguments: tuple[jax.Array, jax.Array],
+        axes: tuple[int | None, int | None],
+        precision: _Precision,
+    ) -> tuple[jax.Array, int]:
+        """Make a batch of inputs one long input; a batch of kernels is left to JAX."""
         (x, kernel), (x_axis, kernel_axis) = arguments, axes
-        if kernel_axis is not None:
+        if kernel_axis is not None or x_axis is None:
             return jax.vmap(lambda x, k: function(x, k, precision), axes)(x, kernel), 0
         x = jnp.moveaxis(x, x_axis, 0)
         y = primitive.bind(x.reshape(-1, *x.shape[2:]), kernel, precision=precision)
@@ -98,4 +113,4 @@ _DENSE = _primitive("folded_dense", _product, _product_to_input, _product_to_ker
 _CONVOLUTION = _primitive("folded_convolution", _same, _same_to_input, _same_to_kernel)
 
 PRIMITIVES = (_DENSE, _CONVOLUTION)
-"""As they stand in a traced program: of an input [N, …, C] and a kernel [..., C, D]."""
+"""The primitives in a traced program, of an input [N, …, C] and a kernel [..., C, D]."""

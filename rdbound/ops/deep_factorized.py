@@ -1,6 +1,6 @@
-"""A learned density a channel, by a small monotone network for its distribution function.
+"""A learned density for each channel, by a small monotone network for its distribution function.
 
-After Ballé et al. 2018 (arXiv 1802.01436, appendix 6.1). Of a channel,
+After Ballé et al. 2018 (arXiv 1802.01436, appendix 6.1). For a channel,
 
     P(z ≤ t) = σ(f_K(…f_1(t))),  f_k(h) = g_k(softplus(H_k)·h + b_k),
     g_k(h) = h + tanh(a_k)·tanh(h),  g_K the identity
@@ -8,14 +8,14 @@ After Ballé et al. 2018 (arXiv 1802.01436, appendix 6.1). Of a channel,
 so that f is increasing: weights are positive, and a_k bends it by less than its slope.
 """
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
-from rdbound.ops.distributions import Lookup
+from rdbound.ops.distributions import ChannelMass, Lookup
 from rdbound.ops.gaussian import LN2
 
 __all__ = ["Cumulative"]
@@ -25,17 +25,17 @@ _FURTHEST = 2000
 
 
 class Cumulative(NamedTuple):
-    """Elementwise density of a latent [..., C], convolved with the unit box as it was learned.
+    """Elementwise density of a latent [..., C], convolved with uniform noise as it was learned.
 
-    Its boxes have the mass P(z ≤ y + ½) − P(z ≤ y − ½). As a function of every real y, not of
-    integers, that is a density too: of the latent with uniform noise, which is what it was
-    trained on; ``log_density`` is that.
+    Its bins have the probability P(z ≤ y + ½) − P(z ≤ y − ½). As a function of real y, not of
+    integers, that is the density of the latent with uniform noise, on which it was trained;
+    ``log_density`` is its logarithm.
 
     Attributes:
       matrices: H_k, [C, out, in] each.
       biases: b_k, [C, out] each.
       factors: a_k, [C, out] each, one fewer.
-      centre: what zero-centred quantization subtracts, [C]: the medians.
+      centre: medians, which zero-centred quantization subtracts, [C].
     """
 
     matrices: tuple[jax.Array, ...]
@@ -43,8 +43,9 @@ class Cumulative(NamedTuple):
     factors: tuple[jax.Array, ...]
     centre: jax.Array
 
-    def logits(self, t: jax.Array) -> jax.Array:
-        """The logit of P(z ≤ t), elementwise."""
+    def logits(self, t: Float[Array | np.ndarray, "*shape C"]) -> Float[Array, "*shape C"]:
+        """Return the logit of P(z ≤ t), elementwise."""
+        t = jnp.asarray(t)
         h = t.reshape(-1, t.shape[-1], 1)
         for k, (matrix, bias) in enumerate(zip(self.matrices, self.biases, strict=True)):
             h = jnp.einsum("coi,nci->nco", jax.nn.softplus(matrix), h) + bias[None]
@@ -52,8 +53,8 @@ class Cumulative(NamedTuple):
                 h = h + jnp.tanh(self.factors[k])[None] * jnp.tanh(h)
         return h.reshape(t.shape)
 
-    def log_density(self, z: jax.Array) -> jax.Array:
-        """Ln of the mass of the unit box around ``z``, elementwise.
+    def log_density(self, z: Float[Array | np.ndarray, "*shape C"]) -> Float[Array, "*shape C"]:
+        """Return ln of the probability of the unit bin around ``z``, elementwise.
 
         σ(u) − σ(l) = σ(u)·σ(−l)·(1 − e^(l − u)): no difference of nearly equal numbers.
         """
@@ -62,21 +63,21 @@ class Cumulative(NamedTuple):
         width = jnp.maximum(high - low, 1e-12)
         return jax.nn.log_sigmoid(high) + jax.nn.log_sigmoid(-low) + jnp.log(-jnp.expm1(-width))
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
+    def bin_bits(self, y: Float[Array | np.ndarray, "*shape C"]) -> Float[Array, "*shape C"]:
+        """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
         return -self.log_density(y) / LN2
 
     def table_of(self, shape: tuple[int, ...]) -> Lookup:
-        """By the channel, the last axis."""
+        """Return the choice of tables by the channel, the last axis."""
         return Lookup("cumulative", np.broadcast_to(np.arange(shape[-1]), shape), False)
 
-    def channel_mass(self) -> list[tuple[Callable[[np.ndarray], np.ndarray], int]]:
-        """(mass, reach) of each channel around its centre, in float64."""
+    def channel_mass(self) -> list[ChannelMass]:
+        """Return the bin probabilities of each channel around its centre, in float64."""
         own = jax.tree.map(lambda leaf: np.asarray(leaf, np.float64), self)
         return [_mass(own, c) for c in range(len(own.centre))]
 
 
-def _mass(own: Cumulative, c: int) -> tuple[Callable[[np.ndarray], np.ndarray], int]:
+def _mass(own: Cumulative, c: int) -> ChannelMass:
     centre = float(own.centre[c])
 
     def mass(r: np.ndarray) -> np.ndarray:
@@ -96,7 +97,7 @@ def _mass(own: Cumulative, c: int) -> tuple[Callable[[np.ndarray], np.ndarray], 
 
 
 def _logits(own: Cumulative, c: int, t: np.ndarray) -> np.ndarray:
-    """Of one channel, float64 [n]."""
+    """Return the logits of one channel, float64 [n]."""
     h = t[None]
     for k, (matrix, bias) in enumerate(zip(own.matrices, own.biases, strict=True)):
         h = np.logaddexp(0, matrix[c]) @ h + bias[c][:, None]

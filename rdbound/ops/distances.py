@@ -1,16 +1,17 @@
-"""Squared distances between two sets of vectors that no cancellation can spoil."""
+"""Squared distances between two sets of vectors, without cancellation."""
 
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 __all__ = ["squared_distances"]
 
-BLOCK = 16  # dimensions that one pass over the distances adds
+_BLOCK = 16  # dimensions that one pass over the distances adds
 
 
 @jax.custom_vjp
-def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
-    """‖x_i − y_j‖², [k, m], of rows of x [k, n] and y [m, n].
+def squared_distances(x: Float[Array, "k n"], y: Float[Array, "m n"]) -> Float[Array, "k m"]:
+    """Return ‖x_i − y_j‖² for all rows of x and y.
 
     By differences: |x|² − 2x·y + |y|² is off by the rounding of |x|², which
     is more than a distance between neighbours far from the mean. The relative
@@ -18,14 +19,14 @@ def squared_distances(x: jax.Array, y: jax.Array) -> jax.Array:
     gradient, 2·Σ_i g_ij·(y_j − x_i), is a matrix product: there only the rounding of
     x itself remains.
     """
-    first = x.shape[1] % BLOCK
+    first = x.shape[1] % _BLOCK
     total = _add(jnp.zeros((len(x), len(y)), x.dtype), (x.T[:first], y.T[:first]))
-    blocks = tuple(z.T[first:].reshape(-1, BLOCK, len(z)) for z in (x, y))
+    blocks = tuple(z.T[first:].reshape(-1, _BLOCK, len(z)) for z in (x, y))
     return jax.lax.scan(lambda sum_, block: (_add(sum_, block), None), total, blocks)[0]
 
 
 def _add(total: jax.Array, block: tuple[jax.Array, ...]) -> jax.Array:
-    """With the squared differences of some dimensions, ([b, k], [b, m]), added."""
+    """Return the total with the squared differences of dimensions ([b, k], [b, m]) added."""
     for a, b in zip(*block, strict=True):
         total = total + (a[:, None] - b[None, :]) ** 2
     return total

@@ -1,28 +1,29 @@
-"""The distributions a latent model speaks in: Gaussians and mixtures of them.
+"""The distributions of latents: Gaussians and mixtures of Gaussians.
 
-A prior that integers are coded with says by itself what zero-centred
-quantization subtracts, the mass of its unit boxes, and what chooses its table of
-frequencies (:class:`Prior`): a third family needs no change in the codec.
+A prior by which integers are coded has the centre that zero-centred quantization subtracts, the
+probabilities of its unit bins, and the choice of its table of frequencies (:class:`Prior`): a new
+family needs no change in the codec.
 
 All are named tuples of arrays, therefore pytrees: they pass through ``jit``,
-``vmap`` and optax as they are. What can be drawn from with its own log-density
-is a posterior of the sampled channel (``draw``), what has a log-density a
-prior of it (``log_density``); both are in nats, elementwise where the
-distribution factorizes and a scalar of the whole latent where it does not.
+``vmap`` and optax as they are. A distribution with ``draw`` is a posterior of the sampled channel,
+one with ``log_density`` a prior of it; densities are in nats, elementwise if the distribution
+factorizes, otherwise a scalar for the whole latent.
 """
 
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float, PRNGKeyArray
 
 from rdbound.ops import gaussian
 from rdbound.ops.reproducible import portable_ndtr
 
 __all__ = [
     "Anchored",
+    "ChannelMass",
     "Draws",
     "FullGaussian",
     "Gaussian",
@@ -31,20 +32,30 @@ __all__ = [
     "Lookup",
     "Mixture",
     "Prior",
-    "box_mass",
+    "StandardMass",
+    "bin_probability",
     "draw_triangular",
     "mixture_mass",
 ]
 
 
+_Array: TypeAlias = jax.Array | np.ndarray
+
+StandardMass: TypeAlias = Callable[[np.ndarray, float], np.ndarray]
+"""(r, sigma) → probabilities of the unit bins at r of the centred member of scale sigma."""
+
+ChannelMass: TypeAlias = tuple[Callable[[np.ndarray], np.ndarray], int]
+"""(r → probabilities of the unit bins at r, the magnitude up to which a table should go)."""
+
+
 class Lookup(NamedTuple):
-    """What chooses the table of each symbol.
+    """The choice of a table for each symbol.
 
     Attributes:
-      family: of the prior: with the level, the key of its tables in the checkpoint.
-      place: of the latent's shape; log-scales where ``scaled``, else the number of
-        the table among those of the level itself.
-      scaled: whether the tables are a ladder over scales, shared by all levels.
+      family: name of the prior's family: with the level, the key of its tables in the checkpoint.
+      place: array of the latent's shape; log-scales if ``scaled``, otherwise indexes of the
+        level's own tables.
+      scaled: whether the tables are those of a family of scales, shared by all levels.
     """
 
     family: str
@@ -53,29 +64,27 @@ class Lookup(NamedTuple):
 
 
 class Prior(Protocol):
-    """A prior that integers are coded with.
+    """A prior by which integers are coded.
 
-    What is coded is the integer round(y − centre); its probability is the mass
-    of the unit box around it. Floats may only *choose* a table of integer
+    The coded integer is round(y − centre); its probability is that
+    of the unit bin around it. Floats may only *choose* a table of integer
     frequencies, since encoder and decoder may differ in their last digits.
 
-    A family of scales also has ``standard_mass(r, sigma)``, the mass of the unit
-    box at r of its centred member of scale σ, from which its ladder of tables is
-    made; any other has ``channel_mass()``, a list of (mass, reach) a channel: a
-    function of r, and the magnitude up to which a table should go.
+    A family of scales also has ``standard_mass`` (:data:`StandardMass`), from which its tables are
+    computed; any other has ``channel_mass()``, a list of one :data:`ChannelMass` for each channel.
     """
 
     @property
-    def centre(self) -> jax.Array:
-        """What zero-centred quantization subtracts."""
+    def centre(self) -> _Array:
+        """The value that zero-centred quantization subtracts."""
         ...
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
+    def bin_bits(self, y: _Array) -> Array:
+        """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
         ...
 
     def table_of(self, shape: tuple[int, ...]) -> Lookup:
-        """What chooses the table of each symbol of a latent of this shape."""
+        """Return the choice of a table for each symbol of a latent of this shape."""
         ...
 
 
@@ -83,59 +92,74 @@ TAIL = 5.0
 """Standard deviations that a table reaches."""
 
 
-def box_mass(values: np.ndarray, mu: np.ndarray | float, sigma: np.ndarray | float) -> np.ndarray:
-    """P(|N(mu, sigma²) − value| < ½) in float64, on the lower tail for precision.
+def bin_probability(
+    values: np.ndarray, mu: np.ndarray | float, sigma: np.ndarray | float
+) -> np.ndarray:
+    """Return P(|N(mu, sigma²) − value| < ½) in float64, the same on every machine.
 
-    For making tables, the same on every machine; :func:`rdbound.ops.gaussian.box_log_mass`
-    is its differentiable twin. All arguments broadcast.
+    It is computed on the lower tail for precision, and serves tables of frequencies;
+    :func:`rdbound.ops.gaussian.log_bin_probability` is differentiable. All arguments broadcast.
     """
     distance = np.abs(values - mu)
     return portable_ndtr((0.5 - distance) / sigma) - portable_ndtr((-0.5 - distance) / sigma)
 
 
-def mixture_mass(weight: np.ndarray, offset: np.ndarray, sigma: np.ndarray) -> list:
-    """(mass, reach) of mixtures of Gaussians, see :meth:`Mixture.channel_mass`.
+def mixture_mass(
+    weight: Float[np.ndarray, "C K"],
+    offset: Float[np.ndarray, "C K"],
+    sigma: Float[np.ndarray, "C K"],
+) -> list[ChannelMass]:
+    """Return the bin probabilities of mixtures of Gaussians, see :meth:`Mixture.channel_mass`.
 
-    ``weight``, ``offset`` and ``sigma`` are [C, K]; what they are made of decides whether the
-    masses are the same on every machine.
+    They are the same on every machine if the arguments are.
     """
     reach = np.ceil((np.abs(offset) + TAIL * sigma).max(axis=1)).astype(int) + 1
 
     def mass(c: int) -> Callable[[np.ndarray], np.ndarray]:
         parts = list(zip(weight[c], offset[c], sigma[c], strict=True))
-        # A sum in a given order: NumPy's own hangs on the processor.
-        return lambda r: sum((w * box_mass(r, mu, s) for w, mu, s in parts), np.zeros_like(r))
+        # A sum in a given order: that of NumPy's own depends on the processor.
+        return lambda r: sum(
+            (w * bin_probability(r, mu, s) for w, mu, s in parts), np.zeros_like(r)
+        )
 
     return [(mass(c), int(reach[c])) for c in range(len(weight))]
 
 
 class Draws(Protocol):
-    """A posterior that knows the density of what it draws."""
+    """A posterior with a density from which samples are drawn."""
 
-    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(sample, ln q(sample))."""
+    def draw(self, key: PRNGKeyArray) -> tuple[Array, Array]:
+        """Return a sample and ln q(sample)."""
         ...
 
 
 class HasDensity(Protocol):
     """A prior with a density."""
 
-    def log_density(self, z: jax.Array) -> jax.Array:
-        """Ln p(z)."""
+    def log_density(self, z: _Array) -> Array:
+        """Return ln p(z)."""
         ...
 
 
 def draw_triangular(
-    key: jax.Array,
-    mu: jax.Array,
-    log_diagonal: jax.Array,
+    key: PRNGKeyArray,
+    mu: Float[Array, "*shape"],
+    log_diagonal: Float[Array, "*#shape"],
     spread: Callable[[jax.Array, jax.Array], jax.Array],
-) -> tuple[jax.Array, jax.Array]:
-    """(μ + L·ε, ln of its density by elements of ε), ε ~ N(0, I) and L triangular.
+) -> tuple[Float[Array, "*shape"], Float[Array, "*shape"]]:
+    """Return a sample μ + L·ε, ε ~ N(0, I), with L triangular, and its log-density.
 
-    ``spread`` is (the diagonal of L, ε) → L·ε. As the determinant is the product of the
-    diagonal, ln q = Σ_i ln N(ε_i; 0, 1) − log_diagonal_i, without a factorization. The diagonal
-    is kept within e^±20.
+    As the determinant is the product of the diagonal, ln q = Σ_i ln N(ε_i; 0, 1) −
+    log_diagonal_i, without a factorization.
+
+    Args:
+      key: PRNG key of ε.
+      mu: mean.
+      log_diagonal: logarithm of the diagonal of L, kept within ±20.
+      spread: (diagonal of L, ε) → L·ε.
+
+    Returns:
+      The sample, and the terms of ln q for the elements of ε.
     """
     noise = jax.random.normal(key, mu.shape, mu.dtype)
     log_diagonal = gaussian.bounded(log_diagonal)
@@ -144,69 +168,70 @@ def draw_triangular(
 
 
 class Gaussian(NamedTuple):
-    """Elementwise N(mu, exp(log_sigma)²): a posterior, or a prior.
+    """Elementwise N(mu, exp(log_sigma)²): a posterior or a prior of every channel.
 
-    The scale is kept within e^±20, when it is drawn from and when it is charged for
-    (:func:`rdbound.ops.gaussian.bounded`).
+    The scale is kept within e^±20 for samples and for rates
+    (:func:`rdbound.ops.gaussian.bounded`). Channels without samples of the posterior use its
+    mean only.
 
-    ``mu`` and ``log_sigma`` have the shape of the latent, or one that broadcasts
-    to it: a factorized prior of z has [C] for latents [H, W, C]. As a prior it
-    serves every channel, and as a posterior too: those that do not draw from it
-    use its mean only.
+    Attributes:
+      mu: means, of the latent's shape or one that broadcasts to it: a factorized prior of
+        z has [C] for latents [H, W, C].
+      log_sigma: log-scales, likewise.
     """
 
     mu: jax.Array
     log_sigma: jax.Array
 
     @property
-    def centre(self) -> jax.Array:
-        """What zero-centred quantization subtracts: the mean."""
+    def centre(self) -> _Array:
+        """The value that zero-centred quantization subtracts: the mean."""
         return self.mu
 
     def table_of(self, shape: tuple[int, ...]) -> Lookup:
-        """By the log-scale."""
+        """Return the choice of tables by the log-scale."""
         return Lookup("gaussian", np.broadcast_to(np.asarray(self.log_sigma), shape), True)
 
     @staticmethod
     def standard_mass(r: np.ndarray, sigma: float) -> np.ndarray:
-        """The mass of the unit box at ``r`` of N(0, sigma²)."""
-        return box_mass(r, 0.0, sigma)
+        """Return the probability of the unit bin at ``r`` under N(0, sigma²)."""
+        return bin_probability(r, 0.0, sigma)
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
-        return -gaussian.box_log_mass(y - self.mu, self.log_sigma) / gaussian.LN2
+    def bin_bits(self, y: Float[_Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
+        return -gaussian.log_bin_probability(y - self.mu, self.log_sigma) / gaussian.LN2
 
-    def kl_bits(self, posterior: "Gaussian") -> jax.Array:
-        """KL(posterior ‖ self) in bits, elementwise."""
+    def kl_bits(self, posterior: "Gaussian") -> Array:
+        """Return KL(posterior ‖ self) in bits, elementwise."""
         return gaussian.kl_bits(posterior.mu, posterior.log_sigma, self.mu, self.log_sigma)
 
-    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(sample, ln of its density), elementwise."""
+    def draw(self, key: PRNGKeyArray) -> tuple[Array, Array]:
+        """Return a sample and its log-density, elementwise."""
         return draw_triangular(key, self.mu, self.log_sigma, lambda sigma, noise: sigma * noise)
 
-    def log_density(self, z: jax.Array) -> jax.Array:
-        """Ln of the density, elementwise."""
+    def log_density(self, z: _Array) -> Array:
+        """Return ln of the density, elementwise."""
         return gaussian.log_density(z, self.mu, self.log_sigma)
 
 
 class Anchored(NamedTuple):
-    """N(mu, exp(log_sigma)²) whose boxes are those of the integers, wherever its mean is.
+    """N(mu, exp(log_sigma)²) with bins around the integers, whatever its mean.
 
-    What bits-back needs: the integers that are conveyed may not hang on what is known only
-    after them.
+    Bits-back coding needs it: the conveyed integers must not depend on a mean that is decoded
+    only after them.
     """
 
     mu: jax.Array
     log_sigma: jax.Array
 
     @property
-    def centre(self) -> jax.Array:
+    def centre(self) -> _Array:
         """Zero: nothing is subtracted."""
         return jnp.zeros_like(self.mu)
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
-        return Gaussian(self.mu, self.log_sigma).box_bits(y)
+    def bin_bits(self, y: Float[_Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
+        return Gaussian(self.mu, self.log_sigma).bin_bits(y)
 
 
 class Mixture(NamedTuple):
@@ -214,11 +239,14 @@ class Mixture(NamedTuple):
 
         p(y) = Σ_k w_k·N(y; μ_k, σ_k²)
 
-    The mass of a box is the same sum over the masses of its Gaussians. It has no
-    closed-form divergence: a codec's prior, or a bound's by the sampled channel.
+    The probability of a bin is the same sum over those of the Gaussians. The KL divergence has no
+    closed form: it is a prior of codecs, and of bounds by the sampled channel.
 
-    ``log_weight``, ``mu``, ``log_sigma`` are [..., K] over the latent's shape
-    (weights normalized by the model); ``centre`` has the latent's shape.
+    Attributes:
+      log_weight: ln w_k, normalized, [..., K] over the latent's shape.
+      mu: μ_k, likewise.
+      log_sigma: ln σ_k, likewise.
+      centre: value that zero-centred quantization subtracts, of the latent's shape.
     """
 
     log_weight: jax.Array
@@ -226,31 +254,31 @@ class Mixture(NamedTuple):
     log_sigma: jax.Array
     centre: jax.Array
 
-    def box_bits(self, y: jax.Array) -> jax.Array:
-        """−log₂ of the mass of the unit box around ``y``, elementwise."""
-        mass = gaussian.box_log_mass(y[..., None] - self.mu, self.log_sigma)
+    def bin_bits(self, y: Float[_Array, "*shape"]) -> Float[Array, "*shape"]:
+        """Return −log₂ of the probability of the unit bin around ``y``, elementwise."""
+        mass = gaussian.log_bin_probability(y[..., None] - self.mu, self.log_sigma)
         return -jax.nn.logsumexp(self.log_weight + mass, axis=-1) / gaussian.LN2
 
     def table_of(self, shape: tuple[int, ...]) -> Lookup:
-        """By the channel, the last axis."""
+        """Return the choice of tables by the channel, the last axis."""
         return Lookup("factorized", np.broadcast_to(np.arange(shape[-1]), shape), False)
 
-    def channel_mass(self) -> list:
-        """(mass, reach) of each channel of [C, K] parameters, around its centre.
+    def channel_mass(self) -> list[ChannelMass]:
+        """Return the bin probabilities of each channel of [C, K] parameters.
 
-        ``mass(r)`` is the probability of the box at centre + r; ``reach`` is where
-        the furthest component has ended, :data:`TAIL` standard deviations out.
+        They are functions of the distance from the centre; the reach is that of the furthest
+        component, :data:`TAIL` standard deviations out.
         """
         weight, offset, log_sigma = self.components()
         return mixture_mass(weight, offset, np.exp(log_sigma))
 
     def components(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """(weights, means less the centre, log-scales), float64 [C, K] each."""
+        """Return weights, means less the centre and log-scales, float64 [C, K] each."""
         log_weight, mu, log_sigma, centre = (np.asarray(leaf, np.float64) for leaf in self)
         return np.exp(log_weight), mu - centre[..., None], log_sigma
 
-    def log_density(self, z: jax.Array) -> jax.Array:
-        """Ln of the density, elementwise."""
+    def log_density(self, z: _Array) -> Array:
+        """Return ln of the density, elementwise."""
         terms = gaussian.log_density(z[..., None], self.mu, self.log_sigma)
         return jax.nn.logsumexp(self.log_weight + terms, axis=-1)
 
@@ -266,9 +294,12 @@ class FullGaussian(NamedTuple):
     log_diagonal: jax.Array
     lower: jax.Array
 
-    def draw(self, key: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(sample, ln of its density), the latter by coordinates of the noise: [n] each."""
-        spread = lambda sigma, noise: sigma * noise + jnp.tril(self.lower, -1) @ noise  # noqa: E731
+    def draw(self, key: PRNGKeyArray) -> tuple[Float[Array, " n"], Float[Array, " n"]]:
+        """Return a sample, and its log-density by coordinates of the noise."""
+
+        def spread(sigma: jax.Array, noise: jax.Array) -> jax.Array:
+            return sigma * noise + jnp.tril(self.lower, -1) @ noise
+
         return draw_triangular(key, self.mu, self.log_diagonal, spread)
 
 
@@ -277,16 +308,19 @@ class JointMixture(NamedTuple):
 
         p(z) = Σ_k w_k·∏_i N(z_i; μ_ki, σ_ki²)
 
-    Unlike :class:`Mixture` it does not factorize: its density is one number a vector.
+    Unlike :class:`Mixture` it does not factorize: a vector has one density.
 
-    ``log_weight`` [K], normalized; ``mu`` and ``log_sigma`` [K, n].
+    Attributes:
+      log_weight: ln w_k, normalized, [K].
+      mu: μ_k, [K, n].
+      log_sigma: ln σ_k, [K, n].
     """
 
     log_weight: jax.Array
     mu: jax.Array
     log_sigma: jax.Array
 
-    def log_density(self, z: jax.Array) -> jax.Array:
-        """Ln of the density of the vector [n], a scalar."""
+    def log_density(self, z: Float[_Array, " n"]) -> Float[Array, ""]:
+        """Return ln of the density of a vector."""
         terms = gaussian.log_density(z, self.mu, self.log_sigma).sum(-1)
         return jax.nn.logsumexp(self.log_weight + terms)

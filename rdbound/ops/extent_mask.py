@@ -1,50 +1,44 @@
-"""Images of many sizes in arrays of few: what lies outside an image is zero to its layers.
+"""Images of many sizes in arrays of few: zeros outside the image.
 
-    with inside(Extent(rows, columns, height, width)):
-        y = model.infer(x, lmbda)
-
-The array has height × width pixels, the image its first rows × columns, which may be known
-only when the program runs. A convolution that pads with zeros sees them where the image
-ends (:func:`confined`), so that every value within is that of an array of the image's
-own size, and one program serves all sizes that a frame holds.
+An array of height × width pixels holds an image in its first rows × columns. The rows and
+columns may be known only when the program runs, so that one program serves all sizes that
+fit in the array. Each convolution that pads with zeros first sets to zero what lies outside
+the image (:func:`confined`): every value inside is then that of an array of the image's
+own size.
 """
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import NamedTuple
 
-import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float, Int
 
-__all__ = ["Extent", "confined", "inside"]
+__all__ = ["Extent", "confined"]
 
 
 class Extent(NamedTuple):
-    """Of an image in an array, in pixels: ``rows`` × ``columns`` of ``height`` × ``width``."""
+    """The size of an image in a larger array, in pixels.
 
-    rows: jax.Array | int
-    columns: jax.Array | int
-    height: int
-    width: int
+    Attributes:
+      rows, columns: size of the image, padded to multiples of the model's stride.
+      height, width: size of the array.
+    """
 
-
-_EXTENT: ContextVar[Extent | None] = ContextVar("extent", default=None)
-
-
-@contextmanager
-def inside(extent: Extent | None) -> Iterator[None]:
-    """What is traced or computed within takes the image to have this extent; None for all of it."""
-    token = _EXTENT.set(extent)
-    try:
-        yield
-    finally:
-        _EXTENT.reset(token)
+    rows: Int[Array, ""] | int
+    columns: Int[Array, ""] | int
+    height: Int[Array, ""] | int
+    width: Int[Array, ""] | int
 
 
-def confined(x: jax.Array) -> jax.Array:
-    """``x`` [h, w, C] of any resolution, with zeros outside the image."""
-    extent = _EXTENT.get()
+def confined(x: Float[Array, "h w c"], extent: Extent | None) -> Float[Array, "h w c"]:
+    """Set to zero what lies outside the image.
+
+    Args:
+      x: an array of any resolution, [h, w, C].
+      extent: the image's size in an array of the full resolution; None if the image fills it.
+
+    Returns:
+      ``x`` with zeros outside the image.
+    """
     if extent is None:
         return x
     h, w = x.shape[:2]

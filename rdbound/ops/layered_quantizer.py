@@ -1,13 +1,13 @@
-"""What an index of the layered quantizer costs, and the scales that make a latent cheap.
+"""The expected bits of an index of the layered quantizer, and the scales of the least J.
 
-Given s, the scale of the noise, q·s, that of the mean's prior, and x·s, how far the mean lies from
-the prior's, the expected bits of the index are one function of x and q:
+Given the scale s of the noise, the scale q·s of the mean's prior, and the distance x·s of the mean
+from the prior's mean, the expected bits of the index are one function of x and q:
 
     F(x, q) = E −log₂ P(|q·N(0, 1) − (x + w·v)| < w/2),  w = 2·χ₃, v ~ U(−½, ½)
 
 For a mean drawn from its prior that is near ½·log₂(1 + q²) + 0.52 where q is large, and
-proportional to q where it is small, while the divergence falls with q²: a latent that says
-little is dear, and it pays to let channels say nothing.
+proportional to q where it is small, while the KL divergence falls with q²: latents of a low KL
+divergence cost many bits, and to drop whole channels lowers J.
 """
 
 from functools import cache
@@ -15,6 +15,7 @@ from functools import cache
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 from scipy import stats
 from scipy.special import log_ndtr
 
@@ -33,7 +34,7 @@ _PLACES = 1024  # of a channel, that its scales are chosen by
 
 @cache
 def _table() -> np.ndarray:
-    """F on the grid, float32 [_LOG_X, _LOG_Q]."""
+    """Return F on the grid, float32 [_LOG_X, _LOG_Q]."""
     middle = (np.arange(_NODES) + 0.5) / _NODES
     width = 2.0 * stats.chi.ppf(middle, 3)[:, None]
     q = np.exp(_LOG_Q)[:, None, None]
@@ -47,10 +48,12 @@ def _table() -> np.ndarray:
     return np.stack([row(x) for x in np.exp(_LOG_X)]).astype(np.float32)
 
 
-def expected_bits(x: jax.Array, log_q: jax.Array) -> jax.Array:
-    """F(x, q) of the module's head, elementwise, to about 1 %: by a table, bilinear in logarithms.
+def expected_bits(
+    x: Float[Array, "*shape"], log_q: Float[Array, "*shape"]
+) -> Float[Array, "*shape"]:
+    """Return F(x, q) of the module's docstring, elementwise, to about 1 %.
 
-    Bits above 40 count as 40. ``x`` and ``log_q`` have one shape.
+    It is interpolated in a table, bilinearly in the logarithms. Bits above 40 count as 40.
     """
     table = jnp.asarray(_table())
 
@@ -68,11 +71,11 @@ def expected_bits(x: jax.Array, log_q: jax.Array) -> jax.Array:
 
 
 def layered_fit(posterior: Gaussian, prior: Gaussian) -> PriorScaled:
-    """The posterior's means, and of each channel the noise and spread of the least J.
+    """Return the posterior with the same means and, for each channel, the noise of the least J.
 
-    To second order J is, but for what does not depend on the scale s, the bits of the
-    indexes and ½·(1/σ² − 1/σ̂²)·s² nats of distortion, as where the posterior was best by
-    the divergence. Of every noise of :data:`rdbound.ops.tied_scale.NOISES` two spreads are
+    To second order, and up to terms that do not depend on the scale s, J is the bits of the
+    indexes and ½·(1/σ² − 1/σ̂²)·s² nats of distortion if the posterior was optimal for the KL
+    divergence. For every noise of :data:`rdbound.ops.tied_scale.NOISES` two spreads are
     tried: none, and that of the means. At most 1024 places of a channel decide.
     """
     shape = posterior.mu.shape
@@ -84,7 +87,7 @@ def layered_fit(posterior: Gaussian, prior: Gaussian) -> PriorScaled:
     curvature = jnp.maximum(jnp.exp(-2.0 * log_sigma) - jnp.exp(-2.0 * log_prior), 0.0)
 
     def tried(log_noise: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(costs [2, C], log-spreads [2, C])."""
+        """Return the costs and the log-spreads of two spreads, [2, C] each."""
         noise = jnp.broadcast_to(log_noise, mu.shape[-1:])
         plain = PriorScaled(mu, noise)
         spreads = jnp.stack([jnp.full_like(noise, plain.log_spread), spread_of(plain, near)])
@@ -99,17 +102,17 @@ def layered_fit(posterior: Gaussian, prior: Gaussian) -> PriorScaled:
         return jax.vmap(cost)(spreads), spreads
 
     costs, spreads = jax.lax.map(tried, jnp.asarray(NOISES))
-    flat = lambda array: array.reshape(-1, array.shape[-1])  # noqa: E731
-    best = jnp.argmin(flat(costs), axis=0)
-    chosen = jnp.take_along_axis(flat(spreads), best[None], axis=0)[0]
+    costs, spreads = (array.reshape(-1, array.shape[-1]) for array in (costs, spreads))
+    best = jnp.argmin(costs, axis=0)
+    chosen = jnp.take_along_axis(spreads, best[None], axis=0)[0]
     noise = jnp.asarray(NOISES)[best // 2]
     return PriorScaled(posterior.mu, *map(jax.lax.stop_gradient, (noise, chosen)))
 
 
 def _some(array: jax.Array) -> jax.Array:
-    """At most :data:`_PLACES` places of each channel, the last axis.
+    """Return at most :data:`_PLACES` places of each channel, the last axis.
 
-    Drawn, since a latent may say something at every second place only.
+    They are drawn at random, since a regular pattern may miss the places with information.
     """
     places = array.reshape(-1, array.shape[-1])
     if len(places) <= _PLACES:

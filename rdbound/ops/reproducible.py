@@ -1,14 +1,19 @@
 """Functions whose float64 values are the same on every machine, to the last bit.
 
-Encoder and decoder may make probability tables apart only where nothing in them hangs on
-a mathematics library: those differ in the last digit between processors. IEEE 754
+Encoder and decoder may compute probability tables separately only if these do not depend on
+a mathematics library: results of those differ in the last digit between processors. IEEE 754
 prescribes the result of + − × ÷, of rounding and of scaling by powers of two, and NumPy
 does one of these at a time; these functions use nothing else.
 """
 
+from typing import TypeAlias
+
 import numpy as np
+from jaxtyping import ArrayLike, Float64
 
 __all__ = ["portable_exp", "portable_ndtr"]
+
+_Values: TypeAlias = np.ndarray | np.float64  # a scalar out of arithmetic on arrays [()]
 
 _LN2_HIGH, _LN2_LOW = 0.693147180369123816490, 1.90821492927058770002e-10  # of 32 and more bits
 _LOG2_E = 1.4426950408889634
@@ -18,8 +23,8 @@ _TERMS, _FRACTIONS = 48, 60  # measured: more change nothing above 1e-15
 _FAR = 38.0  # where the probability leaves the normal numbers
 
 
-def portable_exp(x: np.ndarray | float) -> np.ndarray:
-    """e^x for |x| ≤ 700, to 2 units in the last place.
+def portable_exp(x: ArrayLike) -> Float64[np.ndarray, "..."]:
+    """Return e^x for |x| ≤ 700, to 2 units in the last place.
 
     e^x = 2^k·e^r with |r| ≤ ½·ln 2, and the series of e^r.
     """
@@ -29,11 +34,11 @@ def portable_exp(x: np.ndarray | float) -> np.ndarray:
     value = np.ones_like(r)
     for n in range(14, 0, -1):
         value = 1.0 + value * r / n
-    return np.ldexp(value, k.astype(np.int32))
+    return np.asarray(np.ldexp(value, k.astype(np.int32)))
 
 
-def portable_ndtr(z: np.ndarray | float) -> np.ndarray:
-    """Φ(z), the normal distribution function, to a relative 1e-12.
+def portable_ndtr(z: ArrayLike) -> Float64[np.ndarray, "..."]:
+    """Return Φ(z), the normal distribution function, to a relative error of 1e-12.
 
     Near zero ½ + φ(z)·(z + z³/3 + z⁵/(3·5) + …) (Marsaglia 2004), beyond three the continued
     fraction Φ(−z) = φ(z)/(z + 1/(z + 2/(z + …))). Below −38 zero.
@@ -46,7 +51,7 @@ def portable_ndtr(z: np.ndarray | float) -> np.ndarray:
     return np.where(z > 0, 1.0 - tail, tail)
 
 
-def _series(a: np.ndarray) -> np.ndarray:
+def _series(a: _Values) -> _Values:
     a = np.minimum(a, _NEAR)
     square, value = a * a, np.ones_like(a)
     for n in range(2 * _TERMS + 1, 1, -2):
@@ -54,7 +59,7 @@ def _series(a: np.ndarray) -> np.ndarray:
     return a * value
 
 
-def _fraction(a: np.ndarray) -> np.ndarray:
+def _fraction(a: _Values) -> _Values:
     a = np.maximum(a, _NEAR)
     value = a
     for n in range(_FRACTIONS, 0, -1):

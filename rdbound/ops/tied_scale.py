@@ -1,12 +1,12 @@
-"""A Gaussian posterior whose scale the decoder knows: a function of the prior's.
+"""A Gaussian posterior whose scale the decoder knows, as a function of the prior's scale.
 
-    1/s² = 1/σ̂² + 1/c²,  c one number a channel
+    1/s² = 1/σ̂² + 1/c²,  c one number for each channel
 
-is what the posterior of a Gaussian source is at the rate–distortion optimum: of
-N(μ̂, σ̂²) a decoder with the distortion D keeps s² = σ̂²·D/(σ̂² + D), c² = D (reverse
-water-filling, written for what is conveyed and not for the source). The mean has then the
-prior N(μ̂, σ̂² − s²); where means are spread more than their prior says, as those of a
-channel are that says something in few places, N(μ̂, σ̂² − s² + ρ²·σ̂²), ρ one number a channel.
+That is the posterior of a Gaussian source at the rate–distortion optimum: for
+N(μ̂, σ̂²) and the distortion D, s² = σ̂²·D/(σ̂² + D), c² = D (reverse
+water-filling). The mean has then the prior N(μ̂, σ̂² − s²). If the means spread wider, as in a
+channel with large values at few places, it is N(μ̂, σ̂² − s² + ρ²·σ̂²), ρ one number for each
+channel.
 """
 
 from typing import NamedTuple
@@ -14,25 +14,28 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from jaxtyping import Array, Float
 
 from rdbound.ops.distributions import Gaussian
 
 __all__ = ["NOISES", "SPREADS", "PriorScaled", "nearest_prior_scaled", "spread_of"]
 
 NOISES = np.arange(-20, 41, dtype=np.float32) / 4
-"""The ln c among which :func:`nearest_prior_scaled` chooses, a quarter apart: e^−5 to e^10.
+"""The ln c among which :func:`nearest_prior_scaled` chooses, a quarter apart, −5 to 10.
 
-The largest is that of a channel that says nothing."""
+The largest is that of a channel whose posteriors are its priors."""
 
 SPREADS = np.arange(-24, 17, dtype=np.float32) / 4
-"""The ln ρ among which it chooses, e^−6 to e^4: the smallest stands for none."""
+"""The ln ρ among which :func:`spread_of` chooses, −6 to 4; the smallest stands for ρ = 0."""
 
 
 class PriorScaled(NamedTuple):
-    """N(mu, s²), s as in the module's head.
+    """N(mu, s²), s as in the module's docstring.
 
-    ``mu`` has the shape of the latent; ``log_noise``, ln c, and ``log_spread``, ln ρ, are [C] of
-    its last axis.
+    Attributes:
+      mu: mean, of the latent's shape [..., C].
+      log_noise: ln c, [C].
+      log_spread: ln ρ, [C] or a scalar.
     """
 
     mu: jax.Array
@@ -40,11 +43,11 @@ class PriorScaled(NamedTuple):
     log_spread: jax.Array | float = float(SPREADS[0])
 
     def given(self, prior: Gaussian) -> Gaussian:
-        """The Gaussian that it is where ``prior`` is known."""
+        """Return the Gaussian posterior for a prior."""
         return Gaussian(self.mu, _log_scale(prior, self.log_noise, self.mu.shape))
 
-    def log_ratio(self, prior: Gaussian) -> jax.Array:
-        """Ln of the scale of the mean's prior over s, of the latent's shape.
+    def log_ratio(self, prior: Gaussian) -> Float[Array, "*shape"]:
+        """Return ln of the scale of the mean's prior over s, of the latent's shape.
 
         With t = σ̂²/c² it is ½·ln(t + ρ²·(1 + t)): no difference of two variances.
         """
@@ -57,12 +60,12 @@ class PriorScaled(NamedTuple):
 
 
 def nearest_prior_scaled(posterior: Gaussian, prior: Gaussian) -> PriorScaled:
-    """The same means, and of each channel the noise that fits its scales best.
+    """Return the posterior with the same means and, for each channel, the best-fitting noise.
 
-    Where J is least in σ, its second derivative along the latent is 1/σ² − 1/σ̂² (in
+    At the minimum of J in σ, its second derivative along the latent is 1/σ² − 1/σ̂² (in
     nats), so that J with another scale s is larger by ½·(s²/σ² − 1) − ln(s/σ), the
-    divergence of N(·, s²) from N(·, σ²): its sum over a channel is least, over
-    :data:`NOISES`. ``log_noise`` is one of these, and has no gradient.
+    KL divergence of N(·, s²) and N(·, σ²). Its sum over a channel is minimized over
+    :data:`NOISES`; ``log_noise`` has no gradient.
     """
     log_sigma = jnp.broadcast_to(posterior.log_sigma, posterior.mu.shape)
 
@@ -76,16 +79,21 @@ def nearest_prior_scaled(posterior: Gaussian, prior: Gaussian) -> PriorScaled:
     return PriorScaled(posterior.mu, jnp.asarray(NOISES)[best])
 
 
-def spread_of(fitted: PriorScaled, prior: Gaussian) -> jax.Array:
-    """Ln ρ with ρ² = E (μ − μ̂)²/σ̂² − E (1 − s²/σ̂²) over a channel, the nearest there is, [C]."""
+def spread_of(fitted: PriorScaled, prior: Gaussian) -> Float[Array, " C"]:
+    """Return the ln ρ in :data:`SPREADS` nearest to the moments of each channel.
+
+    ρ² = E (μ − μ̂)²/σ̂² − E (1 − s²/σ̂²), the mean over the channel's places.
+    """
     log_prior, centre = (jnp.broadcast_to(x, fitted.mu.shape) for x in (prior.log_sigma, prior.mu))
-    told = ((fitted.mu - centre) * jnp.exp(-log_prior)) ** 2
+    squares = ((fitted.mu - centre) * jnp.exp(-log_prior)) ** 2
     known = -jnp.expm1(2.0 * (fitted.given(prior).log_sigma - log_prior))
-    excess = jnp.mean(told - known, axis=tuple(range(told.ndim - 1)))
+    excess = jnp.mean(squares - known, axis=tuple(range(squares.ndim - 1)))
     wanted = 0.5 * jnp.log(jnp.maximum(excess, 1e-30))
     return jnp.asarray(SPREADS)[jnp.argmin(jnp.abs(wanted[:, None] - SPREADS[None]), axis=1)]
 
 
-def _log_scale(prior: Gaussian, log_noise: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+def _log_scale(
+    prior: Gaussian, log_noise: jax.Array | np.ndarray, shape: tuple[int, ...]
+) -> jax.Array:
     log_prior, log_noise = (jnp.broadcast_to(x, shape) for x in (prior.log_sigma, log_noise))
     return -0.5 * jnp.logaddexp(-2.0 * log_prior, -2.0 * log_noise)

@@ -1,8 +1,8 @@
-"""Training by several processes, of one machine or of many: each runs the same program.
+"""Train one model by several processes of one or several machines, all with the same program.
 
-    start("node0:1234", count=2, index=1)  # in each, before anything else of JAX's
+    start("node0:1234", count=2, index=1)  # in each, before any other use of JAX
 
-The first process alone writes; all take the same steps. Every process draws the whole batch
+Only the first process writes; all take the same steps. Every process draws the whole batch
 and sends its own devices their part, so that the steps are those of one process with all
 the devices.
 """
@@ -17,21 +17,20 @@ import numpy as np
 __all__ = ["CLUSTER", "check_same", "is_first", "meet", "placed", "start", "together"]
 
 CLUSTER = "auto"
-"""The coordinator that the cluster's environment names, Slurm's for example."""
-_LONGEST = 4096
-"""Bytes of an error that all are told."""
+"""Find the coordinator in the environment of the cluster, Slurm for example."""
+_LONGEST = 4096  # bytes of an error message sent to the other processes
 
 
 def start(coordinator: str, count: int | None = None, index: int | None = None) -> None:
-    """Join the other processes.
+    """Join the other processes. JAX ends the process if they are not there within five minutes.
 
     Args:
       coordinator: HOST:PORT of the first process, or :data:`CLUSTER`.
-      count: of processes.
-      index: of this one, from 0.
+      count: number of processes.
+      index: index of this process, from 0.
 
-    Raises ValueError where neither the arguments nor the cluster's environment say who takes
-    part. Where the others do not come within five minutes, JAX ends the process.
+    Raises:
+      ValueError: neither the arguments nor the environment determine the processes.
     """
     try:
         if coordinator == CLUSTER:
@@ -44,12 +43,12 @@ def start(coordinator: str, count: int | None = None, index: int | None = None) 
 
 
 def is_first() -> bool:
-    """Whether this process is the one that writes."""
+    """Return whether this process is the one that writes."""
     return not jax.distributed.is_initialized() or jax.process_index() == 0
 
 
 def meet(name: str) -> None:
-    """Wait until all processes are at the point of this name."""
+    """Wait until all processes have reached the point called ``name``."""
     if jax.distributed.is_initialized():
         from jax.experimental.multihost_utils import sync_global_devices
 
@@ -58,9 +57,9 @@ def meet(name: str) -> None:
 
 @contextmanager
 def together() -> Iterator[None]:
-    """What one process raises in here as a ValueError or an OSError, all raise as a ValueError.
+    """Raise ValueError in all processes if one of them raises ValueError or OSError here.
 
-    Otherwise the others would wait for it, at the next step that all take.
+    Otherwise the other processes would wait for it at the next common step.
     """
     wrong, raised = "", None
     try:
@@ -68,15 +67,15 @@ def together() -> Iterator[None]:
     except (ValueError, OSError) as error:
         wrong, raised = str(error) or type(error).__name__, error
     if jax.distributed.is_initialized():
-        told = [text for text in _of_all(wrong) if text]
-        if told and raised is None:
-            raise ValueError(told[0])
+        errors = [text for text in _of_all(wrong) if text]
+        if errors and raised is None:
+            raise ValueError(errors[0])
     if raised is not None:
         raise raised
 
 
 def _of_all(text: str) -> list[str]:
-    """The text of each process."""
+    """Return the text of each process."""
     from jax.experimental.multihost_utils import process_allgather
 
     own = np.zeros(_LONGEST, np.uint8)
@@ -86,7 +85,7 @@ def _of_all(text: str) -> list[str]:
 
 
 def check_same(number: int, what: str) -> None:
-    """Raise ValueError, in all processes, where a number is not the same in each."""
+    """Raise ValueError in all processes unless ``number`` is the same in each."""
     if jax.distributed.is_initialized():
         found = sorted(set(_of_all(str(number))))
         if len(found) > 1:
@@ -94,11 +93,11 @@ def check_same(number: int, what: str) -> None:
 
 
 def placed(tree: Any, sharding: jax.sharding.Sharding) -> Any:
-    """Arrays of the host, which all processes have alike, on the devices of a sharding."""
+    """Place arrays of the host, equal in all processes, on the devices of a sharding."""
     if not jax.distributed.is_initialized():
         return jax.device_put(tree, sharding)
 
-    def one(leaf):
+    def one(leaf: Any) -> jax.Array:
         host = np.asarray(leaf)
         return jax.make_array_from_callback(host.shape, sharding, lambda part: host[part])
 

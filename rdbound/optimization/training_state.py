@@ -1,9 +1,9 @@
-"""What training leaves on disk: checkpoints that resume exactly, and metrics.
+"""Store the state of training on disk: checkpoints that resume exactly, and metrics.
 
-FOLDER/checkpoints/STEP/   training state and data iterator, by Orbax
-FOLDER/checkpoints/STEP.damaged   one that could not be read, put aside
-FOLDER/metrics.jsonl       a line a log: step, loss, J, bpp, distortion, …, seconds
-FOLDER/tensorboard/        the same quantities as events
+FOLDER/checkpoints/STEP/          training state and position of the data, by Orbax
+FOLDER/checkpoints/STEP.damaged   an unreadable checkpoint, renamed
+FOLDER/metrics.jsonl              a line for each log: step, loss, J, bpp, distortion, …, seconds
+FOLDER/tensorboard/               the same quantities as events
 """
 
 import json
@@ -18,6 +18,7 @@ from tensorboardX import SummaryWriter
 
 from rdbound.optimization.multihost import check_same, is_first, meet, together
 from rdbound.utils.atomic_files import write_text
+from rdbound.utils.progress import LOG
 
 __all__ = [
     "CHECKPOINTS",
@@ -32,32 +33,35 @@ __all__ = [
 
 CHECKPOINTS = "checkpoints"
 METRICS = "metrics.jsonl"
-_STATE = "state"  # among the items of a checkpoint
-Warn = Callable[[str], None]
+_STATE = "state"  # item of a checkpoint
 T = TypeVar("T")
 
 
 def saved_steps(folder: Path) -> list[Path]:
-    """The complete checkpoints in ``folder``, newest first: one being written has another name."""
+    """Return the complete checkpoints in ``folder``, the newest first."""
+    # A checkpoint that is being written has another name.
     complete = [p for p in folder.iterdir() if p.name.isdecimal()] if folder.is_dir() else []
     return sorted(complete, key=lambda p: -int(p.name))
 
 
 def saved_state(path: Path) -> Any:
-    """The training state of a checkpoint's folder, as trees of arrays by name."""
+    """Return the training state of a checkpoint's folder, as trees of arrays by name."""
     with ocp.StandardCheckpointer() as reader:
         return reader.restore(path.absolute() / _STATE)
 
 
-def newest_readable(folder: Path, read: Callable[[Path], T], warn: Warn) -> tuple[Path, T] | None:
-    """The newest checkpoint that can be read, and what ``read`` made of it.
+def newest_readable(folder: Path, read: Callable[[Path], T]) -> tuple[Path, T] | None:
+    """Read the newest checkpoint that can be read, with a warning for each damaged newer one.
 
     Args:
-      folder: of the checkpoints.
-      read: a checkpoint's folder to anything.
-      warn: told of each newer one that cannot be read.
+      folder: folder of the checkpoints.
+      read: reads the folder of one checkpoint.
 
-    None where there is no checkpoint. Raises ValueError where none of them can be read.
+    Returns:
+      The folder of the checkpoint and the result of ``read``, or None without any checkpoint.
+
+    Raises:
+      ValueError: there are checkpoints, and none of them can be read.
     """
     reasons = []
     for path in saved_steps(folder):
@@ -69,7 +73,7 @@ def newest_readable(folder: Path, read: Callable[[Path], T], warn: Warn) -> tupl
             reasons.append(f"{path} is damaged ({_reason(error)})")
             continue
         for reason in reasons:
-            warn(f"{reason}; step {path.name} takes its place")
+            LOG.warning(f"{reason}; step {path.name} takes its place")
         return path, found
     if reasons:
         raise ValueError(f"{'; '.join(reasons)}; remove {folder} to start from the beginning")
@@ -77,41 +81,40 @@ def newest_readable(folder: Path, read: Callable[[Path], T], warn: Warn) -> tupl
 
 
 def _reason(error: Exception) -> str:
-    """The beginning of the first line of a message, which may have a hundred."""
+    """Return the type of an error and the beginning of its message, which may be long."""
     first = (str(error).splitlines() or [""])[0]
     return f"{type(error).__name__}: {first[:120]}"
 
 
 class Checkpoints:
-    """Orbax checkpoints of (training state, data iterator state); the last two are kept.
+    """Orbax checkpoints of the training state and the position of the data; two are kept.
 
     Use it in a ``with``: at its end the writer has ended too, whatever happened.
 
     Args:
-      folder: made where there is none; a checkpoint is a folder in it, by its step.
-      warn: told where a damaged checkpoint is put aside.
+      folder: folder of the checkpoints, created if missing; each is a folder named by its step.
     """
 
-    def __init__(self, folder: Path, warn: Warn = lambda _: None):
-        self.folder, self._warn = folder.resolve(), warn
+    def __init__(self, folder: Path):
+        self.folder = folder.resolve()
         self.folder.mkdir(parents=True, exist_ok=True)
         options = ocp.CheckpointManagerOptions(max_to_keep=2, create=True)
         self._manager = ocp.CheckpointManager(self.folder, options=options)
 
     def newest(self) -> Path | None:
-        """The folder of the newest complete checkpoint."""
+        """Return the folder of the newest complete checkpoint."""
         return next(iter(saved_steps(self.folder)), None)
 
     def save(self, step: int, state: Any, batches: Any) -> None:
-        """Write in the background; complete or absent, never half.
+        """Write a checkpoint in the background; it appears complete or not at all.
 
         Args:
-          step: of the state.
+          step: number of steps taken.
           state: a pytree; copied to the host before this returns.
           batches: an iterator with ``get_state()``, whose state is JSON.
         """
-        # The next step donates the state's buffers: the writer gets a copy, not
-        # the view that device_get gives on a CPU.
+        # The next step donates the buffers of the state: the writer needs a copy, where
+        # device_get returns a view on a CPU.
         host = jax.tree.map(np.array, state)
         args = ocp.args.Composite(
             **{_STATE: ocp.args.StandardSave(host)}, data=ocp.args.JsonSave(batches.get_state())
@@ -119,10 +122,17 @@ class Checkpoints:
         self._manager.save(step, args=args)
 
     def restore(self, template: Any, batches: Any) -> Any:
-        """The newest state, with ``batches`` moved to its place; ``template`` if there is none.
+        """Return the newest state, and move ``batches`` to its position.
 
-        One that cannot be read is put aside, with a warning, where an older one can:
-        the steps between the two are taken again. Raises ValueError where none can.
+        Damaged checkpoints are renamed, with a warning, if an older one can be read; the steps
+        between the two are then taken again.
+
+        Args:
+          template: a state of the same structure, returned if there is no checkpoint.
+          batches: an iterator with ``set_state()``.
+
+        Raises:
+          ValueError: there are checkpoints, and none of them can be read.
         """
         args = ocp.args.Composite(
             **{_STATE: ocp.args.StandardRestore(jax.device_get(template))},
@@ -135,7 +145,7 @@ class Checkpoints:
             return saved[_STATE]
 
         with together():
-            found = newest_readable(self.folder, read, self._warn)
+            found = newest_readable(self.folder, read)
         check_same(-1 if found is None else int(found[0].name), "the newest readable checkpoint")
         if found is None:
             return template
@@ -143,7 +153,7 @@ class Checkpoints:
         return found[1]
 
     def _put_aside_after(self, path: Path) -> None:
-        """Rename what is newer than ``path``: Orbax saves no step before its newest."""
+        """Rename checkpoints newer than ``path``: Orbax saves no step before its newest."""
         newer = [p for p in saved_steps(self.folder) if int(p.name) > int(path.name)]
         meet("damaged checkpoints are known")
         if is_first():
@@ -154,33 +164,33 @@ class Checkpoints:
             self._manager.reload()
 
     def wait(self) -> None:
-        """Wait for what is being written."""
+        """Wait until the checkpoint being written is complete."""
         self._manager.wait_until_finished()
 
     def __enter__(self) -> "Checkpoints":
         return self
 
     def __exit__(self, *_) -> None:
-        # Left to the interpreter's exit, the writer finds no thread to end in.
+        # At the exit of the interpreter the writer could no longer start a thread.
         self._manager.close()
 
 
 def _free(path: Path) -> Path:
-    """``path``, or the first numbered one that is not there."""
+    """Return ``path``, or the first numbered variant of it that does not exist."""
     numbered = (path.with_name(f"{path.name}.{i}") for i in range(1, 1000))
     return path if not path.exists() else next(p for p in numbered if not p.exists())
 
 
 class Metrics:
-    """``metrics.jsonl`` and TensorBoard events, of the first of several processes; a resumed run
-    drops what it will repeat.
+    """Write ``metrics.jsonl`` and TensorBoard events; only the first of several processes writes.
 
     Args:
-      folder: of the run.
-      done: steps of the checkpoint it resumes from; later lines are dropped, and a
-        line that a kill cut short.
+      folder: folder of the run.
+      done: steps of the checkpoint that the run resumes from; later lines, which will be
+        written again, and an incomplete last line are dropped.
 
-    Raises ValueError as :func:`read_metrics`.
+    Raises:
+      ValueError: see :func:`read_metrics`.
     """
 
     def __init__(self, folder: Path, done: int):
@@ -194,7 +204,7 @@ class Metrics:
         self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=done or None)
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """One line and one event a quantity."""
+        """Write one line, and one event for each quantity."""
         if not self._writes:
             return
         self._file.write(json.dumps({"step": step, **values}) + "\n")
@@ -212,9 +222,12 @@ class Metrics:
 
 
 def read_metrics(folder: Path) -> list[dict[str, float]]:
-    """The metrics of a run, a mapping a log; what a kill left of the last line is no log.
+    """Return the metrics of a run, one mapping for each log.
 
-    Raises ValueError, naming file and line, where another line is none.
+    An incomplete last line, which a killed run leaves, is skipped.
+
+    Raises:
+      ValueError: another line is damaged; the message names file and line.
     """
     path = folder / METRICS
     text = path.read_bytes().decode(errors="replace") if path.exists() else ""

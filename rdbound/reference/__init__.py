@@ -5,32 +5,61 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
+from typing import NamedTuple
 
 __all__ = [
     "ANCHOR_DEPTH",
-    "CITATIONS",
+    "DATASET_CITATIONS",
     "DEFAULT_ANCHOR",
+    "SOURCES",
     "Curve",
     "PublishedPoint",
+    "Source",
+    "citations_of",
     "curves",
     "find_curve",
     "kodak_digests",
 ]
 
-CITATIONS = {
-    "vtm-22.0": "VTM-22.0, encoder_intra_vtm.cfg, one frame, 4:4:4, BT.709 full range, whole files",
-    "yang2022sandwich": "Yang & Mandt 2022, arXiv 2111.12166",
-    "yang2020improving": "Yang, Bamler & Mandt 2020, arXiv 2006.04240",
-    "bross2021vvc": "VTM-18.0 as run by the authors of arXiv 2302.08899 and 2208.13056",
-    "duan2023qarv": "Duan et al. 2023, arXiv 2302.08899",
-    "duan2023qresvae": "Duan et al. 2023, arXiv 2208.13056",
-    "kim2024c3": "table of baselines beside C3, arXiv 2312.02753",
-    "li2025hpcm": "figures of the LIC-HPCM repository",
-    "jiang2023mlic": "figures of the MLIC++ repository",
-    "liu2023tcm": "figures of the LIC-TCM repository",
-    "ladune2025coolchic": "figures of the Cool-Chic 5.0 repository",
-    "begaint2020compressai": "Bégaint et al. 2020, arXiv 2011.03029, and rows collected there",
+
+class Source(NamedTuple):
+    """Where published points come from.
+
+    Attributes:
+      text: the source in words.
+      citations: BibTeX keys, of ``citations.bib``.
+    """
+
+    text: str
+    citations: tuple[str, ...] = ()
+
+
+SOURCES = {
+    "vtm-22.0": Source(
+        "VTM-22.0, encoder_intra_vtm.cfg, one frame, 4:4:4, BT.709 full range, whole files",
+        ("bross2021vvc",),
+    ),
+    "yang2022sandwich": Source("Yang & Mandt 2022, arXiv 2111.12166", ("yang2022sandwich",)),
+    "yang2020improving": Source(
+        "Yang, Bamler & Mandt 2020, arXiv 2006.04240", ("yang2020improving",)
+    ),
+    "bross2021vvc": Source(
+        "VTM-18.0 as run by the authors of arXiv 2302.08899 and 2208.13056", ("bross2021vvc",)
+    ),
+    "duan2023qarv": Source("Duan et al. 2023, arXiv 2302.08899", ("duan2023qarv",)),
+    "duan2023qresvae": Source("Duan et al. 2023, arXiv 2208.13056"),
+    "kim2024c3": Source("table of baselines beside C3, arXiv 2312.02753"),
+    "li2025hpcm": Source("figures of the LIC-HPCM repository"),
+    "jiang2023mlic": Source("figures of the MLIC++ repository"),
+    "liu2023tcm": Source("figures of the LIC-TCM repository"),
+    "ladune2025coolchic": Source("figures of the Cool-Chic 5.0 repository"),
+    "begaint2020compressai": Source(
+        "Bégaint et al. 2020, arXiv 2011.03029, and rows collected there"
+    ),
 }
+
+DATASET_CITATIONS = {"kodak": ("kodak",)}
+"""BibTeX keys of data sets."""
 
 ANCHOR_DEPTH = {"vtm-22.0": 10, "vtm-22.0-8bit": 8}
 """Input bit depth of the anchors encoded for this package. It moves BD-rate by
@@ -38,7 +67,7 @@ about three points: 10-bit input is the stronger anchor."""
 
 
 DEFAULT_ANCHOR = "vtm-22.0"
-"""What rates are compared with where nothing else is named."""
+"""The anchor of BD-rates by default."""
 
 
 @dataclass(frozen=True)
@@ -61,10 +90,11 @@ class Curve:
     """A published method on a data set.
 
     Attributes:
-      dataset, method: its key.
-      kind: ``codec`` or ``bound``.
-      source: a key of :data:`CITATIONS`.
-      points: per image where ``per_image``, else means over the data set.
+      dataset: name of the data set.
+      method: name of the published method.
+      kind: ``codec`` (files) or ``bound`` (an upper bound on R(D)).
+      source: a key of :data:`SOURCES`.
+      points: points of single images if ``per_image``, else means over the data set.
     """
 
     dataset: str
@@ -80,14 +110,14 @@ class Curve:
 
     @property
     def label(self) -> str:
-        """The method, with the input bit depth where it is an anchor."""
+        """The name of the method, with the input bit depth of an anchor."""
         depth = ANCHOR_DEPTH.get(self.method)
         return self.method if depth is None else f"{self.method} ({depth}-bit input)"
 
 
 @cache
 def curves() -> dict[tuple[str, str, bool], Curve]:
-    """Every shipped curve by (data set, method, per image)."""
+    """Return every shipped curve by (data set, method, per image)."""
     found: dict[tuple[str, str, bool], list] = {}
     about: dict[tuple[str, str, bool], tuple[str, str]] = {}
     for file, read in _FILES.items():
@@ -100,9 +130,10 @@ def curves() -> dict[tuple[str, str, bool], Curve]:
 
 
 def find_curve(dataset: str, method: str) -> Curve:
-    """The published curve of a method, per image where there is one.
+    """Return the published curve of a method, per image if it is known so.
 
-    Raises ValueError, naming what there is, for a data set or a method without one.
+    Raises:
+      ValueError: there is none for this data set or method; the message lists those there are.
     """
     for per_image in (True, False):
         curve = curves().get((dataset, method, per_image))
@@ -115,9 +146,15 @@ def find_curve(dataset: str, method: str) -> Curve:
     raise ValueError(f"no reference {method!r} on {dataset}: choose one of {', '.join(known)}")
 
 
+def citations_of(dataset: str, method: str) -> tuple[str, ...]:
+    """Return the BibTeX keys of a published curve's source, none for a curve from a file."""
+    found = {c.source for (d, m, _), c in curves().items() if (d, m) == (dataset, method)}
+    return tuple(key for source in sorted(found) for key in SOURCES[source].citations)
+
+
 @cache
 def kodak_digests() -> dict[str, str]:
-    """SHA-256 of the decoded RGB pixels of each Kodak image, hexadecimal."""
+    """Return the SHA-256 of the decoded RGB pixels of each Kodak image, hexadecimal."""
     return {r["image"]: r["sha256"] for r in _records("kodak_sha256.csv")}
 
 

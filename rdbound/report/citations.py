@@ -1,91 +1,83 @@
-"""What a paper needs of a run: one sentence with its bound, and whom to cite for what was used."""
+"""Sentences for a paper about the rows of an RD table, and the BibTeX of what made them."""
 
 import math
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import resources
 from typing import NamedTuple
 
-from rdbound.analysis.bd_rate import compare
-from rdbound.analysis.curves import ImageCurves, anchor_on, from_rows, is_on
-from rdbound.methods import METHODS, kind_of
-from rdbound.report.latex import escaped
+from rdbound import reference
+from rdbound.analysis import bd_rate
+from rdbound.analysis import gaps as gap_analysis
+from rdbound.analysis.curves import QUALITY_CITATIONS, ImageCurves, anchor_on, from_rows, is_on
+from rdbound.methods import METHODS, kind_of, method_order, roles
+from rdbound.report.document import Formula, Sentence
 from rdbound.report.wording import distortion_words, words_of
 from rdbound.tables.rd import Row
 
-__all__ = ["Citing", "bibliography", "citing", "cited_keys"]
+__all__ = ["Citing", "bibliography", "cited_keys", "citing"]
 
-_THROUGH = {
-    "sga": "yang2020improving",
-    "bits-back-sga": "yang2020improving",
-    "soft-rounding": "agustsson2020universal",
-    "uniform": "agustsson2020universal",
+ModelKeys = Mapping[str, Sequence[str]]  # BibTeX keys by name of a model
+_BOUNDS = ("bound-refined", "bound")  # roles, the tighter first
+_RATES = {
+    "bound": "rates are relative entropies of posteriors to priors",
+    "coded": "sizes of whole files",
 }
-_CODERS = {
-    "rec": "flamich2020rec",
-    "layered": "hegazy2022randomized",
-    "dithered": "agustsson2020universal",
-    "vbq": "yang2020vbq",
-    "bits-back": "yang2020improving",
-}
-_FAMILIES = {
-    "res-hyper": "zhang2025gap",
-    "res-context": "zhang2025gap",
-    "resnet-vae": "duan2023qarv",
-}
-_BOUNDS = ("bound-refined", "bound")  # the tighter first
 
 
 class Citing(NamedTuple):
-    """Of a run.
+    """What a paper needs of a run.
 
     Attributes:
-      sentences: ready to paste, in LaTeX, one for the bound and one for the bytes of each model:
-        its BD-rate, or its points where it has none.
-      keys: of what they and the run rest on.
-      bibtex: the entries.
+      sentences: one for the tightest bound and one for the files of each model, with its BD-rate,
+        or its mean points without an anchor.
+      keys: BibTeX keys of what the sentences and the run are based on.
+      bibtex: the entries of these keys.
     """
 
-    sentences: tuple[str, ...]
+    sentences: tuple[Sentence, ...]
     keys: tuple[str, ...]
     bibtex: str
 
 
-def citing(rows: Sequence[Row], anchor: str) -> Citing:
-    """The sentences and entries of the rows of one data set, with BD-rates against ``anchor``.
+def citing(rows: Sequence[Row], anchor: str, models: ModelKeys | None = None) -> Citing:
+    """Return sentences and BibTeX entries for the rows of one data set.
 
-    Raises ValueError as :func:`rdbound.analysis.curves.anchor_on`.
+    Args:
+      rows: rows of one data set.
+      anchor: anchor of the BD-rates.
+      models: BibTeX keys by name of a model.
+
+    Raises:
+      ValueError: see :func:`rdbound.analysis.curves.anchor_on`.
     """
-    keys = cited_keys(rows, anchor)
+    keys = cited_keys(rows, anchor, models)
     return Citing(tuple(_sentences(rows, anchor)), keys, bibliography(keys))
 
 
-def cited_keys(rows: Sequence[Row], anchor: str) -> tuple[str, ...]:
-    """Of :func:`bibliography`, those of exactly what made the rows."""
+def cited_keys(
+    rows: Sequence[Row], anchor: str, models: ModelKeys | None = None
+) -> tuple[str, ...]:
+    """Return the BibTeX keys of exactly what made the rows; arguments as of :func:`citing`."""
     methods = {row.method for row in rows}
-    records = [METHODS[name] for name in METHODS if name in methods]
     keys = ["rdbound"]
-    if any(m.form == "bound" for m in records):
-        keys.append("yang2022sandwich")
-    if {"bound-refined", "codec-refined-ideal"} <= methods:
-        keys.append("zhang2025gap")
-    for record in records:
-        keys += [_THROUGH[record.surrogate]] if record.surrogate in _THROUGH else []
-        keys += [_CODERS[record.coder]] if record.coder in _CODERS else []
-        keys += ["bamler2022ans"] if record.coder else []
-    for family, key in _FAMILIES.items():
-        keys += [key] if any(row.model.startswith(family) for row in rows) else []
+    if {"bound-refined", "codec-refined-ideal"} <= roles(methods).keys():
+        keys += gap_analysis.CITATIONS
+    for name in sorted(methods & METHODS.keys(), key=method_order):
+        keys += METHODS[name].citations
+    for model in dict.fromkeys(row.model for row in rows):
+        keys += (models or {}).get(model, ())
     if any(r.ms_ssim is not None for r in rows):
-        keys.append("wang2003msssim")
+        keys += QUALITY_CITATIONS["ms-ssim"]
     dataset = rows[0].dataset if rows else ""
     if rows and is_on(anchor, dataset):
-        keys += ["bjontegaard2001", *(["bross2021vvc"] if anchor.startswith("vtm") else [])]
-    keys += ["kodak"] if dataset == "kodak" else []
+        keys += [*bd_rate.CITATIONS, *reference.citations_of(dataset, anchor)]
+    keys += reference.DATASET_CITATIONS.get(dataset, ())
     return tuple(dict.fromkeys(keys))
 
 
 def bibliography(keys: Iterable[str]) -> str:
-    """BibTeX entries of ``keys``, in their order; KeyError for one that is not shipped."""
+    """Return the BibTeX entries of ``keys`` in their order; KeyError for an unknown key."""
     return "\n".join(_entries()[key] for key in keys)
 
 
@@ -99,18 +91,19 @@ def _entries() -> dict[str, str]:
     return found
 
 
-def _sentences(rows: Sequence[Row], anchor: str) -> Iterator[str]:
+def _sentences(rows: Sequence[Row], anchor: str) -> Iterator[Sentence]:
     base = anchor_on(anchor, rows[0].dataset) if rows else None
     curves = from_rows(rows)
     for model in dict.fromkeys(row.model for row in rows):
-        for method in _said(model, {name for _, m, name in curves if m == model}):
+        for method in _described({name for _, m, name in curves if m == model}):
             own = [r for r in rows if (r.model, r.method) == (model, method)]
-            yield _sentence(own, _reached(base, curves[own[0].dataset, model, method], own))
+            yield _sentence(own, _position(base, curves[own[0].dataset, model, method], own))
 
 
-def _said(model: str, methods: set[str]) -> Iterator[str]:
-    """The tightest bound of a model, and its bytes: refined where they were refined."""
-    bounds = [name for name in _BOUNDS if name in methods]
+def _described(methods: set[str]) -> Iterator[str]:
+    """Yield the tightest bound of a model, and its files, refined if there are any."""
+    by_role = roles(methods)
+    bounds = [by_role[role] for role in _BOUNDS if role in by_role]
     coded = sorted(
         (m for m in methods if kind_of(m) == "coded"),
         key=lambda name: (METHODS[name].surrogate is None, name),
@@ -118,26 +111,29 @@ def _said(model: str, methods: set[str]) -> Iterator[str]:
     yield from [*bounds[:1], *coded[:1]]
 
 
-def _reached(base: ImageCurves | None, curve: ImageCurves, rows: Sequence[Row]) -> str:
-    """Where a curve lies: its BD-rate against the anchor, or its mean points."""
+def _position(base: ImageCurves | None, curve: ImageCurves, rows: Sequence[Row]) -> Sentence:
+    """Return where a curve lies: its BD-rate against the anchor, or its mean points."""
     item = words_of(row.image for row in rows).item
-    try:
-        if base is None:
-            raise ValueError("no anchor")
-        value = compare(base, curve)
-    except ValueError:
-        points = (f"{p[0]:.4f} at {p[1]:.2f}\\,dB" for p in _means(rows))
-        return f"lies at mean rates of {', '.join(points)} PSNR of the mean MSE"
-    percent = f"${value.value:+.1f}\\,\\%$"
+    value = "no anchor" if base is None else bd_rate.compared(base, curve)
+    if base is None or isinstance(value, str):
+        points = (f"{bpp:.4f} at {psnr:.2f}\u202fdB" for bpp, psnr in _means(rows))
+        return (f"lies at mean rates of {', '.join(points)} PSNR of the mean MSE",)
+    interval: Sentence = ()
     if value.interval is not None:
         low, high = value.interval
-        percent += f" (95\\,\\% interval over {item}s $[{low:+.1f}, {high:+.1f}]$)"
+        interval = (
+            f" (95\u202f% interval over {item}s ",
+            Formula(f"[{low:+.1f}, {high:+.1f}]"),
+            ")",
+        )
     how = f"per {item}, then averaged" if value.averaged is None else "of means"
-    return f"lies at {percent} BD-rate (PSNR over RGB, {how}) against {escaped(base.name)}"
+    percent = Formula(f"{value.value:+.1f}\u202f%")
+    against = f" BD-rate (PSNR over RGB, {how}) against {base.name}"
+    return ("lies at ", percent, *interval, against)
 
 
 def _means(rows: Sequence[Row]) -> Iterator[tuple[float, float]]:
-    """The mean rate, and the PSNR of the mean MSE, by λ.
+    """Yield the mean rate, and the PSNR of the mean MSE, by λ.
 
     A point of means over images lies above R(D) for the mean MSE. The mean of PSNRs, which is
     higher, would be no point of an upper bound.
@@ -150,24 +146,29 @@ def _means(rows: Sequence[Row]) -> Iterator[tuple[float, float]]:
         yield sum(r.bpp for r in own) / len(own), quality
 
 
-def _sentence(rows: Sequence[Row], reached: str) -> str:
+def _sentence(rows: Sequence[Row], position: Sentence) -> Sentence:
     first, words = rows[0], words_of(row.image for row in rows)
+    kind = kind_of(first.method) or ""
     lmbdas = sorted({row.lmbda for row in rows})
-    span = f"{lmbdas[0]:.4g} to {lmbdas[-1]:.4g}"
-    count = len({row.image for row in rows})
-    if kind_of(first.method) == "bound":
-        what = "an upper bound on the rate--distortion function"
-        how = "rates are relative entropies of posteriors to priors, reconstructions real-valued"
-    else:
-        what = "the rate of coded files"
-        whole = "bits-back" not in first.method
-        how = "sizes of whole files" if whole else "sizes of files less what rides along"
-        how += ", 8-bit reconstructions" if words.unit == "pixel" else ""
+    span = f"from {lmbdas[0]:.4g} to {lmbdas[-1]:.4g}" if lmbdas[1:] else f"= {lmbdas[0]:.4g}"
+    what, output = "the rate of coded files", ", 8-bit reconstructions"
+    if kind == "bound":
+        what = "an upper bound on the rate–distortion function"
+        output = ", reconstructions real-valued"
+    elif words.unit != "pixel":
+        output = ""
     steps = f" after {first.steps} steps of optimization per {words.item}" if first.steps else ""
+    count = words.counted(len({row.image for row in rows}))
     return (
-        f"On {words.counted(count)} of {escaped(first.dataset)}, {what} by "
-        f"{escaped(first.model)}{steps} {reached}, for $\\lambda$ "
-        f"{f'from {span}' if len(lmbdas) > 1 else f'= {lmbdas[0]:.4g}'} in "
-        f"$R + \\lambda D$ with $R$ in bits per "
-        f"{words.unit} and $D$ {distortion_words(rows)} ({how})."
+        f"On {count} of {first.dataset}, {what} by {first.model}{steps} ",
+        *position,
+        ", for ",
+        Formula("λ"),
+        f" {span} in ",
+        Formula("R + λD"),
+        " with ",
+        Formula("R"),
+        f" in bits per {words.unit} and ",
+        Formula("D"),
+        f" {distortion_words(rows)} ({METHODS[first.method].rate or _RATES[kind]}{output}).",
     )

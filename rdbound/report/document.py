@@ -1,18 +1,33 @@
-"""What a report is, whatever it is rendered as: sections of tables, notes and pictures."""
+"""What a report is, however it is rendered: sections of tables, notes and pictures.
+
+Text is Unicode (``λ``, ``–``; a narrow no-break space between a number and its unit). Renderers
+turn it into Markdown, HTML or LaTeX.
+"""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from matplotlib.figure import Figure
 
-__all__ = ["Block", "Document", "Note", "Picture", "Section", "Table"]
+__all__ = ["Block", "Document", "Formula", "Note", "Picture", "Section", "Sentence", "Table"]
+
+
+class Formula(str):
+    """A part of a sentence that is mathematics: ``R + λD``, or a signed number."""
+
+    __slots__ = ()
+
+
+Sentence = tuple[str, ...]
+"""Consecutive parts of a sentence, text and :class:`Formula`."""
 
 
 @dataclass(frozen=True)
 class Table:
     """Cells as text: the first column is aligned to the left, the others to the right.
 
-    Raises ValueError for a row of another length than the header.
+    Raises:
+      ValueError: a row has another length than the header.
     """
 
     header: Sequence[str]
@@ -28,9 +43,10 @@ class Table:
 
 @dataclass(frozen=True)
 class Note:
-    """A paragraph."""
+    """A paragraph; ``lead`` is emphasized before it and a colon."""
 
     text: str
+    lead: str = ""
 
 
 @dataclass(frozen=True)
@@ -47,7 +63,7 @@ Block = Table | Note | Picture
 
 @dataclass(frozen=True)
 class Section:
-    """Blocks under a title; an empty one is not shown."""
+    """Blocks under a title; an empty title is not shown."""
 
     title: str
     blocks: tuple[Block, ...]
@@ -62,5 +78,5 @@ class Document:
 
     @property
     def pictures(self) -> Iterator[Picture]:
-        """Those of all sections."""
+        """The pictures of all sections."""
         return (b for s in self.sections for b in s.blocks if isinstance(b, Picture))

@@ -1,20 +1,21 @@
-r"""Tables for a paper: booktabs rules, siunitx columns, a caption that says the conventions.
+r"""Tables and sentences for a paper: booktabs rules, siunitx columns, captions with conventions.
 
 They need ``\usepackage{booktabs,siunitx}``.
 """
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from rdbound.analysis.bd_rate import compare
 from rdbound.analysis.curves import anchor_on, from_rows
-from rdbound.analysis.gaps import GAPS
-from rdbound.methods import kind_of, method_order
+from rdbound.analysis.gaps import definitions
+from rdbound.methods import kind_of, label_of, method_order
+from rdbound.report.document import Formula, Sentence
 from rdbound.report.wording import distortion_words, mse_words, words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN, Row
 
-__all__ = ["bd_rate_latex", "escaped", "gap_latex", "rd_latex"]
+__all__ = ["bd_rate_latex", "escaped", "gap_latex", "rd_latex", "sentence_latex"]
 
 _MARKS = {
     "\\": r"\textbackslash{}",
@@ -22,17 +23,29 @@ _MARKS = {
     "^": r"\textasciicircum{}",
     **{mark: "\\" + mark for mark in "&%$#_{}"},
 }
-_LETTERS = {"λ": r"$\lambda$", "–": "--", "→": r"$\to$", "σ": r"$\sigma$"}
+_LETTERS = {"λ": r"$\lambda$", "–": "--", "→": r"$\to$", "σ": r"$\sigma$", "\u202f": r"\,"}
+_SYMBOLS = {"λ": r"\lambda ", "%": r"\%", "\u202f": r"\,"}
 
 
 def escaped(text: str) -> str:
-    """Text as LaTeX shows it."""
-    marks = _MARKS | _LETTERS
+    """Return text as LaTeX source."""
+    return _replaced(text, _MARKS | _LETTERS)
+
+
+def sentence_latex(sentence: Sentence) -> str:
+    """Return a sentence as LaTeX source, formulas between dollar signs."""
+    return "".join(
+        f"${_replaced(part, _SYMBOLS).strip()}$" if isinstance(part, Formula) else escaped(part)
+        for part in sentence
+    )
+
+
+def _replaced(text: str, marks: Mapping[str, str]) -> str:
     return re.sub("|".join(map(re.escape, marks)), lambda found: marks[found.group()], text)
 
 
 def rd_latex(rows: Sequence[Row]) -> str:
-    """Means over images by method, model and λ of the rows of one data set."""
+    """Return the table of means over images by method, model and λ, of one data set."""
     groups: dict[tuple[int, str, str, float], list[Row]] = {}
     for row in rows:
         if kind_of(row.method) != "floor":
@@ -46,7 +59,7 @@ def rd_latex(rows: Sequence[Row]) -> str:
         similar = [r.ms_ssim for r in own if r.ms_ssim is not None]
         body.append(
             (
-                escaped(method),
+                escaped(label_of(method)),
                 escaped(model),
                 f"{lmbda:.4g}",
                 f"{bpp:.4f}",
@@ -63,14 +76,14 @@ def rd_latex(rows: Sequence[Row]) -> str:
     caption = (
         f"Rate and distortion on {escaped(rows[0].dataset)}, means over {count}: rates in bits "
         f"per {words.unit}, PSNR in dB{over}, $J = R + \\lambda D$ with $D$ "
-        f"{distortion_words(shown)}."
+        f"{escaped(distortion_words(shown))}."
     )
     head = ("method", "model", r"{$\lambda$}", "{rate}", "{PSNR}", "{MSE}", "{$J$}", "{MS-SSIM}")
     return _table("llSSSSSS", head, body, caption, "rd")
 
 
 def bd_rate_latex(rows: Sequence[Row], anchor: str) -> str | None:
-    """BD-rates of all curves against an anchor; None where it is not known on the data set."""
+    """Return the table of BD-rates; None if the anchor is not known on the data set."""
     base = anchor_on(anchor, rows[0].dataset) if rows else None
     if base is None:
         return None
@@ -83,7 +96,7 @@ def bd_rate_latex(rows: Sequence[Row], anchor: str) -> str | None:
         images.add(len(value.images) or None)
         low, high = value.interval or (None, None)
         ends = ("{--}" if v is None else f"{v:+.2f}" for v in (low, high))
-        body.append((escaped(method), escaped(model), f"{value.value:+.2f}", *ends))
+        body.append((escaped(label_of(method)), escaped(model), f"{value.value:+.2f}", *ends))
     if not body:
         return None
     of = " and ".join(str(n) for n in sorted(n for n in images if n))
@@ -97,14 +110,14 @@ def bd_rate_latex(rows: Sequence[Row], anchor: str) -> str | None:
 
 
 def gap_latex(gaps: Sequence[Gap]) -> str | None:
-    """The mean gaps by λ, in bits; None of none."""
+    """Return the table of mean gaps by λ, in bits; None if there are no gaps."""
     means = {(g.gap, g.lmbda): g for g in gaps if g.image == MEAN}
     lmbdas = sorted({lmbda for _, lmbda in means})
     if not lmbdas:
         return None
     body = [
         (name, *(_value(means.get((name, lmbda))) for lmbda in lmbdas))
-        for name in GAPS
+        for name in dict.fromkeys(gap.name for gap in definitions())
         if any((name, lmbda) in means for lmbda in lmbdas)
     ]
     words = words_of(g.image for g in gaps)
@@ -142,7 +155,7 @@ def _table(
 
 
 def _columns(columns: str, body: Sequence[Sequence[str]]) -> str:
-    """``S`` with the room that the numbers of the column need."""
+    """Return the columns, each ``S`` with the digits that its numbers need."""
     found = []
     for place, column in enumerate(columns):
         if column != "S":

@@ -8,7 +8,7 @@ __all__ = ["block_lines", "document_lines", "section_lines"]
 
 
 def document_lines(document: Document) -> list[str]:
-    """Lines of ``report.md``."""
+    """Return the lines of ``report.md``."""
     lines = [f"# {document.title}"]
     for section in document.sections:
         lines += ["", *section_lines(section, "## ")]
@@ -16,7 +16,7 @@ def document_lines(document: Document) -> list[str]:
 
 
 def section_lines(section: Section, mark: str = "") -> list[str]:
-    """Lines of a section, its title after the ``mark`` of a heading."""
+    """Return the lines of a section, its title after the ``mark`` of a heading."""
     lines = [f"{mark}{section.title}"] if section.title else []
     for block in section.blocks:
         lines += [*([""] if lines else []), *block_lines(block)]
@@ -24,12 +24,12 @@ def section_lines(section: Section, mark: str = "") -> list[str]:
 
 
 def block_lines(block: Block) -> list[str]:
-    """Lines of one block."""
+    """Return the lines of one block."""
     if isinstance(block, Table):
         return _table(block)
     if isinstance(block, Picture):
         return [f"![{block.caption}]({block.stem}.png)"]
-    return [block.text]
+    return [f"**{block.lead}:** {block.text}" if block.lead else block.text]
 
 
 def _table(table: Table) -> list[str]:

@@ -13,7 +13,7 @@ __all__ = ["save_figure", "save_pictures", "write_document"]
 
 
 def write_document(document: Document, folder: Path) -> Path:
-    """Write ``report.md`` and the pictures it shows into a folder; returns the report's path."""
+    """Write ``report.md`` and its pictures into a folder and return the path of the report."""
     save_pictures(document.pictures, folder)
     folder.mkdir(parents=True, exist_ok=True)
     report = folder / "report.md"
@@ -22,13 +22,13 @@ def write_document(document: Document, folder: Path) -> Path:
 
 
 def save_pictures(pictures: Iterable[Picture], folder: Path) -> None:
-    """Save each as :func:`save_figure` does, under its stem."""
+    """Save each picture under its stem, as :func:`save_figure`."""
     for picture in pictures:
         save_figure(picture.figure, folder / picture.stem)
 
 
 def save_figure(figure: Figure, stem: Path) -> list[Path]:
-    """Write ``stem.png`` (200 dpi) and ``stem.pdf``; returns the two paths."""
+    """Write ``stem.png`` (200 dpi) and ``stem.pdf`` and return the two paths."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     paths = [Path(f"{stem}{suffix}") for suffix in (".png", ".pdf")]
     for path in paths:

@@ -1,9 +1,8 @@
-"""The stages as the commands run them: a configuration in, a run folder out.
+"""Run what the commands run: a configuration in, a run folder out.
 
     config = load_config("configs/kodak.yaml", ["output=runs/mine"])
-    folder = evaluate_run(config, say=print)
+    folder = evaluate_run(config)
 
-Stages know of run folders, bars and reports. What is wrong with a configuration is told
-before the folder is made, wherever it can be known by then; a run that was interrupted
-is gone on with, and one that is finished is not repeated.
+A mistake in a configuration raises ValueError before the folder is made, if it can be found by
+then. Interrupted runs resume; finished runs are not repeated.
 """

@@ -1,12 +1,12 @@
-"""The stage that runs codecs from outside: images in, an RD table and a report out.
+"""Run external codecs on images, and write an RD table and a report.
 
-FOLDER/points.csv   every image at every setting, kept as they are measured
+FOLDER/points.csv   every image at every setting, written as they are measured
 FOLDER/rd.csv       the table
-FOLDER/report.md    with its figure
+FOLDER/report.md    the report, with its figure
 """
 
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from itertools import islice
 from multiprocessing import get_context
@@ -15,63 +15,64 @@ from pathlib import Path
 import numpy as np
 
 from rdbound.analysis.curves import anchor_on
-from rdbound.baselines import CommandCodec, ExternalCodec, Measured, make_external, measure_codec
-from rdbound.baselines.measure import digest_of
-from rdbound.baselines.points import read_measured, rows_of, write_measured
+from rdbound.baselines import BaselineCodec, CodecPoint, CommandCodec, make_baseline, measure_codec
+from rdbound.baselines.measure import pixel_digest
+from rdbound.baselines.points import read_codec_points, write_codec_points
+from rdbound.baselines.rd_rows import codec_rows
 from rdbound.images.sets import ImageSet
 from rdbound.report.markdown import document_lines
 from rdbound.report.sections.external import external_report
 from rdbound.report.write import write_document
 from rdbound.runs.parallel.processes import ended
-from rdbound.runs.progress import Bars
 from rdbound.runs.run_folder import RD_TABLE, locked
 from rdbound.tables.rd import write_table
+from rdbound.utils.progress import LOG, SILENT, Progress
 
 __all__ = ["chosen_codecs", "default_jobs", "external_run"]
 
 POINTS = "points.csv"
 _DEFAULT = ("jpeg", "webp", "avif", "jpeg2000")
 
-Job = tuple[ExternalCodec, str, str, np.ndarray, tuple[float, ...]]
+Job = tuple[BaselineCodec, str, str, np.ndarray, tuple[float, ...]]
 """(codec, its version, name of an image, image, settings)."""
 
 
 def external_run(
-    codecs: Sequence[ExternalCodec],
+    codecs: Sequence[BaselineCodec],
     images: ImageSet,
     folder: Path,
     jobs: int,
     anchor: str,
-    say: Callable[[str], None],
+    progress: Progress = SILENT,
 ) -> None:
-    """Measure codecs on images; says the report.
+    """Measure codecs on images, and log the report.
 
-    What ``points.csv`` in the folder holds already of the same pixels by the same version is
-    not measured again, and what it holds of other codecs joins the table; of those given the
-    table has the settings that are asked for.
+    Points in the folder's ``points.csv`` of the same pixels by the same version are not measured
+    again. Points of other codecs there join the table; of the given codecs the table has the
+    settings of this run.
 
     Args:
-      codecs: with different names.
-      images: of them.
-      folder: of the table; made where it is not there.
-      jobs: processes at once.
-      anchor: of BD-rates, where it is known on the images.
-      say: called with the report.
+      codecs: codecs with different names.
+      images: the images to code.
+      folder: folder of the table, created if missing.
+      jobs: number of processes.
+      anchor: anchor of BD-rates, used if it is known on the images.
+      progress: receives the number of points.
 
-    Raises ValueError where a codec cannot run, and as
-    :func:`rdbound.baselines.measure.measure_codec`.
+    Raises:
+      ValueError: a codec cannot run, or see :func:`rdbound.baselines.measure.measure_codec`.
     """
     versions = {codec.name: codec.version() for codec in codecs}
     if len(versions) < len(codecs):
         raise ValueError(f"two codecs have the same name: {', '.join(c.name for c in codecs)}")
-    anchor_on(anchor, images.name)  # raises for one that there is not, before hours are spent
+    anchor_on(anchor, images.name)  # raises for an unknown one, before hours are spent
     folder.mkdir(parents=True, exist_ok=True)
-    with locked(folder), Bars() as bars:
+    with locked(folder):
         path = folder / POINTS
-        digests = {name: digest_of(images[i]) for i, name in enumerate(images.names)}
+        digests = {name: pixel_digest(images[i]) for i, name in enumerate(images.names)}
         points = [
             p
-            for p in (read_measured(path) if path.exists() else [])
+            for p in (read_codec_points(path) if path.exists() else [])
             if digests.get(p.image) == p.digest and versions.get(p.codec, p.version) == p.version
         ]
         known = {(p.codec, p.image, p.setting) for p in points}
@@ -79,26 +80,26 @@ def external_run(
         work = _missing(codecs, versions, images, known)
         for found in _by_processes(work, jobs):
             points += found
-            write_measured(path, points)
+            write_codec_points(path, points)
             mine = sum(p.codec in versions for p in points)
-            bars.update("coding", min(mine, total), total)
+            progress.update("coding", min(mine, total), total)
     asked = {codec.name: codec.settings for codec in codecs}
     shown = [p for p in points if p.setting in asked.get(p.codec, (p.setting,))]
     whole = _whole(shown, images)
-    rows = rows_of(whole, images.name)
+    rows = codec_rows(whole, images.name)
     write_table(folder / RD_TABLE, rows)
-    document = external_report(rows, {codec.name: codec.told for codec in codecs}, anchor)
+    document = external_report(rows, {codec.name: codec.description for codec in codecs}, anchor)
     write_document(document, folder)
-    say("\n".join([*document_lines(document), "", f"{folder / RD_TABLE}: {len(rows)} rows"]))
+    LOG.info("\n".join([*document_lines(document), "", f"{folder / RD_TABLE}: {len(rows)} rows"]))
 
 
 def _missing(
-    codecs: Sequence[ExternalCodec],
+    codecs: Sequence[BaselineCodec],
     versions: Mapping[str, str],
     images: ImageSet,
     known: set[tuple[str, str, float]],
 ) -> Iterator[Job]:
-    """A job an image and codec, with the settings that are not known."""
+    """Yield a job for each image and codec, with the settings not measured yet."""
     for index, name in enumerate(images.names):
         for codec in codecs:
             settings = tuple(s for s in codec.settings if (codec.name, name, s) not in known)
@@ -106,7 +107,7 @@ def _missing(
                 yield codec, versions[codec.name], name, images[index], settings
 
 
-def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[Measured]]:
+def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[CodecPoint]]:
     """The points of every job as they are done, a few images in memory at once."""
     if count == 1:
         yield from map(_measure, work)
@@ -121,12 +122,12 @@ def _by_processes(work: Iterator[Job], count: int) -> Iterator[list[Measured]]:
                 yield future.result()
 
 
-def _measure(job: Job) -> list[Measured]:
+def _measure(job: Job) -> list[CodecPoint]:
     codec, version, name, image, settings = job
     return [measure_codec(codec, name, image, setting, version) for setting in settings]
 
 
-def _whole(points: Sequence[Measured], images: ImageSet) -> list[Measured]:
+def _whole(points: Sequence[CodecPoint], images: ImageSet) -> list[CodecPoint]:
     """Those at settings that have every image."""
     count: dict[tuple[str, float], int] = {}
     for p in points:
@@ -140,24 +141,25 @@ def chosen_codecs(
     own: str = "mine",
     encoder: str | None = None,
     decoder: str | None = None,
-) -> list[ExternalCodec]:
+) -> list[BaselineCodec]:
     """Codecs by what a user says of them.
 
     Args:
-      names: of :data:`rdbound.baselines.EXTERNAL`; None for some that every Pillow has, or for
+      names: of :data:`rdbound.baselines.BASELINES`; None for some that every Pillow has, or for
         none beside an ``encoder``.
       settings: of one codec.
       own: what the codec of ``encoder`` and ``decoder`` is called.
       encoder: its command line; None for none.
       decoder: its command line.
 
-    Raises ValueError for an unknown name, and where commands or settings do not go together.
+    Raises:
+      ValueError: a name is unknown, or commands and settings do not go together.
     """
     if (encoder is None) != (decoder is None):
         raise ValueError("--encoder and --decoder go together: files are decoded too")
     if names is None:
         names = _DEFAULT if encoder is None else ()
-    codecs = [make_external(name) for name in names]
+    codecs = [make_baseline(name) for name in names]
     if encoder is not None and decoder is not None:
         if settings is None or codecs:
             raise ValueError("--encoder needs its --settings, and a run without --codec")
@@ -170,5 +172,5 @@ def chosen_codecs(
 
 
 def default_jobs() -> int:
-    """As many as this process may use cores."""
+    """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -1,4 +1,4 @@
-"""The stage that counts code points on photographs: a bound is then coded at any rate."""
+"""Count code points on photographs, so that one bound is coded at any rate."""
 
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -7,10 +7,9 @@ import numpy as np
 
 from rdbound.checkpoints.checkpoint import load, resolve
 from rdbound.checkpoints.file_format import Contents, naming, read_contents, write_contents
-from rdbound.coding.codecs.image import Codec
 from rdbound.evaluation.vbq_calibration import calibrated
 from rdbound.images.sets import ImageSet, named_images
-from rdbound.runs.progress import Bars
+from rdbound.utils.progress import SILENT, Progress
 
 __all__ = ["calibrate_file"]
 
@@ -24,20 +23,26 @@ def calibrate_file(
     count: int,
     lmbdas: Sequence[float] | None = None,
     outside: Collection[str] = (),
+    progress: Progress = SILENT,
 ) -> str:
-    """Write a copy of a bound's checkpoint with the tables of the coder ``vbq``; returns a line.
+    """Write a copy of a bound's checkpoint with the tables of the coder ``vbq``.
 
     The weights are copied as they are stored. Evaluate on other images than these.
 
     Args:
-      checkpoint: a file or a name, of a bound of images.
+      checkpoint: file or name of a bound of images.
       images: see :func:`rdbound.images.sets.named_images`.
-      target: the file.
-      count: of the images, evenly through the folder.
-      lmbdas: trade-offs to count at; four through the model's range by default.
+      target: the file to write.
+      count: number of images, evenly through the folder.
+      lmbdas: values of λ to count at; four through the model's range by default.
       outside: see :func:`rdbound.checkpoints.checkpoint.load`.
+      progress: shown the number of images seen.
 
-    Raises ValueError for the checkpoint of a codec or of vectors, and as what it calls does.
+    Returns:
+      A line that says what was written.
+
+    Raises:
+      ValueError: for the checkpoint of a codec or of vectors.
     """
     source = resolve(checkpoint)
     loaded = load(checkpoint, outside)
@@ -46,14 +51,8 @@ def calibrate_file(
         raise ValueError(f"{checkpoint}: code points serve a bound of images, of form 'bound'")
     chosen = _evenly(named_images(images), count)
     low, high = model.lmbda_range
-    asked = tuple(np.geomspace(low, high, _RATES)) if lmbdas is None else tuple(lmbdas)
-    with Bars() as bars:
-        tables = calibrated(
-            Codec(model),
-            chosen,
-            dict.fromkeys(map(float, asked)),
-            lambda seen: bars.update("counting code points", seen, len(chosen)),
-        )
+    rates = tuple(np.geomspace(low, high, _RATES)) if lmbdas is None else tuple(lmbdas)
+    tables = calibrated(model, chosen, dict.fromkeys(map(float, rates)), progress)
     with naming(source):
         kept = read_contents(source)
     write_contents(target, Contents(kept.spec, kept.weights, tables))
@@ -61,6 +60,6 @@ def calibrate_file(
 
 
 def _evenly(images: ImageSet, count: int) -> list[np.ndarray]:
-    """``count`` images at even distances, or all where there are fewer."""
+    """Return ``count`` images at even distances, or all if there are fewer."""
     number = min(count, len(images))
     return [images[(2 * k + 1) * len(images) // (2 * number)] for k in range(number)]

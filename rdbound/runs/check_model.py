@@ -1,7 +1,7 @@
-"""The stage that tries a model before anybody trains it."""
+"""Build a model by name and check it before it is trained."""
 
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import jax.numpy as jnp
@@ -12,6 +12,7 @@ from rdbound.models import LatentModel, make_model
 from rdbound.models.base import level_model
 from rdbound.objective.distortion import make_distortion
 from rdbound.ops.image_quality import MS_SSIM_SMALLEST
+from rdbound.utils.progress import LOG
 
 __all__ = ["check_run"]
 
@@ -23,34 +24,27 @@ def check_run(
     options: dict[str, Any],
     distortion: str,
     dimension: int | None,
-    say: Callable[[str], None],
 ) -> None:
-    """Build a model in each form and try it; ``say`` is told each check that it passes.
+    """Build a model in each form and check it; each check that it passes is logged.
 
     Args:
-      name: of the model, or ``package.module:Class``.
+      name: name of the model, or ``package.module:Class``.
       forms: ``bound`` or ``codec``, or both.
-      lmbda: one λ, or low and high.
-      options: of the model.
-      distortion: by name.
-      dimension: of the vectors; asked for where the model does not say it.
-      say: takes a line.
+      lmbda: one λ, or the lowest and the highest.
+      options: options of the model.
+      distortion: name of the distortion.
+      dimension: dimension of the vectors, for a model without an attribute ``dimension``.
 
-    Raises ValueError at the first check that fails, with the model's name.
+    Raises:
+      ValueError: a check fails; the message has the model's name.
     """
     for form in forms:
         spec = {"name": name, "form": form, "lmbda": list(lmbda), **options}
         model = _built(spec)
-        through = _channel(model)
-        say(f"{name}, {form}, through the channel {through}")
-        candidate = Candidate(
-            model,
-            spec,
-            make_channel(through),
-            make_distortion(distortion),
-            _shape(model, dimension),
-        )
-        check_model(candidate, say)
+        channel, shape = _channel(model), _shape(model, dimension)
+        LOG.info(f"{name}, {form}, through the channel {channel}")
+        d = make_distortion(distortion)
+        check_model(Candidate(model, spec, make_channel(channel), d, shape))
 
 
 def _built(spec: dict[str, Any]) -> LatentModel:
@@ -65,19 +59,19 @@ def _built(spec: dict[str, Any]) -> LatentModel:
 
 
 def _channel(model: LatentModel) -> str:
-    """What such a model is trained through: analytic rates where its first level has them."""
+    """Return the channel of training: with analytic rates if the first level has them."""
     if model.form == "codec":
         return "mixed"
-    of = level_model(model)
+    levels = level_model(model)
     try:
-        prior = of.prior(0, of.start(jnp.float32(model.lmbda_range[0])))
-    except Exception:  # of the model's code: the check of its sides tells which and where
+        prior = levels.prior(0, levels.start(jnp.float32(model.lmbda_range[0])))
+    except Exception:  # of the model's code: the checks find it again and name its place
         return "gaussian"
     return "gaussian" if hasattr(prior, "kl_bits") else "sampled"
 
 
 def _shape(model: LatentModel, dimension: int | None) -> tuple[int, ...]:
-    """Of a datum: an image of two strides or more, large enough for every distortion; or [n]."""
+    """Return the shape of a datum: an image large enough for every distortion, or [n]."""
     if not isinstance(model.stride, int) or model.stride < 1:
         raise ValueError(f"the model's stride is {model.stride!r}, no positive integer")
     if model.stride > 1:
@@ -85,5 +79,5 @@ def _shape(model: LatentModel, dimension: int | None) -> tuple[int, ...]:
         return (side, side, 3)
     found = getattr(model, "dimension", dimension)
     if found is None:
-        raise ValueError("a model of vectors that does not say its dimension needs --dimension")
+        raise ValueError("a model of vectors without an attribute dimension needs --dimension")
     return (found,)

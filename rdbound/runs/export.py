@@ -1,4 +1,4 @@
-"""The stage that takes the averaged weights out of a run that is not finished."""
+"""Export the averaged weights of a training run that need not be finished."""
 
 from collections.abc import Collection
 from pathlib import Path
@@ -12,7 +12,6 @@ from rdbound.config import Config
 from rdbound.config.load import read_yaml, validated
 from rdbound.models import make_model
 from rdbound.optimization.training_state import CHECKPOINTS, newest_readable, saved_state
-from rdbound.runs.progress import warn
 from rdbound.runs.run_folder import CONFIG
 from rdbound.utils.registry import refuse_outside
 
@@ -20,25 +19,25 @@ __all__ = ["export_run"]
 
 
 def export_run(folder: Path, target: Path, outside: Collection[str] = ()) -> int:
-    """Write the averaged weights of a run's newest checkpoint as ``target``; returns its step.
+    """Write the averaged weights of a run's newest readable checkpoint; return its step.
 
-    The run may be going on: nothing in its folder is touched. Where the newest is damaged
-    the one beside it is taken, with a warning.
+    The run may still be training: nothing in its folder changes.
 
     Args:
-      folder: of the run.
-      target: the file.
+      folder: folder of the run.
+      target: file to write.
       outside: names ``package.module:Class`` of models from outside the package that the
         folder may import.
 
-    Raises ValueError where ``folder`` is no training run, has no checkpoint yet that can be
-    read or not one of its model, or its model is from outside and not named.
+    Raises:
+      ValueError: ``folder`` is no training run, has no readable checkpoint of its model, or its
+        model is from outside the package and not in ``outside``.
     """
     stored = folder / CONFIG
     if not stored.is_file():
         raise ValueError(f"{folder} is not the folder of a run: it has no {CONFIG}")
     config: Config = validated(str(stored), read_yaml(stored))
-    newest = newest_readable(folder / CHECKPOINTS, _averaged, warn)
+    newest = newest_readable(folder / CHECKPOINTS, _averaged)
     if config.model is None or config.training is None or newest is None:
         raise ValueError(f"{folder} holds no checkpoint of a training run yet")
     with naming(stored):
@@ -52,12 +51,12 @@ def export_run(folder: Path, target: Path, outside: Collection[str] = ()) -> int
 
 
 def _averaged(saved: Path) -> Any:
-    """The averaged weights of an Orbax checkpoint, whatever else it holds."""
+    """Return the averaged weights of an Orbax checkpoint."""
     return _with_whole_numbers(saved_state(saved)["ema"])
 
 
 def _with_whole_numbers(tree: Any) -> Any:
-    """Places in lists are numbers in a model and strings on disk."""
+    """Return a tree with its indexes of lists as integers: on disk they are strings."""
     if not isinstance(tree, dict):
         return tree
     return {

@@ -1,4 +1,4 @@
-"""The codec on files: images into streams and back, nothing of the user's lost on the way."""
+"""Compress image files and decompress streams, without overwriting a user's file by mistake."""
 
 import io
 import os
@@ -6,7 +6,6 @@ import sys
 import tempfile
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,18 +13,15 @@ import numpy as np
 from PIL import Image
 
 from rdbound.checkpoints.checkpoint import Checkpoint, load, resolve
-from rdbound.coding import BitsBackCodec, BitstreamError, Codec
+from rdbound.coding import BitstreamError, Codec, Decoded, Encoded
 from rdbound.coding.codecs.bits_back.side_information import side_bytes
-from rdbound.coding.codecs.container import named_coder
-from rdbound.coding.codecs.factory import bits_back_codec, level_codec, uses_bits_back
 from rdbound.coding.codecs.limits import MAX_PIXELS
 from rdbound.images.files import SUFFIXES, read_image
 from rdbound.ops.image_quality import psnr
 from rdbound.utils.atomic_files import refuse_overwriting
+from rdbound.utils.progress import LOG
 
 __all__ = ["DASH", "FileOptions", "compress_files", "decompress_files"]
-
-Say = Callable[[str], None]
 
 DASH = Path("-")
 """Standard input or output."""
@@ -34,7 +30,7 @@ LOSSLESS = {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF", ".bmp": "BMP", ".ppm
 
 @dataclass(frozen=True)
 class FileOptions:
-    """What compressing and decompressing are told alike.
+    """Options of compressing and decompressing.
 
     Attributes:
       checkpoint: a file or a name.
@@ -52,86 +48,87 @@ class FileOptions:
 def compress_files(
     sources: Sequence[Path],
     target: Path,
-    of: FileOptions,
-    say: Say,
+    settings: FileOptions,
     lmbda: float | None = None,
     coder: str | None = None,
     options: Mapping[str, Any] | None = None,
     side: Path | None = None,
     checked: bool = True,
 ) -> None:
-    """Code images; says a line for each, with bytes, rate and PSNR.
+    """Compress images, and log for each a line with bytes, rate and PSNR.
 
     Args:
-      sources: image files, folders of such, or ``-`` for standard input.
-      target: of the stream of one file, ``-`` for standard output; else a folder, which is made,
-        of streams by the names of the images.
-      of: see :class:`FileOptions`.
-      say: called with each line.
-      lmbda: the trade-off, the middle of the model's range by default.
+      sources: image files, folders of them, or ``-`` for standard input.
+      target: the stream of one file, ``-`` for standard output; else a folder of streams with the
+        names of the images, which is made if it is missing.
+      settings: checkpoint, limits and permissions.
+      lmbda: λ; the middle of the model's range by default.
       coder: see :class:`rdbound.coding.Codec`.
-      options: of the coder.
-      side: a file that rides along with one image, by the coder ``bits-back``.
+      options: the coder's options.
+      side: a file that the coder ``bits-back`` encodes with one image.
       checked: whether every stream is decoded again, for its PSNR.
 
-    Raises ValueError as what it calls does, and where a target is there already, or is one of
-    the files that are read: before anything is written. Where several are coded and one cannot
-    be, the others are, and ValueError has a line for each that was not.
+    Raises:
+      ValueError: before anything is written, if a target exists or is one of the files that are
+        read; and with a line for each image that cannot be coded, after all others were.
     """
     pairs = _pairs(sources, target, SUFFIXES, ".rdb")
-    _check_targets(pairs, of, *([] if side is None else [side]))
+    _check_targets(pairs, settings, *([] if side is None else [side]))
     if side is not None and len(pairs) > 1:
         raise ValueError(f"{side}: side information rides with one image, not {len(pairs)}")
-    loaded = _loaded(of)
-    carries = uses_bits_back(loaded.model, coder)
-    if side is not None and not carries:
+    loaded = _loaded(settings)
+    codec = Codec(loaded.model, loaded.tables, coder, settings.max_pixels, **(options or {}))
+    if side is not None and not codec.coder.takes_side:
         raise ValueError(f"{side}: only the coder 'bits-back' takes side information along")
-    make = bits_back_codec if carries else partial(level_codec, coder=coder)
-    codec = make(loaded.model, loaded.tables, max_pixels=of.max_pixels, **(options or {}))
     carried = b"" if side is None else side.read_bytes()
 
     def one(source: Path, to: Path) -> None:
-        image = read_image(_input(source), of.max_pixels, str(source))
-        data, told = _told(codec, image, lmbda, carried)
-        psnr_told = f", {_psnr(codec, data, image)}" if checked else ""
-        _put(to, data)
-        say(f"{to}: {told}{psnr_told}")
+        image = read_image(_input(source), settings.max_pixels, str(source))
+        encoded = codec.encode(image, lmbda, side=carried)
+        line = f"{to}: {_rate(encoded, image.shape[0] * image.shape[1])}"
+        if checked:
+            line += f", {_psnr(codec.decode(encoded.data).datum, image)}"
+        _put(to, encoded.data)
+        LOG.info(line)
 
     _each(pairs, one)
 
 
-def _told(codec: Any, image: np.ndarray, lmbda: float | None, side: bytes) -> tuple[bytes, str]:
-    """The stream of an image, and its rate in words."""
-    pixels = image.shape[0] * image.shape[1]
-    if isinstance(codec, Codec):
-        data = codec.compress(image, lmbda)
-        return data, f"{len(data)} bytes, {8 * len(data) / pixels:.4f} bits per pixel"
-    told = codec.compress(image, lmbda, side)
-    return told.data, (
-        f"{len(told.data)} bytes with {len(side)} of side information: "
-        f"{8 * (len(told.data) - len(side)) / pixels:.4f} bits per pixel, "
-        f"{told.filled / pixels:.4f} of them for lack of more"
+def _rate(encoded: Encoded, pixels: int) -> str:
+    """Return a file's size and rate in words."""
+    count, side = len(encoded.data), encoded.side_bytes
+    if not encoded.drawn_bits:
+        return f"{count} bytes, {8 * count / pixels:.4f} bits per pixel"
+    return (
+        f"{count} bytes with {side} of side information: "
+        f"{8 * (count - side) / pixels:.4f} bits per pixel, "
+        f"{encoded.filled_bits / pixels:.4f} of them for lack of more"
     )
 
 
-def _psnr(codec: Any, data: bytes, image: np.ndarray) -> str:
-    decoded = codec.decompress(data)
-    back = decoded if isinstance(codec, Codec) else decoded[0]
-    error = float(np.mean((back.astype(np.float64) - image) ** 2))
+def _psnr(decoded: np.ndarray, image: np.ndarray) -> str:
+    """Return the PSNR of a decoded image in words."""
+    error = float(np.mean((decoded.astype(np.float64) - image) ** 2))
     return f"{psnr(error):.2f} dB" if error else "without loss"
 
 
 def decompress_files(
-    sources: Sequence[Path], target: Path, of: FileOptions, say: Say, side: Path | None = None
+    sources: Sequence[Path], target: Path, settings: FileOptions, side: Path | None = None
 ) -> None:
-    """Decode streams into image files; says a line for each, with its size.
+    """Decompress streams into image files, and log for each a line with its size.
 
-    Args: as of :func:`compress_files`; a ``target`` file has the suffix of a lossless format,
-    in a folder and on standard output images are PNG; ``side`` is where side information is
-    written. Raises ValueError as there.
+    Args:
+      sources: streams, folders of them, or ``-`` for standard input.
+      target: an image file with the suffix of a lossless format, ``-`` for standard output; else
+        a folder. In a folder and on standard output images are PNG.
+      settings: checkpoint, limits and permissions.
+      side: the file for side information.
+
+    Raises:
+      ValueError: as :func:`compress_files`, and if side information would be lost.
     """
     pairs = _pairs(sources, target, (".rdb",), ".png")
-    _check_targets(pairs, of)
+    _check_targets(pairs, settings)
     for _, to in pairs:
         if to != DASH and to.suffix.lower() not in LOSSLESS:
             raise ValueError(
@@ -139,36 +136,32 @@ def decompress_files(
             )
     if side is not None and len(pairs) > 1:
         raise ValueError(f"{side}: side information is of one stream, not of {len(pairs)}")
-    loaded: list[Checkpoint] = []
+    codecs: list[Codec] = []
 
     def one(source: Path, to: Path) -> None:
         data = sys.stdin.buffer.read() if source == DASH else source.read_bytes()
-        carries = (named_coder(data) or (0,))[0] == BitsBackCodec.code
-        _check_side(source, to, side, carries, side_bytes(data))
+        _check_side(source, to, side, side_bytes(data))
         if side is not None:
-            _check_targets([(source, side)], of)
-        if not loaded:
-            loaded.append(_loaded(of))
-        image, carried = _decoded(source, data, loaded[0], carries, of.max_pixels)
-        _put(to, _encoded(image, LOSSLESS[".png" if to == DASH else to.suffix.lower()]))
-        told = f"{to}: {image.shape[1]}×{image.shape[0]} pixels"
+            _check_targets([(source, side)], settings)
+        if not codecs:
+            loaded = _loaded(settings)
+            codecs.append(Codec(loaded.model, loaded.tables, None, settings.max_pixels))
+        decoded = _decoded(source, data, codecs[0])
+        image = decoded.datum
+        _put(to, _file_of(image, LOSSLESS[".png" if to == DASH else to.suffix.lower()]))
+        line = f"{to}: {image.shape[1]}×{image.shape[0]} pixels"
         if side is not None:
-            _put(side, carried)
-            told += f"; {side}: {len(carried)} bytes"
-        say(told)
+            _put(side, decoded.side)
+            line += f"; {side}: {len(decoded.side)} bytes"
+        LOG.info(line)
 
     _each(pairs, one)
 
 
-def _decoded(
-    source: Path, data: bytes, loaded: Checkpoint, carries: bool, max_pixels: int
-) -> tuple[np.ndarray, bytes]:
-    """(the image, the side information) of a stream."""
+def _decoded(source: Path, data: bytes, codec: Codec) -> Decoded:
+    """Return a decoded stream; raise ValueError with its name if it cannot be decoded."""
     try:
-        if carries:
-            return bits_back_codec(loaded.model, loaded.tables, max_pixels).decompress(data)
-        codec = level_codec(loaded.model, loaded.tables, None, max_pixels)
-        return codec.decompress(data), b""
+        return codec.decode(data)
     except BitstreamError as error:
         raise ValueError(f"{source}: {error}") from None
 
@@ -176,7 +169,7 @@ def _decoded(
 def _pairs(
     sources: Sequence[Path], target: Path, suffixes: Collection[str], suffix: str
 ) -> list[tuple[Path, Path]]:
-    """Every file with its target."""
+    """Return every source file with its target."""
     if len(sources) == 1 and not sources[0].is_dir() and not target.is_dir():
         return [(sources[0], target)]
     if target == DASH or target.is_file():
@@ -199,7 +192,7 @@ def _pairs(
 
 
 def _each(pairs: Sequence[tuple[Path, Path]], one: Callable[[Path, Path], None]) -> None:
-    """Run ``one`` of each pair; a failure keeps no other from being done."""
+    """Call ``one`` with each pair; a failure keeps no other pair from being done."""
     wrong = []
     for source, to in pairs:
         if to != DASH and len(pairs) > 1:
@@ -216,21 +209,25 @@ def _input(source: Path) -> Path | io.BytesIO:
     return io.BytesIO(sys.stdin.buffer.read()) if source == DASH else source
 
 
-def _check_targets(pairs: Sequence[tuple[Path, Path]], of: FileOptions, *others: Path) -> None:
-    inputs = [*(source for source, _ in pairs if source != DASH), resolve(of.checkpoint), *others]
+def _check_targets(
+    pairs: Sequence[tuple[Path, Path]], settings: FileOptions, *others: Path
+) -> None:
+    """Raise ValueError if a target may not be written."""
+    sources = [source for source, _ in pairs if source != DASH]
+    inputs = [*sources, resolve(settings.checkpoint), *others]
     for _, target in pairs:
         if target == DASH:
             continue
         if len(pairs) == 1 and not target.parent.is_dir():
             raise ValueError(f"{target}: there is no folder {target.parent}")
-        refuse_overwriting(target, of.force, *inputs)
+        refuse_overwriting(target, settings.force, *inputs)
 
 
-def _check_side(source: Path, target: Path, side: Path | None, carries: bool, count: int) -> None:
-    """Raise ValueError where side information would be lost, or there is none to be had."""
+def _check_side(source: Path, target: Path, side: Path | None, count: int | None) -> None:
+    """Raise ValueError if side information would be lost, or there is none to write."""
     if side is not None and side.resolve() == target.resolve():
         raise ValueError(f"{side}: image and side information need a file each")
-    if side is not None and not carries:
+    if side is not None and count is None:
         raise ValueError(f"{source}: carries no side information; leave --side-out away")
     if side is None and count:
         raise ValueError(
@@ -238,21 +235,23 @@ def _check_side(source: Path, target: Path, side: Path | None, carries: bool, co
         )
 
 
-def _loaded(of: FileOptions) -> Checkpoint:
-    loaded = load(of.checkpoint, of.outside)
+def _loaded(settings: FileOptions) -> Checkpoint:
+    """Return the checkpoint; raise ValueError if it is not a model of images."""
+    loaded = load(settings.checkpoint, settings.outside)
     if loaded.model.stride == 1:
-        raise ValueError(f"{of.checkpoint}: a model of vectors, which codes no image")
+        raise ValueError(f"{settings.checkpoint}: a model of vectors, which codes no image")
     return loaded
 
 
-def _encoded(image: np.ndarray, kind: str) -> bytes:
+def _file_of(image: np.ndarray, kind: str) -> bytes:
+    """Return the bytes of an image file."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, format=kind)
     return buffer.getvalue()
 
 
 def _put(path: Path, data: bytes) -> None:
-    """Whole or not at all, by way of a file that nobody else has; or to standard output."""
+    """Write a file, whole or not at all, or to standard output."""
     if path == DASH:
         sys.stdout.buffer.write(data)
         sys.stdout.buffer.flush()

@@ -1,6 +1,6 @@
-"""What a configuration's evaluation is made of: opened alike by every process that takes part.
+"""Inputs of an evaluation, opened in the same way by every process that takes part.
 
-What is evaluated under one name: a checkpoint, or one for each λ, such as those of a sweep.
+A model of the table is a checkpoint, or one checkpoint for each λ, such as those of a sweep:
 
 checkpoints: [runs/own_sweep]                       all cells, called own_sweep
 checkpoints: ["runs/own_sweep/lmbda=*,seed=0"]      some of them, called own_sweep
@@ -13,19 +13,23 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from rdbound.channels import Channel, make_channel
+from rdbound.channels import make_channel
 from rdbound.checkpoints import checkpoint
 from rdbound.checkpoints.checkpoint import RUN_FILE, Checkpoint, zoo
-from rdbound.config.schema import CheckpointConfig, EvaluationConfig, NamedConfig, VectorsConfig
-from rdbound.evaluation.evaluate import distinct, lmbdas_of
+from rdbound.config import Config
+from rdbound.config.schema import CheckpointConfig, EvaluationConfig, VectorsConfig
 from rdbound.evaluation.examples import Examples, ImageExamples, VectorExamples
 from rdbound.evaluation.options import EvaluationOptions
+from rdbound.evaluation.plan import Plan, distinct, lmbdas_of, make_plan
+from rdbound.evaluation.reconstructions import MOST_SHOWN, Pictures
 from rdbound.images.sets import open_images
+from rdbound.methods import METHODS
 from rdbound.models.base import check_lmbda
 from rdbound.optimization.training_state import METRICS
+from rdbound.runs.run_folder import PICTURES
 from rdbound.sources import make_source
 
-__all__ = ["Subject", "evaluation_options", "open_examples", "open_subject", "open_subjects"]
+__all__ = ["Inputs", "Subject", "open_inputs", "open_subject", "plans_of"]
 
 
 @dataclass(frozen=True)
@@ -42,30 +46,73 @@ class Subject:
 
     @property
     def form(self) -> str:
-        """``bound`` or ``codec``."""
+        """The family of priors, ``bound`` or ``codec``."""
         return self.parts[0][0].model.form
 
     @property
     def lmbdas(self) -> tuple[float, ...]:
-        """All that are served."""
+        """All λ that the model serves."""
         return tuple(lmbda for _, lmbdas in self.parts for lmbda in lmbdas)
 
     @property
     def digests(self) -> dict[str, str]:
-        """SHA-256 of what is read, by the name of the model and, where it has several, the λ."""
+        """SHA-256 of the files, by the name of the model and, if it has several, the λ."""
         if len(self.parts) == 1:
             return {self.name: self.parts[0][0].digest}
         return {f"{self.name} λ={one.model.lmbda_range[0]}": one.digest for one, _ in self.parts}
 
 
-def open_subjects(section: EvaluationConfig) -> list[Subject]:
-    """The models; raises ValueError as :func:`rdbound.runs.inputs.open_subject`."""
+@dataclass(frozen=True)
+class Inputs:
+    """Everything that the section ``evaluation`` of a config names, opened and checked.
+
+    Attributes:
+      subjects: the models.
+      examples: the images or vectors.
+      plans: the evaluation of each checkpoint of the models.
+    """
+
+    subjects: tuple[Subject, ...]
+    examples: Examples
+    plans: tuple[Plan, ...]
+
+
+def open_inputs(config: Config) -> Inputs:
+    """Open the inputs of an evaluation.
+
+    Raises:
+      ValueError: The config has no section ``evaluation``, or it names something that is missing
+        or does not fit the rest.
+    """
+    section = config.evaluation
+    if section is None:
+        raise ValueError("evaluation needs the section evaluation in the config")
     load = partial(checkpoint.load, outside=section.outside)
-    return [open_subject(one, section.lmbdas, load) for one in section.checkpoints]
+    examples = _examples(section, config.seed)
+    subjects = tuple(open_subject(one, section.lmbdas, load) for one in section.checkpoints)
+    names = [one.name for one in subjects]
+    if len(set(names)) < len(names):
+        raise ValueError(
+            f"two checkpoints have the same name: {', '.join(names)}; give one as "
+            "{name: …, path: …}"
+        )
+    pictures = _pictures(subjects, examples, Path(config.output) / PICTURES)
+    options = replace(_options(section, config.seed), pictures=pictures)
+    return Inputs(subjects, examples, plans_of(subjects, examples, options))
 
 
-def open_examples(section: EvaluationConfig, seed: int) -> Examples:
-    """The images or vectors; raises ValueError where there are none."""
+def plans_of(
+    subjects: Sequence[Subject], examples: Examples, options: EvaluationOptions
+) -> tuple[Plan, ...]:
+    """Return the plans of all checkpoints of several models, each for its own λ."""
+    return tuple(
+        make_plan(one, examples, replace(options, lmbdas=lmbdas))
+        for subject in subjects
+        for one, lmbdas in subject.parts
+    )
+
+
+def _examples(section: EvaluationConfig, seed: int) -> Examples:
     data = section.data
     if isinstance(data, VectorsConfig):
         source = make_source(data.source, **data.options)
@@ -74,41 +121,36 @@ def open_examples(section: EvaluationConfig, seed: int) -> Examples:
     return ImageExamples(images.cached(data.cache_gib))
 
 
-def evaluation_options(section: EvaluationConfig, seed: int) -> EvaluationOptions:
-    """The options that a config's section means; raises ValueError for an unknown channel.
-
-    ``bound_channel`` takes the place of ``gaussian`` in the methods, judge and
-    refinement alike; the refinement's ``channel`` that of ``sga``, alone and in
-    bits-back; soft rounding hardens over the steps of the refinement.
-
-    Args:
-      section: ``evaluation`` of the config.
-      seed: of the config.
-    """
-    bound = _channel(section.bound_channel)
-    channels = {"gaussian": bound}
-    if section.refinement is not None:
-        sga = _channel(section.refinement.channel)
-        soft = make_channel("soft-rounding", steps=section.refinement.steps)
-        channels |= {
-            "sga": sga,
-            "bits-back-sga": make_channel("bits-back", of=sga),
-            "soft-rounding": soft,
-        }
+def _options(section: EvaluationConfig, seed: int) -> EvaluationOptions:
+    refinement = section.refinement
+    surrogates = {} if refinement is None else refinement.surrogates
+    known = {method.surrogate for method in METHODS.values()} - {None}
+    for name, options in surrogates.items():
+        if name not in known:
+            raise ValueError(
+                f"evaluation.refinement.surrogates: no method is refined through {name!r}, but "
+                f"through {', '.join(sorted(map(str, known)))}"
+            )
+        make_channel(name, **options)  # raises for an option that it lacks
     return EvaluationOptions(
         lmbdas=section.lmbdas,
         samples=section.samples,
-        refine=section.refinement,
+        refine=refinement,
         batch=section.batch,
         methods=section.methods,
-        channels=channels,
+        surrogates=surrogates,
         seed=seed,
         shard=section.shard,
     )
 
 
-def _channel(named: NamedConfig) -> Channel:
-    return make_channel(named.name, **named.options)
+def _pictures(subjects: Sequence[Subject], examples: Examples, folder: Path) -> Pictures | None:
+    """Return where to keep pictures of the first images at the middle λ; None for vectors."""
+    if examples.vectors:
+        return None
+    served = sorted({lmbda for subject in subjects for lmbda in subject.lmbdas})
+    names = frozenset(examples.names[:MOST_SHOWN])
+    return Pictures(folder, names, served[len(served) // 2])
 
 
 def open_subject(
@@ -116,17 +158,17 @@ def open_subject(
     lmbdas: Sequence[float] | None,
     load: Callable[[str | Path], Checkpoint],
 ) -> Subject:
-    """The model that an entry of ``checkpoints`` means.
+    """Return the model that an entry of ``checkpoints`` names.
 
     Args:
       entry: a file, a run's folder or a name in the zoo; a folder of runs or a pattern
         of such paths; or one of these with a name.
-      lmbdas: those to evaluate at; None for all that the model serves.
-      load: reads a checkpoint.
+      lmbdas: the trade-offs to evaluate at; None for all that the model serves.
+      load: a function that reads a checkpoint.
 
-    Raises ValueError where there is no checkpoint, a run of the folder has none yet, the
-    checkpoints are not of one family of priors and one distortion, or where a λ is served
-    by none of them or by several.
+    Raises:
+      ValueError: There is no checkpoint, a run of the folder has none yet, the checkpoints
+        differ in their family of priors or distortion, or a λ is served by none or several.
     """
     path = entry if isinstance(entry, str) else entry.path
     found = _expanded(path)
@@ -143,14 +185,14 @@ def open_subject(
 
 @dataclass(frozen=True)
 class _Found:
-    """The checkpoints of a folder or of a pattern, and what they are called together."""
+    """The checkpoints of a folder or a pattern, and their common name."""
 
     name: str
     files: Sequence[Path]
 
 
 def _expanded(path: str) -> _Found | None:
-    """The checkpoints of a folder of runs or of a pattern; None for what is a single one."""
+    """Return the checkpoints of a folder of runs or of a pattern; None for a single one."""
     place = Path(path).expanduser()
     if path in zoo():
         return None
@@ -168,7 +210,7 @@ def _is_run(folder: Path) -> bool:
 
 
 def _trained(path: str, places: Sequence[Path]) -> list[Path]:
-    """The checkpoints among ``places``: files, and folders of training runs."""
+    """Return the checkpoints among ``places``: files, and folders of training runs."""
     runs = [p for p in places if p.is_dir() and _is_run(p)]
     for run in runs:
         if not (run / RUN_FILE).is_file():
@@ -183,7 +225,7 @@ def _trained(path: str, places: Sequence[Path]) -> list[Path]:
 
 
 def _check_alike(path: str, loaded: Sequence[Checkpoint]) -> None:
-    """Raise ValueError where J of one checkpoint is not J of another."""
+    """Raise ValueError if the checkpoints differ in the family of priors or the distortion."""
     for what, values in (
         ("family of priors", {one.model.form for one in loaded}),
         ("distortion", {str(one.spec.get("distortion")) for one in loaded}),
@@ -198,9 +240,10 @@ def _check_alike(path: str, loaded: Sequence[Checkpoint]) -> None:
 def _shares(
     path: str, loaded: Sequence[Checkpoint], lmbdas: Sequence[float] | None
 ) -> dict[int, tuple[float, ...]]:
-    """The λ that each of the checkpoints serves, by its index; those that serve none are left out.
+    """Return the λ of each checkpoint by its index; a checkpoint that serves none is left out.
 
-    Raises ValueError for a λ that not one of them serves alone.
+    Raises:
+      ValueError: A λ is served by no checkpoint or by several.
     """
     if lmbdas is None:
         lmbdas = sorted({lmbda for one in loaded for lmbda in lmbdas_of(one, None)})

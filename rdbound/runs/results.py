@@ -1,55 +1,56 @@
-"""What every evaluation leaves to be read, shown and cited, made of its table.
+"""The report of an evaluation as files, made from its RD table.
 
-FOLDER/report.md, and its figures
-FOLDER/gaps.csv          where the rows allow it
-FOLDER/index.html        the same to look at, in one file
-FOLDER/tables/*.tex      for a paper
-FOLDER/citations.bib     whom to cite for what was used
+FOLDER/report.md         the report, and its figures
+FOLDER/gaps.csv          the gaps, if the rows have any
+FOLDER/index.html        the results page, one file
+FOLDER/tables/*.tex      LaTeX tables
+FOLDER/citations.bib     BibTeX of what was used
 """
 
-import base64
-import io
 from collections.abc import Sequence
 from pathlib import Path
-
-from PIL import Image
 
 from rdbound.analysis.gaps import gaps
 from rdbound.analysis.image_sets import even, uneven
 from rdbound.checkpoints.checkpoint import zoo
+from rdbound.checkpoints.file_format import read_contents
 from rdbound.evaluation.reconstructions import Pictures
-from rdbound.report.citations import citing
+from rdbound.images.thumbnails import data_address
+from rdbound.models import citations_of
+from rdbound.report.citations import Citing, citing
 from rdbound.report.document import Document
 from rdbound.report.html import ShownPicture, results_page
 from rdbound.report.latex import bd_rate_latex, gap_latex, rd_latex
 from rdbound.report.sections.gaps import negative_notes
 from rdbound.report.sections.rd import rd_report
 from rdbound.report.write import write_document
-from rdbound.runs.progress import warn
 from rdbound.runs.run_folder import CONFIG, GAP_TABLE, INPUTS, PAGE, PICTURES, PROVENANCE, RD_TABLE
 from rdbound.tables.gaps import Gap, write_gaps
 from rdbound.tables.rd import Row, check_unique, read_table
 from rdbound.utils.atomic_files import write_text
+from rdbound.utils.progress import LOG
 
-__all__ = ["MOST_SHOWN", "report_runs", "run_table", "write_results"]
+__all__ = ["cite_run", "report_runs", "run_table", "write_results"]
 
-MOST_SHOWN = 24
-"""Images of which pictures are kept."""
 _ROOM = 480_000  # bytes of all pictures of a page, before base64 adds a third
-_LARGEST = 60_000  # of one
+_LARGEST = 60_000  # bytes of one picture
 _FACTS = (CONFIG, PROVENANCE, INPUTS)
 
 
 def report_runs(runs: Sequence[Path], output: Path | None, anchor: str) -> tuple[Document, Path]:
-    """Make reports and page again from the tables of runs; returns the report and its folder.
+    """Make report and results page again from the tables of runs.
 
     Args:
-      runs: folders with an ``rd.csv``, or such tables.
-      output: the folder; the run's own where there is one run and this is None.
-      anchor: of BD-rates.
+      runs: run folders with an ``rd.csv``, or such tables.
+      output: folder of the report; None for the folder of the one run.
+      anchor: anchor of the BD-rates.
 
-    Raises ValueError for a run without its table, for two rows of one key, for several runs
-    without ``output``, and as :func:`rdbound.report.sections.rd.rd_report`.
+    Returns:
+      The report and its folder.
+
+    Raises:
+      ValueError: a run has no table, two rows have one key, there are several runs and no
+        ``output``; or as :func:`rdbound.report.sections.rd.rd_report`.
     """
     tables = [run_table(run) for run in runs]
     rows = [row for table in tables for row in read_table(table)]
@@ -63,33 +64,46 @@ def report_runs(runs: Sequence[Path], output: Path | None, anchor: str) -> tuple
 
 
 def run_table(run: Path) -> Path:
-    """The RD table of a run's folder, or the table that ``run`` is."""
+    """Return the RD table of a run folder, or ``run`` itself if it is a table."""
     return run / RD_TABLE if run.is_dir() else run
 
 
+def cite_run(run: Path, anchor: str) -> Citing:
+    """Return the sentences and BibTeX entries for a run folder or an RD table."""
+    table = read_table(run_table(run))
+    rows = even(table, uneven(table))
+    return citing(rows, anchor, _model_citations(rows))
+
+
 def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence[Path]) -> Document:
-    """Write all of the above into ``folder``; returns the report.
+    """Write report, results page, gaps, LaTeX tables and BibTeX; log negative gaps as warnings.
+
+    A method whose images differ between λ, because a row could not be computed, is left out of
+    everything, with a note in the report.
 
     Args:
-      rows: of one data set.
-      folder: made where it is not there; files of these names are replaced.
-      anchor: of BD-rates.
-      runs: folders whose pictures and provenance the page shows.
+      rows: rows of one data set.
+      folder: folder to write to; files of these names are replaced.
+      anchor: anchor of the BD-rates.
+      runs: run folders whose reconstructions, configuration and provenance the page shows.
 
-    Negative gaps are warned of. Methods whose images differ between λ, since a row could not be
-    computed, are left out of everything and told in the report. Raises ValueError as
-    :func:`rdbound.report.sections.rd.rd_report`, and for names that lead out of the runs' folders.
+    Returns:
+      The report.
+
+    Raises:
+      ValueError: a name of a model or an image leads out of a run folder; or as
+        :func:`rdbound.report.sections.rd.rd_report`.
     """
     document = rd_report(rows, anchor)
     write_document(document, folder)
     rows = even(rows, uneven(rows))
     if not rows:
-        return document  # it says what is left out, and why
+        return document  # its notes give the reasons
     found = _gaps(rows)
     if found:
         write_gaps(folder / GAP_TABLE, found)
     for note in negative_notes(found):
-        warn(note)
+        LOG.warning(note)
     tables = {
         "rd": rd_latex(rows),
         "bd_rate": bd_rate_latex(rows, anchor),
@@ -99,25 +113,30 @@ def write_results(rows: Sequence[Row], folder: Path, anchor: str, runs: Sequence
     for name, text in tables.items():
         if text is not None:
             write_text(folder / "tables" / f"{name}.tex", text)
-    cited = citing(rows, anchor)
+    cited = citing(rows, anchor, _model_citations(rows))
     write_text(folder / "citations.bib", cited.bibtex)
-    page = results_page(
-        document, rows, found, anchor, cited, _pictures(rows, runs), _facts(rows, runs)
-    )
+    page = results_page(document, rows, cited, _pictures(rows, runs), _facts(rows, runs))
     write_text(folder / PAGE, page)
     return document
 
 
 def _gaps(rows: Sequence[Row]) -> list[Gap]:
-    """None where the rows allow none; the report says why."""
+    """Return the gaps, empty if the rows allow none (the report gives the reason)."""
     try:
         return gaps(rows)
     except ValueError:
         return []
 
 
+def _model_citations(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
+    """Return the BibTeX keys of shipped models; a table tells nothing of the others but a name."""
+    shipped = zoo()
+    names = dict.fromkeys(row.model for row in rows if row.model in shipped)
+    return {name: citations_of(read_contents(shipped[name]).spec["name"]) for name in names}
+
+
 def _pictures(rows: Sequence[Row], runs: Sequence[Path]) -> list[ShownPicture]:
-    """Those that the runs kept of the rows."""
+    """Return the reconstructions of the rows that the runs kept, beside their originals."""
     found = []
     for run in runs:
         kept = Pictures(run / PICTURES, frozenset())
@@ -129,8 +148,8 @@ def _pictures(rows: Sequence[Row], runs: Sequence[Path]) -> list[ShownPicture]:
     return [
         ShownPicture(
             row.image,
-            _address(original, room),
-            _address(file, room),
+            data_address(original, room),
+            data_address(file, room),
             f"{row.model}, {row.method}, λ = {row.lmbda:.4g}: {row.bpp:.4f} bpp, {row.psnr:.2f} dB",
         )
         for row, original, file in found
@@ -138,22 +157,8 @@ def _pictures(rows: Sequence[Row], runs: Sequence[Path]) -> list[ShownPicture]:
     ]
 
 
-def _address(file: Path, room: int) -> str:
-    """A picture within the page, reduced until it takes no more bytes than there is room for."""
-    with Image.open(file) as opened:
-        image = opened.convert("RGB")
-    while True:
-        buffer = io.BytesIO()
-        image.save(buffer, "WEBP", quality=80)
-        if len(buffer.getvalue()) <= room or min(image.size) < 32:
-            break
-        width, height = (max(1, round(0.8 * side)) for side in image.size)
-        image = image.resize((width, height), Image.Resampling.LANCZOS)
-    return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode()
-
-
 def _facts(rows: Sequence[Row], runs: Sequence[Path]) -> dict[str, str]:
-    """What runs were given and ran with, and the cards of the checkpoints that are shipped."""
+    """Return configuration and provenance of runs, and the cards of shipped models, by title."""
     found = {}
     for run in runs:
         for name in _FACTS:

@@ -1,21 +1,15 @@
-"""Run folders: the resolved configuration, provenance, and what may not be overwritten.
+"""Make, enter, lock and finish run folders.
 
-    FOLDER/config.yaml       every default written out
+    FOLDER/config.yaml       the configuration with every default
     FOLDER/inputs.json       SHA-256 of the data and checkpoints that were read
-    FOLDER/provenance.json   versions, machine, commit and seed, an entry a start
-    FOLDER/finished.json     there where the run is complete
-    FOLDER/.lock             locked while a process is at work
+    FOLDER/provenance.json   versions, machine, commit and seed, an entry for each start
+    FOLDER/finished.json     mark of a complete run
+    FOLDER/.lock             locked while a process works in the folder
 
-beside what its stage writes. All of them are written whole or not at all.
-
-What the files of a run's folder are called.
-
-What makes a run the run that it is: whatever changes its numbers, and nothing else.
-
-A folder holds one run. Started again with the same identity it is continued; with
-another it is refused, so that no table mixes rows of two experiments.
-
-One process at a time in a run folder.
+Each file is written completely or not at all. A folder holds one run, whose identity is
+everything that changes its numbers. Started again with the same identity the run resumes; with
+another one it is refused, so that no table mixes rows of two experiments. One process at a time
+works in a folder.
 """
 
 import fcntl
@@ -55,25 +49,15 @@ __all__ = [
 ]
 
 CONFIG = "config.yaml"
-
-
 INPUTS = "inputs.json"
-
-
 PROVENANCE = "provenance.json"
-
-
 RD_TABLE = "rd.csv"
-
-
 GAP_TABLE = "gaps.csv"
-
-
 PAGE = "index.html"
-
-
 PICTURES = "pictures"
-
+LOCK = ".lock"
+"""The locked file. It is never removed: that would race with a process that opens it."""
+_DONE = "finished.json"
 
 LAUNCH = (
     "output",
@@ -93,14 +77,12 @@ LAUNCH = (
     "evaluation.keep_streams",
     "evaluation.outside",
 )
-
-
-"""Keys that say where or how a run is done. What is read from paths is known by
-its contents: the digests beside the configuration."""
+"""Keys that determine where or how a run works, but none of its numbers. Data and checkpoints are
+identified by the digests of their contents beside the configuration."""
 
 
 def identity(config: Config) -> dict[str, Any]:
-    """The configuration, as JSON values, without the keys of :data:`LAUNCH`."""
+    """Return the configuration as JSON values, without the keys of :data:`LAUNCH`."""
     raw = config.model_dump(mode="json")
     for key in LAUNCH:
         *parents, last = key.split(".")
@@ -113,11 +95,13 @@ def identity(config: Config) -> dict[str, Any]:
 
 
 def same_run(stored: Path, config: Config) -> bool:
-    """Whether a stored configuration means the same run.
+    """Return whether a stored configuration describes the same run.
 
-    It is read by today's schema, so that a default that is new to it does not
-    make a run of yesterday another one. A key that the schema no longer knows does.
-    Raises ConfigError where it is no configuration at all.
+    Adding a default to the schema does not invalidate existing runs; removing a key that a
+    stored configuration has does.
+
+    Raises:
+      ConfigError: the stored file is no configuration.
     """
     raw = read_yaml(stored)
     try:
@@ -127,17 +111,12 @@ def same_run(stored: Path, config: Config) -> bool:
     return identity(before) == identity(config)
 
 
-LOCK = ".lock"
-
-
-"""The file in a run folder that is locked. It stays: to remove it would race with who opens it."""
-
-
 @contextmanager
 def locked(folder: Path) -> Iterator[None]:
-    """Hold the lock of a folder; the system releases it where the process dies.
+    """Hold the lock of a folder; the system releases it if the process dies.
 
-    Raises ValueError, naming who holds it, where another does.
+    Raises:
+      ValueError: another process holds it; the message names that process.
     """
     descriptor = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT, 0o666)
     try:
@@ -150,7 +129,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def is_locked(folder: Path) -> bool:
-    """Whether a process holds the lock of a folder."""
+    """Return whether a process holds the lock of a folder."""
     try:
         descriptor = os.open(folder / LOCK, os.O_RDWR)
     except OSError:
@@ -178,19 +157,20 @@ def _acquire(descriptor: int, folder: Path) -> None:
         pass  # a file system without locks
 
 
-_DONE = "finished.json"
-
-
 @contextmanager
 def open_run(config: Config, inputs: dict[str, str]) -> Iterator[Path]:
-    """Make or re-enter the folder of a run, and be alone in it while it is open.
+    """Make or re-enter the folder of a run, and lock it while it is open.
 
-    ``inputs`` are SHA-256 digests by name, of the data and of the checkpoints
-    that the run reads. Raises ValueError where the folder holds a run of
-    another configuration or of other inputs, where a file of it is damaged and
-    where another process is in it: nothing of it is touched. What
-    only launches a run may differ (:mod:`rdbound.runs.run_folder`). Of several processes
-    (:mod:`rdbound.optimization.multihost`) the first enters for all.
+    Of several processes (:mod:`rdbound.optimization.multihost`) the first enters for all.
+
+    Args:
+      config: the configuration of the run.
+      inputs: SHA-256 digests by name, of the data and checkpoints that the run reads.
+
+    Raises:
+      ValueError: the folder holds a run of another configuration (:data:`LAUNCH` may differ) or
+        of other inputs, a file of it is damaged, or another process works in it. Nothing in it
+        changes.
     """
     folder = Path(config.output)
     with ExitStack() as stack:
@@ -204,7 +184,7 @@ def open_run(config: Config, inputs: dict[str, str]) -> Iterator[Path]:
 
 
 def _begin(folder: Path, config: Config, inputs: dict[str, str]) -> None:
-    """Check that the folder is of this run, and say what it is."""
+    """Check that the folder is of this run, and write its configuration and provenance."""
     _check_run(folder, config, inputs)
     # In this order: a folder with a configuration is a run, whatever else it lacks.
     write_text(folder / CONFIG, to_yaml(config))
@@ -214,7 +194,7 @@ def _begin(folder: Path, config: Config, inputs: dict[str, str]) -> None:
 
 
 def _refuse_others(folder: Path) -> None:
-    """Raise ValueError where ``folder`` is neither a run nor empty."""
+    """Raise ValueError if ``folder`` is neither a run nor empty."""
     if folder.exists() and not folder.is_dir():
         raise ValueError(f"{folder} is a file; give another output=FOLDER")
     names = {p.name for p in folder.iterdir()} if folder.is_dir() else set()
@@ -233,7 +213,7 @@ def _check_run(folder: Path, config: Config, inputs: dict[str, str]) -> None:
         )
     if digests.exists():
         _check_inputs(folder, read_json(digests, dict), inputs)
-    finished(folder)  # raises where its mark is damaged
+    finished(folder)  # raises if its mark is damaged
 
 
 def _check_inputs(folder: Path, before: dict[str, str], now: dict[str, str]) -> None:
@@ -252,18 +232,22 @@ def _record_start(path: Path, seed: int) -> None:
 
 
 def finish(folder: Path, summary: dict) -> None:
-    """Mark a run as complete; ``summary``, of JSON values, is what the mark says."""
+    """Mark a run as complete, with a summary of JSON values."""
     write_json(folder / _DONE, summary)
 
 
 def finished(folder: Path) -> bool:
-    """Whether the run in ``folder`` is complete; raises ValueError where its mark is damaged."""
+    """Return whether the run in ``folder`` is complete.
+
+    Raises:
+      ValueError: its mark is damaged.
+    """
     mark = folder / _DONE
     return mark.exists() and read_json(mark, dict) is not None
 
 
 def provenance() -> dict:
-    """Versions of what computes, Python, machine, JAX devices and git commit, as JSON values."""
+    """Return versions of packages, Python, machine, devices and commit as JSON values."""
     import jax
 
     packages = ("rdbound", "jax", "jaxlib", "flax", "optax", "numpy", "constriction")
@@ -277,7 +261,7 @@ def provenance() -> dict:
 
 
 def _commit() -> str | None:
-    """The commit of the checkout the package runs from; None outside of one."""
+    """Return the commit of the package's checkout, or None outside of a checkout."""
     command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "HEAD"]
     try:
         result = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)

@@ -1,4 +1,4 @@
-"""What is compressed: sources of vectors by name, and sets of images."""
+"""Sources of vectors, by name."""
 
 from collections.abc import Callable
 from typing import Any
@@ -45,9 +45,13 @@ SOURCES: dict[str, Callable[..., Source]] = {
 
 
 def make_source(name: str, **options: Any) -> Source:
-    """The source called ``name``.
+    """Build a source.
 
-    Raises ValueError for an unknown name or option, and for a value that the source
-    does not take.
+    Args:
+      name: a name in :data:`SOURCES`, or ``package.module:Class``.
+      options: arguments of its constructor.
+
+    Raises:
+      ValueError: if the name or an option is unknown, or a value is invalid.
     """
     return build("source", SOURCES, name, options)

@@ -1,20 +1,21 @@
-"""What is compressed: one datum, and the sources of vectors that theory speaks of.
+"""Sources of vectors, and their exact rate–distortion functions where these are known.
 
-A vector source knows how to draw from itself and, where theory has one, its
-exact rate–distortion function. It knows nothing of the methods that estimate
-it. All rates are in bits per dimension and all distortions means over
-dimensions, so that J = R + λ·D means the same here as for images.
+A source draws samples and knows its exact R(D) if there is a closed form. It knows nothing of the
+methods that estimate R(D). Rates are in bits per dimension and distortions are means over
+dimensions, so that J = R + λ·D has the same meaning as for images.
 """
 
 import os
-from typing import NamedTuple, Protocol, runtime_checkable
+from typing import Annotated, NamedTuple, Protocol, runtime_checkable
 
 import jax
 import numpy as np
+from pydantic import Field
 from scipy.optimize import minimize_scalar
 
 __all__ = [
     "Point",
+    "Scale",
     "Source",
     "Stream",
     "check_memory",
@@ -24,6 +25,10 @@ __all__ = [
 ]
 
 
+Scale = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+"""A positive, finite number: a width or a standard deviation."""
+
+
 class Point(NamedTuple):
     """A point of a rate–distortion function: bits and distortion per dimension."""
 
@@ -31,52 +36,47 @@ class Point(NamedTuple):
     distortion: float
 
     def J(self, lmbda: float) -> float:
-        """R + λ·D."""
+        """Return R + λ·D."""
         return self.rate + lmbda * self.distortion
 
 
 @runtime_checkable
 class Source(Protocol):
-    """A memoryless source of vectors [n].
-
-    Attributes:
-      dimension: n.
-      distortion: ``squared``, ``absolute`` (means over the dimensions) or
-        ``matrix`` (a finite source, which has the matrix).
-    """
+    """A memoryless source of vectors [n]."""
 
     @property
     def dimension(self) -> int:
-        """N."""
+        """Return n."""
         ...
 
     @property
     def distortion(self) -> str:
-        """Which distortion is meant."""
+        """Return ``squared`` or ``absolute``, means over dimensions, or ``matrix`` if finite."""
         ...
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """``count`` independent vectors, float32 [count, n]."""
+        """Draw independent vectors, float32 [count, n]."""
         ...
 
     def exact(self, lmbda: float) -> Point | None:
-        """Where the exact R(D) minimizes R + λ·D; None where theory has no answer.
+        """Return the point of the exact R(D) that minimizes R + λ·D; None if it is unknown.
 
-        Raises ValueError unless λ > 0.
+        Raises:
+          ValueError: if λ is not positive.
         """
         ...
 
 
 def check_positive(value: float, what: str = "λ") -> float:
-    """``value`` as a float; raises ValueError unless it is positive and finite."""
+    """Return ``value`` as a float; raise ValueError unless it is positive and finite."""
     if not 0 < value < float("inf"):
         raise ValueError(f"{what} = {value} must be positive")
     return float(value)
 
 
 def check_memory(needed: float, what: str) -> None:
-    """Raise ValueError where ``needed`` bytes are more than half of the machine's memory."""
-    if not hasattr(os, "sysconf"):  # Windows does not say
+    """Raise ValueError if ``needed`` bytes are more than half of the machine's memory."""
+    if not hasattr(os, "sysconf"):  # Windows
         return
     total = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     if needed > total / 2:
@@ -87,11 +87,10 @@ def check_memory(needed: float, what: str) -> None:
 
 
 def exact_rate(source: Source, distortion: float) -> float | None:
-    """The exact R at a distortion, in bits per dimension; None where theory has no answer.
+    """Return the exact R at a distortion, in bits per dimension; None if it is unknown.
 
-    A source that has a ``rate`` of its own is asked. By duality
-    R(D) = max over λ of J(λ) − λ·D (R is convex), so one that answers
-    :meth:`Source.exact` at every λ needs nothing more.
+    It is the source's own ``rate`` if it has one. Otherwise, since R is convex, it is
+    max over λ of J(λ) − λ·D, with J from :meth:`Source.exact`.
     """
     if hasattr(source, "rate"):
         return source.rate(distortion)
@@ -101,7 +100,7 @@ def exact_rate(source: Source, distortion: float) -> float | None:
     def negative(log_lmbda: float) -> float:
         lmbda = float(np.exp(log_lmbda))
         point = source.exact(lmbda)
-        assert point is not None, "known at one λ, known at all"
+        assert point is not None, "a point is known at λ = 1"
         return lmbda * distortion - point.J(lmbda)
 
     options = {"xatol": 1e-10}
@@ -111,7 +110,7 @@ def exact_rate(source: Source, distortion: float) -> float | None:
 
 
 def exact_slope(source: Source, distortion: float) -> float | None:
-    """−dR/dD of the exact R(D), in bits per unit of distortion; None where R is not known."""
+    """Return −dR/dD of the exact R(D), in bits per unit of distortion; None if it is unknown."""
     low, high = (exact_rate(source, distortion * (1 + h)) for h in (-1e-3, 1e-3))
     if low is None or high is None or not (np.isfinite(low) and distortion > 0):
         return None
@@ -119,9 +118,12 @@ def exact_slope(source: Source, distortion: float) -> float | None:
 
 
 class Stream:
-    """An endless stream of training batches [batch, n] of a source.
+    """An endless stream of training batches [batch, n], whose state is the number drawn.
 
-    Its state is the number drawn.
+    Args:
+      source: the source of the vectors.
+      batch: vectors per batch.
+      seed: seed of the stream.
     """
 
     def __init__(self, source: Source, batch: int, seed: int):
@@ -137,9 +139,9 @@ class Stream:
         return self._draw(jax.random.fold_in(self._key, self._drawn))
 
     def get_state(self) -> dict[str, int]:
-        """JSON, for a checkpoint."""
+        """Return the state for a checkpoint, as JSON values."""
         return {"drawn": self._drawn}
 
     def set_state(self, state: dict[str, int]) -> None:
-        """Continue from :meth:`get_state`."""
+        """Continue from a state of :meth:`get_state`."""
         self._drawn = int(state["drawn"])

@@ -9,6 +9,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import NonNegativeInt, PositiveInt, validate_call
 
 from rdbound.images.sets import open_images
 from rdbound.sources.base import Point, check_positive
@@ -17,11 +18,16 @@ __all__ = ["Empirical", "patches"]
 
 
 class Empirical:
-    """Each row of ``data`` [N, n] with probability 1/N; squared error.
+    """Rows of an array, each with the same probability; squared error.
 
-    An estimate made on it is one of the empirical distribution. To speak of
-    what the rows were drawn from, hold some out: see :meth:`split`. Raises ValueError
-    unless ``data`` are finite real numbers in an array [rows, dimensions].
+    An estimate of its R(D) is one of the empirical distribution. For the distribution of which
+    the rows are a sample, hold some out: see :meth:`split`.
+
+    Args:
+      data: rows, [N, n], finite real numbers.
+
+    Raises:
+      ValueError: if the data are anything else.
     """
 
     distortion = "squared"
@@ -42,7 +48,7 @@ class Empirical:
 
     @classmethod
     def from_npy(cls, path: str | Path) -> "Empirical":
-        """Rows of an ``.npy`` file; raises ValueError naming the file."""
+        """Read the rows of an ``.npy`` file; raise ValueError, with its name, if it has none."""
         try:
             return cls(np.load(path, allow_pickle=False))
         except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
@@ -52,16 +58,17 @@ class Empirical:
     def from_patches(
         cls, images: Iterable[np.ndarray], size: int, per_image: int, seed: int = 0
     ) -> "Empirical":
-        """Random grey patches of images, scaled to [0, 1].
+        """Cut random grey patches from images, scaled to [0, 1].
 
         Args:
-          images: uint8, [H, W] or [H, W, C].
+          images: uint8 arrays, [H, W] or [H, W, C].
           size: side of the square patches, in pixels.
-          per_image: patches of each image.
-          seed: of their places.
+          per_image: number of patches from each image.
+          seed: seed of the positions.
 
-        Raises ValueError where ``size`` or ``per_image`` is not positive, there is no
-        image, or one is too small for a patch.
+        Raises:
+          ValueError: if ``size`` or ``per_image`` is not positive, there is no image, or an image
+            is smaller than a patch.
         """
         check_positive(size, "size")
         check_positive(per_image, "per_image")
@@ -79,13 +86,18 @@ class Empirical:
         return cls(np.stack(rows))
 
     def fingerprint(self) -> str:
-        """SHA-256 of the rows, hexadecimal."""
+        """Return the SHA-256 of the rows, hexadecimal."""
         return hashlib.sha256(np.ascontiguousarray(self.data).tobytes()).hexdigest()
 
     def split(self, fraction: float, seed: int = 0) -> tuple["Empirical", "Empirical"]:
-        """(fit, held out): a random ``fraction`` of the rows, and the others.
+        """Split the rows at random into a part to fit and a part to hold out.
 
-        Raises ValueError where one of the two would be empty.
+        Args:
+          fraction: share of the rows in the first part.
+          seed: seed of the permutation.
+
+        Raises:
+          ValueError: if one of the parts is empty.
         """
         order = np.random.default_rng(seed).permutation(len(self.data))
         cut = round(fraction * len(order))
@@ -94,35 +106,37 @@ class Empirical:
         return Empirical(self.data[order[:cut]]), Empirical(self.data[order[cut:]])
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """Rows drawn with replacement, [count, n]."""
+        """Draw rows with replacement, [count, n]."""
         rows = jax.random.randint(key, (count,), 0, len(self.data))
         return jnp.asarray(self.data)[rows]
 
     def exact(self, lmbda: float) -> Point | None:
-        """None: no closed form is known. Raises ValueError unless λ > 0."""
+        """Return None, since no closed form is known; raise ValueError unless λ > 0."""
         check_positive(lmbda)
         return None
 
 
+@validate_call
 def patches(
-    size: int,
-    per_image: int,
+    size: PositiveInt,
+    per_image: PositiveInt,
     images: str = "bundled",
     path: str | None = None,
     split: str = "train",
-    seed: int = 0,
+    seed: NonNegativeInt = 0,
 ) -> Empirical:
-    """Grey patches of a set of images, as :meth:`Empirical.from_patches` cuts them.
+    """Return grey patches of a set of images, cut by :meth:`Empirical.from_patches`.
 
     Args:
       size: side of the square patches, in pixels.
-      per_image: patches of each image.
-      images: the set, as :func:`rdbound.images.sets.open_images` calls it.
-      path: of its folder, for the sets that need one.
-      split: of a data set that has several.
-      seed: of the places of the patches.
+      per_image: number of patches from each image.
+      images: name of the set, for :func:`rdbound.images.sets.open_images`.
+      path: folder of the images, for sets that need one.
+      split: split of a data set that has several.
+      seed: seed of the positions.
 
-    Raises ValueError as those two functions do.
+    Raises:
+      ValueError: as these two functions.
     """
     found = open_images(images, path, split)
     loaded = (found.load(index) for index in range(len(found)))

@@ -1,11 +1,12 @@
 """Finite sources: an alphabet, its probabilities and a distortion matrix."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field, validate_call
 
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Point, check_memory, check_positive
@@ -14,7 +15,7 @@ __all__ = ["Finite", "bernoulli", "check_probabilities", "uniform_finite"]
 
 
 def check_probabilities(values: ArrayLike, what: str = "probabilities") -> np.ndarray:
-    """``values`` as float64 [k]; raises ValueError unless they are a distribution."""
+    """Return ``values`` as float64 [k]; raise ValueError unless they are a distribution."""
     p = np.asarray(values, np.float64)
     if p.ndim != 1 or len(p) == 0 or not (p >= 0).all() or not abs(p.sum() - 1) < 1e-6:
         raise ValueError(f"{what} must be numbers ≥ 0 that sum to one; these sum to {p.sum():.6g}")
@@ -22,20 +23,22 @@ def check_probabilities(values: ArrayLike, what: str = "probabilities") -> np.nd
 
 
 class Finite:
-    """Symbols 0 … k−1 with ``probabilities`` [k] and a ``matrix`` [k, l] of distortions.
+    """Symbols 0 … k−1 with a matrix of distortions.
 
-    The matrix is Hamming distortion (1 unless equal) by default; a matrix with
-    another number of columns than rows has a reproduction alphabet of its own.
-    Raises ValueError for what is not a distribution, not a distortion, or too
-    large for memory.
+    Args:
+      probabilities: probabilities of the symbols, [k].
+      matrix: distortions d(x, y) ≥ 0 between symbols and reproductions, [k, l]; Hamming
+        distortion (1 unless equal) by default.
+
+    Raises:
+      ValueError: if the probabilities are no distribution, the matrix is invalid, or it is too
+        large for memory.
     """
 
     dimension = 1
     distortion = "matrix"
 
-    def __init__(
-        self, probabilities: Sequence[float] | np.ndarray, matrix: ArrayLike | None = None
-    ):
+    def __init__(self, probabilities: ArrayLike, matrix: ArrayLike | None = None):
         self.probabilities = check_probabilities(probabilities)
         k = len(self.probabilities)
         if matrix is None:
@@ -51,18 +54,18 @@ class Finite:
         self._hamming = np.array_equal(self.matrix, 1.0 - np.eye(k))
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """Symbols as float32 [count, 1]."""
+        """Draw symbols, float32 [count, 1]."""
         logits = jnp.log(jnp.asarray(self.probabilities, jnp.float32))
         return jax.random.categorical(key, logits, shape=(count, 1)).astype(jnp.float32)
 
     @property
     def entropy(self) -> float:
-        """H(X) in bits."""
+        """Return H(X) in bits."""
         p = self.probabilities[self.probabilities > 0]
         return float(-(p * np.log2(p)).sum())
 
     def exact(self, lmbda: float) -> Point | None:
-        """For Hamming distortion (Erokhin 1958; Berger 1971); None for another matrix.
+        """Return the exact point for Hamming distortion (Erokhin 1958; Berger 1971), else None.
 
         With t = 2^−λ and A_x = t + (1 − t)·q_x, the Kuhn–Tucker conditions make
         p_y / A_y the same number c for every symbol that is reproduced, and those
@@ -87,22 +90,20 @@ class Finite:
         return Point(max(float(rate), 0.0), wrong)
 
 
-def bernoulli(p: float) -> Finite:
-    """P(1) = p with Hamming distortion: R(D) = h(p) − h(D) (Cover & Thomas 2006, thm. 10.3.1).
+@validate_call
+def bernoulli(p: Annotated[float, Field(gt=0, lt=1)]) -> Finite:
+    """Return a binary source with P(1) = p and Hamming distortion.
 
-    Raises ValueError unless 0 < p < 1.
+    R(D) = h(p) − h(D) (Cover & Thomas 2006, thm. 10.3.1). Raises ValueError unless 0 < p < 1.
     """
-    if not 0 < p < 1:
-        raise ValueError(f"a Bernoulli source needs 0 < p < 1, not {p}")
     return Finite([1 - p, p])
 
 
-def uniform_finite(k: int) -> Finite:
-    """Symbols 0 … k−1, equally likely, with Hamming distortion.
+@validate_call
+def uniform_finite(k: Annotated[int, Field(ge=2)]) -> Finite:
+    """Return a source of k equally likely symbols with Hamming distortion.
 
     R(D) = log₂ k − h(D) − D·log₂(k − 1) (Cover & Thomas 2006, problem 10.5).
     Raises ValueError for fewer than two symbols, or too many for memory.
     """
-    if k < 2:
-        raise ValueError(f"a uniform source needs at least two symbols, not {k}")
     return Finite(np.full(k, 1.0 / k))

@@ -1,17 +1,24 @@
-"""Gaussian vectors: the source whose R(D) everything is first held against."""
+"""Gaussian vectors, whose R(D) is known by reverse water-filling."""
 
-from collections.abc import Sequence
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import Field, NonNegativeInt, PositiveInt, validate_call
 from scipy.optimize import brentq
 
 from rdbound.ops.gaussian import LN2
 from rdbound.sources.base import Point, check_memory, check_positive
 
 __all__ = ["GaussianSource", "ar1", "ar1_asymptotic", "random_gaussian"]
+
+FREQUENCIES = 1 << 16
+
+
+Correlation = Annotated[float, Field(gt=-1, lt=1)]
+"""The correlation of neighbours."""
 
 
 class GaussianSource:
@@ -21,19 +28,16 @@ class GaussianSource:
     ½·log₂(σᵢ²/Dᵢ); the slope −λ fixes the water level at θ = 1 / (2·ln 2·λ).
 
     Args:
-      variances: of independent components, [n]; or
-      covariance: any positive semi-definite matrix [n, n].
+      variances: variances of independent components, [n]; or
+      covariance: a positive semi-definite matrix, [n, n].
 
-    Raises ValueError unless exactly one is given and it is a covariance.
+    Raises:
+      ValueError: unless exactly one is given, and it is valid.
     """
 
     distortion = "squared"
 
-    def __init__(
-        self,
-        variances: Sequence[float] | np.ndarray | None = None,
-        covariance: ArrayLike | None = None,
-    ):
+    def __init__(self, variances: ArrayLike | None = None, covariance: ArrayLike | None = None):
         if (variances is None) == (covariance is None):
             raise ValueError("a Gaussian source needs either variances or a covariance")
         if covariance is None:
@@ -49,7 +53,7 @@ class GaussianSource:
         self.dimension = len(self.eigenvalues)
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """``count`` independent vectors, [count, n]."""
+        """Draw vectors, [count, n]."""
         normal = jax.random.normal(key, (count, self.dimension))
         if self._root is None:
             return normal * jnp.asarray(np.sqrt(self.eigenvalues), jnp.float32)
@@ -57,12 +61,12 @@ class GaussianSource:
 
     @property
     def entropy(self) -> float:
-        """Differential entropy in bits of the vector; −∞ where Σ is singular."""
+        """Return the differential entropy of the vector in bits; −∞ if Σ is singular."""
         with np.errstate(divide="ignore"):
             return float(0.5 * np.sum(np.log2(2 * np.pi * np.e * self.eigenvalues)))
 
     def log2_density(self, x: np.ndarray) -> np.ndarray:
-        """Log₂ of the density at ``x`` [..., n]; raises ValueError where Σ is singular."""
+        """Return log₂ of the density at ``x`` [..., n]; raise ValueError if Σ is singular."""
         if not (self.eigenvalues > 0).all():
             raise ValueError("a Gaussian with a singular covariance has no density")
         x = np.asarray(x, np.float64)
@@ -71,17 +75,17 @@ class GaussianSource:
         return nats.sum(-1) / LN2
 
     def exact(self, lmbda: float) -> Point:
-        """(R, D) per dimension where R + λ·D is least; raises ValueError unless λ > 0."""
+        """Return (R, D) per dimension where R + λ·D is least; raise ValueError unless λ > 0."""
         return self._at_level(1.0 / (2.0 * LN2 * check_positive(lmbda)))
 
     def rate(self, distortion: float) -> float:
-        """R per dimension at a mean squared error per dimension; infinite at D ≤ 0."""
+        """Return R per dimension at a mean squared error per dimension; infinite at D ≤ 0."""
         top = float(self.eigenvalues.max())
         if distortion >= self.eigenvalues.mean():
             return 0.0
         if distortion <= 0:
             return float("inf")
-        # The level is at least the mean of what it cuts off.
+        # The level is at least the mean distortion.
         level = brentq(
             lambda t: self._at_level(t).distortion - distortion, distortion, top, xtol=1e-15
         )
@@ -95,7 +99,7 @@ class GaussianSource:
 
 
 def _decomposed(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(eigenvalues [n], axes [n, n]) of a covariance; those of rounding below zero are zero."""
+    """Return eigenvalues [n], 0 if rounding made them negative, and axes [n, n]."""
     square = covariance.ndim == 2 and covariance.shape[0] == covariance.shape[1]
     if not square or not np.allclose(covariance, covariance.T):
         raise ValueError(
@@ -108,14 +112,18 @@ def _decomposed(covariance: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.maximum(eigenvalues, 0.0), axes
 
 
-def ar1(dimension: int, correlation: float, variance: float = 1.0) -> GaussianSource:
-    """``dimension`` successive samples of xₜ = ρ·xₜ₋₁ + noise: Σᵢⱼ = σ²·ρ^|i−j|.
+@validate_call
+def ar1(dimension: PositiveInt, correlation: Correlation, variance: float = 1.0) -> GaussianSource:
+    """Return the source of successive samples of xₜ = ρ·xₜ₋₁ + noise: Σᵢⱼ = σ²·ρ^|i−j|.
 
-    Raises ValueError unless n ≥ 1 and |ρ| < 1, or where Σ is too large for memory.
+    Args:
+      dimension: number of samples, n ≥ 1.
+      correlation: ρ, with |ρ| < 1.
+      variance: σ².
+
+    Raises:
+      ValueError: if an argument is outside its range, or memory does not hold Σ.
     """
-    if dimension < 1:
-        raise ValueError(f"an AR(1) vector needs at least one sample, not {dimension}")
-    _check_correlation(correlation)
     _check_size(dimension)
     lags = np.abs(np.subtract.outer(np.arange(dimension), np.arange(dimension)))
     return GaussianSource(covariance=variance * float(correlation) ** lags)
@@ -125,15 +133,9 @@ def _check_size(dimension: int) -> None:
     check_memory(32.0 * dimension**2, f"a covariance of {dimension} × {dimension}")
 
 
-def _check_correlation(correlation: float) -> None:
-    if not abs(correlation) < 1:
-        raise ValueError(f"an AR(1) source needs |correlation| < 1, not {correlation}")
-
-
-def ar1_asymptotic(
-    lmbda: float, correlation: float, variance: float = 1.0, frequencies: int = 1 << 16
-) -> Point:
-    """(R, D) per sample of the AR(1) process: reverse water-filling on its spectrum.
+@validate_call
+def ar1_asymptotic(lmbda: float, correlation: Correlation, variance: float = 1.0) -> Point:
+    """Return (R, D) per sample of the AR(1) process, by reverse water-filling on its spectrum.
 
     S(ω) = σ²(1 − ρ²) / (1 − 2ρ·cos ω + ρ²) takes the place of the eigenvalues
     (Kolmogorov 1956; Gray 1970, for their convergence to it as n grows).
@@ -141,25 +143,33 @@ def ar1_asymptotic(
     Args:
       lmbda: λ, in bits per unit of squared error.
       correlation: ρ.
-      variance: σ², of a sample.
-      frequencies: equidistant ones, whose mean stands for the integral over ω.
+      variance: σ², the variance of a sample.
 
-    Raises ValueError unless |ρ| < 1 and λ > 0.
+    Raises:
+      ValueError: unless |ρ| < 1 and λ > 0.
     """
-    _check_correlation(correlation)
-    omega = (np.arange(frequencies) + 0.5) * np.pi / frequencies
+    # The mean over equidistant frequencies approximates the integral over ω.
+    omega = (np.arange(FREQUENCIES) + 0.5) * np.pi / FREQUENCIES
     spectrum = (
         variance * (1 - correlation**2) / (1 - 2 * correlation * np.cos(omega) + correlation**2)
     )
     return GaussianSource(spectrum).exact(lmbda)
 
 
-def random_gaussian(dimension: int = 1000, seed: int = 0, rotated: bool = False) -> GaussianSource:
-    """Variances drawn uniformly from [0, 2], as in Yang & Mandt 2022, §6.1.
+@validate_call
+def random_gaussian(
+    dimension: PositiveInt = 1000, seed: NonNegativeInt = 0, rotated: bool = False
+) -> GaussianSource:
+    """Return a Gaussian with variances drawn uniformly from [0, 2] (Yang & Mandt 2022, §6.1).
 
-    ``rotated`` turns the axes by a random orthogonal matrix, which changes
-    neither R(D) nor what a linear model can reach, but what it must find. Raises
-    ValueError where that matrix is too large for memory.
+    Args:
+      dimension: n.
+      seed: seed of the variances and the rotation.
+      rotated: whether the axes are turned by a random orthogonal matrix. It changes neither R(D)
+        nor the optimum of a linear model, but the model must find the axes.
+
+    Raises:
+      ValueError: if memory does not hold that matrix.
     """
     generator = np.random.default_rng(seed)
     variances = generator.uniform(0.0, 2.0, dimension)

@@ -3,8 +3,10 @@
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import NonNegativeInt, PositiveInt, validate_call
 
 from rdbound.sources.base import Point, check_positive
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["Manifold"]
 
@@ -14,22 +16,29 @@ class Manifold:
 
     A random generator of one hidden layer, drawn from ``seed`` and scaled so
     that the variance of a component of x is about one. At high rate R(D) grows
-    by intrinsic/2 bits a halving of D, whatever the ambient dimension.
+    by intrinsic/2 bits per halving of D, whatever the ambient dimension.
 
     Args:
-      intrinsic: dimensions of z.
-      dimension: of x.
+      intrinsic: dimension of z.
+      dimension: dimension of x.
       hidden: width of the layer.
-      seed: of A, B and a.
+      seed: seed of A, B and a.
 
-    Raises ValueError unless 1 ≤ intrinsic ≤ dimension and there is a hidden unit.
+    Raises:
+      ValueError: unless 1 ≤ intrinsic ≤ dimension and hidden ≥ 1.
     """
 
     distortion = "squared"
 
-    def __init__(self, intrinsic: int, dimension: int, hidden: int = 64, seed: int = 0):
-        check_positive(hidden, "hidden")
-        if not 1 <= intrinsic <= dimension:
+    @validate_call(config=OPTIONS)
+    def __init__(
+        self,
+        intrinsic: PositiveInt,
+        dimension: PositiveInt,
+        hidden: PositiveInt = 64,
+        seed: NonNegativeInt = 0,
+    ):
+        if intrinsic > dimension:
             raise ValueError(
                 f"a manifold of {intrinsic} dimensions does not fit into {dimension}: "
                 "choose 1 ≤ intrinsic ≤ dimension"
@@ -42,7 +51,7 @@ class Manifold:
         self._outer = draw.normal(size=(hidden, dimension)) / np.sqrt(0.43 * hidden)
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """[count, n]."""
+        """Draw vectors, [count, n]."""
         z = jax.random.normal(key, (count, self.intrinsic))
         inner, shift, outer = (
             jnp.asarray(a, jnp.float32) for a in (self._inner, self._shift, self._outer)
@@ -50,6 +59,6 @@ class Manifold:
         return jnp.tanh(z @ inner + shift) @ outer
 
     def exact(self, lmbda: float) -> Point | None:
-        """None: no closed form is known. Raises ValueError unless λ > 0."""
+        """Return None, since no closed form is known; raise ValueError unless λ > 0."""
         check_positive(lmbda)
         return None

@@ -1,4 +1,4 @@
-"""Sources with Gaussian noise in them, and their known optima: deconvolution.
+"""Sources with additive Gaussian noise, whose R(D) at low distortion is known (deconvolution).
 
 Where X = S + N with N ~ N(0, σ²I) independent of S and the distortion is
 squared error, S is an optimal reproduction at D = σ² and S + N(0, (σ² − D)I)
@@ -10,27 +10,33 @@ is tight (Yang et al. 2023, for the circle at λ = 1/(2·ln 2·σ²)).
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from functools import cached_property
+from typing import Annotated
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from numpy.typing import ArrayLike
+from pydantic import SkipValidation, validate_call
 from scipy.integrate import quad
 from scipy.special import i0e, ndtr
 
 from rdbound.ops.gaussian import LN2
-from rdbound.sources.base import Point, check_positive
+from rdbound.sources.base import Point, Scale, check_positive
 from rdbound.sources.finite import check_probabilities
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["Circle", "GaussianMixture", "NoisyUniform"]
 
 MOST_POINTS = 2e7  # of the quadrature of a mixture's entropy
 
 
+Numbers = Annotated[ArrayLike, SkipValidation]
+"""An array or nested lists of numbers, which the constructor checks."""
+
+
 class _Noisy(ABC):
-    """What the sources here share: ``noise`` is σ, ``_entropy`` computes h(X)."""
+    """A source with noise of standard deviation ``noise``; ``_entropy`` computes h(X)."""
 
     distortion = "squared"
     noise: float
@@ -38,32 +44,29 @@ class _Noisy(ABC):
 
     @cached_property
     def entropy(self) -> float:
-        """Differential entropy h(X) in bits of the vector."""
+        """Return the differential entropy h(X) of the vector in bits."""
         return self._entropy()
 
     @abstractmethod
     def _entropy(self) -> float: ...
 
     def exact(self, lmbda: float) -> Point | None:
-        """(R, D) where R + λ·D is least, for D ≤ σ²; None for smaller λ.
+        """Return (R, D) where R + λ·D is least, for D ≤ σ²; None for smaller λ.
 
-        Raises ValueError unless λ > 0.
+        Raises:
+          ValueError: unless λ > 0.
         """
         distortion = 1.0 / (2.0 * LN2 * check_positive(lmbda))
         rate = self.rate(distortion)
         return None if rate is None else Point(rate, distortion)
 
     def rate(self, distortion: float) -> float | None:
-        """R at a distortion of at most σ²; None above, or where the entropy is not known."""
+        """Return R at a distortion of at most σ²; None above, or if the entropy is unknown."""
         # λ = 1/(2·ln 2·σ²) itself must not be lost to rounding.
         if not 0 < distortion <= self.noise**2 * (1 + 1e-9) or np.isnan(self.entropy):
             return None
         h = self.entropy / self.dimension
         return float(h - 0.5 * np.log2(2 * np.pi * np.e * distortion))
-
-
-def _check_noise(noise: float) -> float:
-    return check_positive(noise, "the standard deviation of the noise")
 
 
 class Circle(_Noisy):
@@ -74,18 +77,19 @@ class Circle(_Noisy):
 
     dimension = 2
 
-    def __init__(self, noise: float = 0.1):
-        self.noise = _check_noise(noise)
+    @validate_call(config=OPTIONS)
+    def __init__(self, noise: Scale = 0.1):
+        self.noise = noise
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """[count, 2]."""
+        """Draw vectors, [count, 2]."""
         angle_key, noise_key = jax.random.split(key)
         angle = 2 * jnp.pi * jax.random.uniform(angle_key, (count,))
         points = jnp.stack([jnp.cos(angle), jnp.sin(angle)], axis=1)
         return points + self.noise * jax.random.normal(noise_key, points.shape)
 
     def log2_density(self, x: np.ndarray) -> np.ndarray:
-        """Log₂ of the density at ``x`` [..., 2]: a Bessel function of the radius."""
+        """Return log₂ of the density at ``x`` [..., 2], a Bessel function of the radius."""
         return self._log2_at_radius(np.sqrt((np.asarray(x) ** 2).sum(-1)))
 
     def _log2_at_radius(self, radius):
@@ -94,7 +98,7 @@ class Circle(_Noisy):
         return (nats - np.log(2 * np.pi * variance)) / LN2
 
     def _entropy(self) -> float:
-        """h(X) in bits, by quadrature over the radius."""
+        """Return h(X) in bits, by quadrature over the radius."""
 
         def integrand(radius: float) -> float:
             log2 = self._log2_at_radius(radius)
@@ -112,17 +116,18 @@ class NoisyUniform(_Noisy):
 
     dimension = 1
 
-    def __init__(self, noise: float = 0.1):
-        self.noise = _check_noise(noise)
+    @validate_call(config=OPTIONS)
+    def __init__(self, noise: Scale = 0.1):
+        self.noise = noise
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """[count, 1]."""
+        """Draw vectors, [count, 1]."""
         place_key, noise_key = jax.random.split(key)
         place = jax.random.uniform(place_key, (count, 1), minval=-1.0, maxval=1.0)
         return place + self.noise * jax.random.normal(noise_key, (count, 1))
 
     def log2_density(self, x: np.ndarray) -> np.ndarray:
-        """Log₂ of the density at ``x`` [..., 1]."""
+        """Return log₂ of the density at ``x`` [..., 1]."""
         r = np.abs(np.asarray(x)[..., 0])
         # Both ends on the lower tail, where ndtr keeps its precision.
         mass = ndtr((1 - r) / self.noise) - ndtr((-1 - r) / self.noise)
@@ -130,7 +135,7 @@ class NoisyUniform(_Noisy):
             return np.log2(mass) - 1.0
 
     def _entropy(self) -> float:
-        """h(X) in bits, by quadrature."""
+        """Return h(X) in bits, by quadrature."""
 
         def integrand(x: float) -> float:
             log2 = float(self.log2_density(np.array([x])))
@@ -149,9 +154,10 @@ class GaussianMixture(_Noisy):
     that are no distribution over the means.
     """
 
-    def __init__(self, means: ArrayLike, noise: float, weights: Sequence[float] | None = None):
+    @validate_call(config=OPTIONS)
+    def __init__(self, means: Numbers, noise: Scale, weights: Numbers | None = None):
         self.means = np.atleast_2d(np.asarray(means, np.float64))
-        self.noise = _check_noise(noise)
+        self.noise = noise
         if self.means.ndim != 2 or 0 in self.means.shape or not np.isfinite(self.means).all():
             raise ValueError("means must be a list of vectors of finite numbers, [k, n]")
         count, self.dimension = self.means.shape
@@ -161,7 +167,7 @@ class GaussianMixture(_Noisy):
             raise ValueError(f"{count} means need as many weights, not {len(self.weights)}")
 
     def sample(self, key: jax.Array, count: int) -> jax.Array:
-        """[count, n]."""
+        """Draw vectors, [count, n]."""
         which_key, noise_key = jax.random.split(key)
         logits = jnp.log(jnp.asarray(self.weights, jnp.float32))
         which = jax.random.categorical(which_key, logits, shape=(count,))
@@ -169,7 +175,7 @@ class GaussianMixture(_Noisy):
         return means + self.noise * jax.random.normal(noise_key, means.shape)
 
     def log2_density(self, x: np.ndarray) -> np.ndarray:
-        """Log₂ of the density at ``x`` [..., n]."""
+        """Return log₂ of the density at ``x`` [..., n]."""
         squared = ((np.asarray(x)[..., None, :] - self.means) ** 2).sum(-1)
         with np.errstate(divide="ignore"):  # a weight may be zero
             terms = np.log(self.weights) - squared / (2 * self.noise**2)
@@ -177,10 +183,10 @@ class GaussianMixture(_Noisy):
         return (nats - 0.5 * self.dimension * np.log(2 * np.pi * self.noise**2)) / LN2
 
     def _entropy(self) -> float:
-        """h(X) in bits; NaN above two dimensions, or where the grid would be too large.
+        """Return h(X) in bits; NaN above two dimensions, or if the grid were too large.
 
         By the trapezoid rule, which converges faster than any power of the
-        spacing for densities as smooth as these: ten points a standard deviation.
+        spacing for such smooth densities: ten points per standard deviation.
         """
         if self.dimension > 2:
             return float("nan")

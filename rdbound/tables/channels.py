@@ -1,10 +1,10 @@
 """The table of channels, ``channels.csv``: what each channel of each level is used for."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from rdbound.tables.csv_records import write_rows
+from rdbound.tables.csv_records import write_records
 
 __all__ = ["ChannelUse", "write_channel_uses"]
 
@@ -41,5 +41,4 @@ class ChannelUse:
 
 def write_channel_uses(path: Path, uses: Iterable[ChannelUse]) -> None:
     """Write ``channels.csv``; an existing file is replaced whole or not at all."""
-    names = tuple(f.name for f in fields(ChannelUse))
-    write_rows(path, names, ({name: getattr(use, name) for name in names} for use in uses))
+    write_records(path, ChannelUse, uses)

@@ -1,132 +1,173 @@
-"""The table of known answers: estimates of R(D) beside the truth, one row each.
+"""The table of known answers: estimates of R(D) beside the exact values, one row each.
 
-Written by the stage ``answers``, read by figures; like the RD table, nothing
-downstream opens a source or a method.
+Rates are in bits per dimension and distortions are means over dimensions. Rows are written by
+:mod:`rdbound.runs.known_answers` and read by analysis and reports, which open neither a source
+nor an estimator.
 """
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Annotated, Literal, get_args
 
-from rdbound.tables.cells import CellReader, number, optional, read_cells, text
-from rdbound.tables.csv_records import read_rows, write_rows
+from pydantic import Field
 
-__all__ = ["SIDES", "Answer", "read_answers", "write_answers"]
+from rdbound.tables.csv_records import Maybe, NonNegative, Positive, Text, read_records, write_rows
 
-SIDES = ("exact", "upper", "lower", "estimate")
-"""Of R(D): what an answer is, or bounds it from."""
+__all__ = ["SIDES", "Answer", "EstimatedPoint", "Side", "read_answers", "write_answers"]
 
-_LATER = ("rate_error", "distortion_error")
-"""Columns that older tables lack."""
+Side = Literal["exact", "upper", "lower", "estimate"]
+"""Relation of a point to R(D): exact, an upper bound, a lower bound, or none of these."""
+
+SIDES: tuple[Side, ...] = get_args(Side)
+
+ROUNDING = 1e-6
+"""Relative error of a rate, or of λ·D, that was computed in float32."""
+
+Error = Annotated[float, Field(ge=0)]
+"""A standard error; NaN or infinite for an estimator that failed."""
+
+_COLUMNS = (
+    *("source", "method", "side", "lmbda", "rate", "distortion", "standard_error", "tolerance"),
+    *("exact_rate", "exact_slope", "exact_J", "seconds", "status", "rate_error"),
+    *("distortion_error", "error", "standard_errors"),
+)
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One estimate. All rates are in bits per dimension; ``None`` is an empty cell.
+@dataclass(frozen=True, kw_only=True)
+class EstimatedPoint:
+    """A point (R, D) at a slope λ, its relation to R(D) and its errors.
 
     Attributes:
-      source, method, lmbda: the key.
-      side: ``exact``, ``upper``, ``lower`` or ``estimate``, as of an
-        :class:`rdbound.theory.base.Estimate`.
-      rate, distortion: the point; of a lower bound, one of its supporting line.
-      standard_error: of J = rate + λ·distortion, from sampling.
-      tolerance: what else J may be off by: a certificate, in bits.
-      exact_rate: the exact R at this distortion.
-      exact_slope: −dR/dD of the exact R(D) there: λ, where J is least.
-      exact_J: the least of R(D) + λ·D.
-      seconds: of work.
-      status: a sentence where something went wrong.
-      rate_error, distortion_error: standard errors of rate and distortion by
-        themselves, of the samples that gave ``standard_error``.
+      side: relation of the point to R(D), one of :data:`SIDES`.
+      lmbda: the slope λ, in bits per unit of distortion.
+      rate: R in bits per dimension.
+      distortion: D per dimension. The point of a lower bound lies on its supporting line
+        R + λ·D = J, and may lie below R(D).
+      standard_error: standard error of J = R + λ·D; 0 if nothing was sampled.
+      tolerance: bits by which J may be off beyond its standard error: the width of a
+        certificate, and the rounding of samples.
+      seconds: computing time.
+      status: a sentence about what went wrong; empty if nothing did.
+      rate_error: standard error of R; None if unknown.
+      distortion_error: standard error of D; None if unknown.
     """
 
-    source: str
-    method: str
-    side: str
-    lmbda: float
+    side: Side
+    lmbda: Positive
     rate: float
     distortion: float
-    standard_error: float
-    tolerance: float
-    exact_rate: float | None
-    exact_slope: float | None
-    exact_J: float | None
-    seconds: float
-    status: str
-    rate_error: float | None = None
-    distortion_error: float | None = None
+    standard_error: Error = 0.0
+    tolerance: Error = 0.0
+    seconds: NonNegative = 0.0
+    status: str = ""
+    rate_error: Maybe[Error] = None
+    distortion_error: Maybe[Error] = None
 
     @property
     def J(self) -> float:
-        """R + λ·D."""
+        """Return R + λ·D."""
         return self.rate + self.lmbda * self.distortion
 
     @property
-    def error(self) -> float | None:
-        """J − exact J in bits; None where the truth is not known.
+    def is_upper_bound(self) -> bool:
+        """Return whether J is the exact value or an upper bound."""
+        return self.side in ("upper", "exact")
 
-        Never less than R − R(D) for an upper bound, and the same to first order
-        where its D is near that of the exact point.
+    @property
+    def is_lower_bound(self) -> bool:
+        """Return whether J is the exact value or a lower bound."""
+        return self.side in ("lower", "exact")
+
+    def rounding(self, slope: float) -> float:
+        """Return the bits by which float32 arithmetic may change R + ``slope``·D."""
+        return ROUNDING * (abs(self.rate) + slope * abs(self.distortion))
+
+    def slack(self, standard_errors: float) -> float:
+        """Return the bits by which J may be off, at so many standard errors."""
+        noise = standard_errors * self.standard_error
+        return noise + self.tolerance + self.rounding(self.lmbda)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Answer(EstimatedPoint):
+    """A row of the table: an estimated point beside the exact values of its source.
+
+    Attributes:
+      source: label of the source; with ``method`` and ``lmbda`` the key of the row.
+      method: label of the estimator.
+      exact_rate: the exact R at this distortion; None if unknown.
+      exact_slope: −dR/dD of the exact R(D) at this distortion; equal to λ where J is least.
+      exact_J: the minimum of R(D) + λ·D; None if unknown.
+    """
+
+    source: Text
+    method: Text
+    # These columns are in every table; only the errors of rate and distortion came later.
+    standard_error: Error
+    tolerance: Error
+    seconds: NonNegative
+    status: str
+    exact_rate: Maybe[float]
+    exact_slope: Maybe[float]
+    exact_J: Maybe[float]
+
+    @property
+    def error(self) -> float | None:
+        """Return J − exact J in bits; None if the exact value is unknown.
+
+        For an upper bound the error is at least R − R(D), and equal to it to first order where
+        D is close to that of the exact point.
         """
         return None if self.exact_J is None else self.J - self.exact_J
 
     @property
     def below(self) -> float | None:
-        """R(D) − R in bits at this D: how far a point lies below the curve; None if unknown."""
+        """Return R(D) − R in bits at this distortion; None if R(D) is unknown."""
         return None if self.exact_rate is None else self.exact_rate - self.rate
 
     @property
+    def wrong_by(self) -> float | None:
+        """Return the bits by which J lies on the wrong side of the exact J.
+
+        Negative on the right side, 0 for a point that is no bound; None if the exact value is
+        unknown.
+        """
+        if self.error is None:
+            return None
+        distance = {"upper": -self.error, "lower": self.error, "exact": abs(self.error)}
+        return distance.get(self.side, 0.0)
+
+    @property
     def standard_errors(self) -> float | None:
-        """``error`` in its own standard errors; None without either."""
+        """Return the error in J in units of its standard error; None without either."""
         error = self.error
         return None if error is None or not self.standard_error else error / self.standard_error
 
 
-_FIELDS = tuple(f.name for f in fields(Answer))
-_COLUMNS = (*_FIELDS, "error", "standard_errors")
-
-
 def write_answers(path: Path, answers: Iterable[Answer]) -> None:
-    """Write a table, with the derived columns; an existing file is replaced whole."""
-    records = [
-        asdict(a) | {"error": a.error, "standard_errors": a.standard_errors} for a in answers
-    ]
-    write_rows(path, _COLUMNS, records)
+    """Write a table with the derived columns ``error`` and ``standard_errors``.
+
+    Args:
+      path: CSV file; an existing file is replaced whole.
+      answers: the rows.
+    """
+    rows = ({name: getattr(answer, name) for name in _COLUMNS} for answer in answers)
+    write_rows(path, _COLUMNS, rows)
 
 
 def read_answers(path: Path) -> list[Answer]:
-    """Read a table; what older ones call ``kind`` is the ``side``.
+    """Read a table; the column ``side`` may have its former name ``kind``.
 
-    Numbers of a method that failed may be NaN or infinite. Raises ValueError where
-    there is no file, naming the column that it lacks, or naming the file, the line
-    and the column of what is not a row.
+    Args:
+      path: CSV file.
+
+    Returns:
+      The rows; ``rate_error`` and ``distortion_error`` are None in tables without these columns.
+
+    Raises:
+      ValueError: if the file or a column is missing, or a cell is invalid; the message names
+        the file, the line and the column.
     """
-    needed = [name for name in _FIELDS if name not in _LATER]
-    found = read_rows(path, needed, "a table of answers", former={"kind": "side"})
-    nothing = dict.fromkeys(_LATER, "")
-    return [Answer(**read_cells(path, line, nothing | record, _READERS)) for line, record in found]
-
-
-def _side(cell: str) -> str:
-    if cell not in SIDES:
-        raise ValueError(f"is none of {', '.join(SIDES)}")
-    return cell
-
-
-_READERS: dict[str, CellReader] = {
-    "source": text,
-    "method": text,
-    "side": _side,
-    "lmbda": number(above=0.0),
-    "rate": number(finite=False),
-    "distortion": number(finite=False),
-    "standard_error": number(least=0.0, finite=False),
-    "tolerance": number(least=0.0, finite=False),
-    "exact_rate": optional(number(finite=False)),
-    "exact_slope": optional(number(finite=False)),
-    "exact_J": optional(number(finite=False)),
-    "seconds": number(least=0.0),
-    "status": str,
-    "rate_error": optional(number(least=0.0, finite=False)),
-    "distortion_error": optional(number(least=0.0, finite=False)),
-}
+    rows = read_records(path, Answer, "a table of answers", former={"kind": "side"})
+    return [answer for _, answer in rows]

@@ -1,10 +1,10 @@
 """The table of gaps, ``gaps.csv``: one row per (dataset, image, λ, gap)."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 
-from rdbound.tables.csv_records import write_rows
+from rdbound.tables.csv_records import write_records
 
 __all__ = ["Gap", "write_gaps"]
 
@@ -27,5 +27,4 @@ class Gap:
 
 def write_gaps(path: Path, gaps: Iterable[Gap]) -> None:
     """Write ``gaps.csv``; an existing file is replaced whole or not at all."""
-    names = tuple(f.name for f in fields(Gap))
-    write_rows(path, names, ({name: getattr(gap, name) for name in names} for gap in gaps))
+    write_records(path, Gap, gaps)

@@ -5,22 +5,23 @@ method is, :data:`rdbound.methods.METHODS` says.
 """
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from rdbound.tables.cells import (
-    CellReader,
+from pydantic import AfterValidator, Field, FiniteFloat, NonNegativeInt
+
+from rdbound.tables.csv_records import (
+    Count,
+    Maybe,
+    NonNegative,
+    Positive,
+    Text,
     cell_error,
-    integer,
-    number,
-    optional,
-    read_cells,
-    repeated,
-    text,
+    read_records,
+    write_records,
 )
-from rdbound.tables.csv_records import read_rows, write_rows
 
 __all__ = [
     "BLOCK",
@@ -42,6 +43,12 @@ _NOISE = 6.0  # standard errors by which a Monte-Carlo mean of a rate may be neg
 _FLOAT = 1e-5  # what sums of float32 may be off by, in bits per pixel and relative to J
 
 
+def _of_one_image(name: str) -> str:
+    if name == MEAN:
+        raise ValueError("the name of the mean over images, and a row has one image")
+    return name
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One point. ``None`` is an empty cell.
@@ -59,22 +66,22 @@ class Row:
       seed: of the run.
     """
 
-    dataset: str
-    image: str
-    model: str
-    lmbda: float
-    method: str
-    pixels: int
-    bits: float
-    bytes: int | None
-    bpp: float
-    mse: float
-    psnr: float
-    ms_ssim: float | None
-    J: float
-    J_se: float | None
-    steps: int
-    samples: int
+    dataset: Text
+    image: Annotated[Text, AfterValidator(_of_one_image)]
+    model: Text
+    lmbda: Positive
+    method: Text
+    pixels: Count
+    bits: FiniteFloat
+    bytes: Maybe[Count]
+    bpp: FiniteFloat
+    mse: NonNegative
+    psnr: Annotated[float, Field(gt=-math.inf)]  # infinite where nothing was lost
+    ms_ssim: Maybe[FiniteFloat]
+    J: FiniteFloat
+    J_se: Maybe[NonNegative]
+    steps: NonNegativeInt
+    samples: NonNegativeInt
     seed: int
 
     @property
@@ -93,7 +100,7 @@ def write_table(path: Path, rows: Iterable[Row]) -> None:
     """
     rows = list(rows)
     check_unique(rows, str(path))
-    write_rows(path, COLUMNS, ({name: getattr(row, name) for name in COLUMNS} for row in rows))
+    write_records(path, Row, rows)
 
 
 class RDTable(list[Row]):
@@ -154,10 +161,10 @@ def read_table(path: str | Path) -> RDTable:
     that of other rows of the model is (a model trained for another distortion has it
     nowhere).
     """
-    path = Path(path)
     rows, lines = RDTable(), []
-    for line, record in read_rows(path, COLUMNS, "an RD table"):
-        rows.append(_row(path, line, record))
+    for line, row in read_records(Path(path), Row, "an RD table"):
+        _check_rates(path, line, row)
+        rows.append(row)
         lines.append(line)
     check_unique(rows, str(path))
     _check_J(path, lines, rows)
@@ -181,50 +188,19 @@ def is_squared(row: Row) -> bool:
     return math.isclose(row.J, row.bpp + row.lmbda * row.mse, rel_tol=_FLOAT, abs_tol=_FLOAT)
 
 
-def _image(cell: str) -> str:
-    if cell == MEAN:
-        raise ValueError("is what the mean over images is called; a row is of one image")
-    return text(cell)
-
-
-def _decibels(cell: str) -> float:
-    """Infinite where nothing was lost."""
-    return math.inf if cell == "inf" else number()(cell)
-
-
-_READERS: dict[str, CellReader] = {
-    "dataset": text,
-    "image": _image,
-    "model": text,
-    "lmbda": repeated(number(above=0.0)),
-    "method": text,
-    "pixels": repeated(integer(least=1)),
-    "bits": number(),
-    "bytes": optional(integer(least=1)),
-    "bpp": number(),
-    "mse": number(least=0.0),
-    "psnr": _decibels,
-    "ms_ssim": optional(number()),
-    "J": number(),
-    "J_se": optional(number(least=0.0)),
-    "steps": repeated(integer(least=0)),
-    "samples": repeated(integer(least=0)),
-    "seed": repeated(integer()),
-}
-
-
-def _row(path: Path, line: int, record: Mapping[str, str]) -> Row:
-    row = Row(**read_cells(path, line, record, _READERS))
+def _check_rates(path: str | Path, line: int, row: Row) -> None:
+    """Raise ValueError for a rate below zero by more than its noise, or zero where bytes are."""
     least = -_FLOAT - _NOISE * (row.J_se or 0.0)
     for name, rate in (("bits", row.bits / row.pixels), ("bpp", row.bpp)):
         if rate < least:
-            raise cell_error(path, line, name, record[name], "is below 0")
+            raise cell_error(path, line, name, getattr(row, name), "below 0")
         if rate <= 0 and row.bytes is not None:
-            raise cell_error(path, line, name, record[name], "is no rate: bytes were written")
-    return row
+            raise cell_error(
+                path, line, name, getattr(row, name), "no rate, and bytes were written"
+            )
 
 
-def _check_J(path: Path, lines: Sequence[int], rows: Sequence[Row]) -> None:
+def _check_J(path: str | Path, lines: Sequence[int], rows: Sequence[Row]) -> None:
     """Raise ValueError for a J that is not bpp + λ·mse, of a model whose D is the MSE.
 
     Which that is, its rows tell: J of another distortion is at no row the same.
@@ -233,5 +209,5 @@ def _check_J(path: Path, lines: Sequence[int], rows: Sequence[Row]) -> None:
     for line, row in zip(lines, rows, strict=True):
         if (row.dataset, row.model) in squared and not is_squared(row):
             expected = row.bpp + row.lmbda * row.mse
-            wrong = f"is not bpp + λ·mse = {expected!r}, as it is in other rows of {row.model}"
+            wrong = f"not bpp + λ·mse = {expected!r}, as in other rows of {row.model}"
             raise cell_error(path, line, "J", row.J, wrong)

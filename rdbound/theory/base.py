@@ -1,100 +1,147 @@
-"""What a method returns: estimates that know which side of R(D) they are on.
+"""Estimates of a rate–distortion function, and what all estimators of one share.
 
-A source knows nothing of methods; a method takes a source and a grid of λ and
-returns an :class:`Estimate` for each. All numbers are per dimension, as
-everywhere: R in bits, D a mean over dimensions, J = R + λ·D.
+A source knows nothing of estimators. An estimator takes a source and slopes λ and returns an
+:class:`Estimate` for each. Rates are in bits per dimension and distortions are means over
+dimensions, so that J = R + λ·D has the same meaning as for images.
 """
 
 import math
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from typing import Annotated, Literal, Protocol
+from dataclasses import dataclass, field, fields, replace
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import jax
 import numpy as np
 import optax
 from pydantic import Field
 
-from rdbound.sources.base import Point, Source, check_positive
+from rdbound.sources.base import Point, Source, check_positive, exact_rate, exact_slope
+from rdbound.tables.estimates import Answer, EstimatedPoint
 
 __all__ = [
+    "Certificate",
     "Estimate",
     "Estimator",
     "Several",
-    "Side",
     "check_lmbdas",
     "check_squared",
     "clipped_adam",
-    "each",
+    "solve_each",
 ]
 
-Side = Literal["exact", "upper", "lower", "estimate"]
-
 Several = Annotated[int, Field(ge=2)]
-"""A number of samples that a standard error can be made of."""
+"""A number of samples, large enough for a standard error."""
+
+Certificate = TypeVar("Certificate")
 
 
-@dataclass(frozen=True)
-class Estimate:
-    """One point of a method.
-
-    Attributes:
-      method: its name.
-      side: ``exact``, ``upper`` bound, ``lower`` bound, or an ``estimate`` of
-        neither side.
-      lmbda: λ, in bits per unit of distortion.
-      rate, distortion: the point. For a lower bound, a point of the supporting
-        line R + λ·D = J, which lies below R(D).
-      standard_error: of J, 0 where nothing was sampled.
-      rate_error, distortion_error: standard errors of the two by themselves, of the
-        same samples; None where they are not known.
-      tolerance: how far J may be off for a reason that is no noise, the
-        certificate, in bits.
-      seconds: of the method's work for this point.
-      status: a sentence where something went wrong; else empty.
-    """
-
-    method: str
-    side: Side
-    lmbda: float
-    rate: float
-    distortion: float
-    standard_error: float = 0.0
-    tolerance: float = 0.0
-    seconds: float = 0.0
-    status: str = ""
-    rate_error: float | None = None
-    distortion_error: float | None = None
-
-    @property
-    def J(self) -> float:
-        """R + λ·D."""
-        return Point(self.rate, self.distortion).J(self.lmbda)
-
-
-class Estimator(Protocol):
-    """A way to an estimate. Implementations are frozen dataclasses of their options."""
+class Estimator(Protocol[Certificate]):
+    """A method that estimates or bounds R(D); a frozen dataclass of its options."""
 
     @property
     def name(self) -> str:
-        """What tables call it."""
+        """Return the name of the method in tables."""
         ...
 
-    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
-        """An estimate for each λ; ValueError in one line for what it cannot do."""
+    def solve(
+        self, source: Source, lmbdas: Sequence[float], seed: int = 0
+    ) -> "list[Estimate[Certificate]]":
+        """Estimate R(D) at slopes.
+
+        Args:
+          source: the source whose R(D) is estimated.
+          lmbdas: slopes λ, in bits per unit of distortion.
+          seed: seed of every random draw.
+
+        Returns:
+          An estimate for each λ.
+
+        Raises:
+          ValueError: if a λ is not positive, or the method does not apply to the source.
+        """
         ...
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Estimate(EstimatedPoint, Generic[Certificate]):
+    """An estimated point with the problem that it solves and the result that it was read from.
+
+    Attributes:
+      source: the source whose R(D) is estimated.
+      method: the estimator, with its options.
+      seed: seed of the random draws.
+      certificate: what the point was computed from: the particles of Wasserstein gradient
+        descent, the reproduction distribution of Blahut–Arimoto with its bounds, a trained
+        network, the dual function of a lower bound; None for closed forms.
+      trace: the objective after each step, [steps], float32: J of the step's samples in bits
+        per dimension; for Blahut–Arimoto the width of the certificate. Empty without steps.
+    """
+
+    source: Source
+    method: Estimator[Certificate]
+    seed: int = 0
+    certificate: Certificate = field(repr=False)
+    trace: np.ndarray = field(default_factory=lambda: np.empty(0, np.float32), repr=False)
+
+    @property
+    def exact(self) -> Point | None:
+        """Return the point of the exact R(D) at this slope; None if it is unknown."""
+        return self.source.exact(self.lmbda)
+
+    def is_consistent(self, standard_errors: float = 3.0) -> bool | None:
+        """Return whether J lies on its side of the exact J.
+
+        Args:
+          standard_errors: standard errors of J by which it may lie on the wrong side, beside
+            its tolerance and rounding.
+
+        Returns:
+          None if the exact value is unknown.
+        """
+        wrong_by = self.row().wrong_by
+        return None if wrong_by is None else wrong_by <= self.slack(standard_errors)
+
+    def row(self, source: str | None = None, method: str | None = None) -> Answer:
+        """Return the row of the table of known answers, with the exact values of the source.
+
+        Args:
+          source: label of the source; the name of its class by default.
+          method: label of the estimator; its name by default.
+        """
+        exact = self.exact
+        known = exact is not None
+        return Answer(
+            source=source or type(self.source).__name__,
+            method=method or self.method.name,
+            exact_rate=exact_rate(self.source, self.distortion) if known else None,
+            exact_slope=exact_slope(self.source, self.distortion) if known else None,
+            exact_J=exact.J(self.lmbda) if exact is not None else None,
+            **{f.name: getattr(self, f.name) for f in fields(EstimatedPoint)},
+        )
 
 
 def check_lmbdas(lmbdas: Sequence[float]) -> list[float]:
-    """As floats; raises ValueError unless there are some and all are positive."""
+    """Return slopes as floats.
+
+    Raises:
+      ValueError: if there are none, or one is not positive.
+    """
     if len(lmbdas) == 0:
         raise ValueError("no λ was given")
     return [check_positive(lmbda) for lmbda in lmbdas]
 
 
 def check_squared(source: Source, method: str) -> None:
-    """Raise ValueError unless the source has squared error and can be sampled."""
+    """Check that a source has squared error and draws samples.
+
+    Args:
+      source: the source.
+      method: name of the estimator, for the message.
+
+    Raises:
+      ValueError: if it does not.
+    """
     if not hasattr(source, "sample"):
         raise ValueError(f"{method} learns from samples, and {type(source).__name__} draws none")
     if source.distortion != "squared":
@@ -105,43 +152,57 @@ def check_squared(source: Source, method: str) -> None:
 
 
 def clipped_adam(learning_rate: float, steps: int) -> optax.GradientTransformation:
-    """Adam with a cosine down to a hundredth, on gradients of norm at most one."""
+    """Return Adam with a cosine decay to 1 % and gradients clipped to a norm of one.
+
+    Args:
+      learning_rate: learning rate of the first step.
+      steps: length of the decay.
+    """
     schedule = optax.cosine_decay_schedule(learning_rate, steps, 0.01)
     return optax.chain(optax.clip_by_global_norm(1.0), optax.adam(schedule))
 
 
-def each(
-    source: Source, lmbdas: Sequence[float], estimate: Callable[[float], Estimate]
-) -> list[Estimate]:
-    """``estimate(λ)`` from samples for every λ, with the time it took; ValueError unless λ > 0.
+def solve_each(
+    source: Source, lmbdas: Sequence[float], estimate: Callable[[float], Estimate[Certificate]]
+) -> list[Estimate[Certificate]]:
+    """Estimate R(D) at each slope from samples, and time it.
 
-    ``tolerance`` is what the rounding of the samples may change; where that is more
-    than the standard error, or the estimate is not finite, the status says so.
+    Args:
+      source: the source that is sampled.
+      lmbdas: slopes λ, in bits per unit of distortion.
+      estimate: computes the estimate at one slope.
+
+    Returns:
+      The estimates. The rounding of samples to float32 is in their tolerance; their status
+      reports a rounding above the standard error, and numbers that are not finite.
+
+    Raises:
+      ValueError: if a λ is not positive.
     """
-    found = []
+    estimates = []
     for lmbda in check_lmbdas(lmbdas):
         start = time.monotonic()
-        made = _within_precision(estimate(lmbda), _rounding(source))
-        found.append(replace(made, seconds=time.monotonic() - start))
-    return found
+        found = _with_rounding(estimate(lmbda), _mean_squared_rounding(source))
+        estimates.append(replace(found, seconds=time.monotonic() - start))
+    return estimates
 
 
-def _rounding(source: Source) -> float:
-    """Mean square of what float32 takes off a component of a sample, at most."""
+def _mean_squared_rounding(source: Source) -> float:
+    """Return an upper limit of the mean squared error of samples rounded to float32."""
     x = np.asarray(source.sample(jax.random.key(0), 1_000), np.float32)
     return float(np.mean(np.spacing(np.abs(x)).astype(np.float64) ** 2)) / 4
 
 
-def _within_precision(e: Estimate, v: float) -> Estimate:
-    """With the tolerance that samples rounded by a mean square of ``v`` leave to J.
+def _with_rounding(e: Estimate[Certificate], v: float) -> Estimate[Certificate]:
+    """Return the estimate with the tolerance for samples rounded by a mean square of ``v``.
 
-    A channel from X̃ is one from X, at no more rate, and √D ≤ √D̃ + √v (Minkowski):
-    J(X) ≤ J̃ + λ·(2·√(D̃·v) + v), and the same with the two exchanged.
+    A channel from the rounded X̃ is one from X, at no more rate, and √D ≤ √D̃ + √v (Minkowski):
+    J(X) ≤ J̃ + λ·(2·√(D̃·v) + v), and the same with X and X̃ exchanged.
     """
     tolerance = e.lmbda * (2.0 * math.sqrt(e.distortion * v) + v)
-    said = [e.status] if e.status else []
+    sentences = [e.status] if e.status else []
     if not math.isfinite(e.J):
-        said = ["the estimate is not finite: lower the learning rate"]
+        sentences = ["the estimate is not finite: lower the learning rate"]
     if tolerance > e.standard_error:
-        said.append(f"float32 rounds the samples, J may be off by {tolerance:.2g} bits")
-    return replace(e, tolerance=e.tolerance + tolerance, status="; ".join(said))
+        sentences.append(f"float32 rounds the samples, J may be off by {tolerance:.2g} bits")
+    return replace(e, tolerance=e.tolerance + tolerance, status="; ".join(sentences))

@@ -1,5 +1,6 @@
-"""Continuous sources on a grid, with the error that this makes."""
+"""Continuous sources on a grid, with bounds on the error of discretization."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -12,23 +13,23 @@ __all__ = ["Grid", "discretize", "pairwise"]
 
 MOST_DIMENSIONS = 3
 MOST_LOST = 1e-5
-TAIL = 4.0  # how much further than the grid its outermost cells reach
+TAIL = 4.0  # extent of the outermost cells, relative to that of the grid
 INSIDE = {1: 64, 2: 16, 3: 10}
-"""Quadrature points a side inside a cell."""
+"""Quadrature points per side of a cell, by dimension."""
 
 
 class Grid(NamedTuple):
     """A discretized source.
 
     Attributes:
-      points: [k, n], the mean of each cell; also the reproductions.
-      probabilities: [k].
-      displacement: mean distortion between X and its cell's mean, per
-        dimension: the variance inside the cells where it is squared error.
-      within: the same for each cell, [k].
-      lost: what the probabilities lacked to one before they were normalized.
+      points: mean of each cell, [k, n]; also the reproductions.
+      probabilities: probabilities of the cells, [k].
+      displacement: mean distortion between X and the mean of its cell, per dimension; for squared
+        error the variance inside the cells.
+      within: the mean distortion inside each cell, [k].
+      lost: one minus the sum of the probabilities before normalization.
       span: distortion between opposite corners of the grid.
-      distortion: of the source.
+      distortion: kind of distortion, ``squared`` or ``absolute``.
     """
 
     points: np.ndarray
@@ -40,11 +41,10 @@ class Grid(NamedTuple):
     distortion: str
 
     def matrix(self) -> np.ndarray:
-        """E[d(X, y) | X in the cell], [k, k] over cells and points y, means over dimensions.
+        """Return E[d(X, y) | X in the cell], [k, k] over cells and points y.
 
-        For squared error it is d(mean of the cell, y) and the variance inside
-        the cell; for absolute error in one dimension d(mean, y), but for the
-        point inside the cell. Raises ValueError as :func:`pairwise`.
+        For squared error it is d(mean of the cell, y) plus the variance inside the cell; for
+        absolute error in one dimension d(mean, y), except for the cell's own point.
         """
         matrix = pairwise(self.points, self.points, self.distortion)
         if self.distortion == "squared":
@@ -52,24 +52,25 @@ class Grid(NamedTuple):
         return matrix + np.diag(self.within)
 
     def missed(self, lmbda: float) -> float:
-        """By how many bits per dimension J of the grid may lie below that of the source, at most.
+        """Return the bits per dimension by which J of the grid may lie below that of the source.
 
-        What the grid's channel does can be done to X where X is on the grid, and
-        elsewhere a reproduction drawn without looking, which costs no rate. Tails
-        are taken to be no further from it, in the mean, than opposite corners.
+        The grid's channel can be applied to X on the grid; elsewhere a reproduction drawn
+        independently of X costs no rate. The mean distortion of the tails is taken to be at most
+        that of opposite corners.
         """
         return abs(self.lost) * lmbda * self.span
 
     def error(self, lmbda: float, distortion: float) -> float:
-        """By how many bits per dimension J of the grid may lie above that of the source, at most.
+        """Return the bits per dimension by which J of the grid may lie above that of the source.
 
-        For squared error, with v the variance inside the cells, I(X̃; Y) ≤ I(X; Y)
-        and √D̃ ≤ √D + √v (Minkowski) give λ·(2·√(D·v) + 2v); for absolute error
-        the triangle inequality gives 2·λ·v. Beside it stands what restricting
-        reproductions to the grid costs, which halving the spacing shows. The
-        bound is far from tight. ``distortion`` is that of the source's optimum;
-        that of the grid's channel may take its place. What was lost counts as in
-        :meth:`missed`.
+        For squared error, with v the variance inside the cells, I(X̃; Y) ≤ I(X; Y) and
+        √D̃ ≤ √D + √v (Minkowski) give λ·(2·√(D·v) + 2v); for absolute error the triangle
+        inequality gives 2·λ·v. The bound is far from tight. It does not contain the cost of
+        restricting reproductions to the grid, which halving the spacing shows.
+
+        Args:
+          lmbda: λ, in bits per unit of distortion.
+          distortion: D of the source's optimum, or of the grid's channel in its place.
         """
         v = self.displacement
         root = 0.0 if self.distortion == "absolute" else float(np.sqrt(distortion * v))
@@ -77,9 +78,10 @@ class Grid(NamedTuple):
 
 
 def pairwise(x: np.ndarray, y: np.ndarray, distortion: str) -> np.ndarray:
-    """Distortions [a, b] between rows of x [a, n] and y [b, n], means over dimensions.
+    """Return the distortions [a, b] between rows of x [a, n] and y [b, n], means over dimensions.
 
-    Raises ValueError for another distortion than ``squared`` and ``absolute``.
+    Raises:
+      ValueError: if the distortion is neither ``squared`` nor ``absolute``.
     """
     if distortion not in ("squared", "absolute"):
         raise ValueError(f"points have squared or absolute distortion, not {distortion}")
@@ -91,14 +93,20 @@ def pairwise(x: np.ndarray, y: np.ndarray, distortion: str) -> np.ndarray:
 
 
 def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
-    """Put a source with a density on a grid of ``points`` a dimension.
+    """Put a source with a density on a grid.
 
-    The grid spans the source's ``support`` where it has one, and else ``extent``
-    standard deviations to both sides of the mean (of a large sample), with a cell
-    for the tail on either side. A cell has the probability and the mean that
-    quadrature inside it gives. Raises ValueError for a source without a density,
-    above three dimensions, too many points for memory, or a grid that misses
-    some of the probability: cells too wide for it, or an end too early.
+    The grid spans the source's ``support`` if it is bounded, else ``extent`` standard deviations
+    to both sides of the mean (of a large sample), with a cell for the tail on either side.
+    Quadrature inside a cell gives its probability and its mean.
+
+    Args:
+      source: a source with a method ``log2_density``.
+      points: points of the grid in each dimension.
+      extent: half the width of the grid, in standard deviations.
+
+    Raises:
+      ValueError: if the source has no density or more than three dimensions, memory does not hold
+        the grid, or the grid misses some of the probability.
     """
     n = source.dimension
     if n > MOST_DIMENSIONS:
@@ -113,7 +121,7 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
     cells = float(points) ** n
     check_memory(3 * 8 * cells**2, f"a grid of {points}^{n} points squared")
     edges = _edges(source, points, extent)
-    mass, mean, second = _moments(source, edges)
+    mass, mean, second = _moments(source.log2_density, source.distortion, edges)
     total = mass.sum()
     if abs(1.0 - total) > MOST_LOST:
         raise ValueError(
@@ -129,10 +137,8 @@ def discretize(source: Source, points: int = 400, extent: float = 6.0) -> Grid:
     return Grid(mean, mass / total, displacement, second, lost, span, source.distortion)
 
 
-def _edges(source, points: int, extent: float) -> list[np.ndarray]:
-    """Of the cells in each dimension. Where the support has no end, the outermost
-    cells hold the tails.
-    """
+def _edges(source: Source, points: int, extent: float) -> list[np.ndarray]:
+    """Return the edges of the cells in each dimension; outermost cells hold unbounded tails."""
     if hasattr(source, "support"):
         return [np.linspace(low, high, points + 1) for low, high in source.support]
     if points < 3:
@@ -145,8 +151,10 @@ def _edges(source, points: int, extent: float) -> list[np.ndarray]:
     return out
 
 
-def _moments(source, edges: list[np.ndarray]):
-    """Of each cell: its mass, its mean [n], and its mean distortion around that, per dimension."""
+def _moments(
+    log2_density: Callable[[np.ndarray], np.ndarray], distortion: str, edges: list[np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the mass, the mean [n] and the mean distortion around it of each cell."""
     n, inner = len(edges), INSIDE[len(edges)]
     nodes, weights = np.polynomial.legendre.leggauss(inner)
     axes, factors = [], []
@@ -165,7 +173,7 @@ def _moments(source, edges: list[np.ndarray]):
         w = np.ones([1] * n)
         for axis, s in enumerate(scale):
             w = w * s.ravel().reshape([-1 if a == axis else 1 for a in range(n)])
-        density = np.exp(LN2 * source.log2_density(x)) * w
+        density = np.exp(LN2 * log2_density(x)) * w
         shape = [side for a in range(n) for side in ((1, *rest)[a], inner)]
         order = [2 * a for a in range(n)] + [2 * a + 1 for a in range(n)]
         d = density.reshape(shape).transpose(order).reshape(-1, inner**n)
@@ -174,7 +182,7 @@ def _moments(source, edges: list[np.ndarray]):
         safe = np.maximum(m, 1e-300)
         centre = (d[..., None] * x).sum(1) / safe[:, None]
         away = x - centre[:, None]
-        away = away**2 if source.distortion == "squared" else np.abs(away)
+        away = away**2 if distortion == "squared" else np.abs(away)
         mass.append(m)
         mean.append(centre)
         second.append((d * away.mean(-1)).sum(1) / safe)

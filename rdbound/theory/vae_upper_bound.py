@@ -3,19 +3,20 @@
 R = E KL(q(z|X) ‖ p(z)) and D = E d(X, g(Z)) of any posterior q, prior p and
 synthesis g give a point above R(D) (Yang & Mandt 2022, eq. 4). What the three
 are is the model's choice (:class:`rdbound.models.vector_vae.MLP`); with a richer
-posterior family the bound falls, and the difference is the approximation gap
+posterior family the bound falls, and the difference is the posterior family gap
 (:mod:`rdbound.analysis.posterior_family_gap`).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Literal
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from flax import nnx
 from pydantic import NonNegativeInt, PositiveFloat, PositiveInt
+from pydantic.dataclasses import dataclass
 
 from rdbound.channels import Channel, make_channel
 from rdbound.checkpoints.checkpoint import Checkpoint
@@ -25,29 +26,33 @@ from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
 from rdbound.models.base import LatentModel
 from rdbound.models.vector_vae import MLP
-from rdbound.optimization.training import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
+from rdbound.optimization.training_step import init, make_step
 from rdbound.sources.base import Source, Stream, check_memory
-from rdbound.theory.base import Estimate, Several, check_squared, each
+from rdbound.theory.base import Estimate, Several, check_squared, solve_each
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["NeuralUpper"]
 
 KLT_SAMPLES, KLT_DRAWS = 200_000, 20
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, config=OPTIONS)
 class NeuralUpper:
-    """A β-VAE as a method; see :class:`rdbound.models.vector_vae.MLP` for the model's options.
+    """A β-VAE as an estimator; see :class:`rdbound.models.vector_vae.MLP` for the model's options.
 
     Attributes:
-      latent: dimensions of the latent; the source's by default (0).
+      latent: dimensions of the latent; 0 for those of the source.
       hidden: widths of the hidden layers; empty for a linear model.
-      posterior, prior: families.
-      start: of a linear model: a ``random`` rotation, or the Karhunen–Loève
-        transform (``klt``) of samples, from which a thousand dimensions are
-        learned in a fraction of the steps.
-      steps, batch, learning_rate: of Adam with a cosine.
-      test: fresh vectors that R, D and the standard error come from.
+      posterior: family of posteriors.
+      prior: family of priors.
+      start: initialization of a linear model: a ``random`` rotation, or the Karhunen–Loève
+        transform (``klt``) of samples, from which a thousand dimensions are learned in a
+        fraction of the steps.
+      steps: training steps.
+      batch: samples per step.
+      learning_rate: learning rate of Adam, with a cosine decay.
+      test: number of fresh vectors for R, D and the standard error.
     """
 
     latent: NonNegativeInt = 0
@@ -62,12 +67,20 @@ class NeuralUpper:
 
     @property
     def name(self) -> str:
-        """``neural-upper``, with the families that are not the simplest."""
+        """Return ``neural-upper``, with the families other than the simplest."""
         extra = [x for x in (self.posterior, self.prior) if x not in ("factorized", "gaussian")]
         return "-".join(["neural-upper", *extra])
 
-    def solve(self, source: Source, lmbdas: Sequence[float], seed: int = 0) -> list[Estimate]:
-        """Upper bounds, a model for each λ; raises ValueError without squared error or samples."""
+    def solve(
+        self, source: Source, lmbdas: Sequence[float], seed: int = 0
+    ) -> list[Estimate[LatentModel]]:
+        """Compute upper bounds; certificates are the trained models, one for each λ.
+
+        Raises:
+          ValueError: if a λ is not positive, the source has no squared error, a model with hidden
+            layers has ``start="klt"``, memory does not hold the test vectors, or the loss stops
+            being finite.
+        """
         check_squared(source, self.name)
         if self.start == "klt" and self.hidden:
             raise ValueError(f"{self.name}: only a linear model starts from the KLT: hidden: []")
@@ -75,41 +88,49 @@ class NeuralUpper:
         if self.posterior == "full":
             n = self.latent or source.dimension
             check_memory(8.0 * self.test * n**2, f"{self.test} covariances of {n} dimensions")
-        return each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
+        return solve_each(source, lmbdas, lambda lmbda: self._estimate(source, lmbda, seed))
 
-    def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate:
-        model = self.fit(source, lmbda, seed)
+    def _estimate(self, source: Source, lmbda: float, seed: int) -> Estimate[LatentModel]:
+        model, trace = self._fit(source, lmbda, seed)
         examples = VectorExamples("source", source, self.test, 1, seed + 2**30)
         options = EvaluationOptions(
             lmbdas=(lmbda,),
             samples=1,
-            methods=("bound",),
-            channels={"gaussian": self._channel()},
+            methods=("bound" if self._channel() == make_channel("gaussian") else "bound-sampled",),
             seed=seed + 2**29,
         )
         (row,) = evaluate(Checkpoint(model, {}, None, self.name), examples, options)
-        error = row.J_se if row.J_se is not None else math.nan
-        return Estimate(self.name, "upper", lmbda, row.bpp, row.mse, error)
+        return Estimate(
+            source=source,
+            method=self,
+            seed=seed,
+            side="upper",
+            lmbda=lmbda,
+            rate=row.bpp,
+            distortion=row.mse,
+            standard_error=row.J_se if row.J_se is not None else math.nan,
+            certificate=model,
+            trace=trace,
+        )
 
-    def fit(self, source: Source, lmbda: float, seed: int = 0) -> LatentModel:
-        """The trained model, its weights averaged over the last steps.
-
-        Raises ValueError where the loss stops being finite.
-        """
+    def _fit(self, source: Source, lmbda: float, seed: int) -> tuple[LatentModel, np.ndarray]:
+        """Return the model with its weights averaged over the last steps, and J of each step."""
         model, options = self._start(source, lmbda, seed), self._options()
         graphdef, state = nnx.split(model)
         step, _, _ = make_step(graphdef, self._channel(), options, devices=jax.devices()[:1])
         carry = init(nnx.to_pure_dict(state), options)
         batches, key = Stream(source, self.batch, seed), jax.random.key(seed + 2**27)
+        trace = []
         for _ in range(self.steps):
-            carry, _ = step(carry, next(batches), key)
+            carry, metrics = step(carry, next(batches), key)
+            trace.append(metrics["J"])
         if int(carry.failed_at) >= 0:
             raise ValueError(
                 f"{self.name}: the loss stopped being finite at step {int(carry.failed_at)}; "
                 "lower the learning rate"
             )
         nnx.replace_by_pure_dict(state, carry.ema)
-        return nnx.merge(graphdef, state)
+        return nnx.merge(graphdef, state), np.asarray(jax.device_get(trace), np.float32)
 
     def _start(self, source: Source, lmbda: float, seed: int) -> LatentModel:
         model = make_model(
@@ -144,7 +165,7 @@ class NeuralUpper:
 
 
 def _klt(source: Source, latent: int, seed: int) -> jax.Array:
-    """The leading eigenvectors of the covariance of samples, [n, latent]."""
+    """Return the leading eigenvectors of the covariance of samples, [n, latent]."""
     second = jnp.zeros((source.dimension, source.dimension))
     mean = jnp.zeros(source.dimension)
     keys = jax.random.split(jax.random.key(seed + 2**28), KLT_DRAWS)

@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, and JSON that names itself where it is damaged."""
+"""Write files completely or not at all, and read JSON with errors that name the file."""
 
 import json
 import os
@@ -11,15 +11,16 @@ __all__ = ["read_json", "refuse_overwriting", "replacing", "write_json", "write_
 
 
 def refuse_overwriting(path: Path, force: bool | None, *inputs: Path) -> Path:
-    """``path``, where it may be written.
+    """Return ``path`` if it may be written.
 
     Args:
-      path: of a file.
-      force: whether an older one may be replaced; None where the command has no such option.
+      path: file to write.
+      force: whether an existing file may be replaced; None for a command without this option.
       inputs: files that are read.
 
-    Raises ValueError where it is one of the ``inputs``, by whatever name, or an older file that
-    may not be replaced.
+    Raises:
+      ValueError: the file exists and may not be replaced, or it is one of the ``inputs`` under
+        any name.
     """
     for source in inputs:
         if path.exists() and source.exists() and path.samefile(source):
@@ -32,9 +33,9 @@ def refuse_overwriting(path: Path, force: bool | None, *inputs: Path) -> Path:
 
 @contextmanager
 def replacing(path: Path) -> Iterator[Path]:
-    """A path beside ``path`` to write to; it takes that place at the end.
+    """Yield a path beside ``path`` to write to, and move it to ``path`` at the end.
 
-    Where what is written in between fails, nothing is left of it.
+    After an exception nothing is left of it.
     """
     part = path.with_name(path.name + ".part")
     try:
@@ -45,7 +46,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write UTF-8; on the disk before it takes the place of an older file."""
+    """Write UTF-8, which is on the disk before it replaces an older file."""
     with replacing(path) as part, part.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
@@ -58,13 +59,14 @@ def write_json(path: Path, value: Any) -> None:
 
 
 def read_json(path: Path, kind: type) -> Any:
-    """The JSON value of a file.
+    """Return the JSON value of a file.
 
     Args:
-      path: of the file.
-      kind: what the value must be, ``dict`` or ``list``.
+      path: file to read.
+      kind: required type of the value, ``dict`` or ``list``.
 
-    Raises ValueError, naming the file, where it holds anything else.
+    Raises:
+      ValueError: the file holds anything else; the message names it.
     """
     try:
         value = json.loads(path.read_text(encoding="utf-8"))

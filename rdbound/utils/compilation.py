@@ -1,103 +1,94 @@
-"""Compiled programs: shared by all that compute the same, few at a time, their memory known.
+"""Compilation: programs that are shared by everything that computes the same.
 
+    compiled_call(function, params, x)
     run(function, params, x)
 
-compiles ``function`` for the shapes of its arguments once a process, whoever asks: two
-codecs of one architecture, or the models of a sweep, have one program. The least
-recently used go, so that a thousand images of a thousand sizes do not fill the memory.
-What a program needs is known before it runs, and refused where the machine has not as
-much.
+Both compile ``function`` for the shapes of its arguments once in a process: two codecs of one
+architecture, or the models of a sweep, share a program. ``run`` also compares the memory that the
+program needs with the memory that is free, before a CPU runs out of it and the process is killed.
 """
 
-from collections.abc import Callable, Hashable
-from functools import lru_cache, partial
+from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 from jax.sharding import NamedSharding, PartitionSpec
 
-__all__ = ["TooLargeError", "ahead", "available_memory", "checked", "divided", "run"]
+__all__ = [
+    "TooLargeError",
+    "ahead",
+    "available_memory",
+    "checked",
+    "compiled_call",
+    "divided",
+    "run",
+]
+
+_ADVICE = "a smaller image or batch, or leave refinement out"
 
 
 class TooLargeError(ValueError):
-    """A program needs more memory than there is; ``share`` of its need would fit."""
+    """A program needs more memory than is free; ``share`` of what it needs would fit."""
 
     def __init__(self, message: str, share: float):
         super().__init__(message)
         self.share = share
 
 
-KEPT = 160
-"""Programs at a time, of some 0.5 to 5 MB each."""
+@partial(jax.jit, static_argnums=0)
+def compiled_call(function: Callable, *arguments: Any) -> Any:
+    """Return ``function(*arguments)``, compiled.
+
+    Args:
+      function: a hashable function, equal to every other that computes the same: a function
+        of a module, or an instance of a frozen dataclass with ``__call__``.
+      arguments: pytrees of arrays and numbers.
+    """
+    return function(*arguments)
 
 
 def run(function: Callable, *arguments: Any) -> Any:
-    """``function(*arguments)``, compiled.
+    """Return :func:`compiled_call` of the arguments, if there is enough memory.
 
-    Args:
-      function: hashable, and equal to every other that computes the same: a function
-        of a module, or an instance of a frozen dataclass that can be called.
-      arguments: pytrees of arrays and numbers.
-
-    Raises :class:`TooLargeError` where the program needs more memory than there is.
+    Raises:
+      TooLargeError: if the program needs more memory than is free.
     """
-    assert isinstance(function, Hashable)
-    tree, arrays, shapes = _described(arguments)
-    return _program(function, tree, shapes)(*jax.tree.unflatten(tree, arrays))
+    ahead(compiled_call, function, *arguments)
+    return compiled_call(function, *arguments)
 
 
 def checked(function: Callable) -> Callable:
-    """``function`` compiled for its owner alone; otherwise as :func:`run`.
+    """Return ``function`` compiled; calls raise TooLargeError as :func:`run` does.
 
     Args:
-      function: any, such as one that reports to a bar of its owner's. Its programs go
-        when it goes.
+      function: any function; its programs are freed with it.
     """
-    compiled = lru_cache(maxsize=KEPT)(partial(_compiled, function))
+    program = jax.jit(function)
 
     def call(*arguments: Any) -> Any:
-        tree, arrays, shapes = _described(arguments)
-        return compiled(tree, shapes)(*jax.tree.unflatten(tree, arrays))
+        ahead(program, *arguments)
+        return program(*arguments)
 
     return call
 
 
-def _described(arguments: tuple) -> tuple[Any, list[Any], tuple]:
-    """The structure of the arguments, their leaves as arrays, and the shapes of these."""
-    leaves, tree = jax.tree.flatten(arguments)
-    arrays = [leaf if hasattr(leaf, "dtype") else jnp.asarray(np.asarray(leaf)) for leaf in leaves]
-    return (
-        tree,
-        arrays,
-        tuple(jax.ShapeDtypeStruct(a.shape, a.dtype, sharding=_division(a)) for a in arrays),
-    )
+def ahead(function: Any, *arguments: Any, advice: str = _ADVICE) -> tuple[Any, float | None]:
+    """Compile a jitted function for its arguments and compare its memory with what is free.
 
+    A later call of ``function`` with arguments of these shapes does not compile again.
 
-def _division(array: Any) -> jax.sharding.Sharding | None:
-    """How an array is divided among devices; None for one that any device may have."""
-    sharding = getattr(array, "sharding", None)
-    return sharding if sharding is not None and len(sharding.device_set) > 1 else None
+    Args:
+      function: the result of ``jax.jit``.
+      arguments: the arguments, or their shapes.
+      advice: what to take instead, for the message.
 
+    Returns:
+      The program, and the gigabytes that it and its arguments take; None if unknown.
 
-def divided(tree: Any) -> Any:
-    """Arrays with their first axis divided among all devices, where it can be evenly.
-
-    Programs of such arrays run on all of them, each for its part.
-    """
-    devices = jax.devices()
-    if len(devices) == 1 or any(len(leaf) % len(devices) for leaf in jax.tree.leaves(tree)):
-        return tree
-    mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
-    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("data")))
-
-
-def ahead(function: Any, *arguments: Any, advice: str) -> tuple[Any, float | None]:
-    """What ``jax.jit`` made, compiled for these arguments, and the gigabytes that it takes.
-
-    These with the arguments; None where nobody knows. Raises :class:`TooLargeError` as
-    :func:`run`, with ``advice`` on what to take instead.
+    Raises:
+      TooLargeError: if the program needs more memory than is free.
     """
     program = function.lower(*arguments).compile()
     known = program.memory_analysis()
@@ -109,26 +100,18 @@ def ahead(function: Any, *arguments: Any, advice: str) -> tuple[Any, float | Non
     return program, (needs + known.argument_size_in_bytes) / 1e9
 
 
-def _compiled(function: Callable, tree: Any, shapes: tuple) -> Callable:
-    advice = "a smaller image or batch, or leave refinement out"
-    return ahead(jax.jit(function), *jax.tree.unflatten(tree, shapes), advice=advice)[0]
-
-
-_program = lru_cache(maxsize=KEPT)(_compiled)
-
-
 def _check_memory(total: int, advice: str) -> None:
-    there = available_memory()
-    if there is not None and total > there:
+    free = available_memory()
+    if free is not None and total > free:
         raise TooLargeError(
-            f"this needs {total / 1e9:.1f} GB of memory and {there / 1e9:.1f} GB are free: take "
+            f"this needs {total / 1e9:.1f} GB of memory and {free / 1e9:.1f} GB are free: take "
             f"{advice}",
-            there / total,
+            free / total,
         )
 
 
 def available_memory() -> int | None:
-    """Bytes that a program may still take on JAX's default device; None where nobody knows."""
+    """Return the bytes that a program may still take on JAX's default device; None if unknown."""
     statistics = jax.local_devices()[0].memory_stats()
     if statistics and "bytes_limit" in statistics:
         return int(statistics["bytes_limit"] - statistics.get("bytes_in_use", 0))
@@ -138,3 +121,15 @@ def available_memory() -> int | None:
         return int(found["MemAvailable"].split()[0]) * 1024
     except (OSError, KeyError):
         return None
+
+
+def divided(tree: Any) -> Any:
+    """Return arrays with their first axis divided among all devices, if it divides evenly.
+
+    Programs of such arrays run on all devices, each on its part.
+    """
+    devices = jax.devices()
+    if len(devices) == 1 or any(len(leaf) % len(devices) for leaf in jax.tree.leaves(tree)):
+        return tree
+    mesh = jax.sharding.Mesh(np.asarray(devices), ("data",))
+    return jax.device_put(tree, NamedSharding(mesh, PartitionSpec("data")))

@@ -1,16 +1,16 @@
-"""How long computations report how far they are, and the logger that all messages go through."""
+"""Report how far long computations are, and log every message through one logger."""
 
 import logging
 
 __all__ = ["LOG", "SILENT", "Progress"]
 
 LOG = logging.getLogger("rdbound")
-"""Results are logged as INFO, what a user should not overlook as WARNING; the command line
-prints both, Python shows warnings by default."""
+"""Results are logged as INFO, what a user should not overlook as WARNING. The command line
+prints both; Python shows warnings by default."""
 
 
 class Progress:
-    """An object that is told how far a task is; this one shows nothing."""
+    """A receiver of progress reports; this one shows nothing."""
 
     def update(self, task: str, done: float, total: float, note: str = "") -> None:
         """Report that ``done`` of ``total`` units of ``task`` are finished.

@@ -1,113 +1,106 @@
-"""Things by name: the one way in which channels, models, sources and methods are built.
+"""Build channels, models, sources and other things by their names.
 
-A name in a table is a constructor; ``package.module:Class`` is one from anywhere, which only
-a user may choose (:func:`refuse_outside`). The annotations of a constructor are its schema:
-options out of YAML are checked against them, so that a mistake is told by name before anything
-runs.
+A name in a table stands for a constructor; ``package.module:Class`` is a constructor from outside
+the package, which only a user may choose (:func:`refuse_outside`). Constructors validate their
+own options: they are pydantic dataclasses or decorated with ``pydantic.validate_call``, both with
+the configuration :data:`OPTIONS`. What they refuse becomes one line of ValueError here.
 """
 
+import difflib
 import importlib
-import inspect
 import os
 import sys
-import typing
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import is_dataclass
-from functools import partial
 from typing import Any
 
-from pydantic import ConfigDict, PydanticUserError, TypeAdapter, ValidationError
+from pydantic import ConfigDict, ValidationError
+from pydantic_core import ErrorDetails
 
-__all__ = ["build", "checked_options", "find", "import_outside", "refuse_outside"]
+__all__ = ["OPTIONS", "build", "describe", "find", "import_outside", "refuse_outside"]
 
-_ANY_CLASS = ConfigDict(arbitrary_types_allowed=True)
+OPTIONS = ConfigDict(extra="forbid", arbitrary_types_allowed=True)
+"""The pydantic configuration of everything that is built by its name."""
+_SHOWN = 120  # characters of a value that a message repeats
+_UNKNOWN = ("extra_forbidden", "unexpected_keyword_argument")
+_MISSING = ("missing", "missing_argument", "missing_keyword_only_argument")
 
 
 def find(kind: str, known: Mapping[str, Any], name: str) -> Any:
-    """``known[name]``; raises ValueError listing the names where there is none."""
+    """Return ``known[name]``.
+
+    Raises:
+      ValueError: for an unknown name, with the nearest name and all others.
+    """
     if name not in known:
-        raise ValueError(f"unknown {kind} {name!r}: choose one of {', '.join(known)}")
+        near = difflib.get_close_matches(str(name), known, 1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise ValueError(f"unknown {kind} {name!r}: choose one of {', '.join(known)}{hint}")
     return known[name]
 
 
 def build(kind: str, known: Mapping[str, Callable], name: str, options: Mapping[str, Any]) -> Any:
-    """``known[name](**options)``.
+    """Return ``known[name](**options)``.
 
     Args:
-      kind: what is built, for messages: ``channel``, ``model``, …
+      kind: the kind of thing for messages: ``channel``, ``model``, …
       known: constructors by name.
-      name: in ``known``, or ``package.module:Class`` for one from outside.
-      options: keywords.
+      name: a name in ``known``, or ``package.module:Class`` for a class from outside.
+      options: the keywords of the constructor.
 
-    Raises ValueError for an unknown name or an option that the constructor does
-    not take. What the constructor itself raises passes through: a mistake in
-    its code is not the user's.
+    Raises:
+      ValueError: in one line, for an unknown name, for options that the constructor refuses and for
+        any other exception of the constructor, which is the cause of the error.
     """
     make = import_outside(kind, name) if ":" in name else find(kind, known, name)
-    return make(**checked_options(f"{kind} {name!r}", make, options))
-
-
-def checked_options(what: str, make: Callable, options: Mapping[str, Any]) -> dict[str, Any]:
-    """``options`` as the annotations of ``make`` want them (a list as a tuple, 1 as 1.0).
-
-    Raises ValueError, beginning with ``what``, for one that it does not take, one
-    that is missing or one of another type.
-    """
+    what = f"{kind} {name!r}"
     try:
-        bound = _signature(make)
-    except ValueError:  # of a class written in C: it must judge by itself
-        return dict(options)
-    try:
-        bound(**options)
-    except TypeError as error:
-        raise ValueError(f"{what}: {error}") from None
-    hints = _hints(make)
-    return {
-        key: _as_annotated(f"{what}: {key}", hints[key], value) if key in hints else value
-        for key, value in options.items()
-    }
-
-
-def _called(make: Callable) -> tuple[Callable, tuple]:
-    """(the function that takes the options, what it is given before them)."""
-    target, given = (make.func, make.args) if isinstance(make, partial) else (make, ())
-    if inspect.isclass(target) and not is_dataclass(target):
-        return target.__init__, (None, *given)
-    return target, given
-
-
-def _signature(make: Callable) -> Callable:
-    """What binds keywords to the parameters of ``make``; raises ValueError where it has none.
-
-    Of a class those of its ``__init__``: what a metaclass takes says nothing.
-    """
-    target, given = _called(make)
-    return partial(inspect.signature(target).bind, *given)
-
-
-def _hints(make: Callable) -> dict[str, Any]:
-    """The annotations of what is called; none where they cannot be resolved."""
-    try:
-        return typing.get_type_hints(_called(make)[0], include_extras=True)
-    except (NameError, TypeError):
-        return {}
-
-
-def _as_annotated(what: str, hint: Any, value: Any) -> Any:
-    try:
-        return TypeAdapter(hint, config=_ANY_CLASS).validate_python(value)
+        return make(**options)
     except ValidationError as error:
-        reason = error.errors()[0]["msg"]
-        raise ValueError(f"{what} = {value!r}: {reason}") from None
-    except PydanticUserError:  # an annotation that says nothing at run time
-        return value
+        # pydantic keeps the options of its dataclasses.
+        fields = getattr(make, "__pydantic_fields__", ())
+        raise ValueError(f"{what}: {describe(error.errors()[0], fields)}") from error
+    except ValueError:
+        raise
+    except Exception as error:
+        reason = " ".join(str(error).split())
+        raise ValueError(f"{what}: {type(error).__name__}: {reason}") from error
+
+
+def describe(error: ErrorDetails, known: Collection[str] = ()) -> str:
+    """Return one line for a mistake that pydantic found: where, what was expected, what was found.
+
+    Args:
+      error: one of the errors of a ``pydantic.ValidationError``.
+      known: the keys that are allowed in the place of an unknown key.
+    """
+    path = ".".join(str(part) for part in error["loc"])
+    if error["type"] in _UNKNOWN:
+        near = difflib.get_close_matches(str(error["loc"][-1]), known, 1, 0.5)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        if known and not near:
+            hint = f"; valid keys: {', '.join(sorted(known))}"
+        return f"{path}: unknown key{hint}"
+    message = error["msg"].removeprefix("Value error, ")
+    if not path:  # the mistake is in several options together
+        return message
+    found = "" if error["type"] in _MISSING else f", found {_shown(error['input'])}"
+    return f"{path}: {message}{found}"
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, int) and abs(value) >= 10**80:
+        return "a huge number"
+    text = " ".join(repr(value).split())
+    return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
 def import_outside(kind: str, name: str) -> Callable:
-    """The class ``package.module:Class``; raises ValueError where it cannot be imported.
+    """Return the class ``package.module:Class``.
 
-    Modules of the current folder are found too, after all others: nothing that is installed
-    is hidden by them.
+    Modules of the current folder are found after all others, so that they hide no installed one.
+
+    Raises:
+      ValueError: if the name cannot be imported or is neither a class nor a function.
     """
     module, _, attribute = name.partition(":")
     if os.getcwd() not in sys.path:
@@ -124,14 +117,15 @@ def import_outside(kind: str, name: str) -> Callable:
 def refuse_outside(kind: str, name: str, outside: Collection[str]) -> None:
     """Check a name that a file chose, before anything is built by it.
 
-    To import a module is to run it: which one is the user's to say, never a file's.
+    To import a module is to run it: the user chooses which one, never a file.
 
     Args:
-      kind: what the name is of, for the message.
-      name: what the file says.
+      kind: the kind of thing that is named, for the message.
+      name: the name in the file.
       outside: the names ``package.module:Class`` that the user gave.
 
-    Raises ValueError where ``name`` is from outside the package and not among ``outside``.
+    Raises:
+      ValueError: if ``name`` is from outside the package and not among ``outside``.
     """
     if ":" in name and name not in outside:
         flag = f"--{kind} {name} on the command line, " if kind == "model" else ""

@@ -78,7 +78,7 @@ def _mean(name, count, factor=1.0):
     ("counts", "message"),
     [
         ((24, 3), "test averages 3 images, anchor 24 images, .*: compare single images"),
-        ((24, None), "test averages an unknown number of images, anchor 24 .*: say how many"),
+        ((24, None), "test averages an unknown number of images, anchor 24 .*: give their number"),
         ((None, None), "anchor an unknown number"),
         ((1, 2), "test averages 2 images, anchor 1 image,"),
     ],

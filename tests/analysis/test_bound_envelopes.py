@@ -11,7 +11,7 @@ def test_the_exact_curve_of_a_gaussian_is_met_between_the_answers():
         make_answer(distortion=d, exact_rate=-0.5 * np.log2(d), exact_slope=1 / (2 * np.log(2) * d))
         for d in (0.5, 0.01, 0.1)
     ]
-    d, rate = exact_curve(answers, 50)
+    d, rate = exact_curve(answers)
     assert (d[0], d[-1]) == (pytest.approx(0.01), pytest.approx(0.5))
     np.testing.assert_allclose(rate, -0.5 * np.log2(d), atol=1e-12)
 

@@ -10,7 +10,7 @@ from rdbound.ops.distributions import Gaussian, Mixture
 from rdbound.ops.quantization import kumaraswamy, soft_round
 
 SHAPE = (5, 7)
-MADE_OF_OTHERS = {"combined", "per-level", "anchored", "bits-back", "bits-back-sga"}
+MADE_OF_OTHERS = {"combined", "per-level", "anchored", "bits-back"}
 NEED_A_GAUSSIAN = ("gaussian", "prior-scaled", "layered")
 # Code points need a checkpoint's tables: tests/coding/coders/vbq/test_coder.py.
 NAMES = [name for name in CHANNELS if name not in MADE_OF_OTHERS | {"vbq"}]
@@ -26,7 +26,7 @@ def _prior():
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_channel_is_pure_finite_and_shaped(name, key):
-    channel = make_channel(name).at(jnp.asarray(1000))
+    channel = make_channel(name).at(jnp.asarray(0.5))
     posterior, prior = _posterior(key), _prior()
     first, again = channel(posterior, prior, key), channel(posterior, prior, key)
     for a, b in zip(first, again, strict=True):
@@ -94,11 +94,15 @@ def test_mixed_conveys_what_rounding_conveys(key):
 
 
 def test_sga_follows_its_schedule_and_becomes_rounding(key):
-    channel = make_channel("sga", initial=0.5, decay=0.001, start=700)
-    assert float(channel.at(jnp.asarray(100)).temperature) == pytest.approx(0.5)
-    assert float(channel.at(jnp.asarray(1700)).temperature) == pytest.approx(0.5 * np.exp(-1.0))
+    """Yang, Bamler & Mandt 2020: 0.5·exp(−0.001·(t − 700)) at step t, here of 2000."""
+    channel = make_channel("sga", initial=0.5, start=0.35, final=0.5 * np.exp(-1.3))
+    for step, temperature in ((0, 0.5), (100, 0.5), (700, 0.5), (1700, 0.5 * np.exp(-1.0))):
+        found = channel.at(jnp.asarray(step / 2000)).temperature
+        assert float(found) == pytest.approx(temperature, rel=1e-5)
+    assert float(channel.at(1.0).temperature) == pytest.approx(0.5 * np.exp(-1.3))
+    assert float(make_channel("sga", final=1e-12).at(1.0).temperature) == pytest.approx(1e-8)
     posterior, prior = _posterior(key), _prior()
-    cold = channel.at(jnp.asarray(10**5))(posterior, prior, key)
+    cold = make_channel("sga", final=1e-6).at(jnp.asarray(1.0))(posterior, prior, key)
     rounded = make_channel("rounding")(posterior, prior, key)
     np.testing.assert_allclose(cold.sample, rounded.sample, atol=1e-3)
     np.testing.assert_allclose(cold.bits, rounded.bits, atol=1e-2)
@@ -106,16 +110,15 @@ def test_sga_follows_its_schedule_and_becomes_rounding(key):
 
 def test_deterministic_annealing_is_the_mean_under_sgas_probabilities(key):
     """At 0.3 above an integer and τ = ½ the upper one has 1/(1 + e^((atanh 0.7 − atanh 0.3)·2))."""
-    channel = make_channel("annealed", initial=0.5, decay=0.001, start=700)
+    channel = make_channel("annealed", initial=0.5, start=0.35, final=1e-6)
     prior = Gaussian(jnp.zeros(3), jnp.ones(3))
-    warm = channel.at(10)(Gaussian(jnp.array([0.3, -1.7, 2.0]), jnp.zeros(3)), prior, key)
+    warm = channel.at(0.1)(Gaussian(jnp.array([0.3, -1.7, 2.0]), jnp.zeros(3)), prior, key)
     lower, upper = np.exp(-2 * np.arctanh([0.3, 0.7]))
     share = upper / (lower + upper)
     np.testing.assert_allclose(warm.sample[:2], [share, share - 2], rtol=1e-5)
     assert abs(float(warm.sample[2]) - 2) < 1e-4
-    np.testing.assert_allclose(warm.bits, prior.box_bits(warm.sample), rtol=1e-6)
-    assert channel.temperature_at(1700) == pytest.approx(0.5 * np.exp(-1.0))
-    cold = channel.at(10**5)(_posterior(key), _prior(), key)
+    np.testing.assert_allclose(warm.bits, prior.bin_bits(warm.sample), rtol=1e-6)
+    cold = channel.at(1.0)(_posterior(key), _prior(), key)
     rounded = make_channel("rounding")(_posterior(key), _prior(), key)
     np.testing.assert_allclose(cold.sample, rounded.sample, atol=1e-3)
 
@@ -124,28 +127,27 @@ def test_map_conveys_the_mean_at_the_rate_of_its_box(key):
     posterior, prior = _posterior(key), _prior()
     found = make_channel("map")(posterior, prior, key)
     np.testing.assert_array_equal(found.sample, posterior.mu)
-    np.testing.assert_allclose(found.bits, prior.box_bits(posterior.mu), rtol=1e-6)
+    np.testing.assert_allclose(found.bits, prior.bin_bits(posterior.mu), rtol=1e-6)
 
 
 def test_soft_rounding_anneals_both_its_temperature_and_its_noise(key):
-    """At 0.3 and peaked noise first; at the end of the steps, and after, at 0.1 and uniform."""
+    """At 0.3 and peaked noise first; at the end of the steps at 0.1 and uniform."""
     posterior, prior = _posterior(key), _prior()
-    channel = make_channel("soft-rounding", steps=400)
-    for step, temperature, a in ((0, 0.3, 2.0), (100, 0.25, 1.75), (400, 0.1, 1.0), (900, 0.1, 1)):
+    channel = make_channel("soft-rounding")
+    for progress, temperature, a in ((0.0, 0.3, 2.0), (0.25, 0.25, 1.75), (1.0, 0.1, 1.0)):
         noise = kumaraswamy(key, a, SHAPE) - 0.5
         r = posterior.mu - prior.mu
         expected = soft_round(soft_round(r, temperature) + noise, temperature) + prior.mu
-        found = channel.at(jnp.asarray(step))(posterior, prior, key)
+        found = channel.at(jnp.asarray(progress))(posterior, prior, key)
         np.testing.assert_allclose(found.sample, expected, atol=1e-5)
-        np.testing.assert_allclose(found.bits, prior.box_bits(expected), atol=1e-4)
+        np.testing.assert_allclose(found.bits, prior.bin_bits(expected), atol=1e-4)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"temperature": [0.3, 0.0]}, "temperature = .*greater than 0"),
-        ({"peakedness": [0.5, 1.0]}, "peakedness = .*greater than or equal to 1"),
-        ({"steps": 0}, "steps = 0: .*greater than 0"),
+        ({"temperature": [0.3, 0.0]}, "temperature.1: .*greater than 0, found 0"),
+        ({"peakedness": [0.5, 1.0]}, "peakedness.0: .*greater than or equal to 1"),
     ],
 )
 def test_what_soft_rounding_cannot_be_is_told(options, message):
@@ -187,13 +189,13 @@ def test_a_combination_is_the_sample_of_one_and_the_bits_of_the_other(key):
 
 def test_a_channel_per_level_is_each_in_its_place(key):
     posterior, prior = _posterior(key), _prior()
-    levels = ["gaussian", {"name": "sga", "options": {"initial": 0.4, "decay": 0.01, "start": 0}}]
-    channel = make_channel("per-level", levels=levels).at(100)
+    levels = ["gaussian", {"name": "sga", "options": {"initial": 0.4, "final": 0.1, "start": 0.0}}]
+    channel = make_channel("per-level", levels=levels).at(0.5)
     for level, name in ((0, "gaussian"), (1, "sga"), (7, "sga")):
         plain = (
             make_channel(name)
             if name == "gaussian"
-            else make_channel("sga", initial=0.4, decay=0.01, start=0).at(100)
+            else make_channel("sga", initial=0.4, final=0.1, start=0.0).at(0.5)
         )
         for a, b in zip(
             channel.at_level(level)(posterior, prior, key),
@@ -205,7 +207,7 @@ def test_a_channel_per_level_is_each_in_its_place(key):
         channel(posterior, prior, key)
 
 
-def test_traits_say_what_is_random_and_what_is_annealed():
+def test_channels_that_use_the_key_are_random():
     random = {name: make_channel(name).random for name in NAMES}
     assert {name for name, yes in random.items() if not yes} == {
         "rounding",
@@ -216,10 +218,6 @@ def test_traits_say_what_is_random_and_what_is_annealed():
     }
     assert make_channel("per-level", levels=["rounding", "gaussian"]).random
     assert not make_channel("per-level", levels=["rounding"]).random
-    assert make_channel("gaussian").temperature_at(10) is None
-    sga = {"name": "sga", "options": {"initial": 0.4, "decay": 0.01, "start": 0}}
-    left = make_channel("per-level", levels=["gaussian", sga]).temperature_at(100)
-    assert left == pytest.approx(0.4 * np.exp(-1.0))
 
 
 def test_sga_starts_at_the_temperature_it_is_given(key):
@@ -227,7 +225,7 @@ def test_sga_starts_at_the_temperature_it_is_given(key):
     posterior, prior = _posterior(key), _prior()
     channel = make_channel("sga", initial=0.2)
     for a, b in zip(
-        channel(posterior, prior, key), channel.at(0)(posterior, prior, key), strict=True
+        channel(posterior, prior, key), channel.at(0.0)(posterior, prior, key), strict=True
     ):
         np.testing.assert_array_equal(a, b)
 

@@ -13,10 +13,13 @@ import pytest
 import yaml
 from PIL import Image
 
+from rdbound.channels import CHANNELS
 from rdbound.checkpoints.checkpoint import resolve, save_checkpoint
 from rdbound.checkpoints.file_format import read_contents
 from rdbound.cli.main import main
-from rdbound.models import make_model
+from rdbound.coding.coders.registry import CODERS
+from rdbound.models import MODELS, make_model
+from rdbound.sources import SOURCES
 from rdbound.tables.rd import read_table, write_table
 from tests.analysis.test_gaps import make_rows
 from tests.toy import LOSSLESS_SPEC, LosslessToy
@@ -27,7 +30,7 @@ REFINEMENT = {
     "steps": 40,
     "check_every": 10,
     "learning_rate": 0.05,
-    "channel": {"name": "sga", "options": {"start": 5, "decay": 0.05}},
+    "surrogates": {"sga": {"start": 0.125, "final": 0.0868870}},
 }
 MODEL = {"name": "tests.toy:Toy", "lmbda": [0.001, 0.1]}
 
@@ -88,14 +91,12 @@ def _fails(capsys, *argv):
     return text
 
 
-def test_alone_it_tells_its_commands(capsys):
+def test_alone_it_lists_its_commands(capsys):
     assert main([]) == 0
     alone = capsys.readouterr().out
-    for name in ("quickstart", "train", "evaluate", "gaps", "bd-rate", "compress", "models"):
-        assert f"    {name}" in alone
-    with pytest.raises(SystemExit) as ended:
-        main(["--version"])
-    assert ended.value.code == 0
+    for name in ("quickstart", "train", "evaluate", "gaps", "bd-rate", "compress", "list"):
+        assert f"\n  {name} " in alone
+    assert main(["--version"]) == 0
     assert capsys.readouterr().out == f"rdbound {version('rdbound')}\n"
 
 
@@ -166,21 +167,21 @@ def test_an_interrupted_evaluation_goes_on(folder, tmp_path):
 
 DROPPED = """
 import gc, signal, sys, time
-from rdbound import cli
-from rdbound.cli import listing
+from rdbound.cli.main import script
+from rdbound.cli.shared import command
 class Late:
     def __del__(self):
         {inside}
 signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell's "&" has it ignored
 gc.callbacks.append(lambda phase, info: {callback})
-def command(arguments):
+@command("late")
+def late(terminal):
     Late()
     gc.collect()
     for _ in range(400):
         time.sleep(0.05)
-listing._models = command
-sys.argv = ["rdbound", "models"]
-cli.script()
+sys.argv = ["rdbound", "late"]
+script()
 """
 CTRL_C = "signal.raise_signal(signal.SIGINT)"
 
@@ -376,14 +377,20 @@ def test_mistakes_about_side_information_are_told(folder, tmp_path, capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--coder", "bits-back", "--coder-option", "steps=-1"], "steps = -1; expected 0 to 1000"),
+        (
+            ["--coder", "bits-back", "--coder-option", "steps=-1"],
+            "coder 'bits-back': steps: Input should be greater than or equal to 0",
+        ),
         (
             ["--coder", "huffman"],
             "unknown coder 'huffman': choose one of rounding, dithered, layered",
         ),
         (["--coder", "layered"], "serves no checkpoint of form 'codec'"),
         (["--coder-option", "seed=1"], "coder 'rounding': "),
-        (["--coder", "dithered", "--coder-option", "seed=-1"], "seed = -1; expected 0 to 2^63"),
+        (
+            ["--coder", "dithered", "--coder-option", "seed=-1"],
+            "coder 'dithered': seed: Input should be greater than or equal to 0",
+        ),
         (["--coder", "dithered", "--coder-option", "seed"], "expected key=value"),
     ],
 )
@@ -485,13 +492,13 @@ def test_a_model_is_checked_before_anybody_trains_it(tmp_path, capsys):
     assert main(["check-model", "tests.toy:Toy", *options, "--option", "seed=3"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "tests.toy:Toy, codec, through the channel mixed"
-    assert lines[1] == "state: 8 weights of 6,580 numbers, all nnx.Param, finite"
+    assert lines[1] == "weights: 8 of 6,580 numbers, all nnx.Param, finite"
     assert lines[-1].startswith("bytes: ")
     text = _fails(capsys, "check-model", "tests.checkpoints.test_model_check:Stored", *options)
     assert "holds noise.default.count" in text
     assert len(text.splitlines()) == 1
     assert "expected key=value" in _fails(capsys, "check-model", "mlp", "--option", "dimension")
-    assert "unexpected keyword argument 'wide'" in _fails(
+    assert "wide: unknown key" in _fails(
         capsys, "check-model", "mlp", "--option", "dimension=2", "--option", "wide=1"
     )
     text = _fails(
@@ -711,25 +718,75 @@ def test_bd_rate_of_means_needs_to_know_over_how_many_images(tmp_path, capsys):
     assert "% (of means: 24 images against 24 images), pchip" in told
     assert main(["bd-rate", str(mine), "--images", "3", "--unequal-means"]) == 0
     assert capsys.readouterr().out == told.replace(": 24 images against", ": 3 images against")
-    with pytest.raises(SystemExit) as exit_:
-        main(["bd-rate", str(mine), "--images", "0"])
-    assert exit_.value.code == 2
-    assert "'0' is not a whole number from 1" in capsys.readouterr().err
+    assert "'--images'" in _fails(capsys, "bd-rate", mine, "--images", "0")
 
 
-def test_listings(capsys):
-    assert main(["references"]) == 0
+def _listed(capsys, kind):
+    """Names and descriptions."""
+    assert main(["list", kind]) == 0
+    lines = [line.partition(" ") for line in capsys.readouterr().out.splitlines()]
+    return {name: text.strip() for name, _, text in lines}
+
+
+@pytest.mark.parametrize(
+    ("kind", "registry"),
+    [("models", MODELS), ("channels", CHANNELS), ("coders", CODERS), ("sources", SOURCES)],
+)
+def test_a_list_has_the_names_of_the_registry(kind, registry, capsys):
+    assert list(_listed(capsys, kind)) == list(registry)
+
+
+def test_lists_describe_what_they_name(capsys):
+    assert _listed(capsys, "channels")["sampled"].startswith("sample ~ q, bits = log₂ q(sample)")
+    assert "Two levels: z (stride 64" in _listed(capsys, "models")["res-hyper-4"]
+    assert "range coder" in _listed(capsys, "coders")["rounding"]
+    assert "Hamming distortion" in _listed(capsys, "sources")["bernoulli"]
+    assert _listed(capsys, "methods")["codec-coded"].endswith("channel rounding, coder rounding")
+    assert main(["list", "references"]) == 0
     assert "vtm-22.0 (10-bit input)" in capsys.readouterr().out
-    assert main(["checkpoints"]) == 0
-    assert "res-hyper-4-codec" in capsys.readouterr().out
+    assert "7.3 MB  card: " in _listed(capsys, "checkpoints")["res-context-4-codec"]
 
 
-@pytest.mark.parametrize("argv", [["quikstart"], ["compress", "a"], ["train"]])
-def test_a_wrong_command_line_exits_with_2(argv, capsys):
-    with pytest.raises(SystemExit) as exit_:
-        main(argv)
-    assert exit_.value.code == 2
-    assert "usage" in capsys.readouterr().err
+LIGHT = """
+import sys
+from rdbound.cli.main import main
+kinds = ("checkpoints", "models", "configs", "references", "methods", "coders", "channels")
+for argv in (["--version"], ["--help"], ["train", "--help"], *(["list", k] for k in kinds)):
+    assert main(argv) == 0, argv
+    heavy = {"jax", "flax", "scipy", "matplotlib", "orbax"} & set(sys.modules)
+    assert not heavy, (argv, heavy)
+"""
+
+
+def test_help_version_and_lists_import_no_jax():
+    run = subprocess.run([sys.executable, "-c", LIGHT], capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr
+    assert "res-hyper-4" in run.stdout
+
+
+def test_the_cost_of_a_model(capsys):
+    """The card of the shipped checkpoint has the same parameters and MAC of the encoder."""
+    assert main(["cost", "res-context-4"]) == 0
+    name, parameters, encoder, _ = capsys.readouterr().out.splitlines()[1].split()
+    assert (name, parameters) == ("res-context-4", "10,532,008")
+    assert round(float(encoder)) == 31
+    assert "unknown model 'res-hyper-99'" in _fails(capsys, "cost", "res-hyper-99")
+
+
+@pytest.mark.parametrize(
+    ("argv", "message"),
+    [
+        (["quikstart"], "No such command 'quikstart'. Did you mean 'quickstart'?"),
+        (["compress", "a"], "Missing argument 'INPUT'"),
+        (["train"], "Missing argument 'CONFIG'. (see rdbound train --help)"),
+        (["list", "colours"], "'colours' is not one of 'checkpoints', 'models'"),
+        (["verify", "--no-such"], "No such option: --no-such"),
+    ],
+)
+def test_a_wrong_command_line_exits_with_2_and_one_line(argv, message, capsys):
+    text = _fails(capsys, *argv)
+    assert message in text
+    assert len(text.splitlines()) == 1
 
 
 def test_code_points_are_calibrated_and_serve_every_penalty(folder, tmp_path, capsys):
@@ -818,13 +875,12 @@ def test_channels_of_a_bound(folder, tmp_path, capsys):
 
 def test_shipped_configs_are_listed_and_copied(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    assert main(["configs"]) == 0
-    out = capsys.readouterr().out
-    assert "kodak                           the shipped bound and codec on the 24 Kodak" in out
-    assert "known_answers/finite" in out
-    assert len(out.splitlines()) == len(list((ROOT / "configs").rglob("*.yaml")))
-    assert main(["configs", "kodak"]) == 0
+    listed = _listed(capsys, "configs")
+    assert listed["kodak"].startswith("the shipped bound and codec on the 24 Kodak")
+    assert "known_answers/finite" in listed
+    assert len(listed) == len(list((ROOT / "configs").rglob("*.yaml")))
+    assert main(["config", "kodak"]) == 0
     assert (tmp_path / "kodak.yaml").read_bytes() == (ROOT / "configs/kodak.yaml").read_bytes()
-    text = _fails(capsys, "configs", "kodak")
+    text = _fails(capsys, "config", "kodak")
     assert "kodak.yaml exists already; give another name\n" in text, "it has no --force"
-    assert "choose one of" in _fails(capsys, "configs", "nothing")
+    assert "choose one of" in _fails(capsys, "config", "nothing")

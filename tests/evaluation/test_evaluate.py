@@ -1,4 +1,5 @@
 import dataclasses
+import logging
 
 import jax
 import jax.numpy as jnp
@@ -8,28 +9,41 @@ from flax import nnx
 
 from rdbound.channels import make_channel
 from rdbound.checkpoints.checkpoint import Checkpoint
-from rdbound.coding import BitsBackCodec, Codec
-from rdbound.evaluation.evaluate import _fewer, evaluate, lmbdas_of
-from rdbound.evaluation.evaluator import Bench, _Keyed
+from rdbound.coding import Codec
+from rdbound.evaluation.evaluate import evaluate, fitting
+from rdbound.evaluation.evaluator import EVALUATION, REFINEMENT, Evaluator, PartProgress
 from rdbound.evaluation.examples import ImageExamples, VectorExamples
 from rdbound.evaluation.options import EvaluationOptions, chosen_methods
+from rdbound.evaluation.plan import lmbdas_of, make_plan, row_keys
 from rdbound.evaluation.reconstructions import Pictures
 from rdbound.images.sets import ImageSet
+from rdbound.methods import Method
 from rdbound.models import make_model
 from rdbound.objective.datum import image_datum, whole
 from rdbound.objective.objective import clip, eight_bit, objective
 from rdbound.ops.distributions import Gaussian
 from rdbound.optimization.refinement import RefinementOptions, refine
 from rdbound.sources import make_source
-from rdbound.utils.compilation import TooLargeError, run
+from rdbound.utils.compilation import TooLargeError
+from rdbound.utils.progress import Progress
 from tests.toy import SPEC, Toy
 
 QUICK = RefinementOptions(steps=4, check_every=2)
 
 
 def _keyed(images, index, lmbda):
-    batch = images.batch((index,), 8)
-    return _Keyed(batch, batch.data, lmbda, 0)
+    plan = make_plan(_checkpoint("bound"), images, EvaluationOptions((lmbda,)))
+    return Evaluator(plan).keyed((index,), lmbda)
+
+
+class Seen(Progress):
+    """Progress that is remembered."""
+
+    def __init__(self):
+        self.updates = []
+
+    def update(self, task, done, total, note=""):
+        self.updates.append((task, done, total, note))
 
 
 @pytest.fixture
@@ -96,70 +110,71 @@ def test_rows_of_a_codec(images):
 
 
 def test_refinement_and_evaluation_never_share_noise(images):
-    """Of two examples, two purposes and two λ no two keys are alike, in the bench itself."""
+    """Of two examples, two purposes and two λ no two keys are alike."""
     keys = []
     for lmbda in (0.02, 0.03):
         of = _keyed(images, 0, lmbda), _keyed(images, 1, lmbda)
-        keys += [jax.random.key_data(k.keys(p)).tobytes() for k in of for p in (0, 1)]
+        purposes = (REFINEMENT, EVALUATION)
+        keys += [jax.random.key_data(k.keys(p)).tobytes() for k in of for p in purposes]
     assert len(set(keys)) == 8
 
 
-def test_the_keys_that_are_passed_are_those_of_their_purpose(images, monkeypatch):
-    """What the solver and the judge were really given, over two images and two λ."""
-    given = {"refinement": [], "evaluation": []}
-
-    def refining(*arguments, **options):
-        solve = refine(*arguments, **options)
-
-        def recording(data, variational, lmbdas, keys):
-            given["refinement"] += list(jax.random.key_data(keys).reshape(-1, 2))
-            return solve(data, variational, lmbdas, keys)
-
-        return recording
-
-    def judging(function, *arguments):
-        if len(arguments) == 5:  # weights, data, variational parameters, keys, λ
-            given["evaluation"] += list(jax.random.key_data(arguments[3]).reshape(-1, 2))
-        return run(function, *arguments)
-
-    monkeypatch.setattr("rdbound.evaluation.evaluator.refine", refining)
-    monkeypatch.setattr("rdbound.evaluation.evaluator.run", judging)
-    options = EvaluationOptions(
-        lmbdas=(0.02, 0.03), samples=2, refine=QUICK, methods=("bound", "bound-refined")
-    )
-    assert len(list(evaluate(_checkpoint("bound"), images, options))) == 8
-    refining, judging = ([k.tobytes() for k in given[what]] for what in given)
-    assert len(refining) == len(set(refining)) == 4, "one for each image and λ"
-    # The refined bound has the noise of the amortized one: their gap is a paired difference.
-    assert len(judging) == 8
-    assert len(set(judging)) == 4
-    assert judging[0::2] == judging[1::2]
-    assert not set(refining) & set(judging)
+def test_a_refinement_that_stands_still_has_the_row_of_the_amortized_bound(images):
+    """Both have the same noise, so that their gap is a paired difference."""
+    still = RefinementOptions(2, 1e-12, 1e-12, check_every=1)
+    methods = ("bound", "bound-refined")
+    options = EvaluationOptions((0.02, 0.03), samples=2, refine=still, methods=methods)
+    J = {r.key[1:]: r.J for r in evaluate(_checkpoint("bound"), images, options)}
+    for image, model, lmbda, method in J:
+        if method == "bound-refined":
+            plain = J[image, model, lmbda, "bound"]
+            assert J[image, model, lmbda, method] == pytest.approx(plain, rel=1e-6)
+    assert len(set(J.values())) >= 4, "images and λ have noise of their own"
 
 
-def test_a_batch_of_its_own_choice_takes_as_many_as_fit(rng, monkeypatch):
-    """What did not fit at the first λ is not tried at the second; rows are the same."""
-    pixels = rng.integers(0, 256, (5, 16, 24, 3), dtype=np.uint8)
-    examples = ImageExamples(ImageSet("noise", tuple("abcde"), lambda i: pixels[i]))
-    options = EvaluationOptions(lmbdas=(0.02, 0.03), samples=2, methods=("bound",))
-    one_by_one = {r.key: r.J for r in evaluate(_checkpoint("bound"), examples, options)}
-    rows_of, tried = Bench.rows, []
+def test_row_keys_are_those_of_the_rows_in_their_order():
+    source = make_source("gaussian", variances=[1.0, 0.5])
+    examples = VectorExamples("gaussian", source, 40, 5, 0)
+    model = make_model("mlp", "bound", (0.5, 4.0), dimension=2, hidden=())
+    options = EvaluationOptions((1.0, 3.0), samples=1, batch=2)
+    plan = make_plan(Checkpoint(model, {}, None, "linear"), examples, options)
+    keys = [key for task in plan.tasks for key in row_keys(plan, task)]
+    assert keys == [row.key for row in evaluate(plan.checkpoint, examples, options)]
+    assert plan.units == 10
 
-    def limited(self, indexes, *rest):
+
+class Limited(ImageExamples):
+    """Examples of which more than two at a time need too much memory."""
+
+    def groups(self, stride, limit):
+        return [tuple(range(len(self)))]
+
+    def batch(self, indexes, stride):
         tried.append(len(indexes))
         if len(indexes) > 2:
             raise TooLargeError("too large", 0.5)
-        yield from rows_of(self, indexes, *rest)
+        return super().batch(indexes, stride)
 
-    monkeypatch.setattr(Bench, "rows", limited)
-    monkeypatch.setattr(EvaluationOptions, "together", 64)
-    own = dataclasses.replace(options, batch="auto")
-    found = {r.key: r.J for r in evaluate(_checkpoint("bound"), examples, own)}
+
+tried = []
+
+
+def test_a_batch_of_its_own_choice_takes_as_many_as_fit(rng):
+    """What did not fit at the first λ is not tried at the second; rows are the same."""
+    pixels = rng.integers(0, 256, (5, 16, 24, 3), dtype=np.uint8)
+    images = ImageSet("noise", tuple("abcde"), lambda i: pixels[i])
+    options = EvaluationOptions(lmbdas=(0.02, 0.03), samples=2, methods=("bound",))
+    checkpoint = _checkpoint("bound")
+    one_by_one = {r.key: r.J for r in evaluate(checkpoint, ImageExamples(images), options)}
+    tried.clear()
+    own, seen = dataclasses.replace(options, batch="auto"), Seen()
+    rows = evaluate(checkpoint, Limited(images), own, progress=seen)
+    found = {r.key: r.J for r in rows}
     assert tried == [5, 2, 2, 1, 2, 2, 1]
     assert found == {key: pytest.approx(J, rel=1e-5) for key, J in one_by_one.items()}
-    monkeypatch.setattr(Bench, "rows", lambda self, *_: limited(self, range(3)))
+    assert [update[1] for update in seen.updates] == [0, 5, 10]
     with pytest.raises(TooLargeError, match="too large"):
-        list(evaluate(_checkpoint("bound"), ImageExamples(examples.images.take(1)), own))
+        list(evaluate(checkpoint, Limited(images), dataclasses.replace(options, batch=5)))
 
 
 @pytest.mark.parametrize(
@@ -173,7 +188,7 @@ def test_a_batch_of_its_own_choice_takes_as_many_as_fit(rng, monkeypatch):
     ],
 )
 def test_fewer_examples_for_all_devices_alike(count, share, devices, fits):
-    assert _fewer(count, share, devices) == fits
+    assert fitting(count, share, devices) == fits
 
 
 def test_of_its_own_choice_a_cpu_takes_one_a_device():
@@ -251,7 +266,7 @@ THROUGH = {"bound": "gaussian", "codec": "sga"}
 JUDGE = {"bound": (make_channel("gaussian"), clip), "codec": (make_channel("rounding"), eight_bit)}
 # Enough for the rounded latents to be other ones.
 FIRM = RefinementOptions(steps=40, learning_rate=0.1, final_learning_rate=0.1, check_every=20)
-COLD = make_channel("sga", decay=0.2, start=5)
+COLD = {"sga": {"start": 5 / 40, "final": 0.5 * np.exp(-0.2 * 35)}}
 
 
 @pytest.mark.parametrize(
@@ -266,10 +281,11 @@ def test_rows_are_the_objective_on_the_keys_of_evaluation(images, form, plain, m
     never saw."""
     model, (judge, decode) = Toy(form=form), JUDGE[form]
     options = EvaluationOptions(
-        lmbdas=(0.02,), samples=4, refine=FIRM, channels={"sga": COLD}, methods=(plain, moved)
+        lmbdas=(0.02,), samples=4, refine=FIRM, surrogates=COLD, methods=(plain, moved)
     )
     rows = {(r.image, r.method): r for r in evaluate(_checkpoint(form), images, options)}
-    solve = refine(model, options.channel(THROUGH[form]), judge, decode, FIRM)
+    surrogate = make_channel(THROUGH[form], **COLD.get(THROUGH[form], {}))
+    solve = refine(model, surrogate, judge, decode, FIRM)
     run = jax.jit(lambda d, e, k: objective(model, judge, d, k, 0.02, e, decode))
     for place, name in enumerate(images.names):
         of = _keyed(images, place, 0.02)
@@ -320,21 +336,21 @@ def test_the_real_output_is_that_of_the_symbols_that_the_8_bit_output_is_of(imag
 
 
 @pytest.mark.parametrize("method", ["codec-refined-real", "codec-refined-ideal"])
-def test_refinement_is_judged_alike_whatever_was_chosen(images, method, monkeypatch):
+def test_refinement_is_evaluated_alike_whatever_was_chosen(images, method):
     """By the 8-bit output, the codec's own: rows do not depend on the methods beside them."""
-
-    def refine(model, channel, judge, decode, *_, **__):
-        raise ValueError(f"judged by {type(judge).__name__} and {decode.__name__}")
-
-    monkeypatch.setattr("rdbound.evaluation.evaluator.refine", refine)
-    options = EvaluationOptions(lmbdas=(0.02,), refine=RefinementOptions(), methods=(method,))
-    with pytest.raises(ValueError, match="judged by RoundingChannel and eight_bit"):
-        next(evaluate(_checkpoint("codec"), images, options))
+    refine = RefinementOptions(6, 0.1, 0.1, check_every=2)
+    alone = EvaluationOptions(lmbdas=(0.02,), refine=refine, methods=(method,))
+    (group,) = make_plan(_checkpoint("codec"), images, alone).groups
+    assert group.evaluated_by.name == "codec-refined-ideal"
+    both = dataclasses.replace(alone, methods=("codec-refined-real", "codec-refined-ideal"))
+    rows = list(evaluate(_checkpoint("codec"), images, alone))
+    beside = [r for r in evaluate(_checkpoint("codec"), images, both) if r.method == method]
+    assert rows == beside
 
 
 def test_coded_rows_are_the_files(images, tmp_path):
     """bits = 8·bytes = bpp·pixels = the size of the kept file; its MSE is that of the ideal row."""
-    options = EvaluationOptions(lmbdas=(0.02,), refine=FIRM, channels={"sga": COLD})
+    options = EvaluationOptions(lmbdas=(0.02,), refine=FIRM, surrogates=COLD)
     found = list(evaluate(_checkpoint("codec"), images, options, tmp_path))
     rows = {(r.image, r.method): r for r in found}
     codec = Codec(Toy())
@@ -345,7 +361,7 @@ def test_coded_rows_are_the_files(images, tmp_path):
         assert row.bits == 8 * row.bytes == 8 * len(data)
         assert row.bpp * row.pixels == pytest.approx(row.bits, rel=1e-12)
         image = images.images[images.names.index(name)]
-        mse = np.mean((codec.decompress(data).astype(float) - image) ** 2)
+        mse = np.mean((codec.decode(data).datum.astype(float) - image) ** 2)
         assert row.mse == pytest.approx(mse, rel=1e-12)
         assert pytest.approx(row.bpp + 0.02 * row.mse, rel=1e-12) == row.J
         ideal = rows[name, method.replace("coded", "ideal")]
@@ -357,7 +373,7 @@ def test_coded_rows_are_the_files(images, tmp_path):
         assert abs(moved.mse / plain.mse - 1) > 1e-2, "other symbols, and so another file"
 
 
-class Seen(Pictures):
+class SeenPictures(Pictures):
     """Pictures that are remembered."""
 
     def keep(self, model, method, image, lmbda, original, decoded):
@@ -371,7 +387,7 @@ kept = {}
 def test_pictures_are_what_was_decoded(images, tmp_path, form, method):
     """Of the images and at the λ that are wanted, and of one method."""
     kept.clear()
-    seen = Seen(tmp_path, frozenset({"two"}), 0.02)
+    seen = SeenPictures(tmp_path, frozenset({"two"}), 0.02)
     options = EvaluationOptions((0.01, 0.02), samples=1, pictures=seen)
     rows = {
         (r.image, r.lmbda, r.method): r
@@ -385,7 +401,7 @@ def test_pictures_are_what_was_decoded(images, tmp_path, form, method):
     assert mse == pytest.approx(rows["two", 0.02, method].mse, rel=1e-3)
     if form == "codec":
         data = (tmp_path / "toy" / f"two_0.02_{method}.rdb").read_bytes()
-        np.testing.assert_array_equal(decoded, Codec(Toy()).decompress(data))
+        np.testing.assert_array_equal(decoded, Codec(Toy()).decode(data).datum)
 
 
 @pytest.mark.parametrize(
@@ -431,7 +447,7 @@ def test_relative_entropy_coding_has_rows_of_its_own(rng):
     assert 0.0 < coded.bits - ideal.bits < 0.15 * ideal.bits + 8 * 60
     assert abs(coded.mse / ideal.mse - 1) < 0.2
     codec = Codec(Toy("bound"), coder="rec")
-    assert coded.bytes == len(codec.compress(pixels, 0.02))
+    assert coded.bytes == len(codec.encode(pixels, 0.02).data)
 
 
 def test_bits_back_pays_what_its_file_has_beside_the_side_information(rng):
@@ -441,18 +457,19 @@ def test_bits_back_pays_what_its_file_has_beside_the_side_information(rng):
     options = EvaluationOptions(lmbdas=(0.02,), samples=16, methods=methods)
     ideal, coded, rounded = evaluate(_checkpoint("codec"), images, options)
     side = rng.bytes(5000)
-    told = BitsBackCodec(Toy("codec")).compress(pixels, 0.02, side)
-    assert abs(coded.bytes - (len(told.data) - 5000)) < 0.05 * coded.bytes
+    codec = Codec(Toy("codec"), coder="bits-back")
+    data = codec.encode(pixels, 0.02, side=side).data
+    assert abs(coded.bytes - (len(data) - 5000)) < 0.05 * coded.bytes
     assert coded.bits == 8 * coded.bytes
     # z is inferred for ŷ: it costs less than what the network says of x, and than rounding it.
     draw = 4 * ideal.J_se * 16**0.5
     assert ideal.J + draw + 0.01 * ideal.bpp + 8 * 120 / coded.pixels > coded.J
-    decoded, _ = BitsBackCodec(Toy("codec")).decompress(told.data)
+    decoded = codec.decode(data).datum
     assert coded.mse == pytest.approx(np.mean((decoded.astype(float) - pixels) ** 2))
     assert rounded.mse != coded.mse
 
 
-def test_other_relaxations_are_refined_through_and_judged_by_rounding(images):
+def test_other_relaxations_are_refined_through_and_evaluated_by_rounding(images):
     methods = (
         "codec-ideal",
         "codec-bits-back-ideal",
@@ -461,14 +478,10 @@ def test_other_relaxations_are_refined_through_and_judged_by_rounding(images):
         "codec-refined-uniform-ideal",
         "codec-refined-soft-ideal",
     )
-    cold = make_channel("sga", decay=0.1, start=5)
-    channels = {
-        "bits-back-sga": make_channel("bits-back", of=cold),
-        "soft-rounding": make_channel("soft-rounding", steps=60),
-    }
+    cold = {"sga": {"start": 5 / 60, "final": 0.5 * np.exp(-5.5)}}
     refine = RefinementOptions(60, 0.05, 0.01, check_every=20)
     options = EvaluationOptions(
-        lmbdas=(0.02,), samples=4, methods=methods, channels=channels, refine=refine
+        lmbdas=(0.02,), samples=4, methods=methods, surrogates=cold, refine=refine
     )
     rows = {
         r.method: r
@@ -538,7 +551,7 @@ def test_an_image_too_small_for_the_distortion_is_refused_before_anything_is_don
     spec = SPEC | {"form": "bound", "distortion": {"name": "ms-ssim"}}
     checkpoint = Checkpoint(Toy(form="bound"), spec, None, "toy")
     with pytest.raises(ValueError, match="one is 24×16; the distortion of toy needs 161 pixels"):
-        Bench(checkpoint, images, EvaluationOptions((0.01,)))
+        make_plan(checkpoint, images, EvaluationOptions((0.01,)))
 
 
 def test_methods_can_be_chosen(images):
@@ -598,24 +611,90 @@ def test_a_range_without_any_of_the_usual_lambdas_asks_for_some():
         lmbdas_of(toy, None)
 
 
-def test_progress_is_reported_and_failures_are_told(images, monkeypatch):
-    seen, told = [], []
+def test_progress_is_reported_and_failures_are_warned_of(images, caplog):
+    seen = Seen()
     options = EvaluationOptions(
         lmbdas=(0.02,),
         refine=RefinementOptions(
             steps=4, check_every=2, learning_rate=1e30, final_learning_rate=1e30
         ),
     )
-    rows = list(
-        evaluate(
-            _checkpoint("bound"),
-            images,
-            options,
-            progress=lambda *a: seen.append(a),
-            warn=told.append,
-        )
-    )
-    assert ("toy", 2, 2) in seen
+    with caplog.at_level(logging.WARNING, "rdbound"):
+        rows = list(evaluate(_checkpoint("bound"), images, options, progress=seen))
+    jax.effects_barrier()
+    assert seen.updates[0] == ("toy", 0, 2, "")
+    assert seen.updates[-1] == ("toy", 2, 2, "")
+    steps = {done for _, done, _, note in seen.updates if "refining" in note}
+    assert steps == {0.5, 1.0, 1.5, 2.0}, "two comparisons of each image"
+    told = [record.getMessage() for record in caplog.records]
     assert len(told) == 2
-    assert "stopped being finite" in told[0]
+    assert told[0] == "noise/one, λ = 0.02: the objective stopped being finite"
     assert all(jnp.isfinite(r.J) for r in rows)
+
+
+def test_the_progress_of_a_part_is_a_share_of_the_whole():
+    seen = Seen()
+    part = PartProgress(seen, "evaluating", 10, done=4, size=2)
+    part.update("refining", 30, 40)
+    part.note = "model: refining a"
+    part.update("refining", 40, 40)
+    part.update("refining", 0, 0)
+    assert seen.updates == [
+        ("evaluating", 5.5, 10, "refining"),
+        ("evaluating", 6.0, 10, "model: refining a"),
+        ("evaluating", 6.0, 10, "model: refining a"),
+    ]
+
+
+def test_a_record_of_ones_own_is_evaluated_with_the_options_of_its_coder(rng):
+    pixels = rng.integers(0, 256, (40, 48, 3), dtype=np.uint8)
+    images = ImageExamples(ImageSet("noise", ("one",), lambda i: pixels))
+    own = [
+        Method(
+            f"dithered-{seed}",
+            "coded",
+            "codec",
+            "uniform",
+            "eight-bit",
+            coder="dithered",
+            coder_options={"seed": seed},
+        )
+        for seed in (1, 2)
+    ]
+    options = EvaluationOptions((0.02,), methods=(*own, "codec-coded"))
+    rows = {r.method: r for r in evaluate(_checkpoint("codec"), images, options)}
+    assert list(rows) == ["codec-coded", "dithered-1", "dithered-2"]
+    for seed in (1, 2):
+        codec = Codec(Toy(), coder="dithered", seed=seed)
+        decoded = codec.decode(codec.encode(pixels, 0.02).data).datum.astype(float)
+        mse = np.mean((decoded - pixels) ** 2)
+        assert rows[f"dithered-{seed}"].mse == pytest.approx(mse, rel=1e-12)
+    assert rows["dithered-1"].mse != rows["dithered-2"].mse
+
+
+def test_surrogates_have_the_options_that_are_given(images):
+    """A record of one's own refines through any channel; an unknown option is named."""
+    own = Method("map", "ideal", "codec", "rounding", "eight-bit", surrogate="annealed")
+    options = EvaluationOptions(
+        (0.02,), refine=QUICK, methods=(own,), surrogates={"annealed": {"start": 0.5}}
+    )
+    (group,) = make_plan(_checkpoint("codec"), images, options).groups
+    assert group.surrogate == make_channel("annealed", start=0.5)
+    assert group.evaluated_by == own
+    wrong = dataclasses.replace(options, surrogates={"annealed": {"decay": 0.5}})
+    with pytest.raises(ValueError, match="decay"):
+        _ = make_plan(_checkpoint("codec"), images, wrong).groups
+
+
+def test_a_sampled_bound_has_the_mean_of_the_closed_form(images):
+    """Refined through its own channel too: a sampled rate, and no name that means another."""
+    refine = RefinementOptions(40, 0.05, 0.01, check_every=20, check_samples=16)
+    names = ("bound", "bound-sampled", "bound-sampled-refined")
+    options = EvaluationOptions((0.02,), samples=400, refine=refine, methods=names)
+    rows = {(r.image, r.method): r for r in evaluate(_checkpoint("bound"), images, options)}
+    for image in images.names:
+        plain, sampled, moved = (rows[image, name] for name in names)
+        error = np.hypot(plain.J_se, sampled.J_se)
+        assert abs(plain.J - sampled.J) < 4 * error
+        assert sampled.J_se > 1.05 * plain.J_se, "its rate is drawn"
+        assert sampled.J - 4 * np.hypot(moved.J_se, sampled.J_se) > moved.J

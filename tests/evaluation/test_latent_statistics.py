@@ -3,17 +3,18 @@
 import numpy as np
 import pytest
 
-from rdbound.coding import Codec
 from rdbound.evaluation.latent_statistics import (
+    GaussianLevel,
+    Latents,
     LevelLatents,
     _entropy,
     channel_shapes,
     channel_uses,
     latents_of,
 )
-from rdbound.evaluation.vbq_calibration import calibrated
-from rdbound.evaluation.watching import Latents
+from rdbound.evaluation.vbq_calibration import counted
 from rdbound.ops.distributions import Gaussian
+from rdbound.utils.progress import Progress
 from tests.toy import Toy
 
 COUNT = 40_000
@@ -69,15 +70,11 @@ def test_the_entropy_of_few_symbols_is_not_that_of_their_frequencies(rng):
 def test_code_points_err_alike(rng):
     latents = _latents(rng)
     of = latents.drawn
-
-    class One:
-        def compress(self, datum, lmbda):
-            as32 = (np.asarray(a, np.float32).reshape(-1, 3) for a in of[:4])
-            mu, log_sigma, mu_hat, log_sigma_hat = as32
-            prior = Gaussian(mu_hat, log_sigma_hat)
-            self.coder.write(0, Gaussian(mu, log_sigma), prior, None)
-
-    tables = calibrated(One(), [None], (0.01,))
+    mu, log_sigma, mu_hat, log_sigma_hat = (
+        np.asarray(a, np.float32).reshape(-1, 3) for a in of[:4]
+    )
+    level = GaussianLevel(Gaussian(mu, log_sigma), Gaussian(mu_hat, log_sigma_hat))
+    tables = counted([[level]], 1)
     uses = channel_uses([latents], tables)
     points = np.array([use.points / use.share for use in uses])
     rates = np.log2(SIGMA_HAT / SIGMA)
@@ -100,8 +97,13 @@ def test_densities_are_means_of_gaussians(rng):
 def test_latents_of_a_model_are_counted_by_level(rng):
     images = [rng.integers(0, 256, (24, 40, 3), dtype=np.uint8) for _ in range(2)]
     seen = []
-    levels = latents_of(Codec(Toy("bound")), images, 0.01, seen.append)
-    assert seen == [1, 2]
+
+    class Bar(Progress):
+        def update(self, task, done, total, note=""):
+            seen.append((done, total))
+
+    levels = latents_of(Toy("bound"), images, 0.01, Bar())
+    assert seen == [(1, 2), (2, 2)]
     # Every 8 by 8 pixels 4 and 16 elements.
     np.testing.assert_allclose([level.share for level in levels], [4 / 64, 16 / 64])
     assert [len(level.drawn.mu) for level in levels] == [2 * 15 * 4, 2 * 15 * 16]
@@ -110,4 +112,4 @@ def test_latents_of_a_model_are_counted_by_level(rng):
 
 def test_a_level_without_a_gaussian_is_refused():
     with pytest.raises(ValueError, match="expected a Gaussian posterior and prior"):
-        latents_of(Codec(Toy("codec")), [np.zeros((8, 8, 3), np.uint8)], 0.01)
+        latents_of(Toy("codec"), [np.zeros((8, 8, 3), np.uint8)], 0.01)

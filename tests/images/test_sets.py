@@ -23,12 +23,42 @@ def test_a_folder_is_read_recursively_in_order(tmp_path):
     assert images[3].shape == (8, 8, 3)
 
 
-def test_the_fingerprint_is_of_pixels(tmp_path):
-    _write(tmp_path, "a.png")
-    first = open_images("folder", str(tmp_path)).fingerprint()
-    assert open_images("folder", str(tmp_path)).fingerprint() == first
-    _write(tmp_path, "a.png", value=1)
-    assert open_images("folder", str(tmp_path)).fingerprint() != first
+def test_the_fingerprint_of_a_folder_is_that_of_its_files(tmp_path):
+    """By name and bytes, undecoded, wherever the folder is."""
+    (tmp_path / "here").mkdir()
+    (tmp_path / "here" / "a.png").write_bytes(b"no image")
+    first = open_images("folder", str(tmp_path / "here")).fingerprint()
+    assert (
+        first
+        == hashlib.sha256(f"a.png {hashlib.sha256(b'no image').hexdigest()}\n".encode()).hexdigest()
+    )
+    (tmp_path / "here").rename(tmp_path / "there")
+    images = open_images("folder", str(tmp_path / "there"))
+    assert images.fingerprint() == images.cached(1.0).fingerprint() == first
+    (tmp_path / "there" / "a.png").write_bytes(b"no images")
+    assert images.fingerprint() != first
+    (tmp_path / "there" / "a.png").unlink()
+    with pytest.raises(ValueError, match=r"a\.png: cannot be read"):
+        images.fingerprint()
+
+
+def test_the_fingerprint_of_a_part_is_that_of_its_files(tmp_path):
+    for number in range(4):
+        _write(tmp_path / "all", f"{number}.png", number)
+    rest, held = open_images("folder", str(tmp_path / "all")).without(1)
+    _write(tmp_path / "one", "2.png", 2)
+    one = open_images("folder", str(tmp_path / "one"))
+    assert held.fingerprint() == one.fingerprint() != rest.fingerprint()
+    assert rest.take(1).fingerprint() == rest.take(2).take(1).fingerprint()
+
+
+def test_the_fingerprint_of_images_that_are_no_files_is_that_of_their_pixels():
+    def fingerprint(value, name="a", shape=(4, 6, 3)):
+        return ImageSet("set", (name,), lambda i: np.full(shape, value, np.uint8)).fingerprint()
+
+    assert fingerprint(1) == fingerprint(1)
+    others = {fingerprint(2), fingerprint(1, "b"), fingerprint(1, shape=(6, 4, 3))}
+    assert len(others - {fingerprint(1)}) == 3
 
 
 def test_bundled_photographs_and_their_crops():

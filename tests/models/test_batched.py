@@ -3,10 +3,10 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from rdbound.coding.codecs.compiled_model import CompiledModel
+from rdbound.coding.codecs.compiled_model import compiled
 from rdbound.models import make_model
 from rdbound.models.base import level_model
-from rdbound.models.batched import Blocked
+from rdbound.models.batched import batched
 from rdbound.objective.levels import walk
 from tests.toy import Successive, Toy
 
@@ -44,13 +44,13 @@ def _close(one, other, atol=1e-5):
 
 
 def test_a_blocks_evidence_is_that_of_each_vector(model, vectors):
-    found = Blocked(level_model(model), COUNT).infer(vectors, LMBDA)
+    found = batched(level_model(model), COUNT).infer(vectors, LMBDA)
     assert found[0].mu.shape == (COUNT, LATENT)
     _close(found, _stacked([model.infer(x, LMBDA) for x in vectors]))
 
 
 def test_a_blocks_prior_is_that_of_each_vector(model):
-    of = Blocked(level_model(model), COUNT)
+    of = batched(level_model(model), COUNT)
     prior = of.prior(0, of.start(LMBDA))
     assert prior.mu.shape == (COUNT, LATENT, 3)
     assert prior.centre.shape == (COUNT, LATENT)
@@ -58,7 +58,7 @@ def test_a_blocks_prior_is_that_of_each_vector(model):
 
 
 def test_a_block_absorbs_and_synthesizes_as_each_vector_does(model, latents):
-    of, one = Blocked(level_model(model), COUNT), level_model(model)
+    of, one = batched(level_model(model), COUNT), level_model(model)
     state = of.absorb(0, of.start(LMBDA), latents)
     _close(state, _stacked([one.absorb(0, one.start(LMBDA), z) for z in latents]))
     x_hat = of.synthesize(state)
@@ -80,7 +80,7 @@ def test_a_posterior_that_depends_on_the_state_sees_that_of_its_own_vector(rng):
         walked = walk(of, 2.0, 2, step)
         return of.synthesize(walked.state), walked.kept
 
-    _close(run(Blocked(model, COUNT), x), _stacked([run(model, one) for one in x]))
+    _close(run(batched(model, COUNT), x), _stacked([run(model, one) for one in x]))
 
 
 def _through(of, x, lmbda):
@@ -102,28 +102,27 @@ def test_compiled_sides_are_the_eager_ones(rng):
     x = jnp.asarray(rng.random((16, 24, 3)), jnp.float32)
     with jax.default_matmul_precision("highest"):
         expected = _through(level_model(model), x, jnp.float32(0.02))
-    compiled = CompiledModel(model)
-    _close(_through(compiled, x, jnp.float32(0.02)), expected, atol=2e-5)
-    state = compiled.absorb(0, compiled.start(LMBDA), expected[0][0].mu)
-    prior = compiled.prior(1, state)
-    posterior = compiled.posterior(1, state, expected[0][1])
+    of = compiled(model)
+    _close(_through(of, x, jnp.float32(0.02)), expected, atol=2e-5)
+    state = of.absorb(0, of.start(LMBDA), expected[0][0].mu)
+    prior = of.prior(1, state)
+    posterior = of.posterior(1, state, expected[0][1])
     assert all(type(leaf) is np.ndarray for leaf in jax.tree.leaves((prior, posterior)))
 
 
 def test_compiled_sides_of_six_sided_models_and_of_blocks_are_the_eager_ones(model, vectors, rng):
     x = jnp.asarray(rng.standard_normal(1), jnp.float32)
-    _close(_through(CompiledModel(Successive()), x, 2.0), _through(Successive(), x, 2.0))
-    compiled = CompiledModel(model, lambda of: Blocked(of, COUNT))
+    _close(_through(compiled(Successive()), x, 2.0), _through(Successive(), x, 2.0))
     _close(
-        _through(compiled, vectors, LMBDA),
-        _through(Blocked(level_model(model), COUNT), vectors, LMBDA),
+        _through(compiled(model, COUNT), vectors, LMBDA),
+        _through(batched(level_model(model), COUNT), vectors, LMBDA),
     )
 
 
 def test_compiled_sides_have_the_weights_of_their_making(rng):
     model = Toy()
-    compiled, x = CompiledModel(model), jnp.asarray(rng.random((8, 8, 3)), jnp.float32)
-    before = compiled.infer(x, LMBDA)[1].mu
+    of, x = compiled(model), jnp.asarray(rng.random((8, 8, 3)), jnp.float32)
+    before = of.infer(x, LMBDA)[1].mu
     model.encode.kernel[...] = 2.0 * model.encode.kernel[...]
-    np.testing.assert_array_equal(compiled.infer(x, LMBDA)[1].mu, before)
-    np.testing.assert_allclose(CompiledModel(model).infer(x, LMBDA)[1].mu, 2.0 * before, rtol=1e-4)
+    np.testing.assert_array_equal(of.infer(x, LMBDA)[1].mu, before)
+    np.testing.assert_allclose(compiled(model).infer(x, LMBDA)[1].mu, 2.0 * before, rtol=1e-4)

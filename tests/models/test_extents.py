@@ -11,14 +11,15 @@ from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.evaluation.evaluate import evaluate
 from rdbound.evaluation.examples import ImageExamples
-from rdbound.evaluation.monte_carlo import Judged, OverData, infer
+from rdbound.evaluation.monte_carlo import OverData, SampledObjective, infer
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
-from rdbound.models.resnet_vae import HIERARCHIES, LevelGroup, ResNetVAE
+from rdbound.models.hierarchy import LevelGroup
+from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.objective.datum import extent, image_datum, in_frame, stack
 from rdbound.objective.distortion import SquaredError
 from rdbound.objective.objective import clip
-from rdbound.utils.compilation import _program, run
+from rdbound.utils.compilation import run
 
 RANGE = (0.0009, 0.0966)
 TINY = (
@@ -57,11 +58,11 @@ def test_rates_and_pictures_are_those_of_the_image_alone(monkeypatch, rng):
     graphdef, params = nnx.split(model)
     lmbdas = jnp.full((1, 1), 0.02)
     keys = jax.random.split(jax.random.key(0), (1, 1))
-    judged = Judged(make_channel("rounding"), clip, 1, SquaredError(), True)
+    sampled = SampledObjective(make_channel("rounding"), clip, 1, SquaredError(), True)
 
     def terms(data, framed):
         variational = run(OverData(graphdef, infer, framed), params, data, lmbdas)
-        return run(OverData(graphdef, judged, framed), params, data, variational, keys, lmbdas)
+        return run(OverData(graphdef, sampled, framed), params, data, variational, keys, lmbdas)
 
     (values, picture), (expected, whole) = terms(framed, True), terms(data, False)
     for key in ("bpp", "mse", "J"):
@@ -81,13 +82,14 @@ def test_rates_and_pictures_are_those_of_the_image_alone(monkeypatch, rng):
 def test_streams_are_those_of_the_image_alone(name, monkeypatch, rng):
     """One codec computes in frames, the other does not: each reads what the other wrote."""
     model = _model(name, monkeypatch)
-    alone, framed = Codec(model), Codec(model)
-    alone._sides = lambda height, width: alone.windows.sides(*alone._padded(height, width))
+    of_one_size = nnx.clone(model)
+    of_one_size.framed = False
+    alone, framed = Codec(of_one_size), Codec(model)
     image = rng.integers(0, 256, (3 * model.stride - 5, 130, 3)).astype(np.uint8)
-    streams = [codec.compress(image, 0.02) for codec in (alone, framed)]
+    streams = [codec.encode(image, 0.02).data for codec in (alone, framed)]
     assert abs(len(streams[0]) - len(streams[1])) < 0.002 * len(streams[0]) + 3
     for stream in streams:
-        ours, theirs = (codec.decompress(stream).astype(int) for codec in (framed, alone))
+        ours, theirs = (codec.decode(stream).datum.astype(int) for codec in (framed, alone))
         assert ours.shape == image.shape
         assert ours.std() > 1, "a picture of something"
         assert np.abs(ours - theirs).max() <= 1
@@ -107,18 +109,29 @@ class Pictures:
         return self.images[index]
 
 
+def _traces(model, name, monkeypatch):
+    """A list that grows by one each time that a method of the model's class is traced."""
+    traced, method = [], getattr(type(model), name)
+
+    def counting(self, *arguments, **options):
+        traced.append(name)
+        return method(self, *arguments, **options)
+
+    monkeypatch.setattr(type(model), name, counting)
+    return traced
+
+
 @pytest.mark.parametrize("form", ["bound", pytest.param("codec", marks=pytest.mark.slow)])
-def test_three_sizes_have_one_program_a_method(form, rng):
-    checkpoint = Checkpoint(
-        _shaken(make_model("res-hyper-1", form, RANGE, latent=8)), {}, None, form
-    )
+def test_three_sizes_have_one_program_a_method(form, rng, monkeypatch):
+    model = _shaken(make_model("res-hyper-1", form, RANGE, latent=8))
     options = EvaluationOptions(lmbdas=(0.02,), samples=2)
-    _program.cache_clear()
+    checkpoint = Checkpoint(model, {}, None, form)
+    jax.clear_caches()
+    infer, synthesize = (_traces(model, name, monkeypatch) for name in ("infer", "synthesize"))
     rows = list(evaluate(checkpoint, ImageExamples(Pictures(rng)), options))
-    programs = _program.cache_info().misses
     if form == "bound":
-        assert (len(rows), programs) == (6, 3), "inference, the bound, its floor"
+        assert (len(rows), len(infer), len(synthesize)) == (6, 1, 2), "the bound and its floor"
     else:
-        # Inference, two rows of means; start, and prior, posterior, absorb of two levels,
-        # and the synthesis. Variational parameters is given: no inference of the codec's own.
-        assert (len(rows), programs) == (9, 11)
+        # Shapes of latents are traced for each size, without a program. Variational parameters
+        # are given: the codec infers nothing.
+        assert (len(rows), len(infer), len(synthesize)) == (9, 1 + 3, 3)

@@ -6,7 +6,7 @@ from flax import nnx
 from scipy.stats import multivariate_normal
 
 from rdbound.channels import make_channel
-from rdbound.models.vector_vae import AutoregressiveGaussian, CouplingFlow, MaskedPerceptron
+from rdbound.models.flows import AutoregressiveGaussian, CouplingFlow, MaskedPerceptron
 from rdbound.ops.distributions import FullGaussian, Gaussian, JointMixture
 
 

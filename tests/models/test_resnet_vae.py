@@ -10,12 +10,14 @@ from rdbound.channels import make_channel
 from rdbound.coding import Codec
 from rdbound.coding.entropy.guard_list import BAND
 from rdbound.models import make_model
-from rdbound.models.resnet_vae import HIERARCHIES, LevelGroup, ResNetVAE, smooth_log
+from rdbound.models.hierarchy import LevelGroup
+from rdbound.models.latent_units import smooth_log
+from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.objective.datum import image_datum, whole
 from rdbound.objective.objective import eight_bit, objective, real
 from rdbound.ops.distributions import Gaussian
 from rdbound.optimization.refinement import RefinementOptions, refine
-from rdbound.optimization.training import fit
+from rdbound.optimization.training import TrainingProblem, fit
 from rdbound.optimization.training_options import TrainingOptions
 from rdbound.sources.base import Stream
 from tests.coding.codecs.test_image import perturbed
@@ -173,13 +175,8 @@ def test_two_levels_reach_reverse_water_filling_and_never_pass_below(tmp_path, m
         checkpoint_every=steps,
         log_every=500,
     )
-    model = fit(
-        ResNetVAE("two", "bound", (lmbda, lmbda)),
-        GAUSSIAN,
-        Stream(source, 256, 0),
-        options,
-        tmp_path,
-    )
+    start = ResNetVAE("two", "bound", (lmbda, lmbda))
+    model = fit(TrainingProblem(start, GAUSSIAN, Stream(source, 256, 0)), options, tmp_path)
     x, keys = source.sample(jax.random.key(9), 40_000), jax.random.split(jax.random.key(8), 40_000)
     one = lambda x, key: objective(model, GAUSSIAN, whole(x), key, lmbda).J  # noqa: E731
     J = np.asarray(jax.jit(jax.vmap(one))(x, keys), np.float64)
@@ -197,8 +194,8 @@ def test_two_levels_reach_reverse_water_filling_and_never_pass_below(tmp_path, m
 def test_real_bytes_are_what_was_encoded_on_another_machine_too(tiny, size):
     model = tiny("codec")
     codec, image, lmbda = Codec(model), _image(*size), 0.0067
-    data = codec.compress(image, lmbda)
-    decoded = codec.decompress(data)
+    data = codec.encode(image, lmbda).data
+    decoded = codec.decode(data).datum
     run = jax.jit(
         lambda datum: objective(
             model,
@@ -216,7 +213,7 @@ def test_real_bytes_are_what_was_encoded_on_another_machine_too(tiny, size):
     assert abs(8 * len(data) - bits) < 0.02 * bits + 8 * 80
     rng = np.random.default_rng(0)
     other = perturbed(model, lambda s: rng.uniform(-BAND, BAND, s).astype(np.float32) * 0.95)
-    np.testing.assert_array_equal(other.decompress(data), decoded)
+    np.testing.assert_array_equal(other.decode(data).datum, decoded)
 
 
 @pytest.mark.slow

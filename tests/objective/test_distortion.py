@@ -6,8 +6,7 @@ import pytest
 from rdbound.objective.datum import Datum, image_datum, whole
 from rdbound.objective.distortion import DISTORTIONS, MSSSIM, SquaredError, make_distortion
 from rdbound.ops.discretized_logistic import PixelDistribution
-from rdbound.ops.image_quality import ms_ssim
-from rdbound.ops.ms_ssim import masked_ms_ssim
+from rdbound.ops.image_quality import masked_ms_ssim, ms_ssim
 
 
 def absolute(datum, x_hat):

@@ -117,6 +117,18 @@ def test_a_batch_is_one_input_before_it_is_differentiated(rng):
     assert [v.aval.shape for v in product.invars] == [(128, 3), (128, 5)]
 
 
+@FUNCTIONS
+def test_the_switch_takes_jaxs_own_operations(rng, monkeypatch, ours, theirs, kernel):
+    x, kernel = _arrays(rng, (4, 9, 5, 6), kernel)
+    monkeypatch.setenv("RDBOUND_CPU_KERNELS", "0")
+    equations = _gradient_equations(ours, x, kernel)
+    assert not any(e.primitive in PRIMITIVES for e in equations)
+    np.testing.assert_allclose(ours(x[0], kernel), theirs(x[0], kernel), rtol=1e-4, atol=1e-4)
+    monkeypatch.setenv("RDBOUND_CPU_KERNELS", "no")
+    with pytest.raises(ValueError, match=r"RDBOUND_CPU_KERNELS is 'no': set it to 0 or 1"):
+        ours(x[0], kernel)
+
+
 @pytest.mark.parametrize(("function", "kernel"), [(convolution, (3, 3, 2, 2)), (dense, (2, 2))])
 def test_the_precision_is_that_of_the_context_that_traces(function, kernel):
     """A context inside a compiled function is left before its program is lowered."""

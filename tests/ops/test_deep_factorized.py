@@ -1,4 +1,4 @@
-"""The learned density: a distribution, its boxes, its tables."""
+"""The learned density: a distribution, its bins, its tables."""
 
 from itertools import pairwise
 
@@ -40,15 +40,15 @@ def test_one_layer_is_a_logistic():
     prior = logistic_density([0.3, -2.0], [0.5, 3.0])
     y = jnp.asarray(np.linspace(-6, 6, 25)[:, None] + np.zeros(2), jnp.float32)
     at = lambda d: expit((np.asarray(y, np.float64) + d - [0.3, -2.0]) / [0.5, 3.0])  # noqa: E731
-    np.testing.assert_allclose(prior.box_bits(y), -np.log2(at(0.5) - at(-0.5)), rtol=1e-4)
+    np.testing.assert_allclose(prior.bin_bits(y), -np.log2(at(0.5) - at(-0.5)), rtol=1e-4)
 
 
 def test_the_mass_of_all_integers_is_one_and_falls_towards_the_tails():
     prior = random_density(5)
     y = jnp.arange(-300.0, 301.0)[:, None].repeat(5, 1)
-    mass = np.exp2(-np.asarray(prior.box_bits(y), np.float64))
+    mass = np.exp2(-np.asarray(prior.bin_bits(y), np.float64))
     np.testing.assert_allclose(mass.sum(0), 1.0, atol=1e-4)
-    assert np.isfinite(np.asarray(prior.box_bits(jnp.full((1, 5), 1e5)))).all()
+    assert np.isfinite(np.asarray(prior.bin_bits(jnp.full((1, 5), 1e5)))).all()
 
 
 def test_its_density_integrates_to_one():
@@ -60,13 +60,13 @@ def test_its_density_integrates_to_one():
 
 def test_a_gradient_far_out_leads_back():
     prior = random_density(2, seed=2)
-    slope = jax.grad(lambda y: prior.box_bits(y).sum())(jnp.array([[300.0, -300.0]]))
+    slope = jax.grad(lambda y: prior.bin_bits(y).sum())(jnp.array([[300.0, -300.0]]))
     assert np.isfinite(np.asarray(slope)).all()
     assert float(slope[0, 0]) > 0 > float(slope[0, 1])
 
 
 @pytest.mark.parametrize("seed", [0, 1])
-def test_tables_are_made_of_its_boxes_and_reach_its_tails(seed):
+def test_tables_are_made_of_its_bins_and_reach_its_tails(seed):
     prior = random_density(4, seed)
     for c, (mass, reach) in enumerate(prior.channel_mass()):
         r = np.arange(-reach, reach + 1)
@@ -75,7 +75,7 @@ def test_tables_are_made_of_its_boxes_and_reach_its_tails(seed):
             .at[:, c]
             .set(jnp.asarray(float(prior.centre[c]) + r, jnp.float32))
         )
-        expected = np.exp2(-np.asarray(prior.box_bits(y), np.float64))[:, c]
+        expected = np.exp2(-np.asarray(prior.bin_bits(y), np.float64))[:, c]
         np.testing.assert_allclose(mass(r), expected, rtol=1e-3, atol=1e-6)
         assert 1 - 3e-6 < mass(r).sum() <= 1 + 1e-9
         inner = np.arange(-(reach // 2), reach // 2 + 1)

@@ -81,32 +81,34 @@ def test_a_draw_is_charged_for_its_own_density(log_sigma):
 
 
 @pytest.mark.parametrize("sigma", [0.11, 0.5, 1.0, 30.0])
-def test_box_masses_sum_to_one(sigma):
+def test_bin_masses_sum_to_one(sigma):
     r = jnp.arange(-400.0, 401.0) + 0.3
-    mass = jnp.exp(gaussian.box_log_mass(r, jnp.log(sigma)))
+    mass = jnp.exp(gaussian.log_bin_probability(r, jnp.log(sigma)))
     assert float(mass.sum()) == pytest.approx(1.0, abs=2e-5)
 
 
 @pytest.mark.parametrize("sigma", [31.0, 33.0, 3e3, 3e6, 1e8])
-def test_masses_of_wide_boxes_sum_to_one(sigma):
-    """The integral over the place of the box, by the trapezoid rule: exact for what is smooth."""
+def test_masses_of_wide_bins_sum_to_one(sigma):
+    """The integral over the place of the bin, by the trapezoid rule: exact for what is smooth."""
     r = np.linspace(-7 * sigma, 7 * sigma, 2001)
-    mass = np.exp(np.float64(gaussian.box_log_mass(jnp.asarray(r, jnp.float32), jnp.log(sigma))))
+    mass = np.exp(
+        np.float64(gaussian.log_bin_probability(jnp.asarray(r, jnp.float32), jnp.log(sigma)))
+    )
     assert mass.sum() * (r[1] - r[0]) == pytest.approx(1.0, abs=5e-6)
 
 
 @pytest.mark.parametrize("sigma", [0.11, 1.0, 10.0, 31.0, 33.0, 1000.0])
-def test_box_mass_is_the_integral_also_in_the_tails(sigma):
+def test_bin_mass_is_the_integral_also_in_the_tails(sigma):
     for r in (0.0, 0.4, 1.0, 5.0 * sigma, 20.0 * sigma):
         low, high = (abs(r) - 0.5) / sigma, (abs(r) + 0.5) / sigma
         log_low, log_high = stats.norm.logsf(low), stats.norm.logsf(high)
         expected = log_low + np.log1p(-np.exp(log_high - log_low))
-        found = float(gaussian.box_log_mass(r, jnp.log(sigma)))
+        found = float(gaussian.log_bin_probability(r, jnp.log(sigma)))
         assert found == pytest.approx(expected, rel=1e-6, abs=3e-6)
 
 
 def test_gradients_stay_finite_far_in_the_tails():
-    gradient = jax.vmap(jax.grad(gaussian.box_log_mass, argnums=(0, 1)))
+    gradient = jax.vmap(jax.grad(gaussian.log_bin_probability, argnums=(0, 1)))
     r = jnp.array([0.0, 1e-6, 50.0, 1e3, 1e4])
     for log_sigma in (-1e4, -100.0, -2.2, 0.0, 3.46, 3.47, 9.0, 25.0, 1e4):
         for g in gradient(r, jnp.full(r.shape, log_sigma)):

@@ -8,8 +8,9 @@ from rdbound.channels import make_channel
 from rdbound.models import make_model
 from rdbound.objective.datum import image_datum, stack, whole
 from rdbound.objective.objective import clip, eight_bit, objective, real
-from rdbound.optimization.refinement import STATUS, RefinementOptions, refine
+from rdbound.optimization.refinement import STATUS, RefinementOptions, make_optimizer, refine
 from rdbound.utils import compilation
+from rdbound.utils.progress import Progress
 from tests.toy import Successive, Toy
 
 
@@ -36,7 +37,7 @@ def _setup(form, rng, count=2):
 )
 def test_refinement_lowers_the_true_objective(form, channel, decode, rng):
     model, judge, data, variational, lmbdas, keys = _setup(form, rng)
-    options = {"decay": 0.05, "start": 20} if channel == "sga" else {}
+    options = {"start": 1 / 6, "final": 0.5 * np.exp(-5.0)} if channel == "sga" else {}
     solve = refine(
         model,
         make_channel(channel, **options),
@@ -102,16 +103,18 @@ def test_a_loop_traces_once_and_reports_progress(rng):
         traces.append(1)
         return eight_bit(x)
 
+    class Seen(Progress):
+        def update(self, task, done, total, note=""):
+            seen.append((task, done, total))
+
     options = RefinementOptions(steps=25, check_every=10)
-    solve = refine(
-        model, make_channel("sga"), judge, counted, options, progress=lambda s: seen.append(int(s))
-    )
+    solve = refine(model, make_channel("sga"), judge, counted, options, progress=Seen())
     jax.block_until_ready(solve(data, variational, lmbdas, keys))
     count = len(traces)
     jax.block_until_ready(solve(data, variational, lmbdas + 0.01, keys))
     jax.effects_barrier()
     assert len(traces) == count
-    assert set(seen) == {10, 20, 25}
+    assert set(seen) == {("refining", step, 25) for step in (10, 20, 25)}
 
 
 def test_more_memory_than_there_is_is_refused_beforehand(rng, monkeypatch):
@@ -151,7 +154,7 @@ def test_a_hierarchical_model_refined_is_never_worse_judged_afresh():
     assert float((before.mean(1) - best).mean()) > 0.2, "there was something to gain"
 
 
-def test_only_evidence_moves_in_an_autoregressive_posterior(key):
+def test_only_variational_parameters_move_in_an_autoregressive_posterior(key):
     """The flow that draws the posterior stays as trained: it is in the model."""
     model = make_model("mlp", "bound", 2.0, dimension=3, posterior="autoregressive")
     (variational,) = model.infer(jnp.ones(3), 2.0)
@@ -168,8 +171,8 @@ def test_only_evidence_moves_in_an_autoregressive_posterior(key):
 
 
 @pytest.mark.parametrize(("form", "channel"), [("codec", "mixed"), ("bound", "gaussian")])
-def test_the_optimizer_is_an_argument_and_the_judges_noise_is_common(form, channel, rng):
-    """Variational parameters that stands still is judged alike every time, by a random judge
+def test_the_optimizer_is_an_argument_and_the_noise_of_comparisons_is_common(form, channel, rng):
+    """Variational parameters that stand still have the same J every time, by a random channel
     too."""
     model, judge, data, variational, lmbdas, keys = _setup(form, rng)
     options = RefinementOptions(steps=10, check_every=5)
@@ -186,7 +189,7 @@ def test_the_optimizer_is_an_argument_and_the_judges_noise_is_common(form, chann
 
 
 def test_every_step_has_noise_of_its_own(rng):
-    """Variational parameters that stands still has another gradient at each."""
+    """Variational parameters that stand still have another gradient at each step."""
     model, judge, data, variational, lmbdas, keys = _setup("bound", rng, 1)
     seen = []
 
@@ -206,7 +209,7 @@ def test_every_step_has_noise_of_its_own(rng):
 def test_the_relaxed_trace_is_J_through_the_channel_of_each_step(rng):
     """The learning rate is so small that the parameters stay: J is the annealed channel's own."""
     model, judge, data, variational, lmbdas, keys = _setup("codec", rng)
-    channel = make_channel("sga", decay=0.5, start=1)
+    channel = make_channel("sga", start=0.2, final=0.5 * np.exp(-2.0))
     still = RefinementOptions(
         steps=5, learning_rate=1e-12, final_learning_rate=1e-12, check_every=2
     )
@@ -219,7 +222,7 @@ def test_the_relaxed_trace_is_J_through_the_channel_of_each_step(rng):
         expected = [
             objective(
                 model,
-                channel.at(i),
+                channel.at(i / 5),
                 one[0],
                 jax.random.fold_in(noise_key, i),
                 lmbdas[place],
@@ -230,3 +233,32 @@ def test_the_relaxed_trace_is_J_through_the_channel_of_each_step(rng):
         np.testing.assert_allclose(refined.relaxed[place], expected, rtol=1e-4)
         np.testing.assert_allclose(refined.trace[place], refined.trace[place, 0], rtol=1e-5)
         assert len(set(np.asarray(refined.relaxed[place]).tolist())) == 3
+
+
+@pytest.mark.parametrize(
+    ("name", "first"),
+    [
+        ("sgd", 0.1 * 2.0),
+        ("adam", 0.1),
+        ("adamax", 0.1),
+        ("rmsprop", 0.1 / 0.1**0.5),
+    ],
+)
+def test_the_options_name_the_optimizer_and_its_cosine(name, first):
+    """For a gradient of 2: the first step has the first rate, one after the last the final one."""
+    options = RefinementOptions(4, 0.1, 0.001, optimizer=name)
+    transform = make_optimizer(options)
+    gradient, state = jnp.array(2.0), transform.init(jnp.array(0.0))
+    taken = []
+    for _ in range(5):
+        update, state = transform.update(gradient, state)
+        taken.append(-float(update))
+    assert taken[0] == pytest.approx(first, rel=1e-4)
+    # Momentum and moments of a constant gradient are known.
+    scale = {"sgd": (1 - 0.9**5) / (1 - 0.9) * 2.0, "rmsprop": (1 - 0.9**5) ** -0.5}.get(name, 1.0)
+    assert taken[4] == pytest.approx(0.001 * scale, rel=1e-4)
+
+
+def test_an_unknown_optimizer_is_named():
+    with pytest.raises(ValueError, match="unknown optimizer 'adm': choose one of adam"):
+        make_optimizer(RefinementOptions(optimizer="adm"))

@@ -20,15 +20,9 @@ from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
 from rdbound.objective.datum import whole
 from rdbound.objective.objective import objective
-from rdbound.optimization.training import (
-    NonFiniteLossError,
-    batch_loss,
-    draw_lmbdas,
-    fit,
-    init,
-    make_step,
-)
+from rdbound.optimization.training import NonFiniteLossError, TrainingProblem, fit
 from rdbound.optimization.training_options import TrainingOptions, schedule
+from rdbound.optimization.training_step import batch_loss, draw_lmbdas, init, make_step
 from rdbound.sources.base import Stream
 from rdbound.sources.gaussian import GaussianSource
 
@@ -37,6 +31,10 @@ ROOT = Path(__file__).parents[2]
 
 def _mlp(lmbda=2.0, **options):
     return make_model("mlp", "bound", lmbda, dimension=2, **{"hidden": ()} | options)
+
+
+def _problem(batches, lmbda=2.0, **more):
+    return TrainingProblem(_mlp(lmbda), make_channel("gaussian"), batches, **more)
 
 
 def test_the_schedule_warms_up_holds_and_decays():
@@ -106,13 +104,7 @@ def test_a_linear_model_reaches_the_gaussian_rate_distortion_function(tmp_path):
         checkpoint_every=steps,
         log_every=1000,
     )
-    model = fit(
-        _mlp(lmbda),
-        make_channel("gaussian"),
-        Stream(GaussianSource(variances), 512, 0),
-        options,
-        tmp_path,
-    )
+    model = fit(_problem(Stream(GaussianSource(variances), 512, 0), lmbda), options, tmp_path)
     examples = VectorExamples("gaussian", GaussianSource(variances), 200_000, 1, 9)
     settings = EvaluationOptions(lmbdas=(lmbda,), samples=1, methods=("bound",))
     (row,) = evaluate(Checkpoint(model, {}, None, "linear"), examples, settings)
@@ -138,7 +130,7 @@ import jax, numpy as np
 from flax import nnx
 from rdbound.channels import make_channel
 from rdbound.models import make_model
-from rdbound.optimization.training import init, make_step
+from rdbound.optimization.training_step import init, make_step
 from rdbound.optimization.training_options import TrainingOptions
 model = make_model("mlp", "bound", [0.5, 4.0], dimension=3)
 graphdef, state = nnx.split(model)
@@ -181,7 +173,7 @@ def test_several_steps_a_call_are_the_same_steps(tmp_path):
             steps_per_call=each,
         )
         source = Stream(GaussianSource((1.0, 4.0)), 16, 0)
-        return fit(_mlp(), make_channel("gaussian"), source, options, tmp_path / folder)
+        return fit(_problem(source), options, tmp_path / folder)
 
     one, four = trained(1, 24, "one"), trained(4, 24, "four")
     trained(4, 8, "cut")
@@ -228,23 +220,16 @@ class Poisoned(Stream):
 def test_a_non_finite_loss_stops_and_names_step_and_checkpoint(tmp_path):
     options = TrainingOptions(steps=40, batch=8, checkpoint_every=5, log_every=5)
     with pytest.raises(NonFiniteLossError, match=r"at step 11; .*checkpoints/10") as error:
-        fit(
-            _mlp(),
-            make_channel("gaussian"),
-            Poisoned(GaussianSource((1.0, 1.0)), 8, 0),
-            options,
-            tmp_path,
-        )
+        fit(_problem(Poisoned(GaussianSource((1.0, 1.0)), 8, 0)), options, tmp_path)
     assert "\n" not in str(error.value)
 
 
 def test_the_callers_model_outlives_training(tmp_path, key):
-    model = _mlp()
+    problem = _problem(Stream(GaussianSource((1.0, 1.0)), 4, 0))
+    model = problem.model
     before = jax.tree.map(np.array, nnx.split(model)[1])
     options = TrainingOptions(steps=3, batch=4, learning_rate=0.1, warmup=1)
-    trained = fit(
-        model, make_channel("gaussian"), Stream(GaussianSource((1.0, 1.0)), 4, 0), options, tmp_path
-    )
+    trained = fit(problem, options, tmp_path)
     for a, b in zip(jax.tree.leaves(before), jax.tree.leaves(nnx.split(model)[1]), strict=True):
         np.testing.assert_array_equal(a, b)
     assert (trained.encoder.layers[0].kernel[...] != model.encoder.layers[0].kernel[...]).any()
@@ -338,12 +323,13 @@ def test_held_out_data_are_watched_and_not_trained_on(tmp_path):
     options = TrainingOptions(steps=20, batch=8, checkpoint_every=10, log_every=20)
     held = np.random.default_rng(0).normal(size=(64, 2)).astype(np.float32)
     channel, source = make_channel("gaussian"), GaussianSource((1.0, 1.0))
-    model = fit(_mlp(), channel, Stream(source, 8, 0), options, tmp_path / "a", held_out=held)
+    problem = _problem(Stream(source, 8, 0), held_out=held)
+    model = fit(problem, options, tmp_path / "a")
     lines = [json.loads(line) for line in (tmp_path / "a" / "metrics.jsonl").open()]
     assert [line["step"] for line in lines if "held_out_J" in line] == [10, 20]
     _, means = batch_loss(model, channel, held, jax.random.key(0), 0.0)
     assert lines[-1]["held_out_J"] == pytest.approx(float(means["J"]), rel=1e-5)
-    plain = fit(_mlp(), channel, Stream(source, 8, 0), options, tmp_path / "b")
+    plain = fit(_problem(Stream(source, 8, 0)), options, tmp_path / "b")
     for a, b in zip(
         jax.tree.leaves(nnx.split(model)[1]), jax.tree.leaves(nnx.split(plain)[1]), strict=True
     ):

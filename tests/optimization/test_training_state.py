@@ -80,30 +80,36 @@ def _empty(step):
 
 
 def _restore(folder):
-    told, data = [], Data()
-    with Checkpoints(folder, told.append) as checkpoints:
+    data = Data()
+    with Checkpoints(folder) as checkpoints:
         state = checkpoints.restore(_state(0), data)
         checkpoints.save(200, _state(200), Data(200))
-    return state, data, told
+    return state, data
 
 
-def test_the_newest_is_restored_without_a_word(folder):
-    state, data, told = _restore(folder)
+def _warnings(caplog):
+    return [record.getMessage() for record in caplog.records if record.name == "rdbound"]
+
+
+def test_the_newest_is_restored_without_a_word(folder, caplog):
+    state, data = _restore(folder)
     np.testing.assert_array_equal(state["w"], np.full((64, 64), 200.0))
-    assert (data.drawn, told) == (200, [])
+    assert data.drawn == 200
+    assert _warnings(caplog) == []
     assert [p.name for p in saved_steps(folder)] == ["200", "100"]
 
 
 @pytest.mark.parametrize("damage", [_cut, _flip, _forget, _garble, _empty])
-def test_the_one_beside_a_damaged_checkpoint_takes_its_place(folder, damage):
+def test_the_one_beside_a_damaged_checkpoint_takes_its_place(folder, damage, caplog):
     damage(folder / "200")
     before = sorted(p.name for p in (folder / "200").rglob("*"))
-    state, data, (told,) = _restore(folder)
+    state, data = _restore(folder)
+    (warning,) = _warnings(caplog)
     np.testing.assert_array_equal(state["w"], np.full((64, 64), 100.0))
     assert data.drawn == 100
-    assert told.startswith(f"{folder / '200'} is damaged (")
-    assert told.endswith("; step 100 takes its place")
-    assert "\n" not in told
+    assert warning.startswith(f"{folder / '200'} is damaged (")
+    assert warning.endswith("; step 100 takes its place")
+    assert "\n" not in warning
     assert sorted(p.name for p in (folder / "200.damaged").rglob("*")) == before
     # The step that was damaged is saved anew, and is the newest again.
     assert _restore(folder)[0]["step"] == 200
@@ -122,12 +128,12 @@ def test_a_lack_of_memory_is_no_damage(folder):
         raise MemoryError
 
     with pytest.raises(MemoryError):
-        newest_readable(folder, read, print)
+        newest_readable(folder, read)
 
 
 def test_nothing_saved_is_no_checkpoint(tmp_path):
-    assert newest_readable(tmp_path / "none", print, print) is None
-    assert newest_readable(tmp_path, print, print) is None
+    assert newest_readable(tmp_path / "none", print) is None
+    assert newest_readable(tmp_path, print) is None
 
 
 def _lines(folder, *lines):

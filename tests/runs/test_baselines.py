@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from rdbound.baselines.points import read_measured
+from rdbound.baselines.points import read_codec_points
 from rdbound.cli.main import main
 from rdbound.tables.rd import read_table
 
@@ -63,7 +63,7 @@ def test_the_table_holds_whole_files_and_a_second_run_measures_what_is_new(
 
     asked.clear()
     points = (out / "points.csv").read_text()
-    version = read_measured(out / "points.csv")[0].version
+    version = read_codec_points(out / "points.csv")[0].version
     (out / "points.csv").write_text(points.replace(version, "Pillow 1.0"))
     assert _run(photographs, out, "--codec", "jpeg", "--settings", "20", "--jobs", "1") == 0
     assert sorted(asked) == [("a.png", 20.0), ("b.png", 20.0)]
@@ -79,7 +79,7 @@ def test_processes_measure_the_same(photographs, tmp_path):
     for jobs in ("1", "2"):
         assert _run(photographs, tmp_path / jobs, "--codec", "jpeg", "webp", "--jobs", jobs) == 0
     key = lambda p: (p.codec, p.image, p.setting)  # noqa: E731
-    one, two = (sorted(read_measured(tmp_path / jobs / "points.csv"), key=key) for jobs in "12")
+    one, two = (sorted(read_codec_points(tmp_path / jobs / "points.csv"), key=key) for jobs in "12")
     assert one == two
     assert len(one) == 2 * 2 * 19
 

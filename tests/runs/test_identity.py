@@ -59,7 +59,7 @@ def test_how_it_is_launched_is_not_part_of_it(config, override):
         "evaluation.samples=3",
         "evaluation.refinement={steps: 3}",
         "evaluation.lmbdas=[0.01]",
-        "evaluation.bound_channel.name=sampled",
+        "evaluation.methods=[bound-sampled]",
         "model.options={latent: 64}",
         "model.distortion={name: ms-ssim}",
     ],
@@ -75,7 +75,7 @@ def test_a_run_of_an_older_schema_is_entered_again(config, tmp_path):
     raw = yaml.safe_load(stored.read_text())
     for section, key in (
         ("evaluation", "methods"),
-        ("evaluation", "bound_channel"),
+        ("evaluation", "samples"),
         ("model", "distortion"),
     ):
         del raw[section][key]

@@ -10,8 +10,8 @@ from rdbound.config.schema import CheckpointConfig, Config
 from rdbound.evaluation.examples import VectorExamples
 from rdbound.evaluation.options import EvaluationOptions
 from rdbound.models import make_model
-from rdbound.runs.evaluate import _resolved, evaluate_examples
-from rdbound.runs.inputs import open_subject
+from rdbound.runs.evaluate import PartialTable, evaluate_plans, resolved
+from rdbound.runs.inputs import open_subject, plans_of
 from rdbound.sources.gaussian import GaussianSource
 
 
@@ -134,7 +134,8 @@ def test_the_rows_of_a_sweep_are_those_of_its_cells_under_one_name(root, tmp_pat
     def rows(folder, lmbdas, *paths):
         folder.mkdir()
         subjects = [open_subject(str(path), lmbdas, load) for path in paths]
-        return evaluate_examples(subjects, examples, options, folder)
+        with PartialTable(folder / "rd.partial.csv") as kept:
+            return evaluate_plans(plans_of(subjects, examples, options), kept)
 
     cells = [root / "bound" / f"lmbda={v}" for v in (1.0, 4.0)]
     whole = rows(tmp_path / "a", [1.0, 4.0], root / "bound")
@@ -156,7 +157,7 @@ def _configured(**section):
 
 def _resolved_lmbdas(config, *paths):
     subjects = [open_subject(str(path), config.evaluation.lmbdas, load) for path in paths]
-    return _resolved(config, subjects).evaluation.lmbdas
+    return resolved(config, subjects).evaluation.lmbdas
 
 
 def test_the_lmbdas_of_a_variable_rate_are_written_out(root, tmp_path):

@@ -13,7 +13,6 @@ from scipy.special import ndtr
 from scipy.stats import norm
 
 from rdbound.analysis.gaps import gaps
-from rdbound.channels import make_channel
 from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.evaluation.evaluate import evaluate, exact_rows
 from rdbound.evaluation.examples import VectorExamples
@@ -84,7 +83,7 @@ def measured():
         samples=8,
         refine=RefinementOptions(steps=400, learning_rate=0.05, check_every=100, check_samples=128),
         batch=12,
-        channels={"sga": make_channel("sga", decay=0.03, start=50)},
+        surrogates={"sga": {"start": 50 / 400, "final": 0.5 * np.exp(-0.03 * 350)}},
     )
     rows = [r for c in ("bound", "codec") for r in evaluate(_linear(c), examples, options)]
     x = np.stack(examples.batch(tuple(range(12)), 1).originals).astype(np.float64)

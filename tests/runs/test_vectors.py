@@ -29,12 +29,12 @@ evaluation:
   checkpoints: [{tmp_path / "rich"}]
   data: {{source: gaussian, options: {{variances: [1.0, 0.5]}}, vectors: 4000, blocks: 4}}
   lmbdas: null
-  bound_channel: {{name: sampled}}
+  methods: [bound-sampled, floor]
 """)
     assert main(["evaluate", str(path.with_name("evaluated.yaml"))]) == 0
     rows = read_table(tmp_path / "evaluated" / "rd.csv")
     assert {(r.method, r.image) for r in rows} == {
-        (m, f"block-0{k}") for m in ("bound", "floor", "exact") for k in (1, 2, 3, 4)
+        (m, f"block-0{k}") for m in ("bound-sampled", "floor", "exact") for k in (1, 2, 3, 4)
     }
     exact = GaussianSource((1.0, 0.5)).exact(2.0)
     for row in rows:
@@ -42,7 +42,7 @@ evaluation:
         assert pytest.approx(row.bpp + 2.0 * row.mse, rel=1e-6) == row.J
         if row.method == "exact":
             assert pytest.approx(exact.J(2.0), rel=1e-9) == row.J
-        elif row.method == "bound":
+        elif row.method == "bound-sampled":
             assert exact.J(2.0) < row.J, "five steps of training are far from the bound"
     # Through the wrong channel it is refused before anything is trained.
     assert main(["train", str(path), "training.channel.name=gaussian", "output=x"]) == 2

@@ -1,28 +1,30 @@
-from rdbound.channels import GaussianChannel
-from rdbound.cli.main import main
+import logging
+
+import pytest
+
 from rdbound.config import load_config
 from rdbound.runs import known_answers
-from rdbound.utils import compilation
+from rdbound.sources.base import Point
+from rdbound.sources.gaussian import GaussianSource
 
 
-def test_verify_passes_and_a_broken_rate_fails_naming_the_method(config, monkeypatch, capsys):
+@pytest.mark.parametrize(("shift", "passes"), [(0.0, True), (0.5, False)])
+def test_verify_fails_naming_the_method_whose_bound_is_below_the_truth(
+    config, monkeypatch, caplog, tmp_path, shift, passes
+):
+    """A rate that is half a bit too small is one half a bit below the exact rate."""
+    caplog.set_level(logging.INFO, "rdbound")
     monkeypatch.setattr(known_answers, "VERIFY", config)
-    assert main(["verify"]) == 0
-    assert "no upper bound below the truth" in capsys.readouterr().out
-    whole = GaussianChannel.__call__
-
-    def halved(self, posterior, prior, key):
-        sample, bits = whole(self, posterior, prior, key)
-        return type(whole(self, posterior, prior, key))(sample, 0.5 * bits)
-
-    monkeypatch.setattr(GaussianChannel, "__call__", halved)
-    # The programs of the first run know the whole rate.
-    compilation._program.cache_clear()
-    assert main(["verify"]) == 1
-    compilation._program.cache_clear()
-    out = capsys.readouterr().out
-    assert "WRONG: neural-upper on gaussian" in out
-    assert "no upper bound below" not in out
+    exact = GaussianSource.exact
+    monkeypatch.setattr(
+        GaussianSource,
+        "exact",
+        lambda self, lmbda: Point(exact(self, lmbda).rate + shift, exact(self, lmbda).distortion),
+    )
+    assert known_answers.verify(tmp_path / "out") == passes
+    assert (tmp_path / "out" / "answers.csv").exists()
+    assert ("no upper bound below the truth" in caplog.text) == passes
+    assert ("WRONG: neural-upper on gaussian" in caplog.text) == (not passes)
 
 
 def test_the_shipped_subset_is_a_valid_config():

@@ -4,7 +4,6 @@ import pytest
 from rdbound.theory.one_shot_bounds import (
     FUNCTIONAL,
     block_rate,
-    dithered_excess,
     functional_bound,
     least_excess,
 )
@@ -34,18 +33,12 @@ def test_the_best_constant_depends_on_the_rate():
     )
 
 
-def test_dither_costs_a_quarter_of_a_bit():
-    assert dithered_excess() == pytest.approx(0.2546, abs=1e-4)
-    assert dithered_excess("any") == pytest.approx(0.7546, abs=1e-4)
-
-
 @pytest.mark.parametrize(
     ("call", "message"),
     [
         (lambda: functional_bound(-1.0), "negative"),
         (lambda: functional_bound(1.0, "best"), "choose one of"),
         (lambda: block_rate(1.0, 0), "at least one"),
-        (lambda: dithered_excess("low"), "'high' or 'any'"),
     ],
 )
 def test_refusals(call, message):

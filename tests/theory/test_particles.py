@@ -7,7 +7,7 @@ import pytest
 
 from rdbound.sources import make_source
 from rdbound.theory import Estimate, make_method
-from rdbound.theory.base import each
+from rdbound.theory.base import solve_each
 from rdbound.theory.blahut_arimoto import blahut_arimoto
 from rdbound.theory.discretization import pairwise
 from rdbound.theory.wasserstein import Particles, equal_weights, held_out, particle_limit
@@ -27,7 +27,7 @@ def test_the_circle_is_found(hybrid):
     exact = source.exact(estimate.lmbda).J(estimate.lmbda)
     assert _excess(estimate, source) > -3 * estimate.standard_error
     assert _excess(estimate, source) < 0.005 * exact + 3 * estimate.standard_error
-    particles = method.fit(source, CIRCLE)
+    particles = estimate.certificate
     away = np.abs(np.linalg.norm(particles.y, axis=1) - 1.0)
     # A third of the noise that was taken off.
     assert np.exp(particles.log_weight) @ away < 0.03
@@ -125,12 +125,12 @@ def test_lambda_must_be_positive(name):
 def test_unknown_names_and_options():
     with pytest.raises(ValueError, match="choose one of"):
         make_method("blahut")
-    with pytest.raises(ValueError, match="no option 'size'"):
+    with pytest.raises(ValueError, match="size: unknown key; valid keys: batch, hidden, "):
         make_method("nerd", size=3)
     # YAML reads 2e-3 as a string; it is understood.
     assert make_method("nerd", learning_rate="2e-3").learning_rate == 0.002
     for options in ({"hidden": 64}, {"steps": 0}, {"test": 1}, {"learning_rate": "fast"}):
-        with pytest.raises(ValueError, match=f"method 'nerd': {next(iter(options))}") as error:
+        with pytest.raises(ValueError, match=f"method 'nerd'.*{next(iter(options))}") as error:
             make_method("nerd", **options)
         assert "\n" not in str(error.value)
 
@@ -200,8 +200,19 @@ def test_samples_that_float32_rounds_are_said_to_be_rounded():
 
 
 def test_what_is_not_finite_says_so():
-    estimate = Estimate("m", "upper", 1.0, np.nan, np.nan, np.nan, status="near the limit")
-    (found,) = each(make_source("uniform"), [1.0], lambda lmbda: estimate)
+    source = make_source("uniform")
+    estimate = Estimate(
+        source=source,
+        method=make_method("wasserstein"),
+        side="upper",
+        lmbda=1.0,
+        rate=np.nan,
+        distortion=np.nan,
+        standard_error=np.nan,
+        status="near the limit",
+        certificate=None,
+    )
+    (found,) = solve_each(source, [1.0], lambda lmbda: estimate)
     assert found.status == "the estimate is not finite: lower the learning rate"
 
 
@@ -210,7 +221,7 @@ def test_the_reported_error_is_that_of_a_mean():
     source = make_source("gaussian", variances=[1.0])
     method = make_method("wasserstein", particles=1, samples=500, steps=5, test=40_000)
     (estimate,) = method.solve(source, [0.5])
-    y = float(method.fit(source, 0.5).y[0, 0])
+    y = float(estimate.certificate.y[0, 0])
     expected = 0.5 * np.sqrt((2 + 4 * y**2) / 40_000)
     assert estimate.standard_error == pytest.approx(expected, rel=0.05)
     assert estimate.distortion_error == pytest.approx(2 * expected, rel=0.05)
@@ -225,9 +236,8 @@ def test_the_reported_point_is_judged_on_fresh_samples():
         "wasserstein", particles=256, samples=256, test=256, steps=1, learning_rate=1e-6
     )
     (estimate,) = method.solve(source, [lmbda])
-    particles = method.fit(source, lmbda)
-    fresh = held_out(particles, source.sample(jax.random.key(77), 20_000), lmbda)
-    own = held_out(particles, source.sample(jax.random.key(0), 256), lmbda)
+    fresh = held_out(estimate.certificate, source.sample(jax.random.key(77), 20_000), lmbda)
+    own = held_out(estimate.certificate, source.sample(jax.random.key(0), 256), lmbda)
     noise = 4 * (estimate.standard_error + fresh.error[2])
     assert pytest.approx(fresh.mean[2], abs=noise) == estimate.J
     assert own.mean[2] < fresh.mean[2] - noise

@@ -1,158 +1,175 @@
-"""The walk that writes or reads: one latent model, one coder, one container.
+"""The two parts of a codec: a kind of datum, and a way to write its latents.
 
-Encoder and decoder are one walk over the levels (:mod:`rdbound.objective.levels`) whose step
-writes or reads. Every level's prior is computed on both sides from the latents as
-they were conveyed, so that no parameter of it is sent. What a machine's arithmetic
-could break is guarded three times: tables are integers of the checkpoint, indexes
-near a boundary are settled in the stream, and a checksum over all indexes turns what
-is left into an error instead of a wrong image.
+A kind of datum (:class:`DatumKind`: images, lossless images, blocks of vectors) gives the array
+that the model sees, the compiled model for its size, and the datum from the reconstruction. A
+payload coder (:class:`PayloadCoder`: level by level, or bits-back) conveys the latents.
+:class:`rdbound.coding.Codec` joins one of each and adds the container.
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, NamedTuple
 
-import jax.numpy as jnp
+import jax
 import numpy as np
 
-from rdbound.coding.codecs.container import (
-    BITS_BACK,
-    BitstreamError,
-    Header,
-    read_container,
-    write_container,
-)
-from rdbound.coding.codecs.errors import OTHER_ARITHMETIC, finite, unless_lost
-from rdbound.coding.codecs.fingerprint import fingerprint
-from rdbound.coding.codecs.limits import MAX_PIXELS, Limits
-from rdbound.coding.coders.base import Coder
-from rdbound.coding.coders.registry import CODERS, coders_of, make_coder
-from rdbound.coding.entropy.frequency_tables import Tables
-from rdbound.coding.entropy.model_tables import make_tables
+from rdbound.coding.codecs.container import Header
 from rdbound.coding.entropy.range_coder import Reader, Writer
-from rdbound.models.base import LatentModel, LevelModel, VariationalParameters
-from rdbound.objective.levels import walk
+from rdbound.models.base import LevelModel, VariationalParameters
 
-__all__ = ["LevelCodec"]
+__all__ = ["DatumKind", "Decoded", "Encoded", "Payload", "PayloadCoder", "Sized"]
 
 
-class LevelCodec(ABC):
-    """A datum to bytes and back; what codecs of images and of vectors share.
+class Encoded(NamedTuple):
+    """A file and what it holds beside the datum.
 
-    Args:
-      model: a latent model.
-      tables: from its checkpoint; made from the model where None.
-      coder: name of the coder that writes; the first that serves the model's form where None.
-      max_pixels: see :data:`rdbound.coding.codecs.limits.MAX_PIXELS`; None for no limit.
-      options: of the coder.
-
-    Attributes: as of :class:`rdbound.coding.Codec`.
-
-    Raises ValueError for an unknown coder or option, or a coder of models of another form.
+    Attributes:
+      data: the whole file.
+      side_bytes: bytes of side information in it, which the decoder returns and which are no
+        rate: the rate is that of ``len(data) - side_bytes`` bytes.
+      filled_bits: bits that bits-back drew latents with and that the side information did not
+        have; they are paid for.
+      drawn_bits: bits that bits-back drew latents with.
     """
 
-    def __init__(
-        self,
-        model: LatentModel,
-        tables: Tables | None = None,
-        coder: str | None = None,
-        max_pixels: int | None = MAX_PIXELS,
-        **options: Any,
-    ):
-        self._form = model.form
-        if tables is None:
-            tables = make_tables(model) if model.form == "codec" else {}
-        self.tables = tables
-        name = coders_of(model.form)[0] if coder is None else coder
-        self.coder = make_coder(name, model.form, self.tables, **options)
-        self.fingerprint = fingerprint(model, self.tables)
-        self.lmbda_range = model.lmbda_range
-        self._limits = Limits(model.lmbda_range, self._padded, max_pixels)
-        self._model = model
-        self._shapes: dict[tuple[int, int], Sequence[tuple[int, ...]]] = {}
+    data: bytes
+    side_bytes: int = 0
+    filled_bits: int = 0
+    drawn_bits: int = 0
+
+
+class Decoded(NamedTuple):
+    """A decoded datum, and the side information that was encoded with it."""
+
+    datum: np.ndarray
+    side: bytes = b""
+
+
+class DatumKind(ABC):
+    """A kind of datum of one model: images, lossless images, or blocks of vectors.
+
+    Sizes are (height, width): of an image in pixels, of a block of vectors their count and
+    dimension.
+    """
 
     @abstractmethod
-    def _sides(self, height: int, width: int) -> LevelModel:
-        """The compiled sides for a datum of this size."""
-
-    def _known_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
-        """:meth:`_latent_shapes`, traced once a size."""
-        if (height, width) not in self._shapes:
-            self._shapes[height, width] = self._latent_shapes(height, width)
-        return self._shapes[height, width]
+    def size(self, datum: np.ndarray) -> tuple[int, int]:
+        """Return the size of a datum; raise ValueError for an array that is none."""
 
     @abstractmethod
-    def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
-        """The shape of each level's latent for a datum of this size."""
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size that the model sees; raise ValueError for one that it cannot take."""
 
     @abstractmethod
-    def _padded(self, height: int, width: int) -> tuple[int, int]:
-        """The size that the model sees; raises ValueError for one that it cannot take."""
+    def array(self, datum: np.ndarray) -> Any:
+        """Return the array that the model sees, float32."""
 
-    def _encode(
-        self, size: tuple[int, ...], x: Any, lmbda: float, variational: VariationalParameters | None
-    ) -> bytes:
-        """A datum → the whole container."""
-        height, width = size
-        of, rate, writer = self._sides(height, width), jnp.float32(lmbda), Writer()
-        known = of.infer(x, rate) if variational is None else variational
+    @abstractmethod
+    def latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
+        """Return the shape of each level's latent for a datum of this size."""
 
-        def step(level, prior, state):
-            posterior = of.posterior(level, state, known[level])
-            return self.coder.write(level, posterior, prior, writer), None
+    @abstractmethod
+    def level_model(self, height: int, width: int) -> LevelModel:
+        """Return the compiled model for data of this size."""
 
-        state = walk(of, rate, len(known), step).state
-        self._write_rest(of, state, x, size, writer)
-        header = Header(
-            self.fingerprint,
-            writer.crc,
-            float(rate),
-            height,
-            width,
-            self.coder.code,
-            self.coder.parameters,
-        )
-        return write_container(header, writer.finish())
+    @abstractmethod
+    def write_rest(self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer) -> None:
+        """Write what follows the latents in a stream.
 
-    def _decode(self, data: bytes) -> tuple[Header, np.ndarray]:
-        """The container → (its header, the reconstruction as the model gives it)."""
-        header, payload = read_container(bytes(data), self.fingerprint)
-        with self._limits.met_by(header):
-            shapes = self._known_shapes(header.height, header.width)
-        coder, reader = self._coder_of(header), Reader(payload)
+        Args:
+          model: the compiled model.
+          state: the decoder's state after the last level.
+          datum: the datum that is encoded.
+          stream: written to, after the latents.
+        """
 
-        def step(level, prior, state):
-            return coder.read(level, prior, shapes[level], reader), None
-
-        def read() -> Callable[[], np.ndarray]:
-            walked = walk(of, jnp.float32(header.lmbda), len(shapes), step)
-            return self._read_rest(of, walked.state, header, reader)
-
-        of = self._sides(header.height, header.width)
-        decoded = unless_lost(read)
-        if reader.crc != header.index_crc or not reader.exhausted():
-            raise BitstreamError(OTHER_ARITHMETIC)
-        return header, decoded()
-
-    def _write_rest(  # noqa: B027 (most have nothing to add)
-        self, of: LevelModel, state: Any, x: Any, size: tuple[int, ...], writer: Writer
-    ) -> None:
-        """What follows the latents: nothing, where the reconstruction is what is decoded."""
-
-    def _read_rest(
-        self, of: LevelModel, state: Any, header: Header, reader: Reader
+    @abstractmethod
+    def read_rest(
+        self, model: LevelModel, state: Any, size: tuple[int, int], stream: Reader
     ) -> Callable[[], np.ndarray]:
-        """What makes the datum of all that was read, once it is known to be right."""
-        return lambda: finite(of.synthesize(state))
+        """Read what follows the latents.
 
-    def _coder_of(self, header: Header) -> Coder:
-        """The coder that a container names, whatever this codec writes with."""
-        names = {coder.code: name for name, coder in CODERS.items()}
-        if header.coder == BITS_BACK:
-            raise BitstreamError("written by bits-back: rdbound.coding.BitsBackCodec reads it")
-        if header.coder not in names:
-            raise BitstreamError(f"written by coder {header.coder}, which this rdbound lacks")
-        try:
-            return make_coder(names[header.coder], self._form, self.tables, **header.parameters)
-        except ValueError as error:
-            raise BitstreamError(f"malformed header: {error}") from None
+        Returns:
+          A function that computes the datum, called once the stream's checksum is verified.
+        """
+
+
+@dataclass(frozen=True)
+class Sized:
+    """A model for data of one size at one λ.
+
+    Attributes:
+      kind: the kind of datum.
+      size: (height, width).
+      lmbda: λ, float32 scalar.
+    """
+
+    kind: DatumKind
+    size: tuple[int, int]
+    lmbda: jax.Array
+
+    @cached_property
+    def model(self) -> LevelModel:
+        """The compiled model."""
+        return self.kind.level_model(*self.size)
+
+    @cached_property
+    def shapes(self) -> Sequence[tuple[int, ...]]:
+        """The shape of each level's latent."""
+        return self.kind.latent_shapes(*self.size)
+
+    def infer(self, datum: np.ndarray) -> VariationalParameters:
+        """Return the variational parameters that the model infers from a datum."""
+        return self.model.infer(self.kind.array(datum), self.lmbda)
+
+
+class Payload(NamedTuple):
+    """The part of a file behind its header, with the entries of the header that belong to it.
+
+    Attributes:
+      data: the payload.
+      index_crc: CRC-32 of the table indexes, in the order of coding.
+      parameters: the coder's parameters in the header, JSON values.
+      side_bytes, filled_bits, drawn_bits: see :class:`Encoded`.
+    """
+
+    data: bytes
+    index_crc: int
+    parameters: Mapping[str, Any]
+    side_bytes: int = 0
+    filled_bits: int = 0
+    drawn_bits: int = 0
+
+
+class PayloadCoder(ABC):
+    """A way to convey all latents of a datum in one payload."""
+
+    @abstractmethod
+    def encode(
+        self,
+        at: Sized,
+        datum: np.ndarray,
+        variational: VariationalParameters | None,
+        side: bytes | None,
+    ) -> Payload:
+        """Return the payload of a datum.
+
+        Args:
+          at: the model for data of this size at this λ.
+          datum: the datum.
+          variational: refined variational parameters; None for those that the model infers.
+          side: see :meth:`rdbound.coding.Codec.encode`.
+
+        Raises:
+          ValueError: for a latent that is not finite, or arguments that the coder cannot use.
+        """
+
+    @abstractmethod
+    def decode(self, at: Sized, header: Header, payload: bytes) -> Decoded:
+        """Return the datum and the side information of a payload.
+
+        Raises:
+          BitstreamError: if the payload cannot be read, or not with this machine's arithmetic.
+        """

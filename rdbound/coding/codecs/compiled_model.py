@@ -1,12 +1,11 @@
-"""A model's six sides as compiled functions in full float32 precision, for the coders.
+"""A level model whose six methods are compiled, in full float32 precision.
 
-One function a side, not one program for encoder and one for decoder: XLA may order
-the arithmetic of two programs differently, and a scale that differs in its last digit
-may choose another table.
+Each method is a program of its own, and encoder and decoder run the same programs: XLA may order
+the arithmetic of two programs differently, and a scale that differs in its last digit may choose
+another frequency table.
 """
 
 from collections.abc import Callable
-from copy import copy
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,82 +14,51 @@ import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 
-from rdbound.models.base import LevelModel, level_model
-from rdbound.ops.extent_mask import Extent, inside
-from rdbound.utils.compilation import run
+from rdbound.models.base import Intercepted, LevelModel, level_model, with_extent
+from rdbound.models.batched import batched
+from rdbound.utils.compilation import compiled_call
 
-__all__ = ["CompiledModel", "same"]
-
-
-def same(of: LevelModel) -> LevelModel:
-    """The sides themselves."""
-    return of
+__all__ = ["compiled"]
 
 
 @dataclass(frozen=True)
-class _Side:
-    """One side, a function of weights and arguments; equal to that of any model built alike."""
+class _Method:
+    """One method as a function of weights and arguments; equal for all models built alike."""
 
     graphdef: nnx.GraphDef
-    view: Callable[[LevelModel], LevelModel]
+    count: int | None
     name: str
-    level: tuple[int, ...] = ()
+    level: int | None
 
-    def __call__(self, params: Any, extent: Extent | None, *arguments: Any) -> Any:
-        with inside(extent), jax.default_matmul_precision("highest"):
-            of = self.view(level_model(nnx.merge(self.graphdef, params)))
-            return getattr(of, self.name)(*self.level, *arguments)
+    def __call__(self, params: Any, *arguments: Any) -> Any:
+        with jax.default_matmul_precision("highest"):
+            model = level_model(nnx.merge(self.graphdef, params))
+            method = getattr(model if self.count is None else batched(model, self.count), self.name)
+            if self.name in ("infer", "start"):
+                return with_extent(method, *arguments)
+            return method(*arguments) if self.level is None else method(self.level, *arguments)
 
 
-class CompiledModel:
-    """The sides of one model, each compiled once for each level and shape.
+def compiled(model: Any, count: int | None = None) -> LevelModel:
+    """Return a level model whose methods are compiled, once for each level and shape.
 
-    Encoder and decoder call the same programs in the same order: what one
-    computes the other does, to the last bit, on the same machine.
+    Encoder and decoder call the same programs in the same order: on one machine their results
+    are equal to the last bit. Models that are built alike share programs.
 
     Args:
-      model: weights are taken from it now.
-      view: of its sides, in what the model sees as one datum; the sides themselves by
-        default. Hashable: two that are equal do the same.
+      model: a latent model. Its weights are copied: a later change of the model does not change
+        what is decoded.
+      count: number of data that are computed at once (:func:`rdbound.models.batched.batched`);
+        None for one datum without a leading axis.
+
+    Returns:
+      A level model; its priors and posteriors hold NumPy arrays.
     """
+    graphdef, params = nnx.split(model)
+    params = jax.tree.map(jnp.copy, params)
 
-    def __init__(self, model: Any, view: Callable[[LevelModel], LevelModel] = same):
-        self._graphdef, params = nnx.split(model)
-        self._view = view
-        self._extent: Extent | None = None
-        # A copy: what is done to the model later must not change what is decoded.
-        self._params = jax.tree.map(jnp.copy, params)
+    def around(name: str, level: int | None, call: Callable[..., Any], *arguments: Any) -> Any:
+        found = compiled_call(_Method(graphdef, count, name, level), params, *arguments)
+        return jax.tree.map(np.asarray, found) if name in ("prior", "posterior") else found
 
-    def within(self, extent: Extent) -> "CompiledModel":
-        """The same sides for images of this extent in their arrays; programs are shared."""
-        other = copy(self)
-        other._extent = extent
-        return other
-
-    def _call(self, side: str, *arguments: Any, level: tuple[int, ...] = ()) -> Any:
-        program = _Side(self._graphdef, self._view, side, level)
-        return run(program, self._params, self._extent, *arguments)
-
-    def infer(self, x: jax.Array, lmbda: Any) -> Any:
-        """The variational parameters of each level."""
-        return self._call("infer", x, lmbda)
-
-    def start(self, lmbda: Any) -> Any:
-        """The state before the first level."""
-        return self._call("start", lmbda)
-
-    def prior(self, level: int, state: Any) -> Any:
-        """The prior of ``level``, of NumPy arrays."""
-        return jax.tree.map(np.asarray, self._call("prior", state, level=(level,)))
-
-    def posterior(self, level: int, state: Any, variational: Any) -> Any:
-        """The posterior of ``level``, of NumPy arrays."""
-        return jax.tree.map(np.asarray, self._call("posterior", state, variational, level=(level,)))
-
-    def absorb(self, level: int, state: Any, latent: Any) -> Any:
-        """The state after ``level``."""
-        return self._call("absorb", state, latent, level=(level,))
-
-    def synthesize(self, state: Any) -> jax.Array:
-        """The reconstruction."""
-        return self._call("synthesize", state)
+    return Intercepted(level_model(model), around)

@@ -1,4 +1,4 @@
-"""The container of one compressed datum: a header and a payload.
+"""The container of one encoded datum: a header and a payload.
 
     magic "RDB", version          4 bytes
     CRC-32 of all that follows    4
@@ -16,8 +16,7 @@ parameters, and is what that coder still writes: its header takes at most 40
 bytes. A block of vectors [count, n] has height = count and width = n.
 
 The first checksum finds damage, the fingerprint another model, the checksum of the
-table indexes another arithmetic: each has a message of its own. The λ is the one the
-decoder's model is asked with, to the bit.
+table indexes another arithmetic: each has a message of its own. λ is stored bit-exactly.
 """
 
 import json
@@ -28,7 +27,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 __all__ = [
-    "BITS_BACK",
     "BitstreamError",
     "Header",
     "named_coder",
@@ -39,28 +37,26 @@ __all__ = [
 MAGIC = b"RDB"
 VERSIONS = (1, 2)
 LONGEST_PARAMETERS = 1024
-BITS_BACK = 4
-"""The code of what is no coder of levels: :mod:`rdbound.coding.codecs.bits_back.hyperprior`."""
 _FIXED = struct.Struct("<8sIf")
 LONGEST_SIDE = 2**20
 
 
 class BitstreamError(ValueError):
-    """A stream that cannot be decoded; the message says why."""
+    """A file that cannot be decoded; the message names the reason."""
 
 
 @dataclass(frozen=True)
 class Header:
-    """What the container says of its payload.
+    """The header of a container.
 
     Attributes:
-      fingerprint: of model and tables, 8 bytes (:mod:`rdbound.coding.codecs.fingerprint`).
+      fingerprint: 8 bytes of model and tables (:mod:`rdbound.coding.codecs.fingerprint`).
       index_crc: CRC-32 of the table indexes, in the order of coding.
-      lmbda: what both sides give the model, a float32.
-      height: of the image, without padding; the count of a block of vectors.
-      width: of the image, without padding; the dimension of vectors.
+      lmbda: λ, a float32.
+      height: height of the image without padding; the count of a block of vectors.
+      width: width of the image without padding; the dimension of vectors.
       coder: :attr:`rdbound.coding.coders.base.Coder.code`.
-      parameters: what the coder must be told beside its name.
+      parameters: the coder's parameters, JSON values.
     """
 
     fingerprint: bytes
@@ -73,12 +69,12 @@ class Header:
 
     @property
     def version(self) -> int:
-        """1 where version 1 can say it."""
+        """Return the version of the format: 1 if it suffices."""
         return 2 if self.coder or self.parameters else 1
 
 
 def write_container(header: Header, payload: bytes) -> bytes:
-    """Header and payload as bytes, in the layout of this module's description."""
+    """Return header and payload as bytes, in the layout above."""
     body = _FIXED.pack(header.fingerprint, header.index_crc, header.lmbda)
     if header.version == 2:
         text = json.dumps(header.parameters, sort_keys=True).encode() if header.parameters else b""
@@ -90,10 +86,10 @@ def write_container(header: Header, payload: bytes) -> bytes:
 
 
 def read_container(data: bytes, fingerprint: bytes) -> tuple[Header, bytes]:
-    """Bytes → (header, payload).
+    """Return the header and the payload of a container.
 
-    Raises :class:`BitstreamError` for anything that is not a whole, intact
-    container of the model with ``fingerprint``.
+    Raises:
+      BitstreamError: for anything but an intact container of the model with ``fingerprint``.
     """
     if not data:
         raise BitstreamError("empty file: nothing to decode")
@@ -110,7 +106,7 @@ def read_container(data: bytes, fingerprint: bytes) -> tuple[Header, bytes]:
 
 
 def named_coder(data: bytes) -> tuple[int, dict[str, Any]] | None:
-    """(code, parameters) of the coder that a stream names; None where it names none."""
+    """Return code and parameters of the coder that a file names; None if it names none."""
     if data[:3] != MAGIC or len(data) <= 8 + _FIXED.size + 1 or data[3] != 2:
         return (0, {}) if data[:4] == MAGIC + b"\x01" else None
     try:
@@ -143,7 +139,7 @@ def _parse(body: bytes, version: int, fingerprint: bytes) -> tuple[Header, bytes
 
 
 def _read_coder(body: bytes, position: int) -> tuple[int, dict[str, Any], int]:
-    """(code, parameters, the place after them)."""
+    """Return code and parameters of the coder, and the position behind them."""
     length, start = _read_leb128(body, position + 1)
     if length > LONGEST_PARAMETERS or start + length > len(body):
         raise BitstreamError("malformed header: the coder's parameters do not end")

@@ -1,4 +1,4 @@
-"""Fingerprints of models: what a stream names so that no other model decodes it."""
+"""Fingerprints of models, which keep a file from being decoded by another model."""
 
 import hashlib
 import inspect
@@ -13,10 +13,10 @@ __all__ = ["fingerprint", "flat_weights"]
 
 
 def flat_weights(model: LatentModel) -> dict[str, np.ndarray]:
-    """The parameters by dotted name, as arrays: ``analysis.resamplings.0.dense.kernel``.
+    """Return the parameters as arrays by dotted name: ``analysis.resamplings.0.dense.kernel``.
 
-    Raises ValueError for a model that holds anything else: it would be no longer the
-    same when it is built again from its weights.
+    Raises:
+      ValueError: for a model with other variables, which its weights would not restore.
     """
     params = nnx.to_flat_state(nnx.state(model, nnx.Param))
     other = [dotted(path) for path, _ in nnx.to_flat_state(nnx.state(model, nnx.Not(nnx.Param)))]
@@ -30,13 +30,12 @@ def flat_weights(model: LatentModel) -> dict[str, np.ndarray]:
 
 
 def fingerprint(model: LatentModel, tables: dict) -> bytes:
-    """8 bytes of SHA-256 over the weights, the λ range, the coding tables and the options.
+    """Return 8 bytes of SHA-256 over the weights, the λ range, the coding tables and the options.
 
     Two models of one fingerprint decode each other's streams. Weights are taken as
-    little-endian float32 in the order of their names, tables by name: the machine, and
-    the order in a file, do not matter. Of options those count that the model keeps under the
-    name they have in its constructor, where they are not the default: what its weights do not
-    show, as the type of its arithmetic.
+    little-endian float32 in the order of their names, tables by name: neither the machine nor
+    the order in a checkpoint matters. Options other than the defaults are included if the model
+    keeps them as attributes of the same name, such as the type of its arithmetic.
 
     Args:
       model: the latent model.
@@ -55,7 +54,7 @@ def fingerprint(model: LatentModel, tables: dict) -> bytes:
 
 
 def _options(model: LatentModel) -> list[tuple[str, Any]]:
-    """Options that the model keeps under their names and that are not the defaults, by name."""
+    """Return the options that the model keeps as attributes and that are not the defaults."""
     parameters = inspect.signature(type(model).__init__).parameters.values()
     defaults = {p.name: p.default for p in parameters if isinstance(p.default, _PLAIN)}
     kept = ((name, getattr(model, name, default)) for name, default in sorted(defaults.items()))

@@ -1,78 +1,59 @@
-"""Images of many sizes by one program each side: in frames, whatever their size.
+"""Images of many sizes by one program for each method: in larger arrays of few sizes.
 
-What lies outside an image in its frame is zero to every layer (:mod:`rdbound.ops.extent_mask`).
-The state that the decoder holds is the frame's; what a coder writes and reads is the
-image's alone, so that a stream has no latent more.
+To every layer, what lies outside the image is zero (:mod:`rdbound.ops.extent_mask`). The state
+has the array's size; priors, posteriors, latents and the reconstruction have the image's.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
 import numpy as np
 
-from rdbound.coding.codecs.compiled_model import CompiledModel
-from rdbound.models.base import is_framed
+from rdbound.models.base import Intercepted, LevelModel
 from rdbound.objective.datum import frame_of, of_size
 from rdbound.ops.extent_mask import Extent
 
-__all__ = ["Framed", "in_frames"]
+__all__ = ["padded"]
 
 
-class Framed:
-    """The six sides of an image of one size, computed in the least frame that holds it.
+def padded(model: LevelModel, size: tuple[int, int], stride: int) -> LevelModel:
+    """Return the level model of images of one size, computed in the least array that holds them.
 
     Args:
-      of: compiled sides of a model that is ``framed``
-        (:mod:`rdbound.models.base`).
-      size: (height, width) of the image, padded to multiples of the stride.
-      stride: of the model.
+      model: a compiled level model with ``framed = True`` (:mod:`rdbound.models.base`).
+      size: (height, width) of the images, multiples of the stride.
+      stride: the model's stride.
     """
+    frame = frame_of(size, stride)
+    # Arguments of the programs, not constants: one program serves all sizes.
+    extent = Extent(*map(np.int32, (*size, *frame)))  # type: ignore[arg-type]
 
-    def __init__(self, of: CompiledModel, size: tuple[int, int], stride: int):
-        self._size, self._frame = size, frame_of(size, stride)
-        self._of = of.within(Extent(*map(np.int32, (*size, *self._frame))))  # type: ignore[arg-type]
+    def cropped(tree: Any) -> Any:
+        return _resized(tree, frame, size)
 
-    def infer(self, x: Any, lmbda: Any) -> Any:
-        """The variational parameters of each level."""
-        (height, width), (h, w) = self._frame, self._size
-        filled: Any = np.pad(x, ((0, height - h), (0, width - w), (0, 0)), mode="edge")
-        return self._cut(self._of.infer(filled, lmbda))
+    def filled(tree: Any) -> Any:
+        return _resized(tree, size, frame)
 
-    def start(self, lmbda: Any) -> Any:
-        """The state before the first level."""
-        return self._of.start(lmbda)
+    def around(name: str, level: int | None, call: Callable[..., Any], *arguments: Any) -> Any:
+        if name == "infer":
+            x, lmbda, _ = arguments
+            extra = [(0, after - now) for now, after in zip(size, frame, strict=True)]
+            return cropped(call(np.pad(x, (*extra, (0, 0)), mode="edge"), lmbda, extent))
+        if name == "start":
+            return call(arguments[0], extent)
+        if name == "absorb":
+            return call(arguments[0], filled(arguments[1]))
+        if name == "posterior":
+            return cropped(call(arguments[0], filled(arguments[1])))
+        return cropped(call(*arguments))
 
-    def prior(self, level: int, state: Any) -> Any:
-        """The prior of ``level``, of NumPy arrays."""
-        return self._cut(self._of.prior(level, state))
-
-    def posterior(self, level: int, state: Any, variational: Any) -> Any:
-        """The posterior of ``level``, of NumPy arrays."""
-        return self._cut(self._of.posterior(level, state, self._filled(variational)))
-
-    def absorb(self, level: int, state: Any, latent: Any) -> Any:
-        """The state after ``level``."""
-        return self._of.absorb(level, state, self._filled(latent))
-
-    def synthesize(self, state: Any) -> Any:
-        """The reconstruction."""
-        return self._cut(self._of.synthesize(state))
-
-    def _cut(self, tree: Any) -> Any:
-        """Arrays of three axes, of any resolution, to the image."""
-        return _of_size(tree, self._frame, self._size)
-
-    def _filled(self, tree: Any) -> Any:
-        """Arrays of three axes with zeros in the rest of the frame."""
-        return _of_size(tree, self._size, self._frame)
+    return Intercepted(model, around)
 
 
-def in_frames(model: Any, of: CompiledModel, size: tuple[int, int]) -> Any:
-    """The sides for images of one padded size: in a frame where the model is ``framed``."""
-    return Framed(of, size, model.stride) if is_framed(model) else of
+def _resized(tree: Any, now: tuple[int, int], then: tuple[int, int]) -> Any:
+    """Crop arrays of three axes, of any resolution, or fill them up with zeros."""
 
-
-def _of_size(tree: Any, now: tuple[int, int], then: tuple[int, int]) -> Any:
     def one(leaf):
         return of_size(np.asarray(leaf), now, then) if leaf.ndim == 3 else leaf
 

@@ -1,94 +1,65 @@
-"""The codec of vectors: a block of them in one stream, so that its ends cost little a vector."""
+"""Blocks of vectors: many vectors in one stream, so that its header and its end are shared."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from functools import cached_property
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
-from rdbound.coding.codecs.base import LevelCodec
-from rdbound.coding.codecs.compiled_model import CompiledModel
-from rdbound.models.base import LevelModel, VariationalParameters
-from rdbound.models.batched import Blocked
+from rdbound.coding.codecs.base import DatumKind
+from rdbound.coding.codecs.compiled_model import compiled
+from rdbound.coding.codecs.errors import finite
+from rdbound.coding.entropy.range_coder import Reader, Writer
+from rdbound.models.base import LatentModel, LevelModel
 from rdbound.objective.levels import latent_shapes
 
-__all__ = ["VectorCodec"]
+__all__ = ["Vectors"]
 
 
-@dataclass(frozen=True)
-class _InBlocks:
-    """Sides of one vector → those of ``count``."""
+class Vectors(DatumKind):
+    """Blocks of vectors [count, n], independent data of the model that are coded together.
 
-    count: int
-
-    def __call__(self, of: LevelModel) -> LevelModel:
-        return Blocked(of, self.count)
-
-
-class VectorCodec(LevelCodec):
-    """Compress and decompress blocks of vectors, each block in one stream.
-
-    The vectors of a block are independent data of the model, coded together
-    (:class:`rdbound.models.batched.Blocked`): the header, and what the range coder
-    rounds up to at its end, are shared by all. Programs are compiled once a count.
+    Programs are compiled once for each count.
 
     Args:
-      model: a latent model of vectors whose posteriors and priors are elementwise.
-      tables: from its checkpoint; made from the model where None.
-      coder: as of :class:`rdbound.coding.Codec`.
-      max_pixels: of the numbers of a block, to write or to read; None for no limit.
-      options: of the coder.
-
-    Attributes:
-      tables, fingerprint, lmbda_range: as of :class:`rdbound.coding.Codec`.
-
-    Raises ValueError for an unknown coder or option, or a coder of models of another form.
+      model: a model of vectors whose posteriors and priors act on each element by itself.
     """
 
-    @cached_property
-    def _by_count(self) -> dict[int, CompiledModel]:
-        return {}
+    def __init__(self, model: LatentModel):
+        self._model = model
+        self._by_count: dict[int, LevelModel] = {}
 
-    def compress(
-        self,
-        vectors: np.ndarray,
-        lmbda: float | None = None,
-        variational: VariationalParameters | None = None,
-    ) -> bytes:
-        """float32 [count, n] → the whole container.
+    def size(self, datum: np.ndarray) -> tuple[int, int]:
+        """Return (count, dimension); raise ValueError for another shape or an empty block."""
+        if datum.ndim != 2 or not datum.size:
+            raise ValueError(f"expected vectors [count, n], not an array {datum.shape}")
+        return datum.shape[0], datum.shape[1]
 
-        Args:
-          vectors: one or more.
-          lmbda: the trade-off; the geometric middle of the model's range by default.
-          variational: refined, with a leading axis; what the model infers by default.
-
-        Raises ValueError for another shape, a λ outside the trained range, or a
-        latent that is not finite.
-        """
-        if vectors.ndim != 2 or not vectors.size:
-            raise ValueError(f"expected vectors [count, n], not an array {vectors.shape}")
-        self._limits.check_size(vectors.shape)
-        x = np.asarray(vectors, np.float32)
-        return self._encode(x.shape, x, self._limits.lmbda(lmbda), variational)
-
-    def decompress(self, data: bytes) -> np.ndarray:
-        """The container → float32 [count, n].
-
-        The reconstruction is the model's own, neither clipped nor rounded. Raises
-        :class:`BitstreamError` as :meth:`rdbound.coding.Codec.decompress`.
-        """
-        return self._decode(data)[1]
-
-    def _sides(self, height: int, width: int) -> LevelModel:
-        if height not in self._by_count:
-            self._by_count[height] = CompiledModel(self._model, _InBlocks(height))
-        return self._by_count[height]
-
-    def _latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
-        return [(height, *shape) for shape in latent_shapes(self._model, (width,))]
-
-    def _padded(self, height: int, width: int) -> tuple[int, int]:
+    def padded(self, height: int, width: int) -> tuple[int, int]:
+        """Return the size itself; raise ValueError for a dimension that is not the model's."""
         dimension = getattr(self._model, "dimension", width)
         if width != dimension:
             raise ValueError(f"the model is of vectors [{dimension}], not [{width}]")
         return height, width
+
+    def array(self, datum: np.ndarray) -> np.ndarray:
+        """Return the vectors in float32."""
+        return np.asarray(datum, np.float32)
+
+    def latent_shapes(self, height: int, width: int) -> Sequence[tuple[int, ...]]:
+        """Return the shape of each level's latents, the count first."""
+        return [(height, *shape) for shape in latent_shapes(self._model, (width,))]
+
+    def level_model(self, height: int, width: int) -> LevelModel:
+        """Return the compiled model of ``height`` vectors."""
+        if height not in self._by_count:
+            self._by_count[height] = compiled(self._model, height)
+        return self._by_count[height]
+
+    def write_rest(self, model: LevelModel, state: Any, datum: np.ndarray, stream: Writer) -> None:
+        """Write nothing: the latents determine the reconstruction."""
+
+    def read_rest(
+        self, model: LevelModel, state: Any, size: tuple[int, int], stream: Reader
+    ) -> Callable[[], np.ndarray]:
+        """Return the function that synthesizes the vectors, neither clipped nor rounded."""
+        return lambda: finite(model.synthesize(state))

@@ -1,9 +1,8 @@
-"""What a coder is: the mirror of a channel, in bytes.
+"""Coders: how the latent of one level is conveyed in bytes.
 
-A channel says what a latent would cost; its coder conveys it. Encoder and
-decoder are the same walk over the levels, with ``write`` and ``read`` for a step. A
-new coder is a subclass with its three names and these two methods, entered in
-:data:`rdbound.coding.CODERS`.
+A channel states what a latent costs; its coder realizes that cost in bytes. Encoder and decoder
+run the same loop over the levels, with ``write`` or ``read`` as its step. A new coder is a
+subclass with its four names and these two methods, entered in :data:`rdbound.coding.CODERS`.
 """
 
 from abc import ABC, abstractmethod
@@ -18,45 +17,53 @@ __all__ = ["Coder"]
 
 
 class Coder(ABC):
-    """A way to convey the latents of one datum in bytes.
+    """A way to convey the latents of one datum in bytes, level by level.
 
-    What ``read`` returns is bit for bit what ``write`` returned. A coder is made
-    anew for each model, with the tables of its checkpoint.
-
-    Attributes:
-      name: in configs and commands.
-      code: in the container, a byte.
-      channel: name of the channel whose rate it realizes.
-      form: of the models that it serves.
+    ``read`` returns bit for bit what ``write`` returned. Each model has a coder of its own, with
+    the tables of its checkpoint.
 
     Args:
-      tables: integer frequencies, of the checkpoint.
+      tables: integer frequency tables of the checkpoint.
+
+    Attributes:
+      name: the name in configs and commands.
+      code: the byte in the container.
+      channel: name of the channel whose rate the coder realizes.
+      form: the form of the models that it serves.
+      takes_side: whether it encodes side information with a datum.
     """
 
     name: ClassVar[str]
     code: ClassVar[int]
     channel: ClassVar[str]
     form: ClassVar[str] = "codec"
+    takes_side: ClassVar[bool] = False
 
     def __init__(self, tables: Tables):
         self.tables = tables
 
+    @classmethod
+    def serves(cls, form: str) -> bool:
+        """Return whether the coder serves models of a form."""
+        return form == cls.form
+
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the decoder must be told beside the coder's name: JSON values, empty by default."""
+        """Return the options that the decoder must know: JSON values, empty by default."""
         return {}
 
     @abstractmethod
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
-        """Write one latent; returns it as the decoder will see it, float32.
+        """Write one latent, and return it as the decoder will read it, float32.
 
         Args:
-          level: of the latent; levels come in order.
-          posterior: what is to be conveyed, of NumPy arrays.
-          prior: what the decoder will have computed too, of NumPy arrays.
-          stream: written to, after what the levels before wrote.
+          level: index of the level; levels come in order.
+          posterior: the posterior of the latent, of NumPy arrays.
+          prior: its prior, which the decoder computes too, of NumPy arrays.
+          stream: written to, behind the levels before.
 
-        Raises ValueError for a latent that cannot be written.
+        Raises:
+          ValueError: for a latent that cannot be written.
         """
 
     @abstractmethod
@@ -64,10 +71,11 @@ class Coder(ABC):
         """Read one latent, float32.
 
         Args:
-          level: of the latent; levels come in order.
-          prior: as in :meth:`write`, but computed by this machine.
-          shape: of the latent.
-          stream: read from, where the levels before ended.
+          level: index of the level; levels come in order.
+          prior: as in :meth:`write`, computed by this machine.
+          shape: shape of the latent.
+          stream: read from, behind the levels before.
 
-        Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` where the thread is lost.
+        Raises:
+          rdbound.coding.entropy.range_coder.UnreadableError: for symbols that no encoder writes.
         """

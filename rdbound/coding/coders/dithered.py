@@ -2,43 +2,45 @@
 
 Encoder and decoder share a dither u. The index round(μ − μ̂ − u) is written, and index +
 u + μ̂ is the latent: its distance from μ is uniform on a unit interval and independent of μ,
-as that of the noise the model was trained with.
+like the noise that the model was trained with.
 """
 
 from typing import Any
 
 import numpy as np
 
+from rdbound.coding.coders.seeded import SeededCoder
 from rdbound.coding.entropy.dithered_tables import (
-    ChannelBoxes,
-    ScaledBoxes,
-    ShiftedBoxes,
+    ChannelBins,
+    ScaledBins,
+    ShiftedBins,
     agreed_masses,
     latent_at,
-    read_boxes,
-    write_boxes,
+    read_bins,
+    write_bins,
 )
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer
 from rdbound.coding.entropy.scale_table import SCALES
-from rdbound.coding.entropy.shared_randomness import SeededCoder, dither, shared_integers
+from rdbound.coding.entropy.shared_randomness import dither, shared_integers
 from rdbound.ops.distributions import Mixture, Prior
 
 __all__ = ["DitheredCoder"]
 
 
 class DitheredCoder(SeededCoder):
-    """Index + dither + μ̂ by the range coder, the probability of an index that of its shifted box.
+    """Write dithered indexes with the range coder, by the probabilities of their shifted bins.
 
-    The realized bits of an index are −log₂ of the prior's mass of the unit box around the
+    The realized bits of an index are −log₂ of the prior's probability of the unit bin around the
     latent: on average over dithers the rate of the uniform channel.
 
     Args:
-      tables: of the checkpoint; not used, the boxes are not those of integers.
-      seed: of the dither. Two data coded with one seed have the same dither.
+      tables: the checkpoint's tables; not used, since the bins are not those of integers.
+      seed: seed of the dither. Two data coded with one seed have the same dither.
 
-    Raises ValueError for a seed out of range.
+    Raises:
+      ValueError: for a seed out of range.
     """
 
     name = "dithered"
@@ -46,48 +48,45 @@ class DitheredCoder(SeededCoder):
     channel = "uniform"
 
     def __init__(self, tables: Tables, seed: int = 0):
-        super().__init__(tables, seed)
-        self._scaled: dict[str, ShiftedBoxes] = {}
+        super().__init__(tables, seed=seed)
+        self._scaled: dict[str, ShiftedBins] = {}
 
     def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:
-        """See :meth:`Coder.write`; the posterior's scale is not used.
+        """Write the dithered index; the posterior's scale is not used. See :meth:`Coder.write`.
 
-        Args: as there. Raises ValueError for a residual that is not finite or that
-        reaches 2^30, and for a prior whose boxes cannot be shifted.
+        Raises:
+          ValueError: for a residual that is not finite or that reaches 2^30, and for a prior whose
+            bins cannot be shifted.
         """
         mu = np.asarray(posterior.mu)
         boxes, index = self._boxes(level, prior, mu.shape, stream)
         u = self._dither(level, mu.shape)
-        k = write_boxes(stream, (mu - prior.centre).astype(np.float64).ravel() - u, u, boxes, index)
+        k = write_bins(stream, (mu - prior.centre).astype(np.float64).ravel() - u, u, boxes, index)
         return latent_at(k + u, prior, mu.shape)
 
     def read(self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """See :meth:`Coder.read`.
-
-        Args: as there. Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for a
-        guard list or a symbol that no writer writes.
-        """
+        """Read the dithered index. See :meth:`Coder.read`."""
         boxes, index = self._boxes(level, prior, shape, stream)
         u = self._dither(level, shape)
-        return latent_at(read_boxes(stream, u, boxes, index) + u, prior, shape)
+        return latent_at(read_bins(stream, u, boxes, index) + u, prior, shape)
 
     def _dither(self, level: int, shape: tuple[int, ...]) -> np.ndarray:
         return dither(shared_integers(self.seed, level, int(np.prod(shape))))
 
     def _boxes(
         self, level: int, prior: Prior, shape: tuple[int, ...], stream: Writer | Reader
-    ) -> tuple[ShiftedBoxes, np.ndarray]:
-        """(the boxes of a level's prior, the number of each element's density [n])."""
+    ) -> tuple[ShiftedBins, np.ndarray]:
+        """Return the bins of a level's prior, and the index of each element's density [n]."""
         lookup = prior.table_of(shape)
         place = lookup.place.ravel()
         if lookup.scaled:
             if lookup.family not in self._scaled:
                 mass = prior.standard_mass  # type: ignore[attr-defined]
-                self._scaled[lookup.family] = ScaledBoxes(mass, SCALES)
+                self._scaled[lookup.family] = ScaledBins(mass, SCALES)
             return self._scaled[lookup.family], agreed(stream, place)
         if isinstance(prior, Mixture):
-            return ChannelBoxes(agreed_masses(prior, stream)), place
+            return ChannelBins(agreed_masses(prior, stream)), place
         raise ValueError(
-            f"level {level}: the boxes of a {type(prior).__name__} cannot be shifted by a dither; "
+            f"level {level}: the bins of a {type(prior).__name__} cannot be shifted by a dither; "
             "the coder 'rounding' serves it"
         )

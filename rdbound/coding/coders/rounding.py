@@ -1,4 +1,4 @@
-"""The coder of the rounding channel: integers through fixed tables."""
+"""The coder of the rounding channel: integers through fixed frequency tables."""
 
 from typing import Any
 
@@ -15,12 +15,12 @@ __all__ = ["RoundingCoder"]
 
 
 class RoundingCoder(Coder):
-    """round(μ − μ̂) by the range coder, each symbol through the table that its prior names.
+    """Write round(μ − μ̂) with the range coder, each symbol through the table of its prior.
 
-    A scale chooses a table of its family's ladder, kept the same on every machine
-    by the guard list; a channel's density has a table of its own. What it writes of a
-    level is the guard list of its scales, where it has any, and then the symbols,
-    grouped by table. The table indexes go into the stream's checksum.
+    A scale chooses a table of its family's ladder, kept the same on every machine by the guard
+    list; a channel's density has a table of its own. For each level the guard list of its scales,
+    if it has any, is written and then the symbols, grouped by table. The table indexes go into the
+    stream's checksum.
     """
 
     name = "rounding"
@@ -28,10 +28,10 @@ class RoundingCoder(Coder):
     channel = "rounding"
 
     def write(self, level: int, posterior: Any, prior: Prior, stream: Writer) -> np.ndarray:
-        """See :meth:`Coder.write`; the posterior's scale is not used.
+        """Write the rounded mean; the posterior's scale is not used. See :meth:`Coder.write`.
 
-        Args: as there. Raises ValueError for a residual that is not finite or that
-        reaches 2^30.
+        Raises:
+          ValueError: for a residual that is not finite or that reaches 2^30.
         """
         residual = integers(np.asarray(posterior.mu) - prior.centre)
         groups, tables = self._choose(level, prior, residual.shape, stream)
@@ -39,11 +39,7 @@ class RoundingCoder(Coder):
         return residual.astype(np.float32) + prior.centre
 
     def read(self, level: int, prior: Prior, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """See :meth:`Coder.read`.
-
-        Args: as there. Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for a
-        guard list or a symbol that no writer writes.
-        """
+        """Read the rounded mean. See :meth:`Coder.read`."""
         groups, tables = self._choose(level, prior, shape, stream)
         residual = stream.symbols(groups, tables).reshape(shape)
         return residual.astype(np.float32) + prior.centre
@@ -51,7 +47,7 @@ class RoundingCoder(Coder):
     def _choose(
         self, level: int, prior: Prior, shape: tuple[int, ...], stream: Writer | Reader
     ) -> tuple[np.ndarray, list[FrequencyTable]]:
-        """(the table number of each symbol [n], the tables)."""
+        """Return the table index of each symbol [n], and the tables."""
         lookup = prior.table_of(shape)
         tables = self.tables[key_of(lookup.family, level, lookup.scaled)]
         place = lookup.place.ravel()

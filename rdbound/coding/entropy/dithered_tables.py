@@ -1,15 +1,14 @@
-"""Tables of boxes that are shifted: what the index of a dithered quantizer is coded with.
+"""Tables of shifted bins, by which the indexes of a dithered quantizer are coded.
 
-Given the dither u an index k has the mass of the unit box around k + u. A dither has many
-values, so that those whose masses differ little share a table, a *cell*: the mass is taken
-at its middle, which costs less than 0.001 bit and changes nothing of what is conveyed. Tables are
-made where they are first needed, by arithmetic that is the same on every machine
-(:mod:`rdbound.ops.reproducible`); no checkpoint holds them.
-
-Mixtures of Gaussians whose boxes encoder and decoder agree on, made apart.
+Given the dither u, an index k has the probability of the unit bin around k + u. A dither has many
+values, so that those with similar probabilities share a table, a *cell*: the probability is taken
+at its middle, which costs less than 0.001 bit and does not change the conveyed value. Tables are
+computed at their first use, by arithmetic that is the same on every machine
+(:mod:`rdbound.ops.reproducible`); no checkpoint contains them. The parameters of a mixture of
+Gaussians are first rounded to grids on which encoder and decoder agree.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import cache
 from typing import Protocol
 
@@ -19,75 +18,75 @@ from rdbound.coding.entropy.frequency_tables import FrequencyTable, table_from_m
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer, integers
 from rdbound.coding.entropy.scale_table import SCALES, EvenGrid
-from rdbound.ops.distributions import TAIL, Mixture, Prior, mixture_mass
+from rdbound.ops.distributions import TAIL, ChannelMass, Mixture, Prior, StandardMass, mixture_mass
 
 __all__ = [
-    "ChannelBoxes",
-    "ScaledBoxes",
-    "ShiftedBoxes",
+    "ChannelBins",
+    "ScaledBins",
+    "ShiftedBins",
     "agreed_masses",
+    "bin_tables",
     "latent_at",
-    "read_boxes",
-    "used_boxes",
-    "write_boxes",
+    "read_bins",
+    "write_bins",
 ]
 
 _FINENESS = 8.0  # cells a standard deviation
-
-
-_CELLS = 41  # the last: no box's edge within five standard deviations
-
-
+_CELLS = 41  # in the last cell no edge of a bin is within five standard deviations
 _CHANNEL_CELLS = 16
 
+_WEIGHTS = EvenGrid(0.0, 2.0**-12, 2**12 + 1)  # of mixtures
+_OFFSETS = EvenGrid(-512.0, 2.0**-6, 2**16)
+_FINE_SCALES = EvenGrid(SCALES.low - 128 * SCALES.step / 8, SCALES.step / 8, 1024)
 
-class ShiftedBoxes(Protocol):
-    """The boxes of a family, by the number of a table and a dither."""
+
+class ShiftedBins(Protocol):
+    """The tables of a family of densities, by the index of a density and a dither."""
+
+    def table(self, group: int) -> FrequencyTable:
+        """Return the table of a number of :meth:`groups`."""
+        ...
 
     def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """The number of the table of each symbol [n], of the indexes and dithers [n]."""
+        """Return the numbers of the symbols' tables for indexes and dithers, [n] each."""
         ...
 
     def signs(self, u: np.ndarray) -> np.ndarray:
-        """What an index is multiplied by to be the table's symbol, ±1 [n]."""
-        ...
-
-    def table(self, group: int) -> FrequencyTable:
-        """The table of a number."""
+        """Return the factors that turn quantizer indexes into symbols of their tables, ±1 [n]."""
         ...
 
 
-class ScaledBoxes:
-    """Of a family of centred symmetric densities that differ in their scale.
+class ScaledBins:
+    """Shifted bins of centred symmetric densities that differ in their scale.
 
-    Cells are an eighth of a standard deviation wide, counted from the edge of a box
-    inwards: only there do the masses change. As the density is symmetric, the boxes of −u
+    Cells are an eighth of a standard deviation wide, counted from the edge of a bin
+    inwards: only there do the probabilities change. As the density is symmetric, the bins of −u
     are those of u mirrored.
 
     Args:
       standard_mass: see :class:`rdbound.ops.distributions.Prior`.
-      grid: of log-scales.
+      grid: log-scales.
     """
 
-    def __init__(self, standard_mass: Callable, grid: EvenGrid):
+    def __init__(self, standard_mass: StandardMass, grid: EvenGrid):
         self._mass, self._sigma = standard_mass, grid.scale(np.arange(grid.levels))
         self.table = cache(self._table)
 
     def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         inwards = (0.5 - np.abs(u)) * _FINENESS / self._sigma[index]
         cell = np.minimum(np.floor(inwards), _CELLS - 1).astype(np.int64)
         return index.astype(np.int64) * _CELLS + cell
 
     def signs(self, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         return np.where(u < 0, -1, 1)
 
     def _table(self, group: int) -> FrequencyTable:
         index, cell = divmod(group, _CELLS)
         sigma = self._sigma[index]
         width = sigma / _FINENESS
-        # A cell may end in the middle of the box, where the dither is zero.
+        # A cell may end in the middle of the bin, where the dither is zero.
         inwards = min(0.5 * (cell * width + min(0.5, (cell + 1) * width)), 0.5)
         shift = 0.5 - inwards
         return table_from_mass(
@@ -95,25 +94,24 @@ class ScaledBoxes:
         )
 
 
-class ChannelBoxes:
-    """Of densities a channel.
+class ChannelBins:
+    """Shifted bins of one density for each channel.
 
     Args:
-      masses: for each channel (mass, reach), see
-        :class:`rdbound.ops.distributions.Prior`.
+      masses: see :class:`rdbound.ops.distributions.Prior`.
     """
 
-    def __init__(self, masses: Sequence[tuple[Callable[[np.ndarray], np.ndarray], int]]):
+    def __init__(self, masses: Sequence[ChannelMass]):
         self._masses = masses
         self.table = cache(self._table)
 
     def groups(self, index: np.ndarray, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         cell = np.floor((u + 0.5) * _CHANNEL_CELLS).astype(np.int64)
         return index.astype(np.int64) * _CHANNEL_CELLS + cell
 
     def signs(self, u: np.ndarray) -> np.ndarray:
-        """See :class:`ShiftedBoxes`."""
+        """See :class:`ShiftedBins`."""
         return np.ones(len(u), np.int64)
 
     def _table(self, group: int) -> FrequencyTable:
@@ -123,61 +121,58 @@ class ChannelBoxes:
         return table_from_mass(lambda k: mass(k + shift), reach + 1)
 
 
-def write_boxes(
-    stream: Writer, place: np.ndarray, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray
+def write_bins(
+    stream: Writer, place: np.ndarray, u: np.ndarray, bins: ShiftedBins, index: np.ndarray
 ) -> np.ndarray:
-    """Round and write.
+    """Round and write a latent.
 
     Args:
-      stream: written to.
-      place: what is rounded, in steps of the quantizer and less the dither, float64 [n].
-      u: the dither, float64 [n].
-      boxes: the densities that there are.
-      index: the number of each element's, [n].
+      stream: stream that is written.
+      place: values to be rounded, in steps of the quantizer and less the dither, float64 [n].
+      u: dither, float64 [n].
+      bins: tables.
+      index: index of each element's density, [n].
 
-    Returns the indexes, int32 [n]; raises ValueError for one that is not finite or reaches 2^30.
+    Returns:
+      The indexes of the quantizer, int32 [n].
+
+    Raises:
+      ValueError: if a value is not finite or reaches 2^30.
     """
     k = integers(place)
-    groups, tables = used_boxes(boxes, index, u)
-    stream.symbols((k * boxes.signs(u)).astype(np.int32), groups, tables)
+    groups, tables = bin_tables(bins, index, u)
+    stream.symbols((k * bins.signs(u)).astype(np.int32), groups, tables)
     return k
 
 
-def read_boxes(stream: Reader, u: np.ndarray, boxes: ShiftedBoxes, index: np.ndarray) -> np.ndarray:
-    """The indexes that :func:`write_boxes` wrote, [n]."""
-    return stream.symbols(*used_boxes(boxes, index, u)) * boxes.signs(u)
+def read_bins(stream: Reader, u: np.ndarray, bins: ShiftedBins, index: np.ndarray) -> np.ndarray:
+    """Return the indexes that :func:`write_bins` wrote, [n]."""
+    return stream.symbols(*bin_tables(bins, index, u)) * bins.signs(u)
 
 
-def used_boxes(
-    boxes: ShiftedBoxes, index: np.ndarray, u: np.ndarray
+def bin_tables(
+    bins: ShiftedBins, index: np.ndarray, u: np.ndarray
 ) -> tuple[np.ndarray, list[FrequencyTable]]:
-    """(which of the tables each symbol is written through [n], the tables that any is)."""
-    used, groups = np.unique(boxes.groups(index, u), return_inverse=True)
-    return groups, [boxes.table(int(group)) for group in used]
+    """Return the index of each symbol's table, [n], and the tables in use."""
+    used, groups = np.unique(bins.groups(index, u), return_inverse=True)
+    return groups, [bins.table(int(group)) for group in used]
 
 
 def latent_at(residual: np.ndarray, prior: Prior, shape: tuple[int, ...]) -> np.ndarray:
-    """The latent whose distance from the prior's centre is ``residual`` [n], float32."""
+    """Return the latent at the distances ``residual`` [n] from the prior's centre, float32."""
     return residual.reshape(shape).astype(np.float32) + prior.centre
 
 
-# Both machines round a mixture's parameters to these.
-_WEIGHTS = EvenGrid(0.0, 2.0**-12, 2**12 + 1)
-
-
-_OFFSETS = EvenGrid(-512.0, 2.0**-6, 2**16)
-
-
-_FINE_SCALES = EvenGrid(SCALES.low - 128 * SCALES.step / 8, SCALES.step / 8, 1024)
-
-
-def agreed_masses(prior: Mixture, stream: Writer | Reader, width: float = 1.0) -> list:
-    """(mass, reach) of each channel of [C, K] parameters, see :meth:`Mixture.channel_mass`.
+def agreed_masses(prior: Mixture, stream: Writer | Reader, width: float = 1.0) -> list[ChannelMass]:
+    """Return the bin probabilities of mixtures on which encoder and decoder agree.
 
     Args:
-      prior: of which each machine has its own floats.
-      stream: of the guard lists.
-      width: of a box; a mass is of the box around width·r.
+      prior: mixtures with [C, K] parameters, of which each machine has its own floats.
+      stream: stream of the guard lists.
+      width: width of a bin; a probability is that of the bin around width·r.
+
+    Returns:
+      See :meth:`Mixture.channel_mass`.
     """
     weight, offset, log_sigma = prior.components()
     places = zip((weight, offset, log_sigma), (_WEIGHTS, _OFFSETS, _FINE_SCALES), strict=True)

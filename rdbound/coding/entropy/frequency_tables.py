@@ -1,11 +1,12 @@
-"""Fixed integer probability tables.
+"""Tables of integer frequencies, by which the entropy coders code integers.
 
-The decoder recomputes prior scales in floating point, so nothing in a stream
-may hang on their last digit: a log-scale only chooses an *index* into tables
+The decoder recomputes the scales of priors in floating point, so that nothing in a stream
+may depend on their last digit: a log-scale only chooses an *index* into tables
 of integer frequencies, which are part of the checkpoint.
 
-The ladder has the scales of :data:`rdbound.coding.entropy.scale_table.SCALES`; frequencies sum to
-2^20, not the usual 2^16, and what lies beyond five standard deviations is escaped. Made by
+The tables of a family of scales have the scales of
+:data:`rdbound.coding.entropy.scale_table.SCALES`; frequencies sum to 2^20, not the usual 2^16, and
+integers beyond five standard deviations are escaped. Computed by
 :mod:`rdbound.ops.reproducible`, the tables of a scale are the same on every machine.
 """
 
@@ -29,6 +30,7 @@ __all__ = [
     "gaussian_tables",
     "pack",
     "scaled_tables",
+    "symbols_within",
     "table_from_coarse",
     "table_from_mass",
     "table_from_weights",
@@ -38,6 +40,14 @@ __all__ = [
 TOTAL = 2**20  # every table's frequencies sum to this: exact in float32
 
 _WIDEST = 4096  # largest symbol of a table; what lies beyond is escaped
+
+
+def symbols_within(values: np.ndarray, reach: int) -> np.ndarray:
+    """Return the symbols of integers in a table of −reach … reach, int32.
+
+    An integer beyond the table has the escape symbol, 2·reach + 1.
+    """
+    return np.where(np.abs(values) > reach, 2 * reach + 1, values + reach).astype(np.int32)
 
 
 @dataclass(frozen=True)
@@ -62,13 +72,17 @@ class FrequencyTable:
 
 
 Tables = dict[str, list[FrequencyTable]]
-"""A ladder of tables for each family of scales, and a table a channel for each level of another."""
+"""Tables by their keys: one for each scale of a family, one for each channel of another level."""
 
 
 def table_from_weights(weights: np.ndarray) -> FrequencyTable:
-    """The table whose frequencies go with ``weights`` ≥ 0, float64 [2m + 2], the escape's last.
+    """Return the table with frequencies in proportion to weights, none less than 1.
 
-    No frequency is less than 1; raises ValueError where all weights are zero.
+    Args:
+      weights: at least 0, float64 [2m + 2], the escape symbol's last.
+
+    Raises:
+      ValueError: if all weights are zero.
     """
     total = math.fsum(weights)
     if not total > 0:
@@ -77,45 +91,44 @@ def table_from_weights(weights: np.ndarray) -> FrequencyTable:
 
 
 def _quantize(probabilities: np.ndarray) -> np.ndarray:
-    """Positive integers summing to TOTAL, near TOTAL · probabilities; the mode takes the rest."""
+    """Return positive integers near TOTAL · probabilities; the mode takes the rest of TOTAL."""
     frequencies = np.maximum(1, np.floor(probabilities * TOTAL)).astype(np.int64)
     frequencies[np.argmax(frequencies)] += TOTAL - frequencies.sum()
     return frequencies
 
 
 OCTAVE, COARSE = 4, 128
-"""Of the logarithm of a count: steps an octave, and how many there are."""
+"""Steps of an octave, and number of steps, of the logarithm of a count."""
 
 
 def coarse_counts(counts: np.ndarray) -> np.ndarray:
-    """Counts as steps of their logarithm, 0 where there is none: what a stream tells of them."""
+    """Return counts as steps of their logarithm, 0 for a count of 0: as streams contain them."""
     steps = np.rint(OCTAVE * np.log2(np.maximum(counts, 1))) + 1
     return np.where(counts > 0, np.minimum(steps, COARSE - 1), 0).astype(np.int64)
 
 
 def table_from_coarse(coarse: np.ndarray) -> FrequencyTable:
-    """Of coarse counts [2m + 2]; by whole octaves and four factors, the same on every machine."""
+    """Return the table of coarse counts [2m + 2], the same on every machine."""
     factors = np.array([1.0, 1.189207115002721, 1.4142135623730951, 1.681792830507429])
     octave, part = np.divmod(np.maximum(coarse - 1, 0), OCTAVE)
     return table_from_weights(np.where(coarse > 0, np.ldexp(factors[part], octave), 0.0))
 
 
-def table_from_mass(box_mass: Callable[[np.ndarray], np.ndarray], reach: int) -> FrequencyTable:
-    """The table of the integers up to ``reach`` (at most 4096) and of what lies beyond.
+def table_from_mass(mass_of: Callable[[np.ndarray], np.ndarray], reach: int) -> FrequencyTable:
+    """Return the table of a distribution of integers.
 
     Args:
-      box_mass: float64 [2·reach + 1] integers → probabilities of their unit boxes.
-      reach: the largest magnitude with a frequency of its own; the rest of the
+      mass_of: integers, float64 [2·reach + 1] → probabilities of their unit bins.
+      reach: the largest magnitude with a frequency of its own, at most 4096; the rest of the
         mass is the escape symbol's.
     """
     reach = min(_WIDEST, reach)
-    mass = box_mass(np.arange(-reach, reach + 1, dtype=np.float64))
+    mass = mass_of(np.arange(-reach, reach + 1, dtype=np.float64))
     return FrequencyTable(_quantize(np.append(mass, max(0.0, 1.0 - math.fsum(mass)))))
 
 
 def scaled_tables(standard_mass: Callable) -> list[FrequencyTable]:
-    """The tables of a family of scales, one for each of
-    :data:`rdbound.coding.entropy.scale_table.SCALES`.
+    """Return the tables of a family of scales, one for each of the scales ``SCALES``.
 
     ``standard_mass(r, sigma)``: see :class:`rdbound.ops.distributions.Prior`.
     """
@@ -127,21 +140,22 @@ def scaled_tables(standard_mass: Callable) -> list[FrequencyTable]:
 
 @cache
 def gaussian_tables() -> list[FrequencyTable]:
-    """The ladder of centred Gaussians: made at first use, one list for all."""
+    """Return the tables of centred Gaussians, computed at the first call."""
     return scaled_tables(Gaussian.standard_mass)
 
 
 def pack(tables: list[FrequencyTable]) -> tuple[np.ndarray, np.ndarray]:
-    """Tables → (all frequencies in one int32 array, the length of each), for a checkpoint."""
+    """Return all frequencies as one int32 array and the length of each table."""
     lengths = np.array([len(t.frequencies) for t in tables], np.int32)
     return np.concatenate([t.frequencies for t in tables]).astype(np.int32), lengths
 
 
 def unpack(frequencies: np.ndarray, lengths: np.ndarray) -> list[FrequencyTable]:
-    """The inverse of :func:`pack`.
+    """Return the tables that :func:`pack` packed.
 
-    Raises ValueError for arrays that are not those of tables: integers, of even lengths that
-    add up, each frequency at least 1 and each table's sum :data:`TOTAL`.
+    Raises:
+      ValueError: if the arrays are not integers, the lengths are odd or do not add up, a frequency
+        is below 1 or the sum of a table is not :data:`TOTAL`.
     """
     if any(array.dtype.kind != "i" or array.ndim != 1 for array in (frequencies, lengths)):
         raise ValueError("a table of frequencies is not of integers")

@@ -1,4 +1,4 @@
-"""The guard list: indexes that a decoder could get wrong, said in the stream.
+"""The guard list: corrections in the stream of indexes that a decoder could get wrong.
 
 An encoder lists every position whose float lies within a band of a boundary of its grid
 (:mod:`rdbound.coding.entropy.scale_table`), with the parity of its index. A decoder whose float
@@ -24,10 +24,10 @@ moves the log-scales of Res-hyper by 1e-6 (measured: 1.3e-6 at most on a Kodak i
 def agreed(
     stream: Writer | Reader, values: np.ndarray, grid: EvenGrid = SCALES, band: float = BAND
 ) -> np.ndarray:
-    """The indexes of ``values`` [n] that both sides use: written, or read, and checked.
+    """Return the grid indexes of ``values`` [n] on which encoder and decoder agree.
 
-    They go into the stream's checksum: where the sides differ by more than the band,
-    that is an error and no wrong image.
+    A :class:`Writer` takes the guard list, a :class:`Reader` gives it. The indexes go into the
+    stream's checksum: if encoder and decoder differ by more than the band, decoding fails.
     """
     if isinstance(stream, Writer):
         index = write_indexes(stream, values, grid, band)
@@ -40,9 +40,9 @@ def agreed(
 def write_indexes(
     writer: Writer, values: np.ndarray, grid: EvenGrid = SCALES, band: float = BAND
 ) -> np.ndarray:
-    """Write the guard list of ``values`` [n]; return their indexes [n].
+    """Write the guard list of ``values`` [n] and return their indexes [n].
 
-    The list: its length, then for each entry the gap to the one before it and the
+    The list consists of its length and, for each entry, the gap to the one before it and the
     parity of its index.
     """
     index, distance = grid.nearest(values)
@@ -62,11 +62,13 @@ def write_indexes(
 
 
 def read_indexes(reader: Reader, values: np.ndarray, grid: EvenGrid = SCALES) -> np.ndarray:
-    """The encoder's indexes [n], from the decoder's own values and the list.
+    """Return the encoder's indexes [n], from the decoder's own values and the guard list.
 
-    Right wherever the two machines' values differ by less than the writer's band;
-    elsewhere the checksum of the indexes tells. Raises
-    :class:`rdbound.coding.entropy.range_coder.UnreadableError` for a position beyond the latent.
+    They are right if the two machines' values differ by less than the writer's band; otherwise
+    the checksum of the indexes reports it.
+
+    Raises:
+      UnreadableError: if a position lies beyond the latent.
     """
     index, _ = grid.nearest(values)
     start, count = 0, reader.integer(len(index) + 1)
@@ -86,5 +88,5 @@ def read_indexes(reader: Reader, values: np.ndarray, grid: EvenGrid = SCALES) ->
 
 
 def _low_bits(length: int, count: int) -> int:
-    """Low bits of a gap's Rice code: about log₂ of the mean gap."""
+    """Return the low bits of a gap's Rice code, about log₂ of the mean gap."""
     return max(0, (length // max(1, count)).bit_length() - 1)

@@ -1,8 +1,8 @@
-"""The tables of a model: which families of priors it has, and what they need.
+"""The frequency tables that the priors of a model need.
 
-A family of scales has one ladder of tables, shared by all levels that use it. A
-density of channels has a table a channel, which must be the same for every datum and λ:
-that is tried with two different pasts, at both ends of the model's range.
+A family of scales has a table for each scale, shared by all levels that use it. Densities of
+channels have a table for each channel, which must be the same for every datum and λ:
+that is tried with two different values of the earlier latents, at both ends of the model's range.
 """
 
 from typing import Any
@@ -13,7 +13,6 @@ import numpy as np
 from flax import nnx
 
 from rdbound.coding.coders.vbq.empirical_prior import BINS
-from rdbound.coding.coders.vbq.symbols import SYMBOLS
 from rdbound.coding.coders.vbq.tables import (
     KNOWN,
     NODES,
@@ -32,13 +31,14 @@ from rdbound.coding.entropy.frequency_tables import (
 from rdbound.coding.entropy.scale_table import SCALES
 from rdbound.models.base import level_model
 from rdbound.objective.levels import latent_shapes, walk
+from rdbound.ops.code_points import SYMBOLS
 from rdbound.ops.distributions import Lookup
 
 __all__ = ["channel_tables", "check_codes", "check_tables", "key_of", "make_tables"]
 
 
 def channel_tables(prior: Any) -> list[FrequencyTable]:
-    """One table a channel of a prior that depends on nothing, around its centre.
+    """Return one table for each channel of a prior that depends on nothing, around its centre.
 
     ``prior`` has ``channel_mass``, see :class:`rdbound.ops.distributions.Prior`.
     """
@@ -46,18 +46,18 @@ def channel_tables(prior: Any) -> list[FrequencyTable]:
 
 
 def key_of(family: str, level: int, scaled: bool) -> str:
-    """What a codec's tables call those of a level: ladders are shared, channels are its own."""
+    """Return the key of a level's tables: those of a family of scales are shared by levels."""
     return family if scaled or level == 0 else f"{family}-{level}"
 
 
 def make_tables(model: Any) -> Tables:
-    """The integer tables of a codec. They belong to its checkpoint.
+    """Return the tables of a codec, which belong to its checkpoint, by :func:`key_of`.
 
-    Keys are those of :func:`key_of`; the ladder of Gaussians is always among them.
+    The tables of Gaussians are always among them.
 
-    Raises ValueError for a prior whose tables would have to change from datum
-    to datum: a density of channels may depend on nothing, neither on the levels
-    before it nor on λ.
+    Raises:
+      ValueError: if a density of channels depends on the levels before it or on λ, so that its
+        tables would differ from datum to datum.
     """
     found: Tables = {"gaussian": gaussian_tables()}
     first = _priors(model, model.lmbda_range[0], 0.0, 1)
@@ -74,7 +74,7 @@ def make_tables(model: Any) -> Tables:
 
 
 def check_tables(model: Any, tables: Tables) -> None:
-    """Raise ValueError where ``tables`` are not those that a codec asks for, level by level.
+    """Raise ValueError if ``tables`` are not those that the levels of a codec need.
 
     Nothing is computed: ``model`` may be abstract as to its weights' values.
     """
@@ -90,7 +90,7 @@ def check_tables(model: Any, tables: Tables) -> None:
 
 
 def check_codes(model: Any, tables: Tables) -> None:
-    """Raise ValueError where ``tables`` are not the code points of a bound, level by level.
+    """Raise ValueError if ``tables`` lack the code points that the levels of a bound need.
 
     Nothing is computed: ``model`` may be abstract as to its weights' values.
     """
@@ -113,20 +113,20 @@ def check_codes(model: Any, tables: Tables) -> None:
 
 
 def _lookup(prior: Any) -> Lookup:
-    """Of a prior that may be abstract: family and kind hang on none of its parameters."""
+    """Return the choice of tables of a prior that may be abstract: it depends on shapes alone."""
     zeros = jax.tree.map(lambda leaf: np.zeros(leaf.shape, np.float32), prior)
     return zeros.table_of(np.shape(zeros.centre))
 
 
 def _datum_shape(model: Any) -> tuple[int, ...] | None:
-    """The smallest image, or a vector; None where a model of vectors does not say its dimension."""
+    """Return the shape of the smallest image or of a vector, None if its dimension is unknown."""
     if model.stride > 1:
         return (model.stride, model.stride, 3)
     return (model.dimension,) if hasattr(model, "dimension") else None
 
 
 def _priors(model: Any, lmbda: float, fill: float, levels: int | None = None) -> tuple:
-    """The priors of the first ``levels`` (or all) where every latent is ``fill``."""
+    """Return the priors of the first ``levels`` (or all) levels if every latent is ``fill``."""
     if levels == 1:
         of = level_model(model)
         return (of.prior(0, of.start(jnp.float32(lmbda))),)
@@ -141,7 +141,7 @@ def _priors(model: Any, lmbda: float, fill: float, levels: int | None = None) ->
 
 
 def _abstract_priors(model: Any) -> tuple:
-    """The abstract priors of all levels; the first only where a datum's shape is not known."""
+    """Return the abstract priors of all levels, of the first if the datum's shape is unknown."""
     graphdef, state = nnx.split(model)
     low, levels = model.lmbda_range[0], 1 if _datum_shape(model) is None else None
     return jax.eval_shape(
@@ -150,7 +150,7 @@ def _abstract_priors(model: Any) -> tuple:
 
 
 def _constant_prior(model: Any, level: int) -> Any:
-    """A level's prior, tried with two different pasts and at both ends of the range of λ."""
+    """Return a level's prior, checked to be the same for two pasts at both ends of the λ range."""
     low, high = model.lmbda_range
     tried = [_priors(model, at, fill, level + 1)[level] for at, fill in ((low, 0.0), (high, 1.0))]
     same = jax.tree.map(np.array_equal, *tried)

@@ -1,14 +1,13 @@
-"""Levels of pixels by the distribution that a decoder says: integer frequencies, row by row.
+"""Levels of pixels by a discretized logistic distribution, with integer frequencies.
 
-A row of 256 frequencies hangs on two indexes, of the mean on a grid of quarters of a level and
-of the log-scale on one of eighths, which both sides agree on. Colours come in order, since the
-mean of a later one leans on the earlier.
+A row of 256 frequencies depends on two indexes on which encoder and decoder agree, of the mean on a
+grid of quarters of a level and of the log-scale on a grid of eighths. Colours are coded in order,
+since the mean of a colour depends on the earlier ones.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 
@@ -23,21 +22,22 @@ from rdbound.ops.reproducible import portable_exp
 __all__ = ["level_frequencies", "pop_levels", "push_levels", "read_levels", "write_levels"]
 
 LEVELS = 256
-_PARTS = 4  # of a level, that means are told apart to
+_PARTS = 4  # values of the grid of means a level
 _MEANS = EvenGrid(-64.0, 1.0 / _PARTS, _PARTS * 384)
 _SCALES = EvenGrid(LOG_SCALES[0], 0.125, 65)
 # Noise of the last digit on weights and latents moves means by 8e-5 of a level at most.
 _BAND = 1e-4
-_ROWS = 8192  # at once
+_ROWS = 8192  # coded at once
 _REACH = LEVELS + 320  # the furthest that a level lies from a mean's whole part
 _FURTHEST = 40.0  # scales from the mean, where the logistic function has long ended
 
 
 @cache
 def _distribution() -> np.ndarray:
-    """Of each part of a level and each scale, the frequencies below k + ½, int64 [4, 65, 2·reach].
+    """Return the frequencies below k + ½ for each part of a level and each scale.
 
-    They are of the levels between −reach and reach, less the mean's whole part.
+    They are int64 [4, 65, 2·reach], of the levels between −reach and reach, less the mean's whole
+    part.
     """
     edges = np.arange(-_REACH, _REACH) + 0.5
     distance = edges - np.arange(_PARTS)[:, None] / _PARTS
@@ -48,10 +48,10 @@ def _distribution() -> np.ndarray:
 
 
 def level_frequencies(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
-    """The frequencies of the levels 0 to 255, int64 [n, 256], each at least 1.
+    """Return the frequencies of the levels 0 to 255, int64 [n, 256], each at least 1.
 
-    Each row's sum is :data:`rdbound.coding.entropy.frequency_tables.TOTAL`. What lies beyond the
-    two ends is theirs.
+    Each row's sum is :data:`rdbound.coding.entropy.frequency_tables.TOTAL`. The tails belong to
+    the two ends.
 
     Args:
       mean: indexes of means, [n].
@@ -69,17 +69,17 @@ def level_frequencies(mean: np.ndarray, scale: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class _Places:
-    """Indexes of means and of log-scales, [n] each: what one colour is coded by."""
+    """Indexes of the means and log-scales of one colour, [n] each."""
 
     mean: np.ndarray
     scale: np.ndarray
 
     def parts(self) -> list[slice]:
-        """So many at once as memory is spent on."""
+        """Return slices of at most :data:`_ROWS` pixels, which limit the memory."""
         return [slice(start, start + _ROWS) for start in range(0, len(self.mean), _ROWS)]
 
     def rows(self, part: slice) -> np.ndarray:
-        """Probabilities, float32 [rows, 256], exact."""
+        """Return the probabilities of pixels, float32 [rows, 256], exact."""
         frequencies = level_frequencies(self.mean[part], self.scale[part])
         return (frequencies / TOTAL).astype(np.float32)
 
@@ -87,10 +87,10 @@ class _Places:
 def _places(
     of: PixelDistribution, colour: int, levels: np.ndarray, stream: Writer | Reader
 ) -> _Places:
-    """What one colour is coded by; of ``levels`` only the colours before it are read."""
+    """Return the indexes of one colour; only the colours before it are read from ``levels``."""
     h, w = levels.shape[:2]
-    inside: Any = PixelDistribution(*(np.asarray(leaf, np.float64)[:h, :w] for leaf in of))  # type: ignore[arg-type]
-    mean = inside.mean_of(colour, levels.astype(np.float64)).ravel()
+    inside = PixelDistribution(*(np.asarray(leaf, np.float64)[:h, :w] for leaf in of))  # type: ignore[arg-type]
+    mean = np.asarray(inside.mean_of(colour, levels.astype(np.float64))).ravel()
     log_scale = np.asarray(inside.log_scale[..., colour]).ravel()
     return _Places(agreed(stream, mean, _MEANS, _BAND), agreed(stream, log_scale, _SCALES))
 
@@ -99,9 +99,9 @@ def write_levels(of: PixelDistribution, levels: np.ndarray, stream: Writer) -> N
     """Write an image.
 
     Args:
-      of: the distribution, NumPy arrays [H, W, 3] that may go beyond the image.
-      levels: uint8 [h, w, 3].
-      stream: written to.
+      of: distribution, NumPy arrays [H, W, 3] that may extend beyond the image.
+      levels: image, uint8 [h, w, 3].
+      stream: stream that is written.
     """
     for colour in range(COLOURS):
         by, own = _places(of, colour, levels, stream), levels[..., colour].ravel()
@@ -110,18 +110,18 @@ def write_levels(of: PixelDistribution, levels: np.ndarray, stream: Writer) -> N
 
 
 def read_levels(of: PixelDistribution, size: tuple[int, int], stream: Reader) -> np.ndarray:
-    """The image of (height, width) that :func:`write_levels` wrote."""
-    return _told(of, size, stream, stream.rows)
+    """Return the image of (height, width) that :func:`write_levels` wrote."""
+    return _decoded(of, size, stream, stream.rows)
 
 
 def push_levels(of: PixelDistribution, levels: np.ndarray, stack: BitStack, stream: Writer) -> None:
-    """Push an image, red last; what it is coded by is agreed on in the stream, red first.
+    """Push an image, red last; the guard lists are written red first.
 
     Args:
       of: see :func:`write_levels`.
-      levels: uint8 [h, w, 3].
-      stack: pushed on.
-      stream: of the guard lists.
+      levels: image, uint8 [h, w, 3].
+      stack: stack of the levels.
+      stream: stream of the guard lists.
     """
     by = [_places(of, colour, levels, stream) for colour in range(COLOURS)]
     for colour in reversed(range(COLOURS)):
@@ -133,17 +133,17 @@ def push_levels(of: PixelDistribution, levels: np.ndarray, stack: BitStack, stre
 def pop_levels(
     of: PixelDistribution, size: tuple[int, int], stack: BitStack, stream: Reader
 ) -> np.ndarray:
-    """The image of (height, width) that :func:`push_levels` pushed."""
-    return _told(of, size, stream, stack.pop_rows)
+    """Return the image of (height, width) that :func:`push_levels` pushed."""
+    return _decoded(of, size, stream, stack.pop_rows)
 
 
-def _told(
+def _decoded(
     of: PixelDistribution,
     size: tuple[int, int],
     stream: Reader,
     decode: Callable[[np.ndarray], np.ndarray],
 ) -> np.ndarray:
-    """Colour after colour by ``decode`` of rows of probabilities."""
+    """Decode colour after colour by rows of probabilities."""
     levels = np.zeros((*size, COLOURS), np.uint8)
     for colour in range(COLOURS):
         by = _places(of, colour, levels, stream)

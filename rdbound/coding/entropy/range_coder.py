@@ -2,9 +2,9 @@
 
 ``Writer`` and ``Reader`` mirror each other call by call. Symbols of one array are
 coded in the order of their tables, since one call of the coder with many symbols is
-far quicker than many calls with one; the order is recomputed by the reader from the
-table indexes. A magnitude beyond its table is written as the escape symbol, then its
-sign, and its excess as a length in bits and that many bits.
+far quicker than many calls with one; the reader recomputes the order from the
+table indexes. A magnitude beyond its table is written as the escape symbol, then by
+:meth:`Writer.escaped` its sign and its excess over the table.
 """
 
 import zlib
@@ -12,9 +12,18 @@ import zlib
 import constriction
 import numpy as np
 
-from rdbound.coding.entropy.frequency_tables import FrequencyTable
+from rdbound.coding.entropy.frequency_tables import FrequencyTable, symbols_within
 
-__all__ = ["LARGEST", "ROWS", "Reader", "UnreadableError", "Writer", "integers", "is_lost"]
+__all__ = [
+    "LARGEST",
+    "ROWS",
+    "Reader",
+    "UnreadableError",
+    "Writer",
+    "integers",
+    "is_lost",
+    "places_by_table",
+]
 
 LARGEST = 2**30  # magnitudes of symbols stay below this
 
@@ -25,11 +34,11 @@ _DIGIT = 16  # bits of one digit of a plainly coded integer
 
 
 class UnreadableError(ValueError):
-    """Decoded values that no writer writes: the reader has lost the thread."""
+    """Decoded values that no writer writes: the stream is damaged or decoded by another model."""
 
 
 def is_lost(error: BaseException) -> bool:
-    """Whether an exception says that what is read was never written.
+    """Return whether an exception means that the decoded values were never written.
 
     The coder itself reports that by an assertion, or by a panic, which is not a subclass of
     Exception.
@@ -39,14 +48,18 @@ def is_lost(error: BaseException) -> bool:
 
 
 def integers(residual: np.ndarray) -> np.ndarray:
-    """The nearest integers, int32; raises ValueError for what no symbol can be."""
+    """Return the nearest integers, int32.
+
+    Raises:
+      ValueError: if a value is not finite or reaches 2^30.
+    """
     if not np.isfinite(residual).all() or np.abs(residual).max(initial=0.0) >= LARGEST:
         raise ValueError("a latent is not finite or larger than 2^30: the model cannot code this")
     return np.rint(residual).astype(np.int32)
 
 
 def _digits(limit: int) -> list[int]:
-    """Sizes of the base-2^16 digits, lowest first, of integers below ``limit``."""
+    """Return the sizes of the base-2^16 digits, lowest first, of integers below ``limit``."""
     sizes = []
     while limit > 2**_DIGIT:
         sizes.append(2**_DIGIT)
@@ -54,51 +67,59 @@ def _digits(limit: int) -> list[int]:
     return [*sizes, limit]
 
 
+def places_by_table(groups: np.ndarray, count: int) -> list[np.ndarray]:
+    """Return the places of the symbols of each of ``count`` tables, in their order.
+
+    ``groups`` [n] has the index of each symbol's table.
+    """
+    order = np.argsort(groups, kind="stable")
+    ends = np.searchsorted(groups[order], np.arange(count), side="right")
+    return np.split(order, ends[:-1])
+
+
 class _Checked:
-    """``crc``: the running checksum of what both sides must have computed alike."""
+    """A stream with the checksum ``crc`` of arrays that encoder and decoder must both compute."""
 
     crc = 0
 
     def check(self, computed: np.ndarray) -> None:
-        """Take an array into the checksum, by its bytes."""
+        """Add the bytes of an array to the checksum."""
         self.crc = zlib.crc32(computed.tobytes(), self.crc)
 
 
 class Writer(_Checked):
-    """Collects symbols; ``finish`` returns the bytes."""
+    """A range encoder."""
 
     def __init__(self):
         self._encoder = constriction.stream.queue.RangeEncoder()
 
     def symbols(self, values: np.ndarray, groups: np.ndarray, tables: list[FrequencyTable]) -> None:
-        """Write int32 ``values`` [n], each through the table that ``groups`` [n] names.
+        """Write int32 ``values`` [n], each through the table whose index is in ``groups`` [n].
 
         Magnitudes must be below :data:`LARGEST`; within a group the order is kept.
         """
-        order = np.argsort(groups, kind="stable")
-        ends = np.searchsorted(groups[order], np.arange(len(tables)), side="right")
-        for table, part in zip(tables, np.split(values[order], ends[:-1]), strict=True):
-            if len(part):
-                self._group(part, table)
+        for table, places in zip(tables, places_by_table(groups, len(tables)), strict=True):
+            if len(places):
+                self._group(values[places], table)
 
     def _group(self, values: np.ndarray, table: FrequencyTable) -> None:
-        m = table.reach
-        escaped = np.abs(values) > m
-        coded = np.where(escaped, 2 * m + 1, values + m).astype(np.int32)
-        self._encoder.encode(coded, table.model)
-        for value in values[escaped]:
-            self.integer(int(value < 0), 2)
-            excess = abs(int(value)) - m
-            length = excess.bit_length()
-            self.integer(length, 32)
-            self.integer(excess, 1 << length)
+        self._encoder.encode(symbols_within(values, table.reach), table.model)
+        for value in values[np.abs(values) > table.reach]:
+            self.escaped(value < 0, abs(int(value)) - table.reach)
+
+    def escaped(self, negative: bool, magnitude: int) -> None:
+        """Write a sign and a magnitude below 2^31: its length in bits, and that many bits."""
+        self.integer(int(negative), 2)
+        length = magnitude.bit_length()
+        self.integer(length, 32)
+        self.integer(magnitude, 1 << length)
 
     def integer(self, value: int, limit: int) -> None:
-        """Write 0 ≤ value < limit, all values alike."""
+        """Write 0 ≤ value < limit, all equally likely."""
         self.integers(np.array([value]), limit)
 
     def integers(self, values: np.ndarray, limit: int) -> None:
-        """Write 0 ≤ values [n] < limit, all values alike; digit by digit, the lowest first."""
+        """Write 0 ≤ values [n] < limit, all equally likely, digit by digit, the lowest first."""
         for size in _digits(limit):
             if size > 1 and len(values):
                 uniform = constriction.stream.model.Uniform(size)
@@ -110,29 +131,29 @@ class Writer(_Checked):
         self._encoder.encode(values.astype(np.int32), ROWS, probabilities)
 
     def finish(self) -> bytes:
-        """All that was written, without zero bytes at the end: the reader supplies them."""
+        """Return the bytes of the stream, without zeros at the end: the reader supplies them."""
         words = self._encoder.get_compressed()
         # The coder counts in 32-bit words; zero bytes at the end carry nothing.
         return words.astype("<u4").tobytes().rstrip(b"\0")
 
 
 class Reader(_Checked):
-    """Reads back what a :class:`Writer` wrote, in the same order."""
+    """A range decoder of the bytes of a :class:`Writer`, in the same order of calls."""
 
     def __init__(self, data: bytes):
         words = np.frombuffer(data + b"\0" * (-len(data) % 4), "<u4").astype(np.uint32)
         self._decoder = constriction.stream.queue.RangeDecoder(words)
 
     def symbols(self, groups: np.ndarray, tables: list[FrequencyTable]) -> np.ndarray:
-        """Read int32 [n]; ``groups`` as in writing.
+        """Read int32 [n]; ``groups`` as in :meth:`Writer.symbols`.
 
-        Raises :class:`UnreadableError` for a magnitude that no writer writes.
+        Raises:
+          UnreadableError: if a magnitude reaches :data:`LARGEST`.
         """
-        order = np.argsort(groups, kind="stable")
-        counts = np.bincount(groups, minlength=len(tables))
-        parts = [self._group(int(n), table) for n, table in zip(counts, tables, strict=True) if n]
         values = np.empty(len(groups), np.int32)
-        values[order] = np.concatenate(parts) if parts else []
+        for table, places in zip(tables, places_by_table(groups, len(tables)), strict=True):
+            if len(places):
+                values[places] = self._group(len(places), table)
         return values
 
     def _group(self, count: int, table: FrequencyTable) -> np.ndarray:
@@ -140,12 +161,16 @@ class Reader(_Checked):
         coded = np.asarray(self._decoder.decode(table.model, count), np.int32)
         values = coded - m
         for place in np.flatnonzero(coded == 2 * m + 1):
-            sign = -1 if self.integer(2) else 1
-            magnitude = m + self.integer(1 << self.integer(32))
-            if magnitude >= LARGEST:
+            sign, excess = self.escaped()
+            if m + excess >= LARGEST:
                 raise UnreadableError("a symbol beyond 2^30")
-            values[place] = sign * magnitude
+            values[place] = sign * (m + excess)
         return values
+
+    def escaped(self) -> tuple[int, int]:
+        """Read a sign, ±1, and a magnitude, see :meth:`Writer.escaped`."""
+        sign = -1 if self.integer(2) else 1
+        return sign, self.integer(1 << self.integer(32))
 
     def integer(self, limit: int) -> int:
         """Read an integer below ``limit``."""
@@ -166,5 +191,5 @@ class Reader(_Checked):
         return np.asarray(self._decoder.decode(ROWS, probabilities), np.int32)
 
     def exhausted(self) -> bool:
-        """False where data is certainly left over."""
+        """Return False if data is certainly left over."""
         return self._decoder.maybe_exhausted()

@@ -1,8 +1,8 @@
-"""Evenly spaced values, of which a float chooses one: what a table may depend on.
+"""Grids of evenly spaced values, of which floats choose the nearest.
 
 Two machines' floats differ in the last digit. The nearest value of a grid is the same for
-both but near a boundary between two, which is what the guard list is for
-(:mod:`rdbound.coding.entropy.guard_list`).
+both unless a float is near a boundary between two values; the guard list
+(:mod:`rdbound.coding.entropy.guard_list`) covers these cases.
 
 The grid of log-scales has 64, from ln 0.11 to ln 256, as is usual (CompressAI, TFC).
 """
@@ -22,9 +22,9 @@ class EvenGrid:
     """The values low + step·i, i from 0 to levels − 1.
 
     Attributes:
-      low: the first.
-      step: between two neighbours, positive.
-      levels: how many.
+      low: first value.
+      step: distance of two neighbours, positive.
+      levels: number of values.
     """
 
     low: float
@@ -32,10 +32,11 @@ class EvenGrid:
     levels: int
 
     def nearest(self, values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """(index of the nearest value, distance to the nearest boundary), of any shape.
+        """Return the indexes of the nearest values, and the distances to the nearest boundaries.
 
         The distance is in units of ``values`` and infinite beyond the outermost values,
-        where no neighbour exists. Indexes are uint8 where that is enough, else uint16.
+        where no neighbour exists. Indexes are uint8 if the grid has at most 256 values, otherwise
+        uint16.
         """
         place = (np.asarray(values, np.float64) - self.low) / self.step
         index = np.clip(np.rint(place), 0, self.levels - 1)
@@ -45,18 +46,18 @@ class EvenGrid:
         return index.astype(dtype), np.where(outside, np.inf, distance)
 
     def across(self, value: float, index: int) -> int:
-        """The neighbour of ``index`` on the other side of the boundary nearest to ``value``."""
+        """Return the neighbour of ``index`` across the boundary nearest to ``value``."""
         place = (value - self.low) / self.step
         return min(max(index + (1 if place > index else -1), 0), self.levels - 1)
 
     def value(self, index: np.ndarray | int) -> np.ndarray:
-        """The values at ``index``, float64, the same on every machine."""
+        """Return the values at ``index``, float64, the same on every machine."""
         return self.low + self.step * np.asarray(index, np.float64)
 
     def scale(self, index: np.ndarray | int) -> np.ndarray:
-        """The scales at ``index`` of a grid of log-scales, float64, the same on every machine."""
+        """Return exp of the values at ``index``, float64, the same on every machine."""
         return portable_exp(self.value(index))
 
 
 SCALES = EvenGrid(math.log(0.11), math.log(256.0 / 0.11) / 63, 64)
-"""Of the log-scales of priors."""
+"""Grid of the log-scales of priors."""

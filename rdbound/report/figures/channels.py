@@ -20,10 +20,10 @@ class DrawnChannel:
     """A channel with the values of two densities.
 
     Attributes:
-      use: what it is used for.
+      use: rates of the channel.
       at: values of the latent, [n].
-      prior: mean density of the prior there, [n].
-      posterior: of the posterior, [n].
+      prior: mean density of the prior at these values, [n].
+      posterior: mean density of the posterior at these values, [n].
     """
 
     use: ChannelUse
@@ -33,22 +33,23 @@ class DrawnChannel:
 
 
 def bits_figure(uses: Sequence[ChannelUse]) -> Figure:
-    """A panel a level: the channels in the order of their KL, bits an element on a log axis."""
+    """Return a panel a level: channels in the order of their KL, bits an element on a log axis."""
     levels = sorted({use.level for use in uses})
     with matplotlib.rc_context(STYLE):
         figure, panels = _panels(len(levels), 3.2, 2.8)
         for axes, level in zip(panels, levels, strict=True):
             own = sorted((u for u in uses if u.level == level), key=lambda use: -use.kl)
             place = np.arange(len(own))
-            bits = lambda name, own=own: [getattr(u, name) / u.share for u in own]  # noqa: E731
-            if all(u.points is not None for u in own):
-                axes.plot(place, bits("points"), ".", ms=2.5, color=_POINTS, label="code points")
-            axes.plot(place, bits("grid"), ".", ms=2.5, color=_GRID, label="uniform grid")
-            axes.plot(place, bits("kl"), color=_KL, lw=1.2, label="KL")
+            points = [u.points / u.share for u in own if u.points is not None]
+            grid, kl = [u.grid / u.share for u in own], [u.kl / u.share for u in own]
+            if len(points) == len(own):
+                axes.plot(place, points, ".", ms=2.5, color=_POINTS, label="code points")
+            axes.plot(place, grid, ".", ms=2.5, color=_GRID, label="uniform grid")
+            axes.plot(place, kl, color=_KL, lw=1.2, label="KL")
             dead = next((k for k, u in enumerate(own) if not u.active), None)
             if dead is not None:
                 axes.axvspan(dead - 0.5, len(own) - 0.5, color="0.9", zorder=0, label="collapsed")
-            axes.set_ylim(1e-5, 2.0 * max(1.0, *bits("kl"), *bits("grid")))
+            axes.set_ylim(1e-5, 2.0 * max(1.0, *kl, *grid))
             axes.set_yscale("log")
             axes.set_title(f"level {level}", loc="left", fontsize=9)
             axes.set_xlabel("channel, by its KL")
@@ -58,13 +59,13 @@ def bits_figure(uses: Sequence[ChannelUse]) -> Figure:
 
 
 def densities_figure(drawn: Sequence[DrawnChannel]) -> Figure:
-    """A panel a channel: its prior, its aggregate posterior and what it costs."""
+    """Return a panel a channel: its prior, its aggregate posterior and its rates."""
     with matplotlib.rc_context(STYLE):
         figure, panels = _panels(len(drawn), 2.3, 2.3)
         for axes, one in zip(panels, drawn, strict=True):
             axes.fill_between(one.at, one.prior, color="0.8", label="prior")
             axes.plot(one.at, one.posterior, color=_POINTS, lw=1.2, label="aggregate posterior")
-            axes.set_title(_told(one.use), loc="left", fontsize=7)
+            axes.set_title(_description(one.use), loc="left", fontsize=7)
             axes.set_yticks([])
         figure.legend(
             *panels[0].get_legend_handles_labels(),
@@ -77,7 +78,7 @@ def densities_figure(drawn: Sequence[DrawnChannel]) -> Figure:
 
 
 def _panels(count: int, width: float, height: float) -> tuple[Figure, np.ndarray]:
-    """A figure and ``count`` axes in it, at most four a row, of a size in inches."""
+    """Return a figure and ``count`` axes in it, at most four a row, each of a size in inches."""
     columns = min(count, 4)
     rows = -(-count // columns)
     figure = Figure(figsize=(1.0 + width * columns, height * rows), layout="constrained")
@@ -87,7 +88,7 @@ def _panels(count: int, width: float, height: float) -> tuple[Figure, np.ndarray
     return figure, panels[:count]
 
 
-def _told(use: ChannelUse) -> str:
+def _description(use: ChannelUse) -> str:
     state = "" if use.active else ", collapsed"
     points = "" if use.points is None else f", code points {use.points / use.share:.3f}"
     return (

@@ -13,13 +13,14 @@ __all__ = ["curves_figure"]
 
 
 def curves_figure(curves: Sequence[ImageCurves], quality: str) -> Figure:
-    """Means over images, the anchor first and in black; rates on a logarithmic axis.
+    """Return means over images, the first curve in black; rates on a logarithmic axis.
 
     Args:
-      curves: one or more.
-      quality: the word for what is in dB.
+      curves: curves, the anchor first.
+      quality: word for the quality, which is in dB.
 
-    Raises ValueError as :func:`rdbound.analysis.curves.mean_curve`.
+    Raises:
+      ValueError: see :func:`rdbound.analysis.curves.mean_curve`.
     """
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.6))

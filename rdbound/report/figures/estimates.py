@@ -2,10 +2,10 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
 
 import matplotlib
 import numpy as np
+from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
@@ -38,15 +38,16 @@ _Styles = dict[str, tuple[str, str]]  # colour and marker by method
 
 
 def _styles(answers: Sequence[Answer]) -> _Styles:
-    """Colour and marker of every method; those without one of their own share the spare ones."""
+    """Return colour and marker of every method; methods without their own share the spare ones."""
     others = sorted({a.method for a in answers} - {*_STYLES, "exact"})
     return _STYLES | {method: _SPARE[i % len(_SPARE)] for i, method in enumerate(others)}
 
 
 def source_figure(answers: Sequence[Answer]) -> Figure:
-    """R(D) of one source with every method's points.
+    """Draw R(D) of one source with every method's points.
 
-    Raises ValueError for answers of several sources.
+    Raises:
+      ValueError: if the answers are of several sources.
     """
     sources = {a.source for a in answers}
     if len(sources) != 1:
@@ -61,16 +62,17 @@ def source_figure(answers: Sequence[Answer]) -> Figure:
 
 
 def small_multiples(answers: Sequence[Answer]) -> Figure:
-    """One page: a panel for each source, one legend below them all.
+    """Draw a page with a panel for each source and one legend.
 
-    Raises ValueError where there are no answers.
+    Raises:
+      ValueError: if there are no answers.
     """
     sources = list(dict.fromkeys(a.source for a in answers))
     if not sources:
         raise ValueError("a page of known answers needs at least one answer")
     columns = min(3, len(sources))
     rows = math.ceil(len(sources) / columns)
-    styles = _styles(answers)  # of the page: its panels share a legend
+    styles = _styles(answers)  # for all panels, since they share a legend
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(2.7 * columns, 2.3 * rows + 0.6), layout="constrained")
         grid = np.atleast_1d(figure.subplots(rows, columns)).ravel()
@@ -83,7 +85,8 @@ def small_multiples(answers: Sequence[Answer]) -> Figure:
 
 
 def _shared_legend(figure: Figure, panels: Sequence[Axes]) -> None:
-    handles: dict[str, Any] = {}
+    """Draw one legend of all panels below them."""
+    handles: dict[str, Artist] = {}
     for axes in panels:
         found, labels = axes.get_legend_handles_labels()
         handles |= dict(zip(labels, found, strict=True))
@@ -98,9 +101,9 @@ def _shared_legend(figure: Figure, panels: Sequence[Axes]) -> None:
 
 
 def _draw(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None:
-    """The truth as a line, the area between the best bounds shaded, a marker for each estimate.
+    """Draw the exact curve, the area between the best bounds, and a marker for each estimate.
 
-    A lower bound is drawn as what it is: the highest of its supporting lines.
+    A lower bound is drawn as the highest of its supporting lines.
     """
     axes.set_title(answers[0].source, fontsize=8)
     axes.set_xlabel("D per dimension")
@@ -148,7 +151,7 @@ def _draw_points(axes: Axes, answers: Sequence[Answer], styles: _Styles) -> None
 
 
 def _scale(axes: Axes, d: np.ndarray) -> None:
-    """Logarithmic in D where it spans much, with labels that leave room for each other."""
+    """Make the axis of D logarithmic if its range is large, with few enough labels."""
     axes.tick_params(labelsize=7)
     if d[-1] < NARROW * d[0]:
         axes.xaxis.set_major_locator(MaxNLocator(4))
@@ -160,7 +163,7 @@ def _scale(axes: Axes, d: np.ndarray) -> None:
 
 
 def _distortions(answers: Sequence[Answer]) -> np.ndarray:
-    """A grid over what is drawn: of the lower bounds only where there is nothing else."""
+    """Return a grid of D over the points drawn; over lower bounds if there are no others."""
     positive = [a for a in answers if a.distortion > 0]  # the axis is logarithmic
     drawn = [a.distortion for a in positive if a.side != "lower"]
     drawn = drawn or [a.distortion for a in positive] or [1.0]
@@ -168,8 +171,8 @@ def _distortions(answers: Sequence[Answer]) -> np.ndarray:
 
 
 def _shade(axes: Axes, answers: Sequence[Answer], d: np.ndarray) -> None:
-    """Between the upper bounds' lower hull and the highest supporting line of a lower bound."""
-    upper = [a for a in answers if a.side in ("upper", "exact")]
+    """Shade the area between the hull of the upper bounds and the highest supporting line."""
+    upper = [a for a in answers if a.is_upper_bound]
     lower = [a for a in answers if a.side == "lower"]
     if not upper or not lower:
         return

@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from rdbound.analysis.gaps import PARTS
-from rdbound.report.figures.style import STYLE
+from rdbound.report.figures.style import STYLE, titles
 from rdbound.report.wording import words_of
 from rdbound.tables.gaps import Gap
 from rdbound.tables.rd import MEAN
@@ -23,12 +23,13 @@ _Values = Mapping[tuple[str, float], Gap]  # by gap and λ
 
 
 def gap_figure(gaps: Sequence[Gap]) -> Figure:
-    """Stacked bars of the mean gaps at each λ, in bits per pixel, with 95 % intervals
-    where they have them.
+    """Return stacked bars of the mean gaps at each λ, in bits per pixel, with 95 % intervals.
 
-    A negative gap hangs below zero. The total's interval is drawn in black,
-    beside the stack, so that it hides none of the parts. Raises ValueError where
-    there is no mean over images among the gaps.
+    A negative gap hangs below zero. The total's interval is drawn in black, beside the stack, so
+    that it hides none of the parts.
+
+    Raises:
+      ValueError: there is no mean over images among the gaps.
     """
     values = {(g.gap, g.lmbda): g for g in gaps if g.image == MEAN}
     lmbdas = sorted({lmbda for _, lmbda in values})
@@ -51,13 +52,13 @@ def gap_figure(gaps: Sequence[Gap]) -> Figure:
 
 
 def _stack(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
-    """Positive parts upwards from zero, negative ones downwards, each with its interval."""
+    """Draw positive parts upwards from zero, negative ones downwards, each with its interval."""
     top, bottom = np.zeros(len(lmbdas)), np.zeros(len(lmbdas))
     parts = [part for part in reversed(PARTS) if any(gap == part for gap, _ in values)]
     for number, part in enumerate(parts):
         heights = np.array([values[part, lmbda].value for lmbda in lmbdas])
         base = np.where(heights >= 0, top, bottom)
-        axes.bar(
+        bars = axes.bar(
             range(len(lmbdas)),
             heights,
             0.55,
@@ -70,6 +71,7 @@ def _stack(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
         )
         for x, lmbda in enumerate(lmbdas):
             gap, place = values[part, lmbda], x + (number - (len(parts) - 1) / 2) * 0.1
+            bars[x].set_gid(titles([_title_of(gap)]))
             ends = _whisker(gap)
             if ends is not None:
                 axes.errorbar(place, base[x] + gap.value, ends, color="#333333", capsize=2, lw=0.8)
@@ -80,7 +82,7 @@ def _totals(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
     for x, lmbda in enumerate(lmbdas):
         total = values["total", lmbda]
         label = "total" if total.lo is None else "total, 95 %"
-        axes.errorbar(
+        marker, _, _ = axes.errorbar(
             x + 0.36,
             total.value,
             _whisker(total),
@@ -91,17 +93,22 @@ def _totals(axes: Axes, lmbdas: Sequence[float], values: _Values) -> None:
             lw=1,
             label=label if x == 0 else None,
         )
+        marker.set_gid(titles([_title_of(total)]))
+
+
+def _title_of(gap: Gap) -> str:
+    return f"{gap.gap}, λ = {gap.lmbda:.4g}: {gap.value:+.4f} bits"
 
 
 def _whisker(gap: Gap) -> list[list[float]] | None:
-    """How far the interval reaches down and up, for matplotlib."""
+    """Return how far the interval reaches down and up, for matplotlib."""
     if gap.lo is None or gap.hi is None:
         return None
     return [[gap.value - gap.lo], [gap.hi - gap.value]]
 
 
 def _legend(axes: Axes) -> None:
-    """From top to bottom as the bars stack."""
+    """Draw the legend, from top to bottom as the bars stack."""
     handles, labels = axes.get_legend_handles_labels()
     entries = sorted(zip(handles, labels, strict=True), key=lambda entry: _place(entry[1]))
     axes.legend(

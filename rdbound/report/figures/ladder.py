@@ -17,17 +17,18 @@ _DIGITIZATION, _ASYMPTOTIC = "#56B4E9", "#E69F00"  # Okabe & Ito's palette
 
 
 def ladder_figure(rungs: Sequence[Rung], images: int) -> Figure:
-    """One panel a λ, one bar a rung: digitization and, beyond it, the asymptotic part.
+    """Return one panel a λ and one bar a rung: digitization and, beyond it, the asymptotic part.
 
-    Where bytes cost less than the ideal, as those of bits-back, which infers a better posterior
-    than the model's, that part is hatched and lies within the bar.
-
-    Lengths are in per cent of the bound's J, with 95 % intervals of the digitization where
-    there are any. Raises ValueError where there is no rung.
+    Lengths are in per cent of the bound's J, with 95 % intervals of the digitization. An
+    asymptotic part below zero (bits-back infers a better posterior than the model's) is hatched
+    and lies within the bar.
 
     Args:
-      rungs: from the bound down.
-      images: over how many the means are.
+      rungs: rungs, from the bound down.
+      images: number of images that the means are over.
+
+    Raises:
+      ValueError: there is no rung.
     """
     lmbdas = sorted({lmbda for r in rungs for lmbda in r.J})
     if not lmbdas:
@@ -55,7 +56,7 @@ def ladder_figure(rungs: Sequence[Rung], images: int) -> Figure:
 
 
 def _asymptotic(length: float) -> dict[str, Any]:
-    """How the asymptotic part is drawn: what bytes save is hatched, back into the bar."""
+    """Return how the asymptotic part is drawn: a negative one hatched, back into the bar."""
     if length >= 0:
         return {"color": _ASYMPTOTIC}
     return {"facecolor": "white", "edgecolor": _ASYMPTOTIC, "hatch": "/////", "lw": 0.5}

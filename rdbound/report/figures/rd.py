@@ -11,37 +11,13 @@ from matplotlib.figure import Figure
 from rdbound import reference
 from rdbound.analysis.curves import ImageCurves, from_reference, from_rows, mean_curve
 from rdbound.analysis.model_size import architecture_of
-from rdbound.methods import method_order
-from rdbound.report.figures.style import STYLE
+from rdbound.methods import METHODS, label_of, method_order
+from rdbound.report.figures.style import STYLE, titles
 from rdbound.report.wording import words_of
 from rdbound.tables.rd import Row
 
 __all__ = ["rd_figure"]
 
-# Okabe & Ito's palette; a method without a style of its own gets matplotlib's next colour.
-_STYLES = {
-    "exact": ("black", "*"),
-    "bound": ("#56B4E9", "o"),
-    "bound-refined": ("#0072B2", "s"),
-    "bound-prior-scaled": ("#009E73", "o"),
-    "bound-layered-ideal": ("#009E73", "d"),
-    "bound-layered-coded": ("#009E73", "^"),
-    "codec-dithered-ideal": ("#999999", "D"),
-    "codec-dithered-coded": ("#999999", "^"),
-    "bound-rec-ideal": ("#0072B2", "d"),
-    "bound-rec-coded": ("#0072B2", "^"),
-    "codec-bits-back-ideal": ("black", "D"),
-    "codec-bits-back-coded": ("black", "^"),
-    "codec-bits-back-refined-ideal": ("black", "v"),
-    "codec-bits-back-refined-coded": ("black", "X"),
-    "codec-ideal": ("#F0E442", "D"),
-    "codec-coded": ("#E69F00", "^"),
-    "codec-refined-ideal": ("#CC79A7", "v"),
-    "codec-refined-real": ("#CC79A7", "1"),
-    "codec-refined-coded": ("#D55E00", "X"),
-    "codec-refined-uniform-ideal": ("#CC79A7", "^"),
-    "codec-refined-soft-ideal": ("#CC79A7", "o"),
-}
 _LINES = ("-", "--", ":", "-.")
 _REFERENCES = {
     "vtm-22.0": ("black", "-"),
@@ -52,21 +28,24 @@ _REFERENCES = {
 
 
 def rd_figure(rows: Sequence[Row]) -> Figure:
-    """Mean PSNR against mean bits per pixel of every method of one data set.
+    """Return mean PSNR against mean bits per pixel of every method of one data set.
 
     On a data set with references, VTM-22.0 and the published bounds are drawn too.
-    Raises ValueError for rows of several data sets or none, where the images of a
-    curve differ between λ, and where two curves are of different images.
+
+    Raises:
+      ValueError: the rows are of several data sets or none, the images of a curve differ between
+        λ, or two curves are of different images.
     """
     datasets = sorted({r.dataset for r in rows})
     if len(datasets) != 1:
         raise ValueError(f"an RD figure is of one data set, not of {', '.join(datasets) or 'none'}")
-    curves = from_rows(_drawn(rows))
+    drawn = _drawn(rows)
+    curves = from_rows(drawn)
     images = _common(curves.values())
     with matplotlib.rc_context(STYLE):
         figure = Figure(figsize=(5.2, 3.6))
         axes = figure.add_subplot()
-        _draw_curves(axes, curves)
+        _draw_curves(axes, curves, drawn)
         low, high = _span(axes)
         right = 1.05 * max(float(np.max(np.asarray(line.get_xdata()))) for line in axes.lines)
         _draw_references(axes, datasets[0], images)
@@ -80,26 +59,19 @@ def rd_figure(rows: Sequence[Row]) -> Figure:
     return figure
 
 
-_COVERED = {
-    "bound-layered-ideal": "bound-layered-coded",
-    "bound-rec-ideal": "bound",
-    "codec-dithered-ideal": "codec-dithered-coded",
-    "codec-bits-back-ideal": "codec-bits-back-coded",
-    "codec-bits-back-refined-ideal": "codec-bits-back-refined-coded",
-    "codec-ideal": "codec-coded",
-    "codec-refined-real": "codec-refined-ideal",
-}
-"""Methods whose curve lies on another's."""
-
-
 def _drawn(rows: Sequence[Row]) -> list[Row]:
-    """Of two curves of a model that look alike, the later only."""
+    """Return the rows without curves that another one of the same model hides."""
     present = {(r.model, r.method) for r in rows}
-    return [r for r in rows if (r.model, _COVERED.get(r.method)) not in present]
+    hidden = {
+        (model, method)
+        for model, method in present
+        if method in METHODS and (model, METHODS[method].covered_by) in present
+    }
+    return [r for r in rows if (r.model, r.method) not in hidden]
 
 
 def _common(curves: Iterable[ImageCurves]) -> set[str]:
-    """The images, the same for all curves; raises ValueError where they are not."""
+    """Return the images of all curves; raise ValueError if they differ."""
     first, *others = curves
     for other in others:
         if other.images.keys() != first.images.keys():
@@ -110,25 +82,45 @@ def _common(curves: Iterable[ImageCurves]) -> set[str]:
     return set(first.images)
 
 
-def _draw_curves(axes: Axes, curves: Mapping[tuple[str, str, str], ImageCurves]) -> None:
+def _draw_curves(
+    axes: Axes, curves: Mapping[tuple[str, str, str], ImageCurves], rows: Sequence[Row]
+) -> None:
+    own: dict[tuple[str, str], list[Row]] = {}
+    for row in rows:
+        own.setdefault((row.model, row.method), []).append(row)
     models = {model for _, model, method in curves if method != "exact"}
     # Bound and codec of one architecture are drawn in one style of line.
     alike = sorted({architecture_of(model) for model in models})
     for key in sorted(curves, key=lambda key: (method_order(key[2]), key[2], key[1])):
         _, model, method = key
         points = mean_curve(curves[key])
-        colour, marker = _STYLES.get(method, (None, "."))
+        style = METHODS[method].style if method in METHODS else None
+        colour, marker = style or (None, ".")
         alone = len(models) <= 2 or method == "exact"
-        axes.plot(
+        name = label_of(method) if alone else f"{model} {label_of(method)}"
+        (line,) = axes.plot(
             points.bpp,
             points.psnr,
-            label=method if alone else f"{model} {method}",
+            label=name,
             ls=_LINES[0 if alone else alike.index(architecture_of(model)) % len(_LINES)],
             lw=1.3,
             ms=4,
             color=colour,
             marker=marker,
         )
+        line.set_gid(titles(f"{name}, {text}" for text in _point_texts(own[model, method])))
+
+
+def _point_texts(rows: Sequence[Row]) -> list[str]:
+    """Return λ, mean rate, mean PSNR and mean size of the points of a curve, by rate."""
+    points = []
+    for lmbda in {row.lmbda for row in rows}:
+        own = [row for row in rows if row.lmbda == lmbda]
+        bpp, psnr = (float(np.mean([getattr(r, n) for r in own])) for n in ("bpp", "psnr"))
+        sizes = [r.bytes for r in own if r.bytes is not None]
+        size = f", {np.mean(sizes):,.0f} bytes" if sizes else ""
+        points.append((bpp, f"λ = {lmbda:.4g}: {bpp:.4f} bpp, {psnr:.2f} dB{size}"))
+    return [text for _, text in sorted(points)]
 
 
 def _span(axes: Axes) -> tuple[float, float]:
@@ -138,7 +130,7 @@ def _span(axes: Axes) -> tuple[float, float]:
 
 
 def _draw_references(axes: Axes, dataset: str, images: set[str]) -> None:
-    """The references of just these images; a mean over others is left out."""
+    """Draw the references of just these images; a mean over others is left out."""
     for method, (colour, style) in _REFERENCES.items():
         if not any((dataset, method, p) in reference.curves() for p in (True, False)):
             continue
@@ -152,7 +144,7 @@ def _draw_references(axes: Axes, dataset: str, images: set[str]) -> None:
 
 
 def _of_images(curve: ImageCurves, images: set[str]) -> ImageCurves | None:
-    """The part of a curve that is of these images; None where there is none."""
+    """Return the part of a curve that is of these images, None if there is none."""
     if curve.per_image and images <= curve.images.keys():
         return replace(curve, images={i: curve.images[i] for i in sorted(images)})
     return curve if curve.averaged == len(images) else None

@@ -1,4 +1,4 @@
-"""The report of a model's channels: which of them are used, which collapsed, what they cost."""
+"""The report of a model's channels: which are used, which have collapsed, and their rates."""
 
 from collections.abc import Sequence
 
@@ -12,25 +12,25 @@ _COLLAPSED = 40  # channels that a note names
 _NOTE = Note(
     "KL is the rate of the bound. A channel is active where the data move its mean: the mean of "
     "((μ − μ̂)/σ̂)² is above 0.01 (after Burda et al. 2016, with the prior's scale for 1). A level's "
-    "noise is the geometric mean of (σ/σ̂)² over its channels; 1 says nothing."
+    "noise is the geometric mean of (σ/σ̂)² over its channels; a channel of 1 conveys nothing."
 )
 _CODES_NOTE = Note(
-    "Code points and the grid err alike in Σ error²/σ²: the first are those of penalty ln 2 by the "
-    "model's prior, coded by tables of other images; the second has one step for all channels and "
-    "an ideal code of its own for each, whose rate is estimated from these very latents (Miller & "
-    "Madow): of fewer than a few hundred a channel it is too low, which more images mend."
+    "Code points and the grid have the same Σ error²/σ². The code points are those of penalty ln 2 "
+    "by the model's prior, coded by tables of other images. The grid has one step for all channels "
+    "and an ideal code for each channel, whose rate is estimated from these very latents (Miller & "
+    "Madow): it is too low for fewer than a few hundred latents a channel; use more images then."
 )
 
 
 def channels_report(
     title: str, uses: Sequence[ChannelUse], drawn: Sequence[DrawnChannel]
 ) -> Document:
-    """Levels, channels by what they tell, and two figures.
+    """Return the report of a model's channels: levels, channels by their KL, and two figures.
 
     Args:
-      title: of the report.
+      title: title of the report.
       uses: every channel of every level.
-      drawn: those whose densities are shown.
+      drawn: channels whose densities are shown.
     """
     levels: tuple[Block, ...] = (
         _levels(uses),
@@ -50,13 +50,13 @@ def channels_report(
 
 
 def shown_channels(uses: Sequence[ChannelUse]) -> list[ChannelUse]:
-    """Of the two levels that tell most, four channels each: the most, two between, the least."""
+    """Return four channels, from most to least KL, of each of the two levels with most KL."""
     by_level: dict[int, list[ChannelUse]] = {}
     for use in uses:
         by_level.setdefault(use.level, []).append(use)
-    told = sorted(by_level, key=lambda level: -sum(use.kl for use in by_level[level]))[:2]
+    largest = sorted(by_level, key=lambda level: -sum(use.kl for use in by_level[level]))[:2]
     shown = []
-    for level in sorted(told):
+    for level in sorted(largest):
         ranked = sorted(by_level[level], key=lambda use: -use.kl)
         places = [round(part * (len(ranked) - 1)) for part in (0.0, 0.1, 0.35, 1.0)]
         shown += [ranked[place] for place in dict.fromkeys(places)]

@@ -1,16 +1,16 @@
-"""The report of known answers: estimates beside the truth, and what lies on the wrong side."""
+"""The report of known answers: estimates beside the exact values, and inconsistent bounds."""
 
 from collections.abc import Sequence
 
 from rdbound.analysis.consistency import violations
-from rdbound.analysis.posterior_family_gap import approximation_gaps
+from rdbound.analysis.posterior_family_gap import posterior_family_gaps
 from rdbound.report.document import Document, Note, Picture, Section, Table
 from rdbound.report.figures.estimates import small_multiples
 from rdbound.report.sections.gaps import with_interval
 from rdbound.tables.estimates import Answer
 from rdbound.tables.gaps import Gap
 
-__all__ = ["answers_report", "answers_section", "approximation_table", "verdict"]
+__all__ = ["answers_report", "answers_section", "posterior_family_table", "verdict"]
 
 _HEADER = (
     "source",
@@ -27,28 +27,28 @@ _HEADER = (
 )
 
 
-def answers_report(answers: Sequence[Answer], title: str = "Known answers") -> Document:
-    """Every estimate, approximation gaps where there are any, violations, one page of figures."""
+def answers_report(answers: Sequence[Answer]) -> Document:
+    """Return the report: estimates, figures, posterior family gaps if any, and the verdict."""
     picture = Picture(small_multiples(answers), "answers", "Estimates of R(D) and the truth")
-    gaps = approximation_gaps(answers)
+    gaps = posterior_family_gaps(answers)
     return Document(
-        title,
+        "Known answers",
         (
             answers_section(answers),
             Section("", (picture,)),
-            *([Section("", (approximation_table(gaps),))] if gaps else []),
+            *([Section("", (posterior_family_table(gaps),))] if gaps else []),
             Section("", tuple(map(Note, verdict(answers)))),
         ),
     )
 
 
 def verdict(answers: Sequence[Answer]) -> list[str]:
-    """The violations, or the sentence that there are none."""
+    """Return a sentence for every bound on the wrong side, or one that there is none."""
     return violations(answers) or ["No bound lies on the wrong side."]
 
 
 def answers_section(answers: Sequence[Answer]) -> Section:
-    """Known answers in bits per dimension, errors also in standard errors; then statuses."""
+    """Return the table of estimates, in bits per dimension, followed by their statuses."""
     statuses = (
         Note(f"{a.source}: {a.method}, λ = {a.lmbda:.4g}: {a.status}") for a in answers if a.status
     )
@@ -75,7 +75,7 @@ def _number(value: float | None, form: str) -> str:
     return "" if value is None else format(value, form)
 
 
-def approximation_table(gaps: Sequence[Gap]) -> Table:
-    """Approximation gaps in bits per dimension, a row each."""
+def posterior_family_table(gaps: Sequence[Gap]) -> Table:
+    """Return posterior family gaps in bits per dimension, a row each."""
     body = tuple((g.dataset, g.gap, f"{g.lmbda:.4g}", with_interval(g)) for g in gaps)
     return Table(("source", "gap", "λ", "bits per dimension [95 %]"), body)

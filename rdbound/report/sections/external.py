@@ -20,20 +20,20 @@ _CONVENTIONS = Note(
 )
 
 
-def external_report(rows: Sequence[Row], told: Mapping[str, str], anchor: str) -> Document:
-    """The report of the rows of one data set.
+def external_report(rows: Sequence[Row], descriptions: Mapping[str, str], anchor: str) -> Document:
+    """Return the report of the rows of one data set.
 
     Args:
-      rows: of the method ``external-coded``.
-      told: what the codecs are, in words, by name.
-      anchor: as of :func:`rdbound.analysis.curves.anchor_on`; left out where the data set
-        lacks it.
+      rows: rows of the method ``external-coded``.
+      descriptions: description of each codec by its name.
+      anchor: anchor of the BD-rates, which are left out if the data set lacks it.
 
-    Raises ValueError for no rows.
+    Raises:
+      ValueError: there are no rows.
     """
     if not rows:
         raise ValueError("no setting was measured on every image: nothing to report")
-    notes = tuple(Note(f"`{name}`: {text}.") for name, text in told.items())
+    notes = tuple(Note(f"{text}.", name) for name, text in descriptions.items())
     figure = Picture(rd_figure(rows), "rd_curve", "PSNR against rate")
     sections = (
         Section("Rate and distortion", (*notes, rd_table(rows), figure)),
@@ -44,7 +44,7 @@ def external_report(rows: Sequence[Row], told: Mapping[str, str], anchor: str) -
 
 
 def _against(rows: Sequence[Row], anchor: str) -> tuple[Section, ...]:
-    """BD-rates against the anchor and the published curves of the same names, where there are."""
+    """Return BD-rates against the anchor and against published curves of the same names."""
     dataset = rows[0].dataset
     base = anchor_on(anchor, dataset)
     if base is None:

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 
 from rdbound.analysis.channel_ladder import Rung, ladder
+from rdbound.methods import roles
 from rdbound.report.document import Block, Note, Picture, Section, Table
 from rdbound.report.figures.ladder import ladder_figure
 from rdbound.report.sections.bd_rate import bd_rate_cell
@@ -13,22 +14,25 @@ __all__ = ["ladder_section"]
 _NOTE = Note(
     "Digitization is J of the rung's ideal rates less J of the bound, asymptotic its bytes "
     "(whole files; of bits-back less the side information) less its ideal. A refined rung stands "
-    "against the refined bound where there is one. Rungs put out 8 bits, the bound real values: "
+    "against the refined bound if the table has one. Rungs put out 8 bits, the bound real values: "
     "about λ/12 of the digitization of each is the rounding of its output."
 )
 
 
 def ladder_section(rows: Sequence[Row], bound: str | None = None, method: str = "pchip") -> Section:
-    """Two tables and a figure of :func:`rdbound.analysis.channel_ladder.ladder`; its errors pass
-    through.
+    """Return two tables and a figure of the ladder.
 
     Args:
-      rows: of one data set.
-      bound: the bound's model; the only one by default.
-      method: of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+      rows: rows of one data set.
+      bound: name of the bound's model; the only one by default.
+      method: interpolation, of :data:`rdbound.analysis.bd_rate.INTERPOLATIONS`.
+
+    Raises:
+      ValueError: see :func:`rdbound.analysis.channel_ladder.ladder`.
     """
     rungs = ladder(rows, bound, method)
-    images = len({r.image for r in rows if r.method == "bound"})
+    bounds = roles({r.method for r in rows})["bound"]
+    images = len({r.image for r in rows if r.method == bounds})
     blocks: tuple[Block, ...] = (
         _bits(rungs),
         _bd_rates(rungs),

@@ -8,7 +8,7 @@ from rdbound.analysis.channel_ladder import has_rungs
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.gaps import chain
 from rdbound.analysis.image_sets import even, uneven
-from rdbound.methods import kind_of, method_order
+from rdbound.methods import METHODS, kind_of, method_order, roles
 from rdbound.report.document import Block, Document, Note, Picture, Section, Table
 from rdbound.report.figures.rd import rd_figure
 from rdbound.report.sections.bd_rate import bd_rate_sections
@@ -23,18 +23,22 @@ _HEADER = ("method", "model", "data", "λ", "bpp", "PSNR", "MSE", "MS-SSIM", "J"
 _CONVENTIONS = Note(
     "Conventions: J = R + λ·D, R in bits per pixel of the whole image (padding's rate counted), "
     "D = MSE on 0–255 over RGB; PSNR and bpp are means over images; the bound's reconstruction is "
-    "real-valued, the codec's 8-bit (but of codec-refined-real); coded rates are whole files. Of "
-    "vectors, rates are per dimension, on their own scale, and reconstructions real-valued. The "
-    "floor is the distortion without any noise or rounding: what this model's latents cannot tell "
-    "at any rate."
+    "real-valued, the codec's 8-bit; coded rates are whole files. Of vectors, rates are per "
+    "dimension, on their own scale, and reconstructions real-valued."
 )
 
 
 def rd_report(rows: Sequence[Row], anchor: str) -> Document:
-    """The report of the rows of one data set, with BD-rates against a shipped ``anchor``.
+    """Return the report of the rows of one data set.
 
-    A method whose images differ between λ is left out, and told. Raises ValueError for
-    rows of several data sets or none.
+    A method whose images differ between λ is left out, with a note.
+
+    Args:
+      rows: rows of one data set.
+      anchor: anchor of the BD-rates.
+
+    Raises:
+      ValueError: the rows are of several data sets or none.
     """
     faults = uneven(rows)
     whole = even(rows, faults)
@@ -44,13 +48,19 @@ def rd_report(rows: Sequence[Row], anchor: str) -> Document:
         *_gap_sections(whole),
         *_ladder_sections(whole),
         *(bd_rate_sections(whole, anchor) if whole or not faults else ()),
-        Section("", (_CONVENTIONS,)),
+        Section("", (_CONVENTIONS, *_method_notes(whole))),
     )
     return Document(", ".join(sorted({r.dataset for r in rows})), sections)
 
 
+def _method_notes(rows: Sequence[Row]) -> tuple[Note, ...]:
+    """Return what each method of the rows is."""
+    present = {row.method for row in rows}
+    return tuple(Note(f"{m.note}.", name) for name, m in METHODS.items() if name in present)
+
+
 def _figure(rows: Sequence[Row]) -> tuple[Block, ...]:
-    """None of floors alone, which are no points of a curve; a reason where it cannot be drawn."""
+    """Return the RD figure or the reason why it cannot be drawn; nothing for floors alone."""
     if not from_rows(rows):
         return ()
     try:
@@ -60,8 +70,8 @@ def _figure(rows: Sequence[Row]) -> tuple[Block, ...]:
 
 
 def _gap_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
-    """None without a refined bound and codec; a reason where they are not enough."""
-    if not {"bound-refined", "codec-refined-ideal"} <= {r.method for r in rows}:
+    """Return the gaps or the reason why there are none; nothing without refined bound and codec."""
+    if not {"bound-refined", "codec-refined-ideal"} <= roles({r.method for r in rows}).keys():
         return ()
     try:
         return gap_sections(rows, chain(rows))
@@ -70,7 +80,7 @@ def _gap_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
 
 
 def _ladder_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
-    """None without a rung that was asked for; a reason where it is not enough."""
+    """Return the ladder or the reason why there is none; nothing without a rung of a group."""
     if not has_rungs(rows):
         return ()
     try:
@@ -80,9 +90,10 @@ def _ladder_sections(rows: Sequence[Row]) -> tuple[Section, ...]:
 
 
 def rd_table(rows: Sequence[Row]) -> Table:
-    """Means over images by method, model and λ.
+    """Return means over images by method, model and λ.
 
-    Raises ValueError where the images of a method differ between λ.
+    Raises:
+      ValueError: the images of a method differ between λ.
     """
     for fault in uneven(rows).values():
         raise ValueError(fault)

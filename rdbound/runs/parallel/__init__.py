@@ -1,1 +1,1 @@
-"""Cells of a sweep in several processes or on a cluster."""
+"""Run an evaluation or the cells of a sweep by several processes or on a cluster."""

@@ -1,14 +1,14 @@
-"""Where the cells of a sweep run: processes of this machine, or jobs of a cluster.
+"""Run the cells of a sweep by processes of this machine or by jobs of a cluster.
 
-Each cell is the command that its user would type, on a config of its own:
+Each cell is the command that its user would type, with a config of its own:
 
     OUTPUT/jobs/CELL.yaml   the config
-    OUTPUT/jobs/CELL.log    what the command said, one attempt after another
+    OUTPUT/jobs/CELL.log    the output of the command, one attempt after another
 
-OUTPUT is the folder of the sweep, or that around the one run of a config without a sweep.
+OUTPUT is the folder of the sweep, or the parent folder of the run of a config without a sweep.
 
-A cell that was finished before is not run again. One that a signal ended, from whoever wanted
-its memory or its time, is begun again and goes on from its last checkpoint.
+A finished cell is not run again. A cell that a signal ended, for want of memory or time, is
+started again and resumes from its last checkpoint.
 """
 
 import os
@@ -24,10 +24,9 @@ from typing import Any
 from rdbound.config import Config, load_config, to_yaml
 from rdbound.report.document import Table
 from rdbound.runs import run_folder
-from rdbound.runs.parallel.by_name import run_of
 from rdbound.runs.parallel.processes import core_sets
-from rdbound.runs.parallel.sweep import Runner
-from rdbound.runs.run_folder import is_locked
+from rdbound.runs.parallel.sweep import Run, Runner
+from rdbound.runs.progress import terminal
 from rdbound.utils.atomic_files import write_text
 
 __all__ = [
@@ -37,25 +36,41 @@ __all__ = [
     "SlurmOptions",
     "by_commands",
     "by_submitit",
+    "run_of",
     "status_table",
 ]
 
 ATTEMPTS = 3
-"""Of a cell that signals end."""
+"""Starts of a cell that signals end."""
 JOBS = "jobs"
 SHARDS = "shards"
-"""The folder of the parts of one evaluation (:mod:`rdbound.runs.parallel.shards`)."""
+"""Name of the folder of the parts of one evaluation (:mod:`rdbound.runs.parallel.shards`)."""
+
+
+def run_of(kind: str) -> Run:
+    """Return the function that runs the command ``train``, ``evaluate`` or ``answers``."""
+    if kind == "train":
+        from rdbound.runs.train import train_run
+
+        return train_run
+    if kind == "evaluate":
+        from rdbound.runs.evaluate import evaluate_run
+
+        return evaluate_run
+    from rdbound.runs.known_answers import answers_run
+
+    return answers_run
 
 
 @dataclass(frozen=True)
 class SlurmOptions:
-    """What a cluster is asked for.
+    """The resources of the jobs of a cluster.
 
     Attributes:
-      partition: of it; None for its default.
-      gpus: of a job.
-      minutes: of a job; one that takes longer is queued again and goes on.
-      at_once: jobs of the array.
+      partition: partition of Slurm, or None for its default.
+      gpus: number of GPUs of a job.
+      minutes: time limit of a job; a job that takes longer is queued again and resumes.
+      at_once: number of jobs of the array that run at once.
     """
 
     partition: str | None = None
@@ -67,13 +82,13 @@ class SlurmOptions:
 def by_commands(
     kind: str, folder: Path, count: int, program: Sequence[str] = (sys.executable, "-m", "rdbound")
 ) -> Runner:
-    """A runner of ``count`` processes at once, each on cores of its own where it can be so.
+    """Return a runner of ``count`` processes at once, each on cores of its own if possible.
 
     Args:
-      kind: the command, of :data:`rdbound.runs.parallel.by_name.RUNS`.
-      folder: of the sweep.
-      count: of processes.
-      program: what runs the command.
+      kind: the command (:func:`run_of`).
+      folder: folder of the sweep.
+      count: number of processes.
+      program: the program whose command is run.
     """
 
     def runner(grid: Sequence[Config]) -> Iterator[tuple[Config, str | None]]:
@@ -107,7 +122,7 @@ def _run_command(
     cores: "SimpleQueue[set[int]]",
     started: set[subprocess.Popen],
 ) -> str | None:
-    """Run a cell to its end; returns what went wrong."""
+    """Run a cell to its end; return its error message or None."""
     config = _cell_config(folder, cell)
     log, own = config.with_suffix(".log"), cores.get()
     try:
@@ -116,7 +131,7 @@ def _run_command(
                 process = subprocess.Popen(  # noqa: S603
                     [*command, str(config)], stdout=file, stderr=subprocess.STDOUT
                 )
-                if own:  # before it has threads, which inherit this
+                if own:  # before it starts threads, which inherit the cores
                     os.sched_setaffinity(process.pid, own)
                 started.add(process)
                 code = process.wait()
@@ -131,18 +146,19 @@ def _run_command(
 
 
 def by_submitit(kind: str, folder: Path, options: SlurmOptions, cluster: str = "slurm") -> Runner:
-    """A runner of jobs of a cluster, through submitit: each cell a job of one array.
+    """Return a runner of jobs of a cluster through submitit: each cell is a job of one array.
 
-    A job that is preempted, or out of time, is queued again by submitit and goes on. The runner
-    waits for all; where it is stopped, jobs go on, and the same command finds what they did.
+    Submitit queues a job again that is preempted or out of time, and the job resumes. The runner
+    waits for all jobs; if it is stopped they go on, and the same command finds their results.
 
     Args:
-      kind: the command, of :data:`rdbound.runs.parallel.by_name.RUNS`.
-      folder: of the sweep, which all machines see.
-      options: of the jobs.
-      cluster: of submitit's: ``slurm``, or ``local`` to try it.
+      kind: the command (:func:`run_of`).
+      folder: folder of the sweep, which all machines see.
+      options: resources of the jobs.
+      cluster: cluster of submitit: ``slurm``, or ``local`` to try it.
 
-    Raises ValueError where submitit is missing, or refuses.
+    Raises:
+      ValueError: submitit is missing, or refuses.
     """
     try:
         import submitit
@@ -152,9 +168,9 @@ def by_submitit(kind: str, folder: Path, options: SlurmOptions, cluster: str = "
     def runner(grid: Sequence[Config]) -> Iterator[tuple[Config, str | None]]:
         settled = {cell.output for cell in grid if _is_finished(cell)}
         yield from ((cell, None) for cell in grid if cell.output in settled)
-        busy = [c for c in grid if c.output not in settled and is_locked(Path(c.output))]
+        busy = [c for c in grid if c.output not in settled and run_folder.is_locked(Path(c.output))]
         for cell in busy:
-            yield cell, "is at work already; see rdbound status"
+            yield cell, "is running already; see rdbound status"
         settled |= {cell.output for cell in busy}
         todo = [cell for cell in grid if cell.output not in settled]
         if not todo:
@@ -176,18 +192,18 @@ def by_submitit(kind: str, folder: Path, options: SlurmOptions, cluster: str = "
 
 
 def _parameters(options: SlurmOptions, cluster: str) -> dict[str, Any]:
-    asked: dict[str, Any] = {"name": "rdbound", "timeout_min": options.minutes}
+    parameters: dict[str, Any] = {"name": "rdbound", "timeout_min": options.minutes}
     if options.gpus:
-        asked["gpus_per_node"] = options.gpus
+        parameters["gpus_per_node"] = options.gpus
     if cluster == "slurm":
-        asked["slurm_array_parallelism"] = options.at_once
+        parameters["slurm_array_parallelism"] = options.at_once
         if options.partition is not None:
-            asked["slurm_partition"] = options.partition
-    return asked
+            parameters["slurm_partition"] = options.partition
+    return parameters
 
 
 def _result(job: Any) -> str | None:
-    """What went wrong with a job, once it has ended."""
+    """Wait for a job, and return its error message or None."""
     import submitit
 
     try:
@@ -200,36 +216,38 @@ def _result(job: Any) -> str | None:
 
 @dataclass(frozen=True)
 class CellJob:
-    """One cell in a job; what submitit pickles.
+    """One cell as a job, in the form that submitit pickles.
 
     Attributes:
-      kind: the command, of :data:`rdbound.runs.parallel.by_name.RUNS`.
+      kind: the command (:func:`run_of`).
     """
 
     kind: str
 
     def __call__(self, path: str) -> str | None:
-        """Run the config at ``path``; returns what went wrong."""
+        """Run the config at ``path``; return its error message or None."""
         try:
-            run_of(self.kind)(load_config(path), print)
+            with terminal(quiet=True) as shown:  # messages go into the job's log
+                run_of(self.kind)(load_config(path), shown.progress)
         except ValueError as error:
             return str(error)
         return None
 
     def checkpoint(self, path: str) -> Any:
-        """What submitit queues again in place of a job that was preempted or ran out of time."""
+        """Return what submitit queues again for a job that was preempted or out of time."""
         from submitit.helpers import DelayedSubmission
 
         return DelayedSubmission(self, path)
 
 
 def status_table(folder: Path) -> Table:
-    """What became of every cell so far: finished, running, failed or waiting, and its last line.
+    """Return the status of every cell (finished, running, failed, waiting) and its last line.
 
     Args:
-      folder: of a sweep, of an evaluation in shards, or of one run.
+      folder: folder of a sweep, of an evaluation in shards, or of one run.
 
-    Raises ValueError where no engine ran any of them.
+    Raises:
+      ValueError: no engine has run any of them.
     """
     alone = folder.parent / JOBS / f"{folder.name}.yaml"
     configs = [
@@ -238,13 +256,13 @@ def status_table(folder: Path) -> Table:
         *([alone] if alone.exists() else []),
     ]
     if not configs:
-        raise ValueError(f"{folder}: nothing that was run by --engine local or slurm")
+        raise ValueError(f"{folder}: nothing here was run by --engine local or slurm")
     rows = []
     for config in configs:
         run, log = config.parents[1] / config.stem, config.with_suffix(".log")
         if run_folder.finished(run):
             state = "finished"
-        elif is_locked(run):
+        elif run_folder.is_locked(run):
             state = "running"
         else:
             state = "failed" if log.exists() else "waiting"
@@ -257,7 +275,7 @@ def _is_finished(cell: Config) -> bool:
 
 
 def _cell_config(folder: Path, cell: Config) -> Path:
-    """Where the config of a cell is written."""
+    """Write the config of a cell, and return its file."""
     path = folder / JOBS / f"{Path(cell.output).name}.yaml"
     path.parent.mkdir(parents=True, exist_ok=True)
     write_text(path, to_yaml(cell))
@@ -265,7 +283,7 @@ def _cell_config(folder: Path, cell: Config) -> Path:
 
 
 def _last_line(log: Path) -> str:
-    """What a log says last, bars and marks of errors apart."""
+    """Return the last line of a log, without progress bars and the mark of an error."""
     text = log.read_bytes()[-4096:].decode(errors="replace").replace("\r", "\n")
     lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1].removeprefix("rdbound: error: ") if lines else "it said nothing"
+    return lines[-1].removeprefix("rdbound: error: ") if lines else "no output"

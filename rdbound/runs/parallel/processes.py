@@ -1,10 +1,11 @@
-"""Evaluation by several processes, each on cores of its own where the system can say so.
+"""Evaluate by several processes, each on cores of its own if the system allows it.
 
 Each opens what the configuration names for itself and computes tasks
-(:class:`rdbound.evaluation.evaluate.Task`); the noise of a row is keyed by what the row is of, so
+(:class:`rdbound.evaluation.plan.Task`); the noise of a row is keyed by what the row is of, so
 that it is the same whoever computes it. A process ends with the one that began it.
 """
 
+import logging
 import os
 import signal
 import threading
@@ -12,50 +13,38 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from multiprocessing import active_children, get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
 from typing import Any
 
-from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.config import Config
-from rdbound.evaluation.evaluate import Task, task_rows
-from rdbound.evaluation.evaluator import Bench
-from rdbound.evaluation.examples import Examples
-from rdbound.evaluation.options import EvaluationOptions
-from rdbound.evaluation.reconstructions import Pictures
-from rdbound.runs.inputs import Subject, evaluation_options, open_examples, open_subjects
+from rdbound.evaluation.evaluate import task_rows
+from rdbound.evaluation.evaluator import Evaluator
+from rdbound.evaluation.plan import Plan, Task
+from rdbound.runs.inputs import open_inputs
 from rdbound.tables.rd import Row
+from rdbound.utils.progress import LOG
 
-__all__ = ["Done", "Part", "by_processes", "core_sets", "ended", "parts_of"]
-
-Part = tuple[Checkpoint, EvaluationOptions]
+__all__ = ["Done", "by_processes", "core_sets", "ended"]
 
 
 @dataclass(frozen=True)
 class Done:
-    """The rows of a task of a part, and what its user should be told."""
+    """The rows of a task of a plan, and the warnings that it logged."""
 
-    part: int
+    plan: int
     task: Task
     rows: list[Row]
     warnings: list[str]
 
 
-def parts_of(subjects: Sequence[Subject], options: EvaluationOptions) -> list[Part]:
-    """Every checkpoint of the models, with the options for the λ that it serves."""
-    return [
-        (one, replace(options, lmbdas=lmbdas))
-        for subject in subjects
-        for one, lmbdas in subject.parts
-    ]
-
-
 def core_sets(count: int) -> list[set[int]]:
-    """The cores that this process may use, for ``count`` others: as even as can be, at least one.
+    """Divide the cores of this process evenly among ``count`` others, at least one for each.
 
-    Empty sets where the system has no way to say so.
+    Returns:
+      A set of cores for each process; empty sets if the system cannot bind processes to cores.
     """
     if not hasattr(os, "sched_getaffinity"):
         return [set() for _ in range(count)]
@@ -68,27 +57,25 @@ def by_processes(
     work: Sequence[tuple[int, Task]],
     count: int,
     streams: Path | None,
-    pictures: Pictures | None,
 ) -> Iterator[Done]:
-    """Tasks of parts, each computed by one of ``count`` processes, as they are done.
+    """Tasks of plans, each computed by one of ``count`` processes, as they are done.
 
     Args:
       config: with a section ``evaluation``.
-      work: (index of the part, task), the long ones first where one can choose.
+      work: (index of the plan, task), the long ones first where one can choose.
       count: of processes.
       streams: a folder for the bytes of coded rows; None keeps none.
-      pictures: see :class:`rdbound.evaluation.options.EvaluationOptions`.
 
-    Raises ValueError as :func:`rdbound.evaluation.evaluate.evaluate`, and where the system ends a
-    process.
+    Raises:
+      ValueError: see :func:`rdbound.evaluation.evaluate.evaluate`; or the system ended a process.
     """
-    # What a Ctrl-C leaves is freed all the same; the process that frees it need not say so.
+    # Resources that a Ctrl-C leaves are freed all the same, and need no warning.
     os.environ.setdefault("PYTHONWARNINGS", "ignore::UserWarning:multiprocessing.resource_tracker")
     context = get_context("spawn")
     cores: Any = context.Queue()
     for own in core_sets(count):
         cores.put(own)
-    pool = ProcessPoolExecutor(count, context, _begin, (config, cores, streams, pictures))
+    pool = ProcessPoolExecutor(count, context, _begin, (config, cores, streams))
     with ended(pool):
         try:
             for done in as_completed([pool.submit(_compute, *one) for one in work]):
@@ -102,7 +89,7 @@ def by_processes(
 
 @contextmanager
 def ended(pool: ProcessPoolExecutor) -> Iterator[None]:
-    """The pool, its processes stopped at once where it is left with work to do."""
+    """Shut the pool down at the end, and stop its processes at once after an exception."""
     try:
         yield
     except BaseException:
@@ -115,37 +102,45 @@ def ended(pool: ProcessPoolExecutor) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Here:
-    """What a process has opened."""
+    """The models and data that a process has opened."""
 
-    parts: Sequence[Part]
-    examples: Examples
+    plans: Sequence[Plan]
     streams: Path | None
-    benches: dict[int, Bench] = field(default_factory=dict)
+    evaluators: dict[int, Evaluator] = field(default_factory=dict)
 
-    def bench(self, part: int) -> Bench:
-        """Of a part, made once."""
-        if part not in self.benches:
-            checkpoint, options = self.parts[part]
-            self.benches[part] = Bench(checkpoint, self.examples, options)
-        return self.benches[part]
+    def evaluator(self, plan: int) -> Evaluator:
+        """Return the evaluator of a plan, made once."""
+        if plan not in self.evaluators:
+            self.evaluators[plan] = Evaluator(self.plans[plan], self.streams)
+        return self.evaluators[plan]
+
+
+class _Warnings(logging.Handler):
+    """Keeps what is logged, for the process that shows it."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.WARNING)
+        self.texts: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.texts.append(record.getMessage())
 
 
 _here: _Here | None = None
+_warnings = _Warnings()
 
 
-def _begin(config: Config, cores: Any, streams: Path | None, pictures: Pictures | None) -> None:
+def _begin(config: Config, cores: Any, streams: Path | None) -> None:
     """Open everything, on this process's cores."""
     global _here
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process hears it for all
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the first process ends the others
     threading.Thread(target=_end_with_parent, daemon=True).start()
     own = cores.get()
     if own:
         os.sched_setaffinity(0, own)
-    section = config.evaluation
-    assert section is not None
-    options = replace(evaluation_options(section, config.seed), pictures=pictures)
-    parts = parts_of(open_subjects(section), options)
-    _here = _Here(parts, open_examples(section, config.seed), streams)
+    LOG.addHandler(_warnings)
+    LOG.propagate = False  # the first process shows them
+    _here = _Here(open_inputs(config).plans, streams)
 
 
 def _end_with_parent() -> None:
@@ -155,9 +150,8 @@ def _end_with_parent() -> None:
     os._exit(1)
 
 
-def _compute(part: int, task: Task) -> Done:
+def _compute(plan: int, task: Task) -> Done:
     assert _here is not None
-    warnings: list[str] = []
-    quiet = lambda *_: None  # noqa: E731
-    rows = list(task_rows(_here.bench(part), task, _here.streams, quiet, warnings.append))
-    return Done(part, task, rows, warnings)
+    _warnings.texts = []
+    rows = list(task_rows(_here.evaluator(plan), task))
+    return Done(plan, task, rows, _warnings.texts)

@@ -1,14 +1,14 @@
-"""One evaluation by many jobs: each computes a share of the tasks and leaves a table of it.
+"""Divide one evaluation among several jobs, each of which computes a share of the tasks.
 
-    OUTPUT/shards/1-of-4/rd.csv   the rows of every fourth :class:`rdbound.evaluation.evaluate.Task`
+    OUTPUT/shards/1-of-4/rd.csv   the rows of every fourth task
     OUTPUT/shards/jobs            configs and logs of the jobs
 
-When the last one ends, their rows are the partial table of the whole, which then has nothing
-left to compute. The noise of a row is keyed by what the row is of: rows are those of one process.
+When all have ended, their rows become the partial table of the whole evaluation, which then has
+nothing left to compute. The noise of a row is keyed by its image, λ and method, so that the rows
+equal those of one process.
 """
 
 import shutil
-from collections.abc import Callable
 from pathlib import Path
 
 from rdbound.config import Config
@@ -18,12 +18,13 @@ from rdbound.runs.parallel.launchers import SHARDS
 from rdbound.runs.parallel.sweep import Runner
 from rdbound.runs.run_folder import PICTURES, RD_TABLE
 from rdbound.tables.rd import Row, read_table, write_table
+from rdbound.utils.progress import SILENT, Progress
 
 __all__ = ["evaluate_in_shards", "shards"]
 
 
 def shards(config: Config, count: int) -> list[Config]:
-    """The configs of ``count`` shards of an evaluation, each with a folder of its own."""
+    """Return the configs of ``count`` shards of an evaluation, each with its own folder."""
     assert config.evaluation is not None
     grid = []
     for number in range(count):
@@ -34,19 +35,19 @@ def shards(config: Config, count: int) -> list[Config]:
 
 
 def evaluate_in_shards(
-    config: Config, count: int, runner: Runner, say: Callable[[str], None]
+    config: Config, count: int, runner: Runner, progress: Progress = SILENT
 ) -> Path:
-    """Evaluate by ``count`` jobs; returns the run folder, as
-    :func:`rdbound.runs.evaluate.evaluate_run`.
+    """Evaluate by ``count`` jobs, and return the run folder.
 
     Args:
-      config: of an evaluation, no sweep.
-      count: of shards.
-      runner: of their configs; their folder is OUTPUT/shards.
-      say: told of the results.
+      config: a configuration of an evaluation, without a sweep.
+      count: number of shards.
+      runner: runs the configs of the shards, whose folder is OUTPUT/shards.
+      progress: receives the progress of this process.
 
-    Raises ValueError as that does, before any job run_folder, and with a line for each
-    shard that failed: the same again computes these only.
+    Raises:
+      ValueError: see :func:`rdbound.runs.evaluate.evaluate_run`, before any job runs; or shards
+        failed, with a line for each: the same call again computes only these.
     """
     with enter_evaluation(config) as run:
         if not run_folder.finished(run.folder):
@@ -57,11 +58,11 @@ def evaluate_in_shards(
                     "\n".join(f"shard {Path(one.output).name}: {wrong}" for one, wrong in failed)
                 )
             _merge(config, count, run.folder)
-        return evaluate_entered(run, say)
+        return evaluate_entered(run, progress)
 
 
 def _merge(config: Config, count: int, folder: Path) -> None:
-    """The rows of all shards as the partial table, and what they kept beside it."""
+    """Join the rows of all shards in the partial table, and copy their streams and pictures."""
     rows: dict[tuple, Row] = {}
     for one in shards(config, count):
         part = Path(one.output)

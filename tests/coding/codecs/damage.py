@@ -5,12 +5,12 @@ import pytest
 from rdbound.coding import BitstreamError
 
 
-def assert_refused(decompress, data):
+def assert_refused(decode, data):
     """Every truncation, and every byte that is another, is an error."""
     for n in range(len(data)):
         with pytest.raises(BitstreamError):
-            decompress(data[:n])
+            decode(data[:n])
         damaged = bytearray(data)
         damaged[n] ^= 0x55
         with pytest.raises(BitstreamError):
-            decompress(bytes(damaged))
+            decode(bytes(damaged))

@@ -9,9 +9,8 @@ from hypothesis import strategies as st
 from rdbound.checkpoints.checkpoint import Checkpoint
 from rdbound.coding import Codec
 from rdbound.coding.codecs import tiling
-from rdbound.coding.codecs.compiled_model import CompiledModel
-from rdbound.coding.codecs.receptive_field import measured
-from rdbound.coding.codecs.tiling import Windows, spans
+from rdbound.coding.codecs.compiled_model import compiled
+from rdbound.coding.codecs.tiling import spans, tiled, tiling_of
 from rdbound.evaluation.evaluate import evaluate
 from rdbound.evaluation.examples import ImageExamples
 from rdbound.evaluation.options import EvaluationOptions
@@ -28,6 +27,7 @@ class Convolutional(nnx.Module):
     def __init__(self, depth=2, seed=0):
         kernel = lambda k, c: jax.random.normal(jax.random.key(seed + k), (3, 3, c, c)) / 3  # noqa: E731
         self.depth = depth
+        self.reach = depth  # at stride 4, the widest
         self.at_x, self.at_y, self.at_z = (nnx.Param(kernel(k, c)) for k, c in enumerate((3, 2, 3)))
 
     def _look(self, x, kernel):
@@ -53,20 +53,9 @@ class Convolutional(nnx.Module):
         return jnp.repeat(jnp.repeat(jnp.concatenate([y, y[..., :1]], -1), 2, 0), 2, 1) + 0.5
 
 
-class Global(Convolutional):
-    def synthesize(self, latents, lmbda):
-        return super().synthesize(latents, lmbda) + latents[1].mean()
-
-
-class Placed(Convolutional):
-    def infer(self, x, lmbda):
-        ramp = jnp.linspace(0.0, 1.0, x.shape[0])[:, None, None]
-        return super().infer(x + ramp, lmbda)
-
-
 @pytest.fixture
-def small_windows(monkeypatch):
-    """Windows of 64 pixels a side: 16 cells."""
+def small_tiles(monkeypatch):
+    """Tiles of 64 pixels a side: 16 cells."""
     monkeypatch.setattr(tiling, "LARGEST_SIDE", 64)
 
 
@@ -87,22 +76,11 @@ def test_spans_use_every_cell_once_and_only_where_it_is_exact(cells, most, reach
         assert span.end <= (stop - reach if stop < cells else cells)
 
 
-@pytest.mark.parametrize(("depth", "cells"), [(1, 1), (4, 1), (5, 2)])
-def test_reach_is_what_the_convolutions_see(depth, cells):
-    """``depth`` pixels at stride 1, twice that at stride 2, four times at stride 4."""
-    model = Convolutional(depth)
-    found = measured(model, CompiledModel(model), 2048).cells
-    assert found["infer", 0] == cells
-    assert found["synthesize", 0] == -(-2 * depth // 4)
-    assert found["prior", 1] == depth
-    assert found["prior", 0] == found["absorb", 0] == found["posterior", 1] == 0
-
-
-def test_windows_give_what_the_whole_image_gives(rng, small_windows):
+def test_tiles_give_what_the_whole_image_gives(rng, small_tiles):
     model = Convolutional()
-    of = CompiledModel(model)
+    of = compiled(model)
     x, lmbda = rng.random((120, 148, 3), np.float32), jnp.float32(0.03)
-    parts = Windows(model, of).sides(120, 148)
+    parts = tiled(of, tiling_of(model), (120, 148))
     variational = of.infer(x, lmbda)
     state = of.start(lmbda)
     assert jax.tree.all(jax.tree.map(_close, variational, parts.infer(x, lmbda)))
@@ -117,10 +95,26 @@ def _close(a, b):
     return True
 
 
-@pytest.mark.parametrize(("model", "says"), [(Global, "more of an image"), (Placed, "where on")])
-def test_a_model_that_windows_would_change_is_refused(model, says):
-    with pytest.raises(ValueError, match=says):
-        measured(model(), CompiledModel(model()), 128)
+def test_a_model_that_cannot_be_tiled_is_refused(rng, small_tiles):
+    """The message names what is missing, or what is in the way."""
+
+    class Unknown(Convolutional):
+        def __init__(self):
+            super().__init__()
+            del self.reach
+
+    class Uneven(Convolutional):
+        def synthesize(self, latents, lmbda):
+            return super().synthesize(latents, lmbda)[1:]
+
+    image = rng.integers(0, 256, (80, 80, 3)).astype(np.uint8)
+    with pytest.raises(ValueError, match="Unknown must declare its receptive field"):
+        Codec(Unknown()).encode(image)
+    with pytest.raises(ValueError, match="does not scale with the image"):
+        Codec(Uneven()).encode(image)
+    with pytest.raises(ValueError, match="reaches 8 cells far, too far for tiles of 16"):
+        Codec(Convolutional(depth=8)).encode(image)
+    assert Codec(Unknown()).decode(Codec(Unknown()).encode(image[:60, :60]).data).datum.any()
 
 
 def test_codec_and_rows_of_a_large_image_are_those_of_the_whole(rng, monkeypatch):
@@ -149,8 +143,8 @@ def _coded_and_rows(image):
         def __getitem__(self, index):
             return image
 
-    stream = codec.compress(image, 0.03)
-    assert codec.decompress(stream).shape == image.shape
+    stream = codec.encode(image, 0.03).data
+    assert codec.decode(stream).datum.shape == image.shape
     checkpoint = Checkpoint(model, {}, codec.tables, "toy")
     options = EvaluationOptions(lmbdas=(0.03,), samples=2)
     return stream, list(evaluate(checkpoint, ImageExamples(One()), options))

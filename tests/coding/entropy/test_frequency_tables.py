@@ -16,8 +16,8 @@ SCALES = np.geomspace(0.11, 256.0, 64)
 NODES, WEIGHTS = np.polynomial.legendre.leggauss(80)
 
 
-def _box(r, sigma, mu=0.0):
-    """The mass of the unit box at r of N(mu, sigma²), by quadrature of the density."""
+def _bin(r, sigma, mu=0.0):
+    """The mass of the unit bin at r of N(mu, sigma²), by quadrature of the density."""
     points = np.asarray(r, float)[:, None] + NODES / 2 - mu
     density = np.exp(-0.5 * (points / sigma) ** 2) / (sigma * np.sqrt(2 * np.pi))
     return density @ WEIGHTS / 2
@@ -47,13 +47,13 @@ def test_frequencies_are_the_bin_masses_of_the_gaussian_at_the_ladders_scale(tab
     """All but the mode, which takes what flooring left: within one unit of TOTAL · mass."""
     for table, scale in zip(tables, SCALES, strict=True):
         integers = np.arange(-table.reach, table.reach + 1)
-        exact = TOTAL * _box(integers, scale)
+        exact = TOTAL * _bin(integers, scale)
         found, mode = table.frequencies[:-1], table.frequencies.argmax()
         others = integers != integers[mode]
         low, high = np.floor(exact - 1e-4), np.floor(exact + 1e-4)
         assert (found >= np.maximum(1, low))[others].all()
         assert (found <= np.maximum(1, high))[others].all()
-        escape = max(1.0, TOTAL * (1 - _box(integers, scale).sum()))
+        escape = max(1.0, TOTAL * (1 - _bin(integers, scale).sum()))
         assert abs(table.frequencies[-1] - escape) <= 1
         assert exact[mode] > exact.max() - 1, "of those that floor to the largest, the first"
         assert abs(found[mode] - exact[mode]) <= len(found) + 1
@@ -62,7 +62,7 @@ def test_frequencies_are_the_bin_masses_of_the_gaussian_at_the_ladders_scale(tab
 def test_ideal_bits_of_a_table_are_those_of_the_gaussian(tables):
     for table, scale in zip(tables, SCALES, strict=True):
         integers = np.arange(-table.reach, table.reach + 1)
-        mass = _box(integers, scale)
+        mass = _bin(integers, scale)
         bits = -np.log2(table.frequencies[:-1] / TOTAL)
         likely = (mass * TOTAL > 300) & (np.arange(len(mass)) != table.frequencies.argmax())
         np.testing.assert_allclose(bits[likely], -np.log2(mass[likely]), atol=1.5 / 300)

@@ -6,7 +6,7 @@ from rdbound.coding.entropy.frequency_tables import TOTAL, gaussian_tables
 from rdbound.coding.entropy.model_tables import channel_tables, key_of, make_tables
 from rdbound.models import make_model
 from rdbound.ops.distributions import Gaussian, Mixture
-from tests.coding.entropy.test_frequency_tables import _box
+from tests.coding.entropy.test_frequency_tables import _bin
 from tests.toy import Toy
 
 
@@ -14,7 +14,7 @@ def _expected(weights, offsets, sigmas, reach):
     """Of a mixture around its centre: TOTAL times the mass of each integer of −reach … reach."""
     r = np.arange(-reach, reach + 1)
     parts = zip(weights, offsets, sigmas, strict=True)
-    return TOTAL * sum(w * _box(r, sigma, offset) for w, offset, sigma in parts)
+    return TOTAL * sum(w * _bin(r, sigma, offset) for w, offset, sigma in parts)
 
 
 def _agrees(table, exact):

@@ -2,7 +2,7 @@ from rdbound.report.document import Note, Table
 from rdbound.report.sections.estimates import (
     answers_report,
     answers_section,
-    approximation_table,
+    posterior_family_table,
     verdict,
 )
 from rdbound.tables.gaps import Gap
@@ -40,7 +40,7 @@ def test_a_report_holds_gaps_where_there_are_any_and_a_verdict():
     assert document.title == "Known answers"
     assert [p.stem for p in document.pictures] == ["answers"]
     tables = [b for s in document.sections for b in s.blocks if isinstance(b, Table)]
-    assert tables[1].rows[0][:3] == ("s", "approximation-full", "1")
+    assert tables[1].rows[0][:3] == ("s", "posterior-family-full", "1")
     assert document.sections[-1].blocks == (Note("No bound lies on the wrong side."),)
     document = answers_report([make_answer(rate=0.4)])
     assert len([b for s in document.sections for b in s.blocks if isinstance(b, Table)]) == 1
@@ -52,8 +52,8 @@ def test_the_verdict_is_the_violations():
     assert len(verdict([make_answer(rate=0.4), make_answer(rate=float("nan"))])) == 2
 
 
-def test_approximation_gaps_have_their_intervals():
-    gap = Gap("ar1", "mean", 1.0, "approximation-full", 0.1, 0.09, 0.11)
-    assert approximation_table([gap]).rows == (
-        ("ar1", "approximation-full", "1", "+0.1000 [+0.0900, +0.1100]"),
+def test_posterior_family_gaps_have_their_intervals():
+    gap = Gap("ar1", "mean", 1.0, "posterior-family-full", 0.1, 0.09, 0.11)
+    assert posterior_family_table([gap]).rows == (
+        ("ar1", "posterior-family-full", "1", "+0.1000 [+0.0900, +0.1100]"),
     )

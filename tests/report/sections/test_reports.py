@@ -4,14 +4,13 @@ import dataclasses
 
 import pytest
 
-from rdbound.analysis.gaps import GAPS, chain, gaps
+from rdbound.analysis.gaps import chain, definitions, gaps
+from rdbound.methods import METHODS
 from rdbound.report.document import Note, Picture, Table
 from rdbound.report.figures.gaps import gap_figure
 from rdbound.report.figures.rd import rd_figure
 from rdbound.report.sections.bd_rate import bd_rate_sections
 from rdbound.report.sections.gaps import (
-    AMORTIZATION_NOTE,
-    APPROXIMATION_NOTE,
     EFFECTS_NOTE,
     best_note,
     gap_sections,
@@ -20,11 +19,15 @@ from rdbound.report.sections.gaps import (
     negative_notes,
     one_shot_note,
     rounding_note,
+    side_note,
 )
 from rdbound.report.sections.rd import rd_report, rd_table
 from rdbound.tables.gaps import Gap
 from rdbound.theory.one_shot_bounds import least_excess
 from tests.analysis.test_gaps import cheaper, exact_rows, make_rows, other_distortion, with_coupled
+
+AMORTIZATION_NOTE = side_note(METHODS["bound-refined"].gap)
+APPROXIMATION_NOTE = side_note(METHODS["bound-refined-coupled"].gap)
 
 
 def vector_rows():
@@ -60,7 +63,7 @@ def test_a_report_of_images_has_what_the_rows_allow():
     ]
     four = make_rows("kodak", tuple("abcd"))
     assert gap_sections(four, chain(four))[0].title.endswith("mean over 4 images [95 % interval]")
-    assert [p.stem for p in document.pictures] == ["rd_curve", "gaps"]
+    assert [p.stem for p in document.pictures] == ["rd_curve", "gaps", "bd_rate"]
     assert notes(document.sections[-1])[0].startswith("Conventions: J = R + λ·D")
 
 
@@ -143,7 +146,7 @@ def test_the_modeling_gap_is_called_the_true_one_only_where_the_curve_is_known()
 
 def test_the_report_says_whose_points_are_the_best_and_how_often():
     rows = make_rows(images=("a", "b"))
-    said = "J best is that of the best point known, of bounds, codecs and published points alike: "
+    said = "J best is that of the best point known among bounds, codecs and published points: "
     assert best_note(chain(rows).best) == f"{said}of 2 images at 3 λ, b bound-refined 6 times."
     one = [
         r
@@ -179,7 +182,7 @@ def test_a_negative_gap_is_told_with_where_how_much_and_what_it_means():
     amortization, digitization = negative_notes(found)
     assert amortization == (
         "amortization is negative of 1 image, down to -0.0312 bits per pixel: refinement ended "
-        "above what the inference network says, so it failed."
+        "above the inference network's parameters, so it failed."
     )
     assert digitization == (
         "digitization is negative in the mean at λ = 0.01, 0.02 and of 2 images, down to -6.7500 "
@@ -213,13 +216,17 @@ def test_negative_gaps_stand_in_the_report():
     worse = [
         dataclasses.replace(r, bpp=r.bpp + 1, J=r.J + 1) if r.model == "b" else r for r in rows
     ]
-    said = [
-        n for n in notes(gap_sections(worse, chain(worse))[0]) if n.startswith("**Negative:** ")
+    negative = [
+        block.text
+        for block in gap_sections(worse, chain(worse))[0].blocks
+        if isinstance(block, Note) and block.lead == "Negative"
     ]
-    assert said == [f"**Negative:** {note}" for note in negative_notes(gaps(worse))]
-    (only,) = said
-    assert only.startswith("**Negative:** digitization is negative in the mean at λ = 0.002, 0.01,")
-    assert not any(n.startswith("**Negative") for n in notes(gap_sections(rows, chain(rows))[0]))
+    assert negative == negative_notes(gaps(worse))
+    (only,) = negative
+    assert only.startswith("digitization is negative in the mean at λ = 0.002, 0.01,")
+    assert "Negative" not in {
+        getattr(b, "lead", "") for b in gap_sections(rows, chain(rows))[0].blocks
+    }
 
 
 def test_tables_that_do_not_tell_the_rounding_apart_say_what_it_costs():
@@ -229,11 +236,11 @@ def test_tables_that_do_not_tell_the_rounding_apart_say_what_it_costs():
     assert rounding_note(chain(rows)) == ""
     assert rounding_note(chain(old)) == (
         "Digitization contains the rounding of the codec's output to 8 bits, which a row of "
-        "codec-refined-real for every image and λ would tell apart: about λ/12, 0.00015 at λ = "
+        "codec-refined-real for every image and λ would separate: about λ/12, 0.00015 at λ = "
         "0.0018, 0.00805 at λ = 0.0966 (bits per pixel)."
     )
     assert rounding_note(chain(old)) in notes(gap_sections(old, chain(old))[0])
-    assert rounding_note(chain(other_distortion(old))).endswith("would tell apart.")
+    assert rounding_note(chain(other_distortion(old))).endswith("would separate.")
     blocks = [dataclasses.replace(r, image=f"block-{r.image}") for r in old]
     assert rounding_note(chain(blocks)) == "", "vectors are never rounded"
 
@@ -258,7 +265,7 @@ def test_bd_rates_of_all_gaps_stand_in_the_report():
     bits, bd = gap_sections(rows, chain(rows))
     assert (
         [row[0] for row in bd.blocks[0].rows]
-        == list(GAPS[:-2])
+        == [gap.name for gap in definitions()][:-2]
         == [r[0] for r in bits.blocks[0].rows]
     )
     values = {row[0]: row[1] for row in bd.blocks[0].rows}

@@ -73,9 +73,8 @@ def _killed_and_serial(tmp_path, seeds, killed):
     wrapper = tmp_path / "wrapper.py"
     wrapper.write_text(WRAPPER)
     runner = by_commands("train", Path(config.output), 2, (sys.executable, str(wrapper)))
-    each_cell(config, train_run, lambda _: None, runner)
-    serial = _config(tmp_path / "serial", seeds)
-    each_cell(serial, train_run, lambda _: None)
+    each_cell(config, train_run, runner)
+    each_cell(_config(tmp_path / "serial", seeds), train_run)
     return jobs
 
 
@@ -193,7 +192,7 @@ def test_jobs_of_submitit_are_those_of_the_serial_run(tmp_path):
     config = _config(tmp_path / "jobs", [0, 1])
     runner = by_submitit("train", Path(config.output), SlurmOptions(minutes=5), cluster="local")
     assert all(wrong is None for _, wrong in runner(cells(config)))
-    each_cell(_config(tmp_path / "serial", [0, 1]), train_run, lambda _: None)
+    each_cell(_config(tmp_path / "serial", [0, 1]), train_run)
     for seed in (0, 1):
         assert _same(_weights(tmp_path / "jobs", seed), _weights(tmp_path / "serial", seed))
 

@@ -11,8 +11,8 @@ import pytest
 from rdbound.checkpoints.checkpoint import save_checkpoint
 from rdbound.config import load_config
 from rdbound.models import make_model
-from rdbound.runs.evaluate import PARTIAL, _inputs, evaluate_run
-from rdbound.runs.inputs import open_examples, open_subjects
+from rdbound.runs.evaluate import PARTIAL, evaluate_run, input_digests
+from rdbound.runs.inputs import open_inputs
 from rdbound.runs.parallel.processes import core_sets
 from rdbound.runs.run_folder import RD_TABLE
 from rdbound.tables.rd import read_table, write_table
@@ -47,7 +47,7 @@ def config(tmp_path_factory):
 @pytest.fixture(scope="module")
 def rows(config):
     """Of one process."""
-    return read_table(evaluate_run(config("one"), lambda _: None) / RD_TABLE)
+    return read_table(evaluate_run(config("one")) / RD_TABLE)
 
 
 def _assert_same(ours, theirs):
@@ -64,10 +64,9 @@ def test_two_processes_go_on_where_one_was_killed(config, rows):
     first = replace(rows[0], J_se=123.0)
     task = [first, *(r for r in rows[1:] if (r.image, r.lmbda) == (first.image, first.lmbda))]
     chosen = config("two", "evaluation.processes=2")
-    section = chosen.evaluation
-    folder = enter(chosen, _inputs(open_subjects(section), open_examples(section, 0)))
+    folder = enter(chosen, input_digests(open_inputs(chosen)))
     write_table(folder / PARTIAL, task)
-    evaluate_run(chosen, lambda _: None)
+    evaluate_run(chosen)
     found = read_table(folder / RD_TABLE)
     marked = [row for row in found if row.J_se == 123.0]
     assert [row.key for row in marked] == [first.key]
@@ -76,19 +75,18 @@ def test_two_processes_go_on_where_one_was_killed(config, rows):
 
 ON_FOUR = """
 import sys
-from rdbound.evaluation.evaluator import Bench, _Keyed
 from rdbound.config import load_config
+from rdbound.evaluation.evaluator import Evaluator
+from rdbound.evaluation.rows import inferred
 from rdbound.runs.evaluate import evaluate_run
-from rdbound.runs.inputs import evaluation_options, open_examples, open_subjects
+from rdbound.runs.inputs import open_inputs
 config = load_config(sys.argv[1], ["evaluation.batch=4"])
-section = config.evaluation
-((one, _),) = open_subjects(section)[0].parts
-bench = Bench(one, open_examples(section, 0), evaluation_options(section, 0))
-batch = bench._divided(bench.examples.batch((0, 1, 2, 3), 1))
-variational = bench._inferred(_Keyed(batch, bench._in_frame(batch), 1.0, 0))
+(plan,) = open_inputs(config).plans
+evaluator = Evaluator(plan)
+variational = inferred(evaluator, evaluator.keyed((0, 1, 2, 3), 1.0))
 devices = variational[0].mu.sharding.device_set
 assert len(devices) == 4, devices
-evaluate_run(config, print)
+evaluate_run(config)
 """
 
 

@@ -47,7 +47,7 @@ def config(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def whole(config):
-    return read_table(evaluate_run(config("whole"), lambda _: None) / RD_TABLE)
+    return read_table(evaluate_run(config("whole")) / RD_TABLE)
 
 
 def _values(rows):
@@ -55,15 +55,18 @@ def _values(rows):
 
 
 @pytest.mark.parametrize("count", [3, 11])
-def test_shards_have_the_rows_of_one_process_in_its_order(config, whole, count, monkeypatch):
+def test_shards_have_the_rows_of_one_process_in_its_order(
+    config, whole, count, monkeypatch, caplog
+):
     """Eleven for ten tasks: one has nothing to do. What merges them computes nothing."""
-    chosen, said = config(f"shards-{count}"), []
+    caplog.set_level("INFO", "rdbound")
+    chosen = config(f"shards-{count}")
 
     def runner(grid):
-        yield from one_by_one(evaluate_run, lambda _: None)(grid)
+        yield from one_by_one(evaluate_run)(grid)
         monkeypatch.setattr("rdbound.evaluation.evaluate.task_rows", pytest.fail)
 
-    folder = evaluate_in_shards(chosen, count, runner, said.append)
+    folder = evaluate_in_shards(chosen, count, runner)
     assert _values(read_table(folder / RD_TABLE)) == _values(whole)
     sizes = [
         sum(row.method == "bound" for row in read_table(folder / SHARDS / name / RD_TABLE))
@@ -72,9 +75,9 @@ def test_shards_have_the_rows_of_one_process_in_its_order(config, whole, count, 
     assert sizes == [len(range(k, 10, count)) for k in range(count)]
     assert (folder / "report.md").exists()
     assert not (folder / SHARDS / f"1-of-{count}" / "report.md").exists()
-    assert "finished before" not in said[-1]
-    evaluate_in_shards(chosen, count, pytest.fail, said.append)
-    assert "finished before" in said[-1]
+    assert "finished before" not in caplog.messages[-1]
+    evaluate_in_shards(chosen, count, pytest.fail)
+    assert "finished before" in caplog.messages[-1]
 
 
 def test_what_failed_is_said_and_done_again(config, whole):
@@ -86,12 +89,12 @@ def test_what_failed_is_said_and_done_again(config, whole):
             if len(asked) == 2:
                 yield one, "no room"
             else:
-                evaluate_run(one, lambda _: None)
+                evaluate_run(one)
                 yield one, None
 
     with pytest.raises(ValueError, match="shard 2-of-2: no room"):
-        evaluate_in_shards(chosen, 2, runner, print)
-    folder = evaluate_in_shards(chosen, 2, runner, lambda _: None)
+        evaluate_in_shards(chosen, 2, runner)
+    folder = evaluate_in_shards(chosen, 2, runner)
     assert _values(read_table(folder / RD_TABLE)) == _values(whole)
     assert asked == [(0, 2), (1, 2)] * 2
 

@@ -21,7 +21,7 @@ def config(tmp_path):
     return lambda *overrides: load_config(tmp_path / "c.yaml", overrides)
 
 
-def _train(cell, say):
+def _train(cell, progress):
     """Two logs of a training, without one; the second cell fails."""
     folder = Path(cell.output)
     folder.mkdir(parents=True)
@@ -37,10 +37,11 @@ def _read(config):
         return list(csv.DictReader(file))
 
 
-def test_a_cell_that_fails_keeps_no_other_from_running(config):
-    said, chosen = [], config()
+def test_a_cell_that_fails_keeps_no_other_from_running(config, caplog):
+    caplog.set_level("INFO", "rdbound")
+    chosen = config()
     with pytest.raises(ValueError, match=r"^1: the loss\n1: is gone$"):
-        each_cell(chosen, _train, said.append)
+        each_cell(chosen, _train)
     rows = _read(chosen)
     assert [list(row.values()) for row in rows] == [
         ["1.0", "0", "0.25", "0.5", "finished", f"{chosen.output}/0"],
@@ -48,7 +49,7 @@ def test_a_cell_that_fails_keeps_no_other_from_running(config):
         ["4.0", "2", "0.25", "2.5", "finished", f"{chosen.output}/2"],
     ]
     assert list(rows[0]) == ["model.lmbda", "seed", "J", "held_out_J", "status", "folder"]
-    header, _, *lines = said[-1].strip().splitlines()
+    header, _, *lines = caplog.messages[-1].strip().splitlines()
     assert header.split("|")[1].strip() == "model.lmbda"
     assert len(lines) == 3
     assert [cell.strip() for cell in lines[1].split("|")][1:-1] == [
@@ -64,17 +65,17 @@ def test_a_cell_that_fails_keeps_no_other_from_running(config):
 def test_the_table_is_there_while_the_sweep_goes_on(config):
     seen, chosen = [], config("sweep={seed: [0, 2]}")
 
-    def look(cell, say):
+    def look(cell, progress):
         seen.append(_read(chosen) if Path(chosen.output).exists() else [])
-        return _train(cell, say)
+        return _train(cell, progress)
 
-    each_cell(chosen, look, lambda _: None)
+    each_cell(chosen, look)
     assert [[row["status"] for row in rows] for rows in seen] == [[], ["finished", "waiting"]]
 
 
 def test_what_is_no_training_has_no_columns_of_it(config):
     chosen = config("sweep={model.options: [{dimension: 2}], seed: [3]}")
-    each_cell(chosen, lambda cell, say: Path(cell.output), lambda _: None)
+    each_cell(chosen, lambda cell, progress: Path(cell.output))
     (row,) = _read(chosen)
     assert row == {
         "model.options": '{"dimension": 2}',
@@ -86,7 +87,7 @@ def test_what_is_no_training_has_no_columns_of_it(config):
 
 def test_without_a_sweep_there_is_one_run_and_its_error(config):
     seen = []
-    each_cell(config("sweep=null"), lambda cell, say: seen.append(cell), print)
+    each_cell(config("sweep=null"), lambda cell, progress: seen.append(cell))
     assert seen == [config("sweep=null")]
     with pytest.raises(ValueError, match=r"^the loss"):
-        each_cell(config("sweep=null", "seed=1"), _train, print)
+        each_cell(config("sweep=null", "seed=1"), _train)

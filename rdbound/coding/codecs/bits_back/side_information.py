@@ -1,7 +1,8 @@
-"""Side information: bytes that ride along in a stream, and what stands in for them.
+"""Side information of bits-back: bytes that are encoded with a datum and returned by the decoder.
 
-Latents are drawn from a stack on which they lie; below them lie words of a known generator,
-as many as are drawn beyond what there is. What the draws left is the payload's second part.
+Latents are drawn from a stack on which the side information lies; below it lie words of a known
+generator, as many as the draws take beyond the side information. The words that the draws leave
+are the second part of the payload.
 """
 
 from collections.abc import Callable
@@ -9,79 +10,65 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from rdbound.coding.codecs.container import (
-    BITS_BACK,
-    BitstreamError,
-    Header,
-    named_coder,
-    write_container,
-)
+from rdbound.coding.codecs.base import Payload
+from rdbound.coding.codecs.container import BitstreamError, Header, named_coder
+from rdbound.coding.codecs.errors import OTHER_ARITHMETIC
+from rdbound.coding.coders.bits_back import BitsBackCoder
 from rdbound.coding.entropy.ans_stack import BitStack
+from rdbound.coding.entropy.range_coder import Writer
 from rdbound.coding.entropy.shared_randomness import shared_integers
 
 __all__ = [
+    "SIDE_PARAMETERS",
     "SideStack",
-    "Told",
-    "joined",
     "own_side",
     "side_bytes",
+    "side_parameters",
+    "side_payload",
     "side_stack",
     "split",
-    "told_container",
-    "told_parameters",
     "without_filling",
 ]
 
-
-class Told(NamedTuple):
-    """A container and what was paid for.
-
-    Attributes:
-      data: the container, with the side information in it.
-      drawn: bits that latents were drawn with: what the decoder gets back.
-      filled: of these, bits that the side information did not have.
-    """
-
-    data: bytes
-    drawn: float
-    filled: int
+SIDE_PARAMETERS = ("filled", "side")
+"""Entries of the header's parameters that are no options of the coder."""
 
 
-def side_bytes(data: bytes) -> int:
-    """Bytes of side information that a container of any coder carries; they are nobody's rate."""
+def side_bytes(data: bytes) -> int | None:
+    """Return the bytes of side information that a file declares; None if its coder takes none."""
     found = named_coder(data)
-    if found is None or found[0] != BITS_BACK:
-        return 0
+    if found is None or found[0] != BitsBackCoder.code:
+        return None
     side = found[1].get("side")
     return side if type(side) is int and side >= 0 else 0
 
 
 def own_side(count: int) -> bytes:
-    """Side information of a codec's own, as much as ``count`` latents can take."""
+    """Return pseudo-random side information, as much as ``count`` latents can take."""
     return shared_integers(1, 0, count // 2 + 64).tobytes()
 
 
 class SideStack(NamedTuple):
-    """A stack of side information once latents were drawn from it.
+    """The stack of side information after the draws.
 
     Attributes:
       stack: what is left.
-      filled: known words beneath the side information.
+      filled: number of known words beneath the side information.
       drawn: bits that the draws took.
     """
 
     stack: BitStack
     filled: int
-    drawn: float
+    drawn: int
 
 
 def side_stack(side: bytes, count: int, draw: Callable[[BitStack], Any]) -> SideStack:
-    """The side information with as many known words beneath as are drawn, once they are drawn.
+    """Draw latents from side information, with as many known words beneath it as are needed.
 
     Args:
-      side: what rides along.
-      count: of the latents that are drawn; none takes more than 64 bits.
-      draw: takes them from a stack; called twice, with the same on top.
+      side: the side information.
+      count: number of latents; none takes more than 64 bits.
+      draw: pops the latents from a stack; called twice, with the same words on top.
     """
     above = np.frombuffer(side + b"\0" * (-len(side) % 4), "<u4").astype(np.uint32)
     stack = BitStack(np.concatenate([_filling(2 * count + 64), above]), whole=True)
@@ -96,48 +83,65 @@ def side_stack(side: bytes, count: int, draw: Callable[[BitStack], Any]) -> Side
 
 
 def _filling(count: int) -> np.ndarray:
-    """Known words, uint32 [count]: the same on top however many there are beneath."""
+    """Return known words, uint32 [count]: the last ones are the same for every count."""
     return (shared_integers(0, 0, count) >> np.uint64(32)).astype(np.uint32)[::-1]
 
 
-def without_filling(words: np.ndarray, filled: int, length: int) -> bytes | None:
-    """The side information; None where the words are not what the encoder began with."""
+def without_filling(words: np.ndarray, filled: int, length: int) -> bytes:
+    """Return the side information.
+
+    Raises:
+      BitstreamError: if the words are not those that the encoder began with.
+    """
     if len(words) != filled + -(-length // 4):
-        return None
+        raise BitstreamError(OTHER_ARITHMETIC)
     above = words[filled:].astype("<u4").tobytes()
-    whole = np.array_equal(words[:filled], _filling(filled)) and not any(above[length:])
-    return above[:length] if whole else None
+    if not np.array_equal(words[:filled], _filling(filled)) or any(above[length:]):
+        raise BitstreamError(OTHER_ARITHMETIC)
+    return above[:length]
 
 
-def told_parameters(header: Header, **limits: int) -> list[int]:
-    """Bytes of side information, words filled up, and other integers of the header in order.
+def side_parameters(header: Header) -> tuple[int, int]:
+    """Return the bytes of side information and the words filled up, from a header.
+
+    Raises:
+      BitstreamError: if one is not an integer in its range.
+    """
+    side, filled = (header.parameters.get(name) for name in ("side", "filled"))
+    if not (_is_below(side, 2**40) and _is_below(filled, 2**32)):
+        raise BitstreamError("malformed header: the parameters of bits-back are not integers")
+    return side, filled  # type: ignore[return-value]
+
+
+def _is_below(value: Any, limit: int) -> bool:
+    return type(value) is int and 0 <= value < limit
+
+
+def side_payload(
+    writer: Writer, known: SideStack, side: bytes, parameters: dict[str, Any]
+) -> Payload:
+    """Return the payload of a stack and of what was written beside it.
 
     Args:
-      header: of a stream with side information.
-      limits: the names of the others, each with what it must be below.
-
-    Raises :class:`rdbound.coding.codecs.container.BitstreamError` where one is none.
+      writer: what was written beside the stack.
+      known: the stack.
+      side: the side information.
+      parameters: the coder's options.
     """
-    known = {"side": 2**40, "filled": 2**32} | limits
-    found = [header.parameters.get(name) for name in known]
-    if not all(type(x) is int and 0 <= x < m for x, m in zip(found, known.values(), strict=True)):
-        raise BitstreamError("malformed header: the parameters of bits-back are not integers")
-    return found  # type: ignore[return-value]
-
-
-def told_container(header: Header, text: bytes, of: SideStack) -> Told:
-    """The container of what was written beside the stack, and of the stack."""
-    data = write_container(header, joined(text, of.stack.words))
-    return Told(data, of.drawn, max(0, of.drawn - 8 * header.parameters["side"]))
-
-
-def joined(text: bytes, words: np.ndarray) -> bytes:
-    """The payload of a stream and a stack's words."""
-    return len(text).to_bytes(4, "little") + text + words.astype("<u4").tobytes()
+    crc, text = writer.crc, writer.finish()
+    words = known.stack.words.astype("<u4").tobytes()
+    return Payload(
+        len(text).to_bytes(4, "little") + text + words,
+        crc,
+        parameters | {"filled": known.filled, "side": len(side)},
+        len(side),
+        max(0, known.drawn - 8 * len(side)),
+        known.drawn,
+    )
 
 
 def split(payload: bytes) -> tuple[bytes, np.ndarray]:
-    """The inverse of :func:`joined`; raises BitstreamError where it is of no use."""
+    """Return the stream and the words of a payload; raise BitstreamError if they do not fit."""
     length = int.from_bytes(payload[:4], "little")
     words = payload[4 + length :]
     if len(payload) < 4 + length or len(words) % 4:

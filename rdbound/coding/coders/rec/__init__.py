@@ -1,1 +1,1 @@
-"""Relative entropy coding: the coder and its ways of choosing a sample."""
+"""Relative entropy coding: the coder, and the rules by which it chooses samples."""

@@ -1,18 +1,20 @@
 """The coder of the Gaussian channel: relative entropy coding.
 
-A sample of the posterior itself is conveyed, blocks of latents at a time, by the indexes of
-samples of the prior that both sides share (Flamich, Havasi & Hernández-Lobato 2020).
+It conveys a sample of the posterior itself, in blocks of latents, by the indexes of
+samples of the prior that encoder and decoder share (Flamich, Havasi & Hernández-Lobato 2020).
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
+from pydantic import Field, SkipValidation, validate_call
 
-from rdbound.coding.coders.rec.samplers import RULES, Blocks, Rule, choose, sums
+from rdbound.coding.coders.rec.samplers import Blocks, Rule, RuleName, choose, sums
+from rdbound.coding.coders.seeded import SeededCoder
 from rdbound.coding.entropy.frequency_tables import Tables
 from rdbound.coding.entropy.integer_codes import (
     read_clustered,
@@ -20,16 +22,16 @@ from rdbound.coding.entropy.integer_codes import (
     write_clustered,
     write_zipf,
 )
-from rdbound.coding.entropy.prior_samples import Key, level_key
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
-from rdbound.coding.entropy.shared_randomness import SeededCoder, shared_integers
+from rdbound.coding.entropy.shared_randomness import Key, level_key, shared_integers
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LOG_SCALE_LIMIT
 from rdbound.ops.gaussian_ratio import RATIOS, Tilt, divergence_of, fitted_ratio, variances
+from rdbound.utils.registry import OPTIONS
 
 __all__ = ["RelativeEntropyCoder"]
 
-_SIZES = 13  # of blocks: 4 to 2^14 latents, by powers of two
+_SIZES = 13  # sizes of blocks: 4 to 2^14 latents, by powers of two
 _SMALLEST = 2
 _MOST_STEPS = 4096
 _STEPS_A_LATENT = 16
@@ -42,24 +44,22 @@ class RelativeEntropyCoder(SeededCoder):
     """A sample of N(μ, σ²) by indexes of shared samples of the prior.
 
     The latents of a level are shuffled and cut into blocks of one size, the power of two (at
-    least four) whose divergence is nearest to ``block`` nats on average; a block is told in as
-    many steps as it has ``nats`` of divergence, each by an index. Of a level are written
-    the size, one number that says how the variance is shared among steps, the steps of each
-    block and the indexes: alike where one is as likely as another, by Zipf's law where
-    the rule makes small ones likelier. A block that needs no step costs no index.
+    least four) whose KL divergence is nearest to ``block`` nats on average; a block is conveyed in
+    as many steps as it has ``nats`` of divergence, each by an index. The stream of a level has
+    the size, the law by which the variance is shared among steps, the number of steps of each
+    block and the indexes: with equal probabilities, or by Zipf's law if
+    the rule makes small ones likelier. A block without steps costs no index.
 
     Args:
       tables: not used.
-      seed: of the samples. Two data coded with one seed have the same.
-      rule: how the encoder chooses, see :mod:`rdbound.coding.coders.rec.samplers`.
-      nats: of divergence that a step is to tell.
-      bits: of an index: at each step there are 2^bits samples. More bring what is conveyed
-        nearer to a sample of the posterior, and cost time in proportion. Without meaning to
-        the rule ``exact``.
-      beams: kept by the rule ``beam``.
-      block: of divergence that a block is to have, nats.
-
-    Raises ValueError for an option out of range.
+      seed: seed of the samples. Two data coded with one seed have the same samples.
+      rule: rule by which the encoder chooses, see :mod:`rdbound.coding.coders.rec.samplers`.
+      nats: KL divergence of a step.
+      bits: bits of an index: a step has 2^bits samples. More samples bring the conveyed value
+        nearer to a sample of the posterior, and cost time in proportion. The rule ``exact`` does
+        not use them.
+      beams: number of beams of the rule ``beam``.
+      block: KL divergence of a block, nats.
     """
 
     name = "rec"
@@ -67,48 +67,40 @@ class RelativeEntropyCoder(SeededCoder):
     channel = "gaussian"
     form = "bound"
 
+    @validate_call(config=OPTIONS)
     def __init__(
         self,
-        tables: Tables,
+        tables: SkipValidation[Tables],
         seed: int = 0,
-        rule: str = "beam",
-        nats: float = 6.6,
-        bits: int = _BITS,
-        beams: int = 16,
-        block: float = 100.0,
+        rule: RuleName = "beam",
+        nats: Annotated[float, Field(ge=0.1, le=20)] = 6.6,
+        bits: Annotated[int, Field(ge=1, le=14)] = _BITS,
+        beams: Annotated[int, Field(ge=1, le=256)] = 16,
+        block: Annotated[float, Field(ge=0.1, le=10_000)] = 100.0,
     ):
-        super().__init__(tables, seed)
-        checks = {
-            f"rule = {rule!r}; expected one of {', '.join(RULES)}": rule in RULES,
-            f"bits = {bits}; expected 1 to 14": 1 <= bits <= 14,
-            f"beams = {beams}; expected 1 to 256": 1 <= beams <= 256,
-            f"nats = {nats}; expected 0.1 to 20": 0.1 <= nats <= 20,
-            f"block = {block}; expected 0.1 to 10000": 0.1 <= block <= 10_000,
-        }
-        for wrong in [message for message, right in checks.items() if not right]:
-            raise ValueError(f"coder {self.name!r}: {wrong}")
+        super().__init__(tables, seed=seed)
         self._rule = Rule(rule, bits, beams)
         self._nats, self._block = nats, block
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """The seed; of the rule, what an index is written by; where they are not the defaults."""
+        """The seed and the law of the indexes, if they are not the defaults."""
         bits = {"bits": self._rule.bits} if self._rule.bits != _BITS else {}
         return super().parameters | (
-            {"rule": "ordered"} if self._zipf else bits  # any rule of its law serves a decoder
+            {"rule": "ordered"} if self._zipf else bits  # a decoder needs the law, not the rule
         )
 
     @property
     def _zipf(self) -> bool:
-        """Whether small indexes are likelier."""
+        """Whether indexes are written by Zipf's law."""
         return self._rule.name in ("ordered", "exact")
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
-        """See :meth:`Coder.write`; what is returned is a sample of the posterior, nearly.
+        """Write a latent and return nearly a sample of the posterior; see :meth:`Coder.write`.
 
-        Args: as there. Raises ValueError for a prior or posterior that is not Gaussian,
-        a latent that is not finite, one that says too much for the options, and by the rule
-        ``exact`` for a block whose search does not end.
+        Raises:
+          ValueError: if prior or posterior is not Gaussian, a latent is not finite, its KL
+            divergence is too large for the options, or a search by the rule ``exact`` does not end.
         """
         tilt = _tilt(posterior, prior)
         nats = np.asarray(divergence_of(tilt), np.float64)
@@ -116,15 +108,16 @@ class RelativeEntropyCoder(SeededCoder):
             raise ValueError("a latent is not finite: the model cannot code this")
         size = _size(nats, self._block)
         layout = _Layout(self._order(level, nats.size), size, fitted_ratio(tilt))
-        told = layout.cut(nats).sum(1)
-        steps = np.ceil(told / self._nats).astype(np.int64)
+        divergences = layout.cut(nats).sum(1)
+        steps = np.ceil(divergences / self._nats).astype(np.int64)
         if _too_many(steps, size, nats.size):
             raise ValueError(
-                f"level {level}: its latents say too much to be told {self._nats:g} nats at a "
-                "time; give the coder more nats and bits, or take the coder 'layered'"
+                f"level {level}: the KL divergence of its latents is too large for steps of "
+                f"{self._nats:g} nats; give the coder more nats and bits, or take the coder "
+                "'layered'"
             )
         key = level_key(self.seed, level)
-        chosen = self._choose(level, layout, tilt, told, steps, key)
+        chosen = self._choose(level, layout, tilt, divergences, steps, key)
         stream.integer(size.bit_length() - 1 - _SMALLEST, _SIZES)
         stream.integer(layout.ratio, len(RATIOS))
         write_clustered(stream, steps, _MOST_STEPS)
@@ -132,10 +125,10 @@ class RelativeEntropyCoder(SeededCoder):
         return _latent(layout, steps, chosen, key, prior, nats.shape)
 
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """See :meth:`Coder.read`.
+        """Read one latent; see :meth:`Coder.read`.
 
-        Args: as there. Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for
-        numbers of steps that no writer writes.
+        Raises:
+          UnreadableError: if there are more steps than any writer takes.
         """
         count = int(np.prod(shape))
         size = 1 << (stream.integer(_SIZES) + _SMALLEST)
@@ -150,7 +143,7 @@ class RelativeEntropyCoder(SeededCoder):
         return _latent(layout, steps, chosen, key, prior, shape)
 
     def _order(self, level: int, count: int) -> np.ndarray:
-        """The shuffle of a level's latents: the same on every machine."""
+        """Return the shuffle of a level's latents, the same on every machine."""
         return np.argsort(shared_integers(self.seed, level, count), kind="stable")
 
     def _choose(
@@ -158,19 +151,19 @@ class RelativeEntropyCoder(SeededCoder):
         level: int,
         layout: "_Layout",
         tilt: Tilt,
-        told: np.ndarray,
+        divergences: np.ndarray,
         steps: np.ndarray,
         key: Key,
     ) -> np.ndarray:
-        """The indexes, uint32 [blocks, most steps], of blocks of ``told`` nats."""
+        """Return the indexes of blocks of these KL divergences, uint32 [blocks, most steps]."""
         excess, pull = (layout.cut(np.asarray(x)) for x in tilt)
-        # Of the encoder alone, and of no key that samples have.
+        # A key of the encoder alone, which no samples have.
         noise = jax.random.fold_in(jax.random.key(self.seed & 0xFFFFFFFF), level + _APART)
         # A search without a last sample goes on until the hardest of its part has ended.
         exact = self._rule.name == "exact"
         at_once = _AT_ONCE >> 12 if exact else _AT_ONCE >> self._rule.bits
         chosen = np.zeros((layout.blocks, max(1, steps.max())), np.uint32)
-        for part in layout.parts(steps, at_once, told, told_only=True):
+        for part in layout.parts(steps, at_once, divergences, with_steps=True):
             of = Tilt(*(jnp.asarray(x[part.place]) for x in (excess, pull)))
             found, ended = choose(of, part.blocks, key, noise, self._rule)
             if not ended.all():
@@ -195,7 +188,7 @@ class RelativeEntropyCoder(SeededCoder):
 
 @dataclass(frozen=True)
 class _Part:
-    """Some blocks that are computed together: their places [B], and how they are told."""
+    """Blocks that are computed together: their places [B], and their steps."""
 
     place: np.ndarray
     blocks: Blocks
@@ -206,9 +199,9 @@ class _Layout:
     """The latents of a level in blocks.
 
     Attributes:
-      order: the shuffle, [n].
-      size: of a block.
-      ratio: the number of the law by which variance is shared among steps.
+      order: shuffle of the latents, [n].
+      size: latents of a block.
+      ratio: index of the law by which variance is shared among steps.
     """
 
     order: np.ndarray
@@ -217,33 +210,33 @@ class _Layout:
 
     @property
     def blocks(self) -> int:
-        """How many there are; the last is filled up."""
+        """The number of blocks; the last is filled up."""
         return -(-len(self.order) // self.size)
 
     def cut(self, values: np.ndarray) -> np.ndarray:
-        """Values of any shape → [blocks, size], shuffled; zeros where there is no latent."""
+        """Return values of any shape as blocks [blocks, size], shuffled and padded with zeros."""
         padded = np.zeros(self.blocks * self.size, values.dtype)
         padded[: len(self.order)] = values.ravel()[self.order]
         return padded.reshape(self.blocks, self.size)
 
     def join(self, blocks: np.ndarray) -> np.ndarray:
-        """The inverse of :meth:`cut`, [n]."""
+        """Return the values of blocks in the order before :meth:`cut`, [n]."""
         values = np.empty(len(self.order), blocks.dtype)
         values[self.order] = blocks.ravel()[: len(self.order)]
         return values
 
     def parts(
-        self, steps: np.ndarray, latents: int, effort: np.ndarray, told_only: bool = False
+        self, steps: np.ndarray, latents: int, effort: np.ndarray, with_steps: bool = False
     ) -> Iterator[_Part]:
-        """The blocks in parts of ``latents`` latents and of alike ``effort``.
+        """Yield the blocks in parts of ``latents`` latents, those of similar ``effort`` together.
 
-        All have the same shapes, so that one program serves them: the last part repeats blocks.
+        All parts have the same shapes, so that one program serves them: the last repeats blocks.
         """
         table = _schedules(float(RATIOS[self.ratio]), max(1, int(steps.max())))
         at_once = max(1, min(latents // self.size, 8 * _AT_ONCE // table.shape[1]))
         at_once = min(at_once, 1 << (self.blocks - 1).bit_length())
         order = np.argsort(-effort, kind="stable")
-        order = order[steps[order] > 0] if told_only else order
+        order = order[steps[order] > 0] if with_steps else order
         for start in range(0, len(order), at_once):
             place = np.resize(order[start : start + at_once], at_once)
             number, count = jnp.asarray(place, jnp.uint32), jnp.asarray(steps[place], jnp.int32)
@@ -251,7 +244,7 @@ class _Layout:
 
 
 def _schedules(log_ratio: float, most: int) -> np.ndarray:
-    """V of blocks of 0 to ``most`` steps, float32 [most + 1, K + 1], K a power of two."""
+    """Return V of blocks of 0 to ``most`` steps, float32 [most + 1, K + 1], K a power of two."""
     table = np.ones((most + 1, (1 << (most - 1).bit_length()) + 1), np.float32)
     for steps in range(most + 1):
         V = variances(log_ratio, max(1, steps))
@@ -260,7 +253,7 @@ def _schedules(log_ratio: float, most: int) -> np.ndarray:
 
 
 def _size(nats: np.ndarray, block: float) -> int:
-    """Of a block, so that it has ``block`` nats on average: a power of two."""
+    """Return the size of blocks that have ``block`` nats on average, a power of two."""
     wanted = np.rint(np.log2(max(block * nats.size / max(nats.sum(), 1e-9), 1.0)))
     holds_all = (nats.size - 1).bit_length()
     largest = max(_SMALLEST, min(holds_all, _SMALLEST + _SIZES - 1))
@@ -268,13 +261,13 @@ def _size(nats: np.ndarray, block: float) -> int:
 
 
 def _too_many(steps: np.ndarray, size: int, count: int) -> bool:
-    """Whether no writer takes these steps: memory grows with blocks times the most of them."""
+    """Return whether no writer takes these steps: they bound the memory of a reader."""
     most = min(_MOST_STEPS - 1, 4 * _STEPS_A_LATENT * size)
     return bool(steps.max() > most or steps.sum() > _STEPS_A_LATENT * count)
 
 
 def _used(chosen: np.ndarray, steps: np.ndarray) -> np.ndarray:
-    """Which of the indexes [blocks, most steps] are written."""
+    """Return which of the indexes [blocks, most steps] are written."""
     return np.arange(chosen.shape[1]) < steps[:, None]
 
 
@@ -286,15 +279,15 @@ def _latent(
     prior: Gaussian,
     shape: tuple[int, ...],
 ) -> np.ndarray:
-    """What the indexes say, float32: the one way to it, for encoder and decoder."""
+    """Return the latent of the indexes, float32, for encoder and decoder alike."""
     found = np.empty((layout.blocks, layout.size), np.float32)
     for part in layout.parts(steps, _AT_ONCE, steps):
         K = part.blocks.variances.shape[1] - 1
         index = np.pad(chosen[part.place], ((0, 0), (0, K - chosen.shape[1])))
         found[part.place] = sums(part.blocks, jnp.asarray(index), key, layout.size)
-    told = layout.join(found).reshape(shape)
+    standard = layout.join(found).reshape(shape)
     log_sigma = np.clip(np.asarray(prior.log_sigma), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
-    return np.asarray(prior.mu) + np.exp(log_sigma) * told
+    return np.asarray(prior.mu) + np.exp(log_sigma) * standard
 
 
 def _tilt(posterior: Any, prior: Any) -> Tilt:

@@ -1,7 +1,7 @@
-"""Which of the shared samples to name: the encoder's search in relative entropy coding.
+"""The encoder's search among shared samples in relative entropy coding.
 
-Blocks of latents are told in steps (:mod:`rdbound.ops.gaussian_ratio`); at each, one of
-the samples of the prior that both sides share is named by its index:
+Blocks of latents are conveyed in steps (:mod:`rdbound.ops.gaussian_ratio`); at each, one of
+the samples of the prior that encoder and decoder share is chosen, and its index written:
 
     beam      the likeliest under posterior over prior, the best few kept after every step
               (Flamich et al. 2020: iREC)
@@ -9,56 +9,56 @@ the samples of the prior that both sides share is named by its index:
               (Havasi et al. 2019: importance sampling)
     ordered   as minimal, and the samples' places in an exponential race sorted, so that small
               indexes are likelier (Theis & Yosri 2022)
-    exact     the first of a Poisson process, without a last sample: the step is distributed
-              as the posterior says (Li & El Gamal 2018; Maddison 2016: A* sampling)
+    exact     the first of a Poisson process of unlimited samples: the step is distributed as
+              the posterior (Li & El Gamal 2018; Maddison 2016: A* sampling)
 
-The others' samples are more or less biased. The decoder need not know the rule.
+The samples of the other rules are biased. The decoder need not know the rule.
 """
 
 from functools import partial
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from rdbound.coding.entropy.prior_samples import LARGEST_NORMAL, Key, normals
+from rdbound.coding.entropy.shared_randomness import LARGEST_NORMAL, Key, shared_normals
 from rdbound.ops.gaussian_ratio import Tilt
 
-__all__ = ["RULES", "Blocks", "Rule", "choose", "sums"]
+__all__ = ["Blocks", "Rule", "RuleName", "choose", "noise_of", "sums"]
 
-RULES = ("beam", "minimal", "ordered", "exact")
+RuleName = Literal["beam", "minimal", "ordered", "exact"]
 
-_BATCH = 256  # samples looked at at once by the rule without a last one
-_MOST = 1 << 20  # of them
+_BATCH = 256  # samples drawn at once by the rule ``exact``
+_MOST = 1 << 20  # samples after which it gives up
 
 
 class Rule(NamedTuple):
-    """How to choose.
+    """A rule by which samples are chosen.
 
     Attributes:
-      name: one of :data:`RULES`.
-      bits: log₂ of the number of samples at each step, of all rules but ``exact``.
-      beams: how many are kept after each step, by ``beam``.
+      name: how samples are chosen.
+      bits: log₂ of the number of samples at each step; ``exact`` does not use it.
+      beams: number of candidates that ``beam`` keeps after each step.
     """
 
-    name: str
+    name: RuleName
     bits: int
     beams: int
 
     @property
     def width(self) -> int:
-        """How many are kept after each step."""
+        """The number of candidates after each step."""
         return self.beams if self.name == "beam" else 1
 
 
 class Blocks(NamedTuple):
-    """Blocks of one size, and how each is told.
+    """Blocks of one size and their steps.
 
     Attributes:
-      number: uint32 [B], of each in its level.
-      steps: int32 [B]; of none, the first sample is the only one.
-      variances: float32 [B, K + 1]: V₀ = 0 … 1, one from a block's last step on.
+      number: numbers of the blocks in their level, uint32 [B].
+      steps: numbers of steps, int32 [B]; a block without steps has the first sample.
+      variances: V₀ = 0 … 1, one from a block's last step on, float32 [B, K + 1].
     """
 
     number: jax.Array
@@ -66,19 +66,19 @@ class Blocks(NamedTuple):
     variances: jax.Array
 
     def samples(self, key: Key, step: jax.Array, index: jax.Array, size: int) -> jax.Array:
-        """The step's samples at ``index`` uint32 [B, J]: [B, J, size]."""
+        """Return the step's samples at ``index`` uint32 [B, J], [B, J, size]."""
         V = self.variances
         width = jnp.sqrt(jnp.take(V, step + 1, axis=1) - jnp.take(V, step, axis=1))
-        drawn = normals(key, self.number[:, None], step, index, size)
+        drawn = shared_normals(key, self.number[:, None], step, index, size)
         return width[:, None, None] * drawn
 
     def active(self, step: jax.Array) -> jax.Array:
-        """Whether a block has the step, bool [B]: all have a first one."""
+        """Return whether a block has the step, bool [B]: all have a first one."""
         return step < jnp.maximum(self.steps, 1)
 
 
 class _Kept(NamedTuple):
-    """What is kept of each block: the sums so far [B, M, d], their indexes [B, M, K]."""
+    """The candidates of each block: the sums so far [B, M, d], their indexes [B, M, K]."""
 
     totals: jax.Array
     chosen: jax.Array
@@ -86,13 +86,13 @@ class _Kept(NamedTuple):
 
 @partial(jax.jit, static_argnames="size")
 def sums(blocks: Blocks, chosen: jax.Array, key: Key, size: int) -> jax.Array:
-    """What the named samples add up to, in units of the prior, float32 [B, size].
+    """Return the sums of the chosen samples, in units of the prior, float32 [B, size].
 
     Args:
-      blocks: told.
-      chosen: uint32 [B, K], the indexes; beyond a block's steps they do not matter.
-      key: of the level's samples.
-      size: of a block.
+      blocks: blocks and their steps.
+      chosen: indexes, uint32 [B, K]; those beyond a block's steps are not used.
+      key: key of the level's samples.
+      size: latents of a block.
     """
 
     def add(step, total):
@@ -107,14 +107,14 @@ def sums(blocks: Blocks, chosen: jax.Array, key: Key, size: int) -> jax.Array:
 def choose(
     tilt: Tilt, blocks: Blocks, key: Key, noise: jax.Array, rule: Rule
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(the indexes uint32 [B, K], whether a block's search ended bool [B]).
+    """Return the indexes, uint32 [B, K], and whether each block's search ended, bool [B].
 
     Args:
       tilt: posterior over prior, [B, d].
-      blocks: how they are to be told.
-      key: of the level's samples.
-      noise: a JAX key, of the encoder alone.
-      rule: how to choose. The search of ``exact`` is given up after 2²⁰ samples.
+      blocks: blocks and their steps.
+      key: key of the level's samples.
+      noise: PRNG key of the encoder alone.
+      rule: rule of the choice. The search of ``exact`` is given up after 2²⁰ samples.
     """
     search = _search_exact if rule.name == "exact" else _search
     chosen, ended = search(tilt, blocks, key, noise, rule)
@@ -136,7 +136,7 @@ def _search(
     def advance(step, kept):
         samples = blocks.samples(key, step, index, size)
         scores = _scores(tilt, blocks, step, kept.totals, samples)
-        scores = scores + _noise(rule, noise, blocks, step)[:, None] + free
+        scores = scores + noise_of(rule, noise, blocks, step)[:, None] + free
         scores = scores + jnp.where(step == 0, one_beam, 0.0)
         best = jax.lax.top_k(scores.reshape(B, M * J), M)[1]
         beam, place = best // J, best % J
@@ -154,7 +154,7 @@ def _search(
 def _scores(
     tilt: Tilt, blocks: Blocks, step: jax.Array, totals: jax.Array, samples: jax.Array
 ) -> jax.Array:
-    """Ln of posterior over prior of each beam with each sample, [B, M, J]; up to a constant.
+    """Return ln of posterior over prior of each beam with each sample, up to a constant, [B, M, J].
 
     The step adds a linear and a square term (:meth:`Tilt.linear`), so that one product of
     matrices serves all pairs.
@@ -169,8 +169,8 @@ def _scores(
     return before[:, :, None] + linear - 0.5 * square[:, None]
 
 
-def _noise(rule: Rule, noise: jax.Array, blocks: Blocks, step: jax.Array) -> jax.Array:
-    """What is added to the logarithms of the weights before the largest is taken, [B, J]."""
+def noise_of(rule: Rule, noise: jax.Array, blocks: Blocks, step: jax.Array) -> jax.Array:
+    """Return the noise on the log-weights before the largest is taken, [B, J]."""
     J = 1 << rule.bits
     if rule.name == "beam":
         return jnp.zeros((len(blocks.number), J))
@@ -183,13 +183,13 @@ def _noise(rule: Rule, noise: jax.Array, blocks: Blocks, step: jax.Array) -> jax
 
 
 def _step_keys(noise: jax.Array, blocks: Blocks, step: jax.Array) -> jax.Array:
-    """A key of each block at a step, [B]: the same in whatever company it is searched."""
+    """Return a key of each block at a step, [B], whatever other blocks are searched with it."""
     at = jax.random.fold_in(noise, step)
     return jax.vmap(lambda number: jax.random.fold_in(at, number))(blocks.number)
 
 
 class _Race(NamedTuple):
-    """The search of one step of all blocks: of each [B] the time, and the best so far."""
+    """The search of one step of all blocks: the time and the best so far of each, [B]."""
 
     seen: jax.Array
     time: jax.Array
@@ -222,7 +222,7 @@ def _search_exact(
 def _race(
     tilt: Tilt, blocks: Blocks, key: Key, noise: jax.Array, step: jax.Array, total: jax.Array
 ) -> _Race:
-    """The first of a Poisson process whose times are divided by posterior over prior.
+    """Return the first of a Poisson process whose times are divided by posterior over prior.
 
     A sample that comes at the time T and has the ratio w wins with the least T/w; none can
     that comes after the largest ratio there may be, times the least so far.
@@ -234,8 +234,9 @@ def _race(
     def look(race):
         index = race.seen + jnp.arange(_BATCH, dtype=jnp.uint32)[None]
         index = jnp.broadcast_to(index, (B, _BATCH))
-        draw = lambda k: jax.random.exponential(jax.random.fold_in(k, race.seen), (_BATCH,))  # noqa: E731
-        times = race.time[:, None] + jnp.cumsum(jax.vmap(draw)(keys), axis=1)
+        now = jax.vmap(lambda k: jax.random.fold_in(k, race.seen))(keys)
+        gaps = jax.vmap(lambda k: jax.random.exponential(k, (_BATCH,)))(now)
+        times = race.time[:, None] + jnp.cumsum(gaps, axis=1)
         samples = blocks.samples(key, step, index, size)
         ratios = _scores(tilt, blocks, step, total[:, None], samples)[:, 0]
         values = jnp.log(times) - ratios
@@ -253,7 +254,7 @@ def _race(
 
 
 def _largest(tilt: Tilt, blocks: Blocks, step: jax.Array, total: jax.Array) -> jax.Array:
-    """Ln of the largest ratio that any sample of a step may have, [B]: samples are bounded."""
+    """Return ln of the largest ratio that a sample of a step may have, [B]: samples are bounded."""
     V = blocks.variances
     V_after, V_before = (jnp.take(V, s, axis=1)[:, None] for s in (step + 1, step))
     slope, curve = tilt.linear(total, 1.0 - V_after)

@@ -1,25 +1,24 @@
-"""The coder of variational Bayesian quantization: code points of few bits, chosen by the posterior.
+"""The coder of variational Bayesian quantization: short code points near the posterior's means.
 
-After Yang, Bamler & Mandt 2020 (arXiv 2002.08158). What a model was trained for does not matter:
-its posterior says how precisely each latent must be told, and the penalty how much a bit is worth,
-so that one set of weights serves every rate.
+After Yang, Bamler & Mandt 2020 (arXiv 2002.08158). The posterior's scale is the precision of each
+latent, and the penalty is the price of a bit, so that one set of weights serves every rate.
 
-The prior F is known to the decoder: the model's own conditional Gaussian, or, as in the paper, a
-density a channel fitted to the means of photographs. Either way a point is written through a table
+The decoder knows the prior F: the model's own conditional Gaussian or, as in the paper, a
+density for each channel, fitted to the means of photographs. A point is written through a table
 that was counted on photographs (:mod:`rdbound.coding.coders.vbq.tables`).
 """
 
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
+from pydantic import Field, SkipValidation, validate_call
 from scipy.special import ndtr, ndtri
 
 from rdbound.channels.vbq import VBQChannel
 from rdbound.coding.coders.base import Coder
-from rdbound.coding.coders.vbq.code_points import CodePoints, Lengths, nearest_points
 from rdbound.coding.coders.vbq.empirical_prior import ChannelDensities
-from rdbound.coding.coders.vbq.symbols import lengths_of, read_points, write_points
+from rdbound.coding.coders.vbq.symbols import costs_of, lengths_of, read_points, write_points
 from rdbound.coding.coders.vbq.tables import (
     KNOWN,
     PENALTIES,
@@ -29,11 +28,13 @@ from rdbound.coding.coders.vbq.tables import (
     points_key,
     tables_at,
 )
-from rdbound.coding.entropy.frequency_tables import TOTAL, FrequencyTable, Tables
+from rdbound.coding.entropy.frequency_tables import FrequencyTable, Tables
 from rdbound.coding.entropy.guard_list import agreed
 from rdbound.coding.entropy.range_coder import Reader, Writer
+from rdbound.ops.code_points import CodePoints, Lengths, nearest_points
 from rdbound.ops.distributions import Gaussian
 from rdbound.ops.gaussian import LN2, LOG_SCALE_LIMIT
+from rdbound.utils.registry import OPTIONS
 
 __all__ = [
     "ConditionalPrior",
@@ -44,26 +45,28 @@ __all__ = [
     "vbq_channel",
 ]
 
-_RANGE = (float(PENALTIES[0]) / 16.0, float(PENALTIES[-1]) * 16.0)
+_Penalty = Annotated[float, Field(ge=float(PENALTIES[0]) / 16.0, le=float(PENALTIES[-1]) * 16.0)]
 
 
 class KnownPrior(ABC):
-    """A prior of one level as both sides know it, over the latent's elements in a row."""
+    """A prior of one level that encoder and decoder know, over the latent's elements in a row."""
 
     @abstractmethod
     def cdf(self, mu: np.ndarray) -> np.ndarray:
-        """F of [n], one for each latent."""
+        """Return F of values [n], one for each latent."""
 
     @abstractmethod
     def quantile(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """F⁻¹, see :data:`rdbound.coding.coders.vbq.code_points.Quantile`."""
+        """Return F⁻¹, see :data:`rdbound.ops.code_points.Quantile`."""
 
     @abstractmethod
     def spread(self, stream: Writer | Reader) -> np.ndarray:
-        """The index of each latent in :data:`PRIOR_SCALES` [n]; its guard list is in the stream."""
+        """Return the agreed indexes of the latents in :data:`PRIOR_SCALES`, [n]."""
 
-    def points(self, posterior: Any, penalty: float, lengths: Lengths | None = None) -> CodePoints:
-        """Those of the latents of a Gaussian posterior, see :func:`nearest_points`."""
+    def points(
+        self, posterior: Gaussian, penalty: float, lengths: Lengths | None = None
+    ) -> CodePoints:
+        """Return the code points of a posterior's latents, see :func:`nearest_points`."""
         mu = np.asarray(posterior.mu, np.float64)
         log_sigma = np.clip(posterior.log_sigma, -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
         sigma = np.broadcast_to(np.exp(np.asarray(log_sigma, np.float64)), mu.shape)
@@ -72,17 +75,20 @@ class KnownPrior(ABC):
         )
 
     def latent(self, points: CodePoints, shape: tuple[int, ...]) -> np.ndarray:
-        """What points stand for, float32."""
+        """Return the values of points, float32."""
         value = self.quantile(points.value, np.arange(len(points.bits)))
         return value.reshape(shape).astype(np.float32)
 
 
 class ConditionalPrior(KnownPrior):
-    """The model's own Gaussian; raises ValueError for another prior.
+    """The model's own Gaussian.
 
     Args:
-      prior: of the level.
-      shape: of the latent.
+      prior: prior of the level.
+      shape: shape of the latent.
+
+    Raises:
+      ValueError: if the prior is not Gaussian.
     """
 
     def __init__(self, prior: Any, shape: tuple[int, ...]):
@@ -91,30 +97,31 @@ class ConditionalPrior(KnownPrior):
                 f"code points of the model's prior need a Gaussian, not {type(prior).__name__}: "
                 "take prior=empirical"
             )
-        flat = lambda x: np.broadcast_to(np.asarray(x, np.float64), shape).ravel()  # noqa: E731
-        self._mu = flat(prior.mu)
-        self._log_sigma = np.clip(flat(prior.log_sigma), -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
+        self._mu, log_sigma = (
+            np.broadcast_to(np.asarray(leaf, np.float64), shape).ravel() for leaf in prior
+        )
+        self._log_sigma = np.clip(log_sigma, -LOG_SCALE_LIMIT, LOG_SCALE_LIMIT)
         self._sigma = np.exp(self._log_sigma)
 
     def cdf(self, mu: np.ndarray) -> np.ndarray:
-        """Φ((μ − μ̂)/σ̂)."""
+        """Return Φ((μ − μ̂)/σ̂)."""
         return ndtr((mu - self._mu) / self._sigma)
 
     def quantile(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """μ̂ + σ̂·Φ⁻¹(ξ̂)."""
+        """Return μ̂ + σ̂·Φ⁻¹(ξ̂)."""
         return self._mu[which] + self._sigma[which] * ndtri(points)
 
     def spread(self, stream: Writer | Reader) -> np.ndarray:
-        """By the log-scale."""
+        """Return the indexes of the log-scales."""
         return agreed(stream, self._log_sigma, PRIOR_SCALES)
 
 
 class EmpiricalPrior(KnownPrior):
-    """Of each channel its own density, whatever came before.
+    """A density for each channel, independent of other latents.
 
     Args:
-      tables: of the densities.
-      channel: of each latent, [n].
+      tables: tables of the densities.
+      channel: channel of each latent, [n].
     """
 
     def __init__(self, tables: list[FrequencyTable], channel: np.ndarray):
@@ -122,15 +129,15 @@ class EmpiricalPrior(KnownPrior):
         self._channel = channel
 
     def cdf(self, mu: np.ndarray) -> np.ndarray:
-        """That of each channel."""
+        """Return F of each channel."""
         return self._of.cdf(mu, self._channel)
 
     def quantile(self, points: np.ndarray, which: np.ndarray) -> np.ndarray:
-        """That of each channel."""
+        """Return F⁻¹ of each channel."""
         return self._of.quantile(points, self._channel[which])
 
     def spread(self, stream: Writer | Reader) -> np.ndarray:
-        """By the channel; both sides compute it alike, and the guard list is not needed."""
+        """Return the indexes by channel, which need no guard list."""
         edges = PRIOR_SCALES.scale(np.arange(PRIOR_SCALES.levels - 1) + 0.5)
         return np.searchsorted(edges, self._of.spreads)[self._channel]
 
@@ -139,14 +146,15 @@ class VBQCoder(Coder):
     """Code points of the posterior's means by the range coder.
 
     Args:
-      tables: of a checkpoint that ``rdbound calibrate`` has written.
+      tables: tables of a checkpoint that ``rdbound calibrate`` has written.
       penalty: nats of the posterior's log-density that a bit of a code point must save; ln 2 weighs
-        rate and distortion as the λ of the model does, more tells less.
-      prior: ``conditional``, the model's own, or ``empirical``, a density a channel.
-      weigh: what a point costs when it is chosen: ``bits``, its own, as published, or ``codes``,
-        what the tables make of it.
+        rate and distortion as the λ of the model does, a larger penalty lowers the rate.
+      prior: ``conditional``, the model's own, or ``empirical``, a density for each channel.
+      weigh: cost of a point when it is chosen: ``bits``, its own, as published, or ``codes``,
+        the length of its code.
 
-    Raises ValueError for tables without code points and an option out of range.
+    Raises:
+      ValueError: if the tables have no code points.
     """
 
     name = "vbq"
@@ -154,8 +162,13 @@ class VBQCoder(Coder):
     channel = "vbq"
     form = "bound"
 
+    @validate_call(config=OPTIONS)
     def __init__(
-        self, tables: Tables, penalty: float = LN2, prior: str = "conditional", weigh: str = "bits"
+        self,
+        tables: SkipValidation[Tables],
+        penalty: _Penalty = LN2,
+        prior: Literal["conditional", "empirical"] = "conditional",
+        weigh: Literal["bits", "codes"] = "bits",
     ):
         super().__init__(tables)
         if density_key(0) not in tables:
@@ -163,29 +176,21 @@ class VBQCoder(Coder):
                 f"coder {self.name!r}: the checkpoint has no tables of code points; write a copy "
                 "that has with rdbound calibrate CHECKPOINT IMAGES OUTPUT"
             )
-        for what, value, known in (("prior", prior, KNOWN), ("weigh", weigh, WEIGHED)):
-            if value not in known:
-                expected = " or ".join(known)
-                raise ValueError(f"coder {self.name!r}: {what} = {value!r}; expected {expected}")
-        low, high = _RANGE
-        if not low <= penalty <= high:
-            raise ValueError(
-                f"coder {self.name!r}: penalty = {penalty:g}; expected {low:.3g} to {high:.3g}"
-            )
         self._penalty, self._prior, self._weigh = penalty, prior, weigh
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What is not the default."""
+        """The options that are not the defaults."""
         own = {"penalty": self._penalty, "prior": self._prior, "weigh": self._weigh}
         default = {"penalty": LN2, "prior": KNOWN[0], "weigh": WEIGHED[0]}
         return {key: value for key, value in own.items() if value != default[key]}
 
     def write(self, level: int, posterior: Any, prior: Any, stream: Writer) -> np.ndarray:
-        """See :meth:`Coder.write`; of the posterior the scales choose how many bits.
+        """Write one latent; see :meth:`Coder.write`.
 
-        Args: as there. Raises ValueError for a posterior that is not Gaussian, a latent that is
-        not finite, and a prior that is not Gaussian where it is taken.
+        Raises:
+          ValueError: if the posterior is not Gaussian, a latent is not finite, or the prior is not
+            Gaussian and ``prior`` is ``conditional``.
         """
         if not isinstance(posterior, Gaussian):
             raise ValueError(
@@ -200,10 +205,10 @@ class VBQCoder(Coder):
         return known.latent(points, shape)
 
     def read(self, level: int, prior: Any, shape: tuple[int, ...], stream: Reader) -> np.ndarray:
-        """See :meth:`Coder.read`.
+        """Read one latent; see :meth:`Coder.read`.
 
-        Args: as there. Raises :class:`rdbound.coding.entropy.range_coder.UnreadableError` for a
-        guard list or a point that no writer writes.
+        Raises:
+          UnreadableError: if a guard list or a point is not that of a writer.
         """
         known = self._known(level, prior, shape)
         points = read_points(stream, *self._groups(level, known.spread(stream)))
@@ -219,23 +224,22 @@ class VBQCoder(Coder):
         return ConditionalPrior(prior, shape)
 
     def _groups(self, level: int, spread: np.ndarray) -> tuple[np.ndarray, list[FrequencyTable]]:
-        """(which table is each latent's, the tables of the level and the penalty)."""
+        """Return the index of each latent's table, and the tables of the level and the penalty."""
         tables = self.tables[points_key(level, self._prior, self._weigh)]
         return spread.astype(np.int64), tables_at(tables, self._penalty)
 
 
 def code_lengths(groups: np.ndarray, tables: list[FrequencyTable]) -> Lengths:
-    """What points cost through tables, those of the latents ``groups`` [n] says."""
+    """Return the lengths of the codes of points, by the tables of the latents' ``groups`` [n]."""
     return lambda points, which: lengths_of(points, groups[which], tables)
 
 
 def vbq_channel(tables: Tables, penalty: float = LN2) -> VBQChannel:
-    """The channel whose rate :class:`VBQCoder` realizes by the conditional prior.
+    """Return the channel whose rate :class:`VBQCoder` realizes with the conditional prior.
 
-    Without code points in ``tables`` it is one that refuses to convey.
+    Without code points in ``tables`` it raises ValueError when it is called.
     """
     costs: list[np.ndarray] = []
     while (key := points_key(len(costs), KNOWN[0], WEIGHED[0])) in tables:
-        frequencies = np.array([table.frequencies for table in tables_at(tables[key], penalty)])
-        costs.append(np.log2(TOTAL / frequencies).astype(np.float32))
+        costs.append(costs_of(tables_at(tables[key], penalty)).astype(np.float32))
     return VBQChannel(costs or None, PRIOR_SCALES.low, PRIOR_SCALES.step, penalty)

@@ -49,8 +49,8 @@ def fitted_densities(counts: np.ndarray) -> list[FrequencyTable]:
         total = max(row.sum(), 1)
         mean = (row * middles).sum() / total
         scale = max(((row * (middles - mean) ** 2).sum() / total) ** 0.5, _SCALE)
-        mass = lambda s, m=mean: np.diff(portable_ndtr((edges - m) / s))  # noqa: E731
-        assumed = (1 - _WIDE_MASS) * mass(scale) + _WIDE_MASS * mass(_WIDE * scale)
+        narrow, wide = (np.diff(portable_ndtr((edges - mean) / s)) for s in (scale, _WIDE * scale))
+        assumed = (1 - _WIDE_MASS) * narrow + _WIDE_MASS * wide
         tables.append(table_from_weights(np.append(row + _PRIOR_WEIGHT * assumed, 0.0)))
     return tables
 
@@ -88,9 +88,9 @@ class ChannelDensities:
     def spreads(self) -> np.ndarray:
         """Half the distance between the quantiles at Φ(±1), of each channel, float64 [C]."""
         channel = np.arange(len(self._below))
-        at = lambda p: self.quantile(np.full(len(channel), p), channel)  # noqa: E731
         tail = float(portable_ndtr(-1.0))
-        return 0.5 * (at(1.0 - tail) - at(tail))
+        low, high = (self.quantile(np.full(len(channel), p), channel) for p in (tail, 1.0 - tail))
+        return 0.5 * (high - low)
 
     @cached_property
     def _stacked(self) -> np.ndarray:

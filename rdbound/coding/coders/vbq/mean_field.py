@@ -20,11 +20,11 @@ import numpy as np
 from scipy.special import ndtr, ndtri
 
 from rdbound.coding.codecs.container import BitstreamError
-from rdbound.coding.coders.vbq.code_points import CodePoints, nearest_points
 from rdbound.coding.coders.vbq.coder import code_lengths
-from rdbound.coding.coders.vbq.symbols import SYMBOLS, read_points, symbols_of, write_points
+from rdbound.coding.coders.vbq.symbols import read_points, write_points
 from rdbound.coding.entropy.frequency_tables import COARSE, coarse_counts, table_from_coarse
 from rdbound.coding.entropy.range_coder import Reader, Writer, is_lost
+from rdbound.ops.code_points import SYMBOLS, CodePoints, nearest_points, symbols_of
 from rdbound.ops.gaussian import LN2
 
 __all__ = ["MAX_VALUES", "compress_posterior", "decompress_posterior", "quantized_posterior"]
@@ -110,7 +110,7 @@ def quantized_posterior(
     """
     prior, points = _chosen(means, scales, penalty, rounds)
     shape = np.shape(means)
-    return _values(points, *prior).reshape(shape), points.bits.reshape(shape)
+    return _values(points, *prior).reshape(shape), np.asarray(points.bits).reshape(shape)
 
 
 def _chosen(

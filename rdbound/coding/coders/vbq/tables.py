@@ -9,9 +9,9 @@ level the densities of its channels.
 
 import numpy as np
 
-from rdbound.coding.coders.vbq.symbols import SYMBOLS
 from rdbound.coding.entropy.frequency_tables import FrequencyTable, table_from_weights
 from rdbound.coding.entropy.scale_table import EvenGrid
+from rdbound.ops.code_points import SYMBOLS
 from rdbound.ops.gaussian import LN2
 
 __all__ = [
@@ -28,14 +28,14 @@ __all__ = [
 ]
 
 PRIOR_SCALES = EvenGrid(-2.5, 0.25, 32)
-"""Of the log-scales of priors."""
+"""Grid of the log-scales of priors."""
 
 PENALTIES = LN2 * 4.0 ** np.arange(-3, 4)
-"""That have tables; another takes those of the nearest in the logarithm."""
+"""Penalties with tables of their own; another uses those of the nearest in the logarithm."""
 
 NODES = len(PENALTIES)
 KNOWN = ("conditional", "empirical")
-"""Priors that a decoder knows: the model's own, and a density a channel."""
+"""Priors that a decoder knows: the model's own, and a density for each channel."""
 
 WEIGHED = ("bits", "codes")
 """What a point costs an encoder: its own bits, or the length of its code."""
@@ -44,37 +44,37 @@ _POOLED, _UNIFORM = 16.0, 0.25  # counts that the tables of all scales, and no k
 
 
 def points_key(level: int, prior: str, weigh: str) -> str:
-    """What a checkpoint calls a level's tables of code points.
+    """Return the key of a level's tables of code points in a checkpoint.
 
     Args:
-      level: of the latent.
-      prior: in :data:`KNOWN`.
-      weigh: in :data:`WEIGHED`, what the encoder chose points by.
+      level: index of the latent.
+      prior: name in :data:`KNOWN`.
+      weigh: name in :data:`WEIGHED`: the cost by which the encoder chose the points.
     """
     return f"vbq-{prior}-{weigh}-{level}"
 
 
 def density_key(level: int) -> str:
-    """What it calls the densities of the level's channels."""
+    """Return the key of the densities of a level's channels in a checkpoint."""
     return f"vbq-density-{level}"
 
 
 def node_of(penalty: float) -> int:
-    """The number of the tables for a penalty."""
+    """Return the index in :data:`PENALTIES` of the tables for a penalty."""
     return int(np.searchsorted(2.0 * PENALTIES[:-1], penalty))
 
 
 def tables_at(tables: list[FrequencyTable], penalty: float) -> list[FrequencyTable]:
-    """Of a level's tables those for a penalty, one a scale of the prior."""
+    """Return those of a level's tables that are for a penalty, one for each scale of the prior."""
     first = PRIOR_SCALES.levels * node_of(penalty)
     return tables[first : first + PRIOR_SCALES.levels]
 
 
 def counted_tables(counts: np.ndarray) -> list[FrequencyTable]:
-    """Of counts [NODES, PRIOR_SCALES.levels, symbols], one table each, in this order.
+    """Return one table for each row of counts [NODES, PRIOR_SCALES.levels, symbols].
 
-    A point and its mirror count alike; where few were counted, what was counted at all scales
-    of the prior fills in.
+    A point and its mirror have the same weight; the counts at all scales of the prior are added
+    with a small weight.
     """
     mirrored = counts.astype(np.float64)
     mirrored[..., :-1] = 0.5 * (mirrored[..., :-1] + mirrored[..., -2::-1])

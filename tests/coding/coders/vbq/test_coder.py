@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 
 from rdbound.coding import Codec
+from rdbound.coding.coders.registry import make_coder
 from rdbound.coding.coders.vbq.coder import ConditionalPrior, EmpiricalPrior, VBQCoder, vbq_channel
-from rdbound.coding.coders.vbq.symbols import REACH
+from rdbound.coding.coders.vbq.empirical_prior import ChannelDensities
 from rdbound.coding.coders.vbq.tables import PENALTIES, PRIOR_SCALES, density_key, points_key
 from rdbound.coding.entropy.frequency_tables import TOTAL
 from rdbound.coding.entropy.range_coder import Reader, Writer
-from rdbound.evaluation.vbq_calibration import calibrated
+from rdbound.evaluation.latent_statistics import GaussianLevel
+from rdbound.evaluation.vbq_calibration import counted
+from rdbound.ops.code_points import REACH
 from rdbound.ops.distributions import Gaussian, Mixture
 from tests.toy import Toy, code_points
 
@@ -41,10 +44,10 @@ def test_a_stream_says_all_that_its_reader_needs(options, rng):
     image = rng.integers(0, 256, (24, 40, 3), dtype=np.uint8)
     model = Toy("bound")
     codec = Codec(model, code_points(), coder="vbq", **options)
-    data = codec.compress(image)
+    data = codec.encode(image).data
     assert codec.coder.parameters == options
     np.testing.assert_array_equal(
-        Codec(model, code_points()).decompress(data), codec.decompress(data)
+        Codec(model, code_points()).decode(data).datum, codec.decode(data).datum
     )
 
 
@@ -76,7 +79,7 @@ def test_points_chosen_by_their_codes_are_the_better_bargain(rng):
     """Error² / (2σ²) + penalty·bits of what is written: that is what they are chosen to lower."""
     posterior, prior = _latent(rng, (50, 50, 16))
     # Counted on latents of their own kind, which the toy's are not.
-    tables = calibrated(_TwoLevels(posterior, prior), [None], (0.01,))
+    tables = counted([[GaussianLevel(posterior, prior)]], 1)
     found = {}
     for weigh in ("bits", "codes"):
         stream = Writer()
@@ -126,24 +129,14 @@ def test_tables_by_a_density_are_chosen_by_its_spread():
     known = EmpiricalPrior(tables[density_key(1)], channel)
     chosen = known.spread(Writer()).reshape(SHAPE)
     assert (chosen == chosen[0, 0]).all()
-    spreads = known._of.spreads
+    spreads = ChannelDensities(tables[density_key(1)]).spreads
     np.testing.assert_array_equal(chosen[0, 0], PRIOR_SCALES.nearest(np.log(spreads))[0])
-
-
-class _TwoLevels:
-    """A codec that shows what it is told to."""
-
-    def __init__(self, posterior, prior):
-        self._of = posterior, prior
-
-    def compress(self, datum, lmbda):
-        self.coder.write(0, *self._of, None)
 
 
 def test_calibration_counts_the_points_of_each_penalty(rng):
     posterior, prior = _latent(rng)
     wide = Gaussian(prior.mu, np.full(SHAPE, PRIOR_SCALES.value(12), np.float32))
-    tables = calibrated(_TwoLevels(posterior, wide), [None], (0.01,))
+    tables = counted([[GaussianLevel(posterior, wide)]], 1)
     known = ConditionalPrior(wide, SHAPE)
     for node in (0, 3, 6):
         points = known.points(posterior, PENALTIES[node])
@@ -156,7 +149,7 @@ def test_calibration_counts_the_points_of_each_penalty(rng):
 def test_means_of_any_scale_are_conveyed_by_their_own_density(rng):
     posterior, prior = _latent(rng)
     scaled = Gaussian(40 * posterior.mu, posterior.log_sigma + np.log(np.float32(40)))
-    tables = calibrated(_TwoLevels(scaled, prior), [None], (0.01,))
+    tables = counted([[GaussianLevel(scaled, prior)]], 1)
     coder = VBQCoder(tables, penalty=0.02, prior="empirical")
     found = coder.write(0, scaled, prior, Writer())
     error = (found - scaled.mu) / np.exp(scaled.log_sigma)
@@ -166,16 +159,16 @@ def test_means_of_any_scale_are_conveyed_by_their_own_density(rng):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"penalty": 0.0}, "penalty = 0; expected 0.000677 to 710"),
-        ({"penalty": 1e6}, "penalty = 1e"),
-        ({"penalty": float("nan")}, "penalty = nan"),
-        ({"weigh": "best"}, "expected bits or codes"),
-        ({"prior": "best"}, "expected conditional or empirical"),
+        ({"penalty": 0.0}, "penalty: .*greater than or equal to 0.00067.*, found 0.0"),
+        ({"penalty": 1e6}, "penalty: .*less than or equal to 709.7.*, found 1000000.0"),
+        ({"penalty": float("nan")}, "penalty: .*found nan"),
+        ({"weigh": "best"}, "weigh: .*'bits' or 'codes', found 'best'"),
+        ({"prior": "best"}, "prior: .*'conditional' or 'empirical', found 'best'"),
     ],
 )
 def test_options_out_of_range_are_refused(options, message):
-    with pytest.raises(ValueError, match=message):
-        VBQCoder(code_points(), **options)
+    with pytest.raises(ValueError, match=f"^coder 'vbq': {message}"):
+        make_coder("vbq", "bound", code_points(), **options)
 
 
 def test_a_checkpoint_without_tables_says_what_to_do():

@@ -3,16 +3,10 @@
 import numpy as np
 import pytest
 
-from rdbound.coding.coders.vbq.code_points import CodePoints
-from rdbound.coding.coders.vbq.symbols import (
-    REACH,
-    lengths_of,
-    numbers_of,
-    read_points,
-    write_points,
-)
+from rdbound.coding.coders.vbq.symbols import lengths_of, read_points, write_points
 from rdbound.coding.entropy.frequency_tables import TOTAL, table_from_weights
 from rdbound.coding.entropy.range_coder import Reader, UnreadableError, Writer
+from rdbound.ops.code_points import REACH, CodePoints, numbers_of
 
 TABLES = [
     table_from_weights(np.ones(2 * REACH + 2)),

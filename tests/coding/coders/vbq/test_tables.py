@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from rdbound.coding.coders.vbq.symbols import REACH
 from rdbound.coding.coders.vbq.tables import NODES, PENALTIES, PRIOR_SCALES, counted_tables, node_of
 from rdbound.coding.entropy.frequency_tables import TOTAL
+from rdbound.ops.code_points import REACH
 
 SYMBOLS = 2 * REACH + 2
 

@@ -1,15 +1,24 @@
-"""The configs that are shipped: in a checkout beside the package, in a wheel within it."""
+"""Find the configs and the checkpoints that are shipped with the package."""
 
 from importlib import resources
 from pathlib import Path
 
-__all__ = ["described", "shipped"]
+__all__ = ["described", "shipped", "zoo"]
+
+
+def zoo() -> dict[str, Path]:
+    """Return the files of the shipped checkpoints by name."""
+    folder = Path(str(resources.files("rdbound") / "zoo"))
+    return {file.stem: file for file in sorted(folder.glob("*.safetensors"))}
 
 
 def shipped() -> dict[str, Path]:
-    """Files by name, without their suffix: ``kodak``, ``known_answers/finite``.
+    """Return the files of the shipped configs by name: ``kodak``, ``known_answers/finite``.
 
-    Raises ValueError where there are none.
+    They lie beside the package in a checkout and within it in a wheel.
+
+    Raises:
+      ValueError: the installation has no configs.
     """
     package = Path(str(resources.files("rdbound")))
     for folder in (package / "configs", package.parent / "configs"):
@@ -20,6 +29,6 @@ def shipped() -> dict[str, Path]:
 
 
 def described(config: Path) -> str:
-    """What a config says that it is, in its first line."""
+    """Return the description in the first line of a config, or an empty string."""
     first = config.read_text(encoding="utf-8").partition("\n")[0]
     return first.removeprefix("# What: ") if first.startswith("# What: ") else ""

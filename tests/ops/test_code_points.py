@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.special import ndtr, ndtri
 
-from rdbound.coding.coders.vbq.code_points import MOST_BITS, CodePoints, nearest_points
+from rdbound.ops.code_points import MOST_BITS, CodePoints, nearest_points
 
 
 def _normal(points, which):
