@@ -38,15 +38,16 @@ def _cards() -> str:
 
 def _command_line() -> str:
     """Return the page of the command line: the help text of each command."""
-    from typer.main import get_command
+    from rdbound.cli.main import commands
 
-    from rdbound.cli.main import load_app
-
-    program = get_command(load_app())
-    lines = ["# Command line", "", "Exit codes: 0 success, 1 a failed check, 2 a mistake in the call or its files.", ""]
-    for name, command in sorted(program.commands.items()):
-        context = command.make_context(name, ["--help"], resilient_parsing=True)
-        context.info_name = f"rdbound {name}"
+    lines = [
+        "# Command line",
+        "",
+        "Exit codes: 0 success, 1 a failed check, 2 a mistake in the call or its files.",
+        "",
+    ]
+    for name, command in sorted(commands().commands.items()):
+        context = command.make_context(f"rdbound {name}", [], resilient_parsing=True)
         lines += [f"## {name}", "", "```text", command.get_help(context), "```", ""]
     return "\n".join(lines)
 
@@ -61,15 +62,18 @@ def _write_api(folder: Path) -> None:
         (folder / f"{unit}.md").write_text(_api_page(unit))
     entries = "\n".join(f"api/{unit}" for unit in units)
     (folder.parent / "api.md").write_text(
-        "# Python\n\n```{eval-rst}\n.. automodule:: rdbound\n```\n\n"
-        "```{eval-rst}\n.. automodule:: rdbound.api\n```\n\n"
-        f"```{{eval-rst}}\n.. automodule:: rdbound.methods\n```\n\n:::{{toctree}}\n:maxdepth: 1\n\n{entries}\n:::\n"
+        "# Python\n\n"
+        + "".join(
+            f"```{{eval-rst}}\n.. automodule:: {name}\n```\n\n"
+            for name in ("rdbound", "rdbound.api")
+        )
+        + f":::{{toctree}}\n:maxdepth: 1\n\n{entries}\n:::\n"
     )
 
 
 def _api_page(unit: str) -> str:
     """Return the page of one folder: a table of all public names, then each module."""
-    modules = [m for m in _modules(PACKAGE / unit)]
+    modules = list(_modules(PACKAGE / unit))
     lines = [f"# rdbound.{unit}", "", _docstring(PACKAGE / unit / "__init__.py"), ""]
     names = [f"~{module}.{name}" for module, file in modules for name in _public(file)]
     if names:

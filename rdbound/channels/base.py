@@ -47,9 +47,13 @@ class Channel(ABC):
     Attributes:
       random: whether the value depends on the key, so that it is averaged over samples;
         a deterministic channel is evaluated once.
+      pools: whether a sample depends on the latent at several positions at once, as through a
+        scale that is fitted to a whole channel. Such a channel must not see the positions of a
+        larger array outside the image.
     """
 
     random: ClassVar[bool] = True
+    pools: ClassVar[bool] = False
 
     @abstractmethod
     def __call__(self, posterior: Any, prior: Any, key: PRNGKeyArray) -> Conveyed:

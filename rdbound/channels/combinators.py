@@ -37,6 +37,11 @@ class CombinedChannel(Channel):
         """Whether one of the two is random."""
         return self.sample.random or self.bits.random
 
+    @property
+    def pools(self) -> bool:  # type: ignore[override]
+        """Whether one of the two pools positions."""
+        return self.sample.pools or self.bits.pools
+
     def __call__(self, posterior: Any, prior: Any, key: PRNGKeyArray) -> Conveyed:
         """Convey by both channels with the same key."""
         return Conveyed(
@@ -69,6 +74,11 @@ class PerLevelChannel(Channel):
     def random(self) -> bool:  # type: ignore[override]
         """Whether a channel of any level is random."""
         return any(channel.random for channel in self.levels)
+
+    @property
+    def pools(self) -> bool:  # type: ignore[override]
+        """Whether a channel of any level pools positions."""
+        return any(channel.pools for channel in self.levels)
 
     def __call__(self, posterior: Any, prior: Any, key: PRNGKeyArray) -> Conveyed:
         """Raise ValueError: the level is unknown before :meth:`at_level`."""
@@ -112,6 +122,11 @@ class AnchoredChannel(Channel):
     def random(self) -> bool:  # type: ignore[override]
         """Whether the other channel is random."""
         return self.of.random
+
+    @property
+    def pools(self) -> bool:  # type: ignore[override]
+        """Whether the other channel pools positions."""
+        return self.of.pools
 
     def __call__(self, posterior: Any, prior: Any, key: PRNGKeyArray) -> Conveyed:
         """Convey by the other channel; raise ValueError unless the prior is Gaussian."""

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -28,6 +28,8 @@ class LayeredChannel(Channel):
     h(N(0, 1)) − E log₂(2·χ₃) = 0.5208 a dimension over the divergence, at a rate of
     zero nothing.
     """
+
+    pools: ClassVar[bool] = True
 
     def __call__(
         self, posterior: Gaussian | PriorScaled, prior: Any, key: PRNGKeyArray
@@ -57,6 +59,8 @@ class PriorScaledChannel(Channel):
     channel less this J is the price of coding by a layered quantizer. Shared randomness is not
     counted.
     """
+
+    pools: ClassVar[bool] = True
 
     def __call__(
         self, posterior: Gaussian | PriorScaled, prior: Any, key: PRNGKeyArray

@@ -19,7 +19,7 @@ from typer.main import get_command
 
 from rdbound.cli.shared import app
 
-__all__ = ["main", "script"]
+__all__ = ["commands", "main", "script"]
 
 _INTERRUPTED = 130
 _UsageError: type[Any] = typer.BadParameter.__mro__[1]
@@ -35,7 +35,7 @@ _interrupted = threading.Event()
 def script() -> NoReturn:
     """Run :func:`main` as a process of its own, which ends with its exit code."""
     if "_RDBOUND_COMPLETE" in os.environ:  # the shell asks for completions
-        _commands().main(prog_name="rdbound")
+        commands().main(prog_name="rdbound")
     # Orbax logs failures that it raises too, and that end in one line here.
     logging.getLogger("absl").setLevel(logging.CRITICAL)
     sys.unraisablehook = _interrupt_again
@@ -71,7 +71,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     _interrupted.clear()
     try:
         arguments = _spread(sys.argv[1:] if argv is None else argv)
-        with _commands().make_context("rdbound", arguments) as context:
+        with commands().make_context("rdbound", arguments) as context:
             return context.command.invoke(context) or 0
     except typer.Exit as ended:
         return ended.exit_code
@@ -89,7 +89,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 @cache
-def _commands() -> Any:
+def commands() -> Any:
+    """Return the group of all commands, a :class:`click.Group`."""
     for name in ("running", "analysing", "coding", "listing"):
         import_module(f"rdbound.cli.{name}")  # adds its commands
     return get_command(app)

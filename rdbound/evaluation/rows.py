@@ -150,9 +150,13 @@ def _estimated(
     keyed: KeyedBatch,
     variational: VariationalParameters,
 ) -> _Estimates:
-    one = OverData(evaluator.graphdef, sampled, keyed.framed)
+    data, framed = keyed.data, keyed.framed
+    if sampled.channel.pools:  # positions outside the image would change its samples
+        data, framed = keyed.batch.data, False
+        variational = resized(variational, keyed.data, data)
+    one = OverData(evaluator.graphdef, sampled, framed)
     terms, x_hat = run(
-        one, evaluator.params, keyed.data, variational, keyed.keys(EVALUATION), keyed.lmbdas
+        one, evaluator.params, data, variational, keyed.keys(EVALUATION), keyed.lmbdas
     )
     similar: list[float | None] = [None] * len(keyed.batch.indexes)
     if sampled.keeps:

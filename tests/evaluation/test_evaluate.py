@@ -698,3 +698,21 @@ def test_a_sampled_bound_has_the_mean_of_the_closed_form(images):
         assert abs(plain.J - sampled.J) < 4 * error
         assert sampled.J_se > 1.05 * plain.J_se, "its rate is drawn"
         assert sampled.J - 4 * np.hypot(moved.J_se, sampled.J_se) > moved.J
+
+
+@pytest.mark.parametrize("method", ["bound-prior-scaled", "bound-layered-ideal"])
+def test_a_channel_that_pools_positions_sees_the_image_alone(rng, method):
+    """Its scales are fitted to the latents of the padded image, not to those of a larger array."""
+    model = make_model("res-hyper-1", "bound", 0.0067)
+    image = rng.integers(0, 256, (60, 90, 3), dtype=np.uint8)
+    examples = ImageExamples(ImageSet("noise", ("one",), lambda i: image))
+    options = EvaluationOptions((0.0067,), samples=2, methods=(method,))
+    checkpoint = Checkpoint(model, {}, None, "small")
+    (row,) = evaluate(checkpoint, examples, options)
+    keyed = Evaluator(make_plan(checkpoint, examples, options)).keyed((0,), 0.0067)
+    assert keyed.data.x.shape[2:4] != keyed.batch.data.x.shape[2:4], "the array is larger"
+    channel = make_channel(method.removeprefix("bound-").removesuffix("-ideal"))
+    datum = image_datum(image, model.stride)
+    run = jax.jit(lambda key: objective(model, channel, datum, key, 0.0067).bpp)
+    keys = jax.random.split(keyed.keys(EVALUATION)[0, 0], 2)
+    assert row.bpp == pytest.approx(np.mean([float(run(key)) for key in keys]), rel=1e-3)
