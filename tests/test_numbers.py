@@ -38,7 +38,7 @@ def _assert_same(model, images, methods):
     )
     found = {(row.image, row.method): row for row in evaluate(load(model), examples, options)}
     known = [r for r in ROWS if r.model == model and r.image in images and r.method in methods]
-    assert {(row.image, row.method) for row in known} == set(found)
+    assert set(found) == {(row.image, row.method) for row in known}
     for row in known:
         new = found[row.image, row.method]
         assert new.bits == pytest.approx(row.bits, rel=5e-3), row.method

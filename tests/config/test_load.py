@@ -261,7 +261,7 @@ def test_shipped_configs_are_valid_and_say_what_they_are(path, monkeypatch):
 
 def test_the_config_of_six_lines_in_the_readme_is_one():
     text = (Path(__file__).parents[2] / "README.md").read_text()
-    block = text.split("in six lines")[1].split("```yaml\n")[1].split("```")[0]
+    block = text.split("## Evaluate your images")[1].split("```yaml\n")[1].split("```")[0]
     assert len(block.splitlines()) == 6
     config = validated("README.md", yaml.safe_load(block))
     assert gaps_hint(config, ("bound", "codec"), True) == []

@@ -1,4 +1,4 @@
-"""The README's own model, as it stands there, through every command."""
+"""The model of the how-to guide, as it stands there, through every command."""
 
 import re
 import shlex
@@ -13,19 +13,19 @@ from PIL import Image
 from rdbound.cli.main import main
 from rdbound.tables.rd import read_table
 
-README = (Path(__file__).parents[2] / "README.md").read_text()
+GUIDE = (Path(__file__).parents[2] / "docs" / "how-to" / "own_model.md").read_text()
 
 
 def _block(language, holds):
-    """The one block of the README in a language that holds some text."""
-    found = [b for b in re.findall(rf"```{language}\n(.*?)```", README, re.S) if holds in b]
+    """The one block of the guide in a language that holds some text."""
+    found = [b for b in re.findall(rf"```{language}\n(.*?)```", GUIDE, re.S) if holds in b]
     assert len(found) == 1
     return found[0]
 
 
 @pytest.fixture
 def here(tmp_path, monkeypatch):
-    """A folder with the files that the README tells one to write, and photographs."""
+    """A folder with the files of the guide, and photographs."""
     monkeypatch.chdir(tmp_path)
     Path("mine.py").write_text(_block("python", "class Blocks"))
     train = yaml.safe_load(_block("yaml", "output: runs/mine-bound"))
