@@ -8,9 +8,16 @@ import numpy as np
 from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import ImageCurves, Points, mean_curve
 
-__all__ = ["CITATIONS", "INTERPOLATIONS", "BDRate", "compare", "compared", "rate_difference"]
+__all__ = [
+    "BD_RATE_CITATIONS",
+    "INTERPOLATIONS",
+    "BDRate",
+    "compare",
+    "compared",
+    "rate_difference",
+]
 
-CITATIONS = ("bjontegaard2001",)
+BD_RATE_CITATIONS = ("bjontegaard2001",)
 """BibTeX keys."""
 INTERPOLATIONS = ("pchip", "akima", "cubic")
 _FEWEST = {"pchip": 3, "akima": 3, "cubic": 4}

@@ -27,13 +27,13 @@ from rdbound.analysis.image_sets import bare_names
 from rdbound.methods import kind_of
 from rdbound.tables.rd import Row, is_squared
 
-__all__ = ["EXACT", "Best", "Key", "KnownPoint", "best_known"]
+__all__ = ["EXACT", "Best", "PointKey", "KnownPoint", "best_known"]
 
 EXACT = "exact R(D)"
 """Label of a point of the source's own curve."""
 _ACHIEVABLE = {"bound", "ideal", "coded"}
 
-Key = tuple[str, float, str]  # (data set, λ, image)
+PointKey = tuple[str, float, str]  # (data set, λ, image)
 
 
 class KnownPoint(NamedTuple):
@@ -52,7 +52,9 @@ class Best(NamedTuple):
     point: KnownPoint
 
 
-def best_known(rows: Sequence[Row], wanted: Iterable[Key], squared: bool) -> dict[Key, Best]:
+def best_known(
+    rows: Sequence[Row], wanted: Iterable[PointKey], squared: bool
+) -> dict[PointKey, Best]:
     """Return J_best for each wanted (data set, λ, image), in time n·log n for n rows.
 
     Args:

@@ -34,7 +34,7 @@ from functools import cached_property
 import numpy as np
 
 from rdbound.analysis.bd_rate import BDRate, compared
-from rdbound.analysis.best_known import Best, Key, best_known
+from rdbound.analysis.best_known import Best, PointKey, best_known
 from rdbound.analysis.confidence import interval
 from rdbound.analysis.curves import from_rows
 from rdbound.analysis.image_sets import check_images
@@ -44,7 +44,7 @@ from rdbound.tables.rd import MEAN, Row, check_unique, is_squared
 
 __all__ = [
     "BEST",
-    "CITATIONS",
+    "GAP_CITATIONS",
     "PARTS",
     "Chain",
     "bd_gaps",
@@ -55,7 +55,7 @@ __all__ = [
     "pair",
 ]
 
-CITATIONS = ("zhang2025gap",)
+GAP_CITATIONS = ("zhang2025gap",)
 """BibTeX keys."""
 
 _REAL, _ROUNDED = "codec-refined-real", "codec-refined-ideal"
@@ -152,8 +152,8 @@ class Chain:
     bound: str
     codec: str
     methods: Mapping[str, str]
-    J: Mapping[Key, Mapping[str, float]]
-    best: Mapping[Key, Best]
+    J: Mapping[PointKey, Mapping[str, float]]
+    best: Mapping[PointKey, Best]
     squared: bool
 
     @cached_property
@@ -179,7 +179,7 @@ class Chain:
             groups.setdefault((g.dataset, g.lmbda, g.gap), []).append(g.value)
         return single + [_mean(*key, values) for key, values in groups.items()]
 
-    def _of_image(self, key: Key) -> dict[str, float]:
+    def _of_image(self, key: PointKey) -> dict[str, float]:
         known = {**self.J[key], BEST: self.best[key].J}
         out = {
             gap.name: known[gap.upper] - known[gap.lower]
@@ -256,13 +256,13 @@ def _in_squared_error(rows: Sequence[Row], bound: str, codec: str) -> bool:
 
 def _J_by_role(
     rows: Sequence[Row], bound: str, codec: str
-) -> tuple[dict[str, str], dict[Key, dict[str, float]]]:
+) -> tuple[dict[str, str], dict[PointKey, dict[str, float]]]:
     """Return the methods of a pair by role, and J by role for each image and λ."""
     models = {"bound": bound, "codec": codec}
     own = [row for row in rows if row.model == models.get(form_of(row.method) or "")]
     methods = roles({row.method for row in own})
     role = {method: name for name, method in methods.items()}
-    J: dict[Key, dict[str, float]] = {}
+    J: dict[PointKey, dict[str, float]] = {}
     for row in own:
         if row.method in role:
             J.setdefault((row.dataset, row.lmbda, row.image), {})[role[row.method]] = row.J
@@ -311,7 +311,7 @@ def _value(lower: Sequence[Row], upper: Sequence[Row], method: str) -> BDRate | 
     return compared(anchor, test, method)
 
 
-def _best_rows(rows: Sequence[Row], best: Mapping[Key, Best]) -> list[Row]:
+def _best_rows(rows: Sequence[Row], best: Mapping[PointKey, Best]) -> list[Row]:
     """Return the best points as rows of a method of their own."""
     first, (model, method) = rows[0], BEST.split()
     return [

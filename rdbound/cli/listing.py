@@ -75,13 +75,13 @@ def _print_references() -> None:
     """Print the published curves and their sources as CSV."""
     import csv
 
-    from rdbound.reference import SOURCES, curves
+    from rdbound.reference import POINT_SOURCES, curves
 
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("dataset", "method", "kind", "points", "basis", "source"))
     for curve in sorted(curves().values(), key=lambda c: (c.dataset, c.kind, c.method)):
         basis = "per image" if curve.per_image else "means"
-        source = SOURCES[curve.source].text
+        source = POINT_SOURCES[curve.source].text
         writer.writerow((curve.dataset, curve.label, curve.kind, len(curve.points), basis, source))
 
 

@@ -22,7 +22,7 @@ from rdbound.tables.rd import Row
 from rdbound.utils.compilation import run
 from rdbound.utils.progress import LOG
 
-__all__ = ["batch_rows", "coded_rows", "expected_rows", "inferred", "refined"]
+__all__ = ["amortized", "batch_rows", "coded_rows", "expected_rows", "refined"]
 
 
 def batch_rows(evaluator: Evaluator, indexes: Sequence[int], lmbda: float) -> Iterator[Row]:
@@ -38,24 +38,24 @@ def batch_rows(evaluator: Evaluator, indexes: Sequence[int], lmbda: float) -> It
         coded.
     """
     keyed = evaluator.keyed(indexes, lmbda)
-    amortized = inferred(evaluator, keyed)
+    start = amortized(evaluator, keyed)
     groups = evaluator.plan.groups
     refinements = [group for group in groups if group.surrogate is not None]
     part, before = evaluator.progress, evaluator.progress.done
     for group in groups:
-        variational = amortized
+        variational = start
         if group.surrogate is not None:
             part.size = len(indexes) / len(refinements)
             part.done = before + part.size * refinements.index(group)
             part.note = f"{part.task}: refining {keyed.batch.names[0]} λ={keyed.lmbda:.4g}"
-            variational = refined(evaluator, group, keyed, amortized)
+            variational = refined(evaluator, group, keyed, start)
         for method in group.methods:
             rows_of = expected_rows if method.coder is None else coded_rows
             yield from rows_of(evaluator, method, keyed, variational)
     part.done = before + len(indexes)
 
 
-def inferred(evaluator: Evaluator, keyed: KeyedBatch) -> VariationalParameters:
+def amortized(evaluator: Evaluator, keyed: KeyedBatch) -> VariationalParameters:
     """Return the amortized variational parameters, [examples, members, …], of ``keyed.data``."""
     if keyed.large:
         model, lmbda = evaluator.by_windows(keyed), jnp.float32(keyed.lmbda)

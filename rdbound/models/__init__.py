@@ -21,7 +21,7 @@ from rdbound.models.resnet_vae import HIERARCHIES, ResNetVAE
 from rdbound.models.vector_vae import MLP
 from rdbound.utils.registry import build
 
-__all__ = ["MODELS", "LatentModel", "citations_of", "make_model"]
+__all__ = ["MODELS", "LatentModel", "family_citations", "make_model"]
 
 
 MODELS: dict[str, Callable] = {
@@ -61,7 +61,7 @@ def make_model(name: str, form: str, lmbda: float | Sequence[float], **options) 
     return model
 
 
-def citations_of(name: str) -> tuple[str, ...]:
+def family_citations(name: str) -> tuple[str, ...]:
     """Return the BibTeX keys of a model of :data:`MODELS`, those of its class; none for others."""
     make = MODELS.get(name)
     return getattr(getattr(make, "func", make), "citations", ())

@@ -141,7 +141,15 @@ class ResContext(Hyperprior):
         seed: int = 0,
         mse_per_unit: Unit = 1.0,
     ):
-        super().__init__(size, form, lmbda_range, latent, compute, seed, mse_per_unit)
+        super().__init__(
+            size=size,
+            form=form,
+            lmbda_range=lmbda_range,
+            latent=latent,
+            compute=compute,
+            seed=seed,
+            mse_per_unit=mse_per_unit,
+        )
         e = 0 if self.embedding is None else RATE_WIDTH
         # Random numbers of its own: the other weights are those of the Res-hyper.
         rngs = nnx.Rngs(seed + 1)

@@ -18,7 +18,7 @@ per sub-pixel and MSE on [−1, 1], times 2.662e-4 is ours.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import jax
 import jax.numpy as jnp
@@ -32,6 +32,9 @@ from rdbound.objective.levels import walk
 from rdbound.ops.extent_mask import Extent, confined
 
 __all__ = ["DECODERS", "Terms", "clip", "eight_bit", "objective", "real"]
+
+
+T = TypeVar("T")
 
 
 class Terms(NamedTuple):
@@ -52,8 +55,12 @@ class Terms(NamedTuple):
     x_hat: Any
 
 
-def real(x: Float[Array, "*shape"]) -> Float[Array, "*shape"]:
-    """Return the reconstruction unchanged: for optimization, where gradients must pass."""
+def real(x: T) -> T:
+    """Return the reconstruction unchanged: for optimization, where gradients must pass.
+
+    Args:
+      x: a reconstruction, or a distribution of pixels.
+    """
     return x
 
 

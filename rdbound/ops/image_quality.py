@@ -43,7 +43,7 @@ def psnr(mse: float, peak: float = _PEAK) -> float:
     return float("inf") if mse == 0 else float(10.0 * np.log10(peak**2 / mse))
 
 
-def ms_ssim(x: Float[np.ndarray, "h w c"], y: Float[np.ndarray, "h w c"]) -> float:
+def ms_ssim(x: Float[_Array, "h w c"], y: Float[_Array, "h w c"]) -> float:
     """Return the MS-SSIM of two images in [0, 1], the mean over their channels.
 
     One channel is computed at a time, so that a photograph of 12 megapixels takes about

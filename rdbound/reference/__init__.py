@@ -11,10 +11,10 @@ __all__ = [
     "ANCHOR_DEPTH",
     "DATASET_CITATIONS",
     "DEFAULT_ANCHOR",
-    "SOURCES",
+    "POINT_SOURCES",
     "Curve",
     "PublishedPoint",
-    "Source",
+    "PointSource",
     "citations_of",
     "curves",
     "find_curve",
@@ -22,7 +22,7 @@ __all__ = [
 ]
 
 
-class Source(NamedTuple):
+class PointSource(NamedTuple):
     """Where published points come from.
 
     Attributes:
@@ -34,26 +34,26 @@ class Source(NamedTuple):
     citations: tuple[str, ...] = ()
 
 
-SOURCES = {
-    "vtm-22.0": Source(
+POINT_SOURCES = {
+    "vtm-22.0": PointSource(
         "VTM-22.0, encoder_intra_vtm.cfg, one frame, 4:4:4, BT.709 full range, whole files",
         ("bross2021vvc",),
     ),
-    "yang2022sandwich": Source("Yang & Mandt 2022, arXiv 2111.12166", ("yang2022sandwich",)),
-    "yang2020improving": Source(
+    "yang2022sandwich": PointSource("Yang & Mandt 2022, arXiv 2111.12166", ("yang2022sandwich",)),
+    "yang2020improving": PointSource(
         "Yang, Bamler & Mandt 2020, arXiv 2006.04240", ("yang2020improving",)
     ),
-    "bross2021vvc": Source(
+    "bross2021vvc": PointSource(
         "VTM-18.0 as run by the authors of arXiv 2302.08899 and 2208.13056", ("bross2021vvc",)
     ),
-    "duan2023qarv": Source("Duan et al. 2023, arXiv 2302.08899", ("duan2023qarv",)),
-    "duan2023qresvae": Source("Duan et al. 2023, arXiv 2208.13056"),
-    "kim2024c3": Source("table of baselines beside C3, arXiv 2312.02753"),
-    "li2025hpcm": Source("figures of the LIC-HPCM repository"),
-    "jiang2023mlic": Source("figures of the MLIC++ repository"),
-    "liu2023tcm": Source("figures of the LIC-TCM repository"),
-    "ladune2025coolchic": Source("figures of the Cool-Chic 5.0 repository"),
-    "begaint2020compressai": Source(
+    "duan2023qarv": PointSource("Duan et al. 2023, arXiv 2302.08899", ("duan2023qarv",)),
+    "duan2023qresvae": PointSource("Duan et al. 2023, arXiv 2208.13056"),
+    "kim2024c3": PointSource("table of baselines beside C3, arXiv 2312.02753"),
+    "li2025hpcm": PointSource("figures of the LIC-HPCM repository"),
+    "jiang2023mlic": PointSource("figures of the MLIC++ repository"),
+    "liu2023tcm": PointSource("figures of the LIC-TCM repository"),
+    "ladune2025coolchic": PointSource("figures of the Cool-Chic 5.0 repository"),
+    "begaint2020compressai": PointSource(
         "Bégaint et al. 2020, arXiv 2011.03029, and rows collected there"
     ),
 }
@@ -93,7 +93,7 @@ class Curve:
       dataset: name of the data set.
       method: name of the published method.
       kind: ``codec`` (files) or ``bound`` (an upper bound on R(D)).
-      source: a key of :data:`SOURCES`.
+      source: a key of :data:`POINT_SOURCES`.
       points: points of single images if ``per_image``, else means over the data set.
     """
 
@@ -149,7 +149,7 @@ def find_curve(dataset: str, method: str) -> Curve:
 def citations_of(dataset: str, method: str) -> tuple[str, ...]:
     """Return the BibTeX keys of a published curve's source, none for a curve from a file."""
     found = {c.source for (d, m, _), c in curves().items() if (d, m) == (dataset, method)}
-    return tuple(key for source in sorted(found) for key in SOURCES[source].citations)
+    return tuple(key for source in sorted(found) for key in POINT_SOURCES[source].citations)
 
 
 @cache

@@ -62,7 +62,7 @@ def cited_keys(
     methods = {row.method for row in rows}
     keys = ["rdbound"]
     if {"bound-refined", "codec-refined-ideal"} <= roles(methods).keys():
-        keys += gap_analysis.CITATIONS
+        keys += gap_analysis.GAP_CITATIONS
     for name in sorted(methods & METHODS.keys(), key=method_order):
         keys += METHODS[name].citations
     for model in dict.fromkeys(row.model for row in rows):
@@ -71,7 +71,7 @@ def cited_keys(
         keys += QUALITY_CITATIONS["ms-ssim"]
     dataset = rows[0].dataset if rows else ""
     if rows and is_on(anchor, dataset):
-        keys += [*bd_rate.CITATIONS, *reference.citations_of(dataset, anchor)]
+        keys += [*bd_rate.BD_RATE_CITATIONS, *reference.citations_of(dataset, anchor)]
     keys += reference.DATASET_CITATIONS.get(dataset, ())
     return tuple(dict.fromkeys(keys))
 

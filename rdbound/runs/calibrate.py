@@ -9,7 +9,7 @@ from rdbound.checkpoints.checkpoint import load, resolve
 from rdbound.checkpoints.file_format import Contents, naming, read_contents, write_contents
 from rdbound.evaluation.vbq_calibration import calibrated
 from rdbound.images.sets import ImageSet, named_images
-from rdbound.utils.progress import SILENT, Progress
+from rdbound.utils.progress import LOG, SILENT, Progress
 
 __all__ = ["calibrate_file"]
 
@@ -24,7 +24,7 @@ def calibrate_file(
     lmbdas: Sequence[float] | None = None,
     outside: Collection[str] = (),
     progress: Progress = SILENT,
-) -> str:
+) -> None:
     """Write a copy of a bound's checkpoint with the tables of the coder ``vbq``.
 
     The weights are copied as they are stored. Evaluate on other images than these.
@@ -37,9 +37,6 @@ def calibrate_file(
       lmbdas: values of λ to count at; four through the model's range by default.
       outside: see :func:`rdbound.checkpoints.checkpoint.load`.
       progress: shown the number of images seen.
-
-    Returns:
-      A line that says what was written.
 
     Raises:
       ValueError: for the checkpoint of a codec or of vectors.
@@ -56,7 +53,7 @@ def calibrate_file(
     with naming(source):
         kept = read_contents(source)
     write_contents(target, Contents(kept.spec, kept.weights, tables))
-    return f"{target}: code points counted on {len(chosen)} photographs of {images}"
+    LOG.info(f"{target}: code points counted on {len(chosen)} photographs of {images}")
 
 
 def _evenly(images: ImageSet, count: int) -> list[np.ndarray]:

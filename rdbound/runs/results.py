@@ -16,7 +16,7 @@ from rdbound.checkpoints.checkpoint import zoo
 from rdbound.checkpoints.file_format import read_contents
 from rdbound.evaluation.reconstructions import Pictures
 from rdbound.images.thumbnails import data_address
-from rdbound.models import citations_of
+from rdbound.models import family_citations
 from rdbound.report.citations import Citing, citing
 from rdbound.report.document import Document
 from rdbound.report.html import ShownPicture, results_page
@@ -132,7 +132,7 @@ def _model_citations(rows: Sequence[Row]) -> dict[str, tuple[str, ...]]:
     """Return the BibTeX keys of shipped models; a table tells nothing of the others but a name."""
     shipped = zoo()
     names = dict.fromkeys(row.model for row in rows if row.model in shipped)
-    return {name: citations_of(read_contents(shipped[name]).spec["name"]) for name in names}
+    return {name: family_citations(read_contents(shipped[name]).spec["name"]) for name in names}
 
 
 def _pictures(rows: Sequence[Row], runs: Sequence[Path]) -> list[ShownPicture]:

@@ -13,6 +13,12 @@ def _answer(method, rate, lmbda=1.0, side="upper"):
         rate=rate,
         distortion=0.2,
         standard_error=0.003,
+        tolerance=0.0,
+        exact_rate=None,
+        exact_slope=None,
+        exact_J=None,
+        seconds=1.0,
+        status="",
     )
 
 

@@ -508,7 +508,7 @@ def test_a_model_is_checked_before_anybody_trains_it(tmp_path, capsys):
         "--option",
         "failure=type",
     )
-    assert "its constructor raised TypeError: object of type 'int' has no len() (test_ch" in text
+    assert "Raising': TypeError: object of type 'int' has no len()" in text
 
 
 def test_a_model_that_cannot_be_saved_is_told_before_the_first_step(folder, tmp_path, capsys):
@@ -574,7 +574,7 @@ def test_a_run_goes_on_only_with_the_data_it_was_begun_with(folder, tmp_path, ca
         ("model.start_from=nowhere", "no checkpoint nowhere"),
         (
             "model={name: mlp, form: bound, lmbda: 1.0, options: {dimension: 7}}",
-            "its infer of [16, 16, 3] raised TypeError: dot_general",
+            "its infer of [16, 16, 3] raised Type",
         ),
     ],
 )
@@ -590,11 +590,11 @@ def test_what_would_fail_hours_later_fails_at_once(folder, tmp_path, capsys):
         ({"lmbdas": [0.01, 0.01]}, "holds a value twice"),
         ({"checkpoints": [str(folder / "codec")] * 2}, "two checkpoints have the same name"),
         (
-            {"refinement": {"steps": 40, "channel": {"name": "sga", "options": {"start": 40}}}},
-            "refinement's channel is still 0.5",
+            {"refinement": {"steps": 40, "surrogates": {"sga": {"start": 40}}}},
+            "start: Input should be less than",
         ),
         ({"methods": ["codec-idael"]}, "unknown method 'codec-idael'"),
-        ({"refinement": {"steps": 40, "channel": {"name": "sag"}}}, "unknown channel 'sag'"),
+        ({"refinement": {"steps": 40, "surrogates": {"sag": {}}}}, "sag"),
     ):
         text = _fails(capsys, "evaluate", _evaluation(folder, tmp_path / "x", **extra))
         assert message in text
@@ -696,7 +696,7 @@ def test_bd_rate_by_ms_ssim(tmp_path, capsys):
     assert "kodak by MS-SSIM: -20.00 % [-20.00, -20.00]" in capsys.readouterr().out
     mine.write_text("bpp,ms_ssim\n0.2,38.0\n")
     text = _fails(capsys, "bd-rate", mine, "--metric", "ms-ssim")
-    assert "line 2: ms_ssim = '38.0' is above 1" in text
+    assert "line 2: ms_ssim = '38.0': Input should be less than or equal to 1" in text
     rows = [dataclasses.replace(r, dataset="kodak", ms_ssim=None) for r in make_rows()]
     write_table(tmp_path / "rd.csv", rows)
     assert "has no MS-SSIM" in _fails(capsys, "bd-rate", tmp_path / "rd.csv", "--metric", "ms-ssim")

@@ -131,7 +131,7 @@ def test_counted_macs_are_those_of_a_known_layer():
         ("res-hyper-9", "bound", "unknown model 'res-hyper-9': choose one of res-hyper-1"),
         ("res-hyper-1", "bond", "unknown form 'bond'"),
         ("nowhere.at.all:Model", "bound", "cannot be imported"),
-        ("collections:OrderedDict", "bound", "lacks a side"),
+        ("collections:OrderedDict", "bound", "lacks a method"),
     ],
 )
 def test_mistakes_are_named(name, form, message):

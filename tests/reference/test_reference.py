@@ -6,7 +6,7 @@ from rdbound import reference
 def test_every_curve_has_a_known_source_and_points():
     assert reference.curves()
     for curve in reference.curves().values():
-        assert curve.source in reference.SOURCES
+        assert curve.source in reference.POINT_SOURCES
         assert curve.points
         assert curve.kind in ("codec", "bound")
 

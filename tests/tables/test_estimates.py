@@ -15,7 +15,7 @@ def test_a_table_reads_as_it_was_written(tmp_path):
     assert answers[0].error == pytest.approx(0.0)
     assert answers[1].error is None
     (tmp_path / "other.csv").write_text("a,b\n1,2\n")
-    with pytest.raises(ValueError, match="lacks the column source"):
+    with pytest.raises(ValueError, match="lacks the column side"):
         read_answers(tmp_path / "other.csv")
 
 

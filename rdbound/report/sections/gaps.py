@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from rdbound.analysis.best_known import EXACT, Best, Key
+from rdbound.analysis.best_known import EXACT, Best, PointKey
 from rdbound.analysis.gaps import BEST, Chain, bd_gaps, definitions
 from rdbound.methods import GapDefinition, roles
 from rdbound.report.document import Block, Note, Picture, Section, Table
@@ -71,7 +71,7 @@ def _negative(kind: GapDefinition, gaps: Sequence[Gap], unit: str) -> str:
     )
 
 
-def best_note(best: Mapping[Key, Best]) -> str:
+def best_note(best: Mapping[PointKey, Best]) -> str:
     """Return which models attain the best known J, and how often."""
     counts = Counter(b.point.who for b in best.values())
     listed = ", ".join(f"{who} {_times(count)}" for who, count in counts.most_common())
@@ -86,7 +86,7 @@ def _times(count: int) -> str:
     return "once" if count == 1 else f"{count} times"
 
 
-def modeling_note(found: Sequence[Gap], best: Mapping[Key, Best]) -> str:
+def modeling_note(found: Sequence[Gap], best: Mapping[PointKey, Best]) -> str:
     """Return what the modeling gap means: the true gap if R(D) is known."""
     means = [g for g in found if g.gap == "modeling" and g.image == MEAN]
     exact = {(dataset, lmbda) for (dataset, lmbda, _), b in best.items() if b.point.who == EXACT}
