@@ -2,6 +2,7 @@
 
 import ast
 import contextlib
+import re
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,7 @@ def _write_output(file: Path, *argv: str) -> None:
 def _cards() -> str:
     """Return the cards of the shipped checkpoints, one after another."""
     cards = sorted((PACKAGE / "zoo").glob("*.md"))
-    return "\n\n".join(card.read_text().replace("\n# ", "\n## ") for card in cards)
+    return "\n\n".join(re.sub(r"^#", "##", card.read_text(), flags=re.M) for card in cards)
 
 
 def _command_line() -> str:

@@ -234,7 +234,7 @@ class _Loop:
         # J is per pixel while each latent sees few of them; Adam ignores the
         # scale, but its epsilon does not.
         gradient = jax.tree.map(lambda g: g * datum.pixels, gradient)
-        updates, opt_state = self.optimizer.update(gradient, carry.opt_state)
+        updates, opt_state = self.optimizer.update(gradient, carry.opt_state, carry.variational)
         variational = optax.apply_updates(carry.variational, updates)
         return carry._replace(variational=variational, opt_state=opt_state, relaxed_J=relaxed_J)
 

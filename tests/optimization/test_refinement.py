@@ -262,3 +262,18 @@ def test_the_options_name_the_optimizer_and_its_cosine(name, first):
 def test_an_unknown_optimizer_is_named():
     with pytest.raises(ValueError, match="unknown optimizer 'adm': choose one of adam"):
         make_optimizer(RefinementOptions(optimizer="adm"))
+
+
+def test_an_optimizer_may_need_the_parameters(rng):
+    """Weight decay alone, at a rate of one, halves all variational parameters in one step."""
+    model, evaluation, data, variational, lmbdas, keys = _setup("bound", rng)
+    still = optax.chain(optax.scale(0.0), optax.add_decayed_weights(0.5), optax.scale(-1.0))
+    options = RefinementOptions(steps=1, check_every=1)
+    refined = refine(model, evaluation, evaluation, clip, options, optimizer=still)(
+        data, variational, lmbdas, keys
+    )
+    halved = jax.tree.map(lambda leaf: 0.5 * leaf, variational)
+    expected = refine(model, evaluation, evaluation, clip, options, optimizer=optax.set_to_zero())(
+        data, halved, lmbdas, keys
+    )
+    np.testing.assert_allclose(refined.trace[:, 1], expected.trace[:, 0], rtol=1e-4)
