@@ -78,7 +78,15 @@ def _api_page(unit: str) -> str:
     lines = [f"# rdbound.{unit}", "", _docstring(PACKAGE / unit / "__init__.py"), ""]
     names = [f"~{module}.{name}" for module, file in modules for name in _public(file)]
     if names:
-        lines += ["```{eval-rst}", ".. autosummary::", "", *(f"   {n}" for n in names), "```", ""]
+        lines += [
+            "```{eval-rst}",
+            ".. autosummary::",
+            "   :nosignatures:",
+            "",
+            *(f"   {n}" for n in names),
+            "```",
+            "",
+        ]
     for module, file in modules:
         if _public(file):
             lines += [f"## {module}", "", "```{eval-rst}", f".. automodule:: {module}", "```", ""]

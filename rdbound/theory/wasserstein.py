@@ -139,7 +139,9 @@ def functional(
 def held_out(particles: Particles, x: jax.Array, lmbda: float) -> HeldOut:
     """Return R, D and J on samples that the particles were not fitted to.
 
-    R = E KL(π(·|X) ‖ w) with π(j|x) ∝ w_j·2^(−λ·n·d(x, y_j)), and D = E Σ π·d.
+    The two are those of the channel π from a sample to the particles:
+
+        R = E KL(π(·|X) ‖ w) with π(j|x) ∝ w_j·2^(−λ·n·d(x, y_j)), and D = E Σ π·d
 
     Args:
       particles: the reproduction distribution.

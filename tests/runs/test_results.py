@@ -9,7 +9,7 @@ from PIL import Image
 from rdbound.cli.main import main
 from rdbound.evaluation.reconstructions import Pictures
 from rdbound.methods import METHODS
-from rdbound.models import citations_of
+from rdbound.models import family_citations
 from rdbound.runs.results import cite_run, report_runs
 from rdbound.tables.rd import write_table
 from tests.report.kodak import kodak_rows
@@ -101,13 +101,13 @@ def test_a_shipped_model_is_cited_by_its_class_and_no_model_by_its_name(run):
     assert "zhang2025gap" in cite_run(run, "vtm-22.0").keys
     write_table(run / "rd.csv", kodak_rows({("res-hyper-mine", CODED): 1.25}))
     assert "zhang2025gap" not in cite_run(run, "vtm-22.0").keys
-    keys = {name: citations_of(name) for name in ("res-context-4", "resnet-vae-small", "mlp")}
+    keys = {name: family_citations(name) for name in ("res-context-4", "resnet-vae-small", "mlp")}
     assert keys == {
         "res-context-4": ("zhang2025gap",),
         "resnet-vae-small": ("duan2023qarv",),
         "mlp": (),
     }
-    assert citations_of("package.module:Class") == ()
+    assert family_citations("package.module:Class") == ()
 
 
 def test_the_picture_kept_is_that_of_the_last_method_that_writes():

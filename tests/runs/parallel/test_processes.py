@@ -77,13 +77,13 @@ ON_FOUR = """
 import sys
 from rdbound.config import load_config
 from rdbound.evaluation.evaluator import Evaluator
-from rdbound.evaluation.rows import inferred
+from rdbound.evaluation.rows import amortized
 from rdbound.runs.evaluate import evaluate_run
 from rdbound.runs.inputs import open_inputs
 config = load_config(sys.argv[1], ["evaluation.batch=4"])
 (plan,) = open_inputs(config).plans
 evaluator = Evaluator(plan)
-variational = inferred(evaluator, evaluator.keyed((0, 1, 2, 3), 1.0))
+variational = amortized(evaluator, evaluator.keyed((0, 1, 2, 3), 1.0))
 devices = variational[0].mu.sharding.device_set
 assert len(devices) == 4, devices
 evaluate_run(config)
