@@ -28,7 +28,10 @@ autodoc_typehints = "signature"
 autodoc_member_order = "bysource"
 autodoc_default_options = {"members": True, "undoc-members": False}
 napoleon_use_ivar = True
-suppress_warnings = ["ref.python"]  # `bytes` in a signature is a type, and a column of tables too
+suppress_warnings = [
+    "ref.python",  # `bytes` in a signature is a type, and a column of tables too
+    "docutils",  # |x| and *shape in docstrings are mathematics and jaxtyping, not markup
+]
 exclude_patterns = ["_build", "config_table.md", "checkpoints_list.md"]
 html_theme = "furo"
 html_title = f"rdbound {version}"
