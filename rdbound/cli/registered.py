@@ -40,7 +40,7 @@ class _Defined:
 
 
 def registered(module: str, name: str) -> dict[str, str]:
-    """Return the names in a registry, each with the description of what it names.
+    """Return the names in a registry, each with the first paragraph of its class's docstring.
 
     Args:
       module: dotted name of the module below ``rdbound``, such as ``channels``.

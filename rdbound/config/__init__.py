@@ -4,8 +4,8 @@
     for cell in cells(config):
         train_run(cell)
 
-What a YAML may say stands in :mod:`rdbound.config.schema`; a key that is not there is a
-mistake, and all mistakes are told at once.
+The keys of a config are defined in :mod:`rdbound.config.schema`. An unknown key is an
+error, and one message lists all errors of a file.
 """
 
 from rdbound.config.load import ConfigError, load_config

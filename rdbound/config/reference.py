@@ -42,7 +42,7 @@ def json_schema() -> dict[str, Any]:
 
 
 def config_keys() -> list[ConfigKey]:
-    """Return all keys, sections before the keys in them."""
+    """Return the keys of a config, each section before its own keys."""
     schema = json_schema()
     return list(_keys_of(schema, schema["$defs"], "", ""))
 

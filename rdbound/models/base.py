@@ -149,7 +149,7 @@ class ThreeMethodModel(Protocol):
 
 @runtime_checkable
 class LatentModel(Protocol):
-    """What every model has (an ``nnx.Module`` holding only ``nnx.Param``), six methods or three.
+    """The attributes that every latent model has: an ``nnx.Module`` that holds only ``nnx.Param``.
 
     Attributes:
       stride: spatial sizes of a datum must be multiples of it; 1 for vectors.

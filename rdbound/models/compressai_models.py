@@ -160,7 +160,7 @@ class Density(nnx.Module):
 
 
 class Balle(nnx.Module):
-    """One of the three models.
+    """A factorized-prior, scale-hyperprior or mean–scale-hyperprior model of CompressAI.
 
     Args:
       kind: ``factorized``, ``scale`` or ``mean-scale``.

@@ -256,7 +256,7 @@ class Hyperprior(nnx.Module):
 
 
 class ResHyper(Hyperprior):
-    """Two levels: z (stride 64, conveyed first) and y (stride 16).
+    """A mean–scale hyperprior. Two levels: z (stride 64, conveyed first) and y (stride 16).
 
     Its arguments are those of :class:`Hyperprior`.
     """

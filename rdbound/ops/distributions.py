@@ -5,9 +5,9 @@ probabilities of its unit bins, and the choice of its table of frequencies (:cla
 family needs no change in the codec.
 
 All are named tuples of arrays, therefore pytrees: they pass through ``jit``,
-``vmap`` and optax as they are. A distribution with ``draw`` is a posterior of the sampled channel,
-one with ``log_density`` a prior of it; densities are in nats, elementwise if the distribution
-factorizes, otherwise a scalar for the whole latent.
+``vmap`` and optax as they are. A distribution with ``draw`` can be a posterior of
+the sampled channel, one with ``log_density`` can be its prior; densities are in nats, elementwise
+if the distribution factorizes, otherwise a scalar for the whole latent.
 """
 
 from collections.abc import Callable

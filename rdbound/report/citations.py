@@ -133,7 +133,7 @@ def _position(base: ImageCurves | None, curve: ImageCurves, rows: Sequence[Row])
 
 
 def _means(rows: Sequence[Row]) -> Iterator[tuple[float, float]]:
-    """Yield the mean rate, and the PSNR of the mean MSE, by λ.
+    """Yield the mean rate and the PSNR of the mean MSE at each λ.
 
     A point of means over images lies above R(D) for the mean MSE. The mean of PSNRs, which is
     higher, would be no point of an upper bound.

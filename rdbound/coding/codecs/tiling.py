@@ -191,7 +191,7 @@ def tiled(model: LevelModel, tiling: Tiling, size: tuple[int, int]) -> LevelMode
 
 
 def _crop(leaf: Any, k: int, window: tuple[slice, slice]) -> Any:
-    """Return an array's part at some cells; all of it if its size is not the image's."""
+    """Return the part of an array inside a window; the whole array if it has one size (k = 0)."""
     if not k:
         return leaf
     return np.asarray(leaf)[tuple(slice(s.start * k, s.stop * k) for s in window)]
